@@ -1,0 +1,46 @@
+"""How a task's containers are set up, beyond image and command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A port of the container that is published on the host."""
+
+    container: int
+    protocol: str = "tcp"
+    host_ip: str = ""
+    """The address to listen on; empty: all of them."""
+    host: str = ""
+    """The host's port or a range of them, `8080` or `8000-8010`; empty: the engine chooses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A file system that the container sees."""
+
+    kind: str
+    """`bind`, `volume` or `tmpfs`."""
+    source: str
+    """A path on the host, or a volume's name; empty for tmpfs."""
+    target: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerOptions:
+    """What a configuration may add to the Go agent's image and command; the defaults add nothing."""
+
+    networks: tuple[str, ...] = ()
+    ports: tuple[Port, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    memory: int = 0
+    """Bytes; 0: no limit."""
+    cpus: float = 0.0
+    """Processors; 0: no limit."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    stop_grace_s: float = 1.0
+    """Seconds between asking a container to stop and forcing it."""

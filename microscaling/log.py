@@ -1,0 +1,126 @@
+"""Log lines: plain for people, JSON for programs, neither with secrets in them."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import os
+import re
+import sys
+import time
+from collections.abc import Collection, Mapping
+from typing import TextIO
+
+from microscaling.settings import Settings
+from microscaling.utils.env import mask, secrets_in
+from microscaling.utils.text import one_line, quoted
+
+log = logging.getLogger("mssagent")
+
+COMPONENTS = (
+    "mssagent",
+    "mssapi",
+    "mssconfig",
+    "mssdemand",
+    "mssengine",
+    "mssmetric",
+    "mssmonitor",
+    "mssscheduler",
+    "msstarget",
+    "mssutils",
+)
+COLOURS = {"DEBUG": 36, "INFO": 32, "WARNING": 33, "ERROR": 31, "CRITICAL": 35}
+
+
+class MaskingHandler(logging.StreamHandler[TextIO]):
+    """Writes to a stream, with the values of known secrets masked, tracebacks included."""
+
+    def __init__(self, stream: TextIO, secrets: Collection[str]) -> None:
+        super().__init__(stream)
+        self.secrets = secrets
+
+    def format(self, record: logging.LogRecord) -> str:
+        # A copy: other handlers of the same record (a test's, say) must see it as it was.
+        record = copy.copy(record)
+        record.msg, record.args = mask(record.getMessage(), self.secrets), None
+        if record.exc_info and not record.exc_text:
+            record.exc_text = logging.Formatter().formatException(record.exc_info)
+        record.exc_info = None  # only the text is masked
+        if record.exc_text:
+            record.exc_text = mask(record.exc_text, self.secrets)
+        return super().format(record)
+
+
+class PlainFormatter(logging.Formatter):
+    """`INFO 15:04:05.000: message`, in local time; `detail` adds process, thread, file and line.
+
+    One line a record, whatever is in the message, so that nothing can pass for a record of its own;
+    the lines of a traceback follow, indented.
+    """
+
+    def __init__(self, coloured: bool, detail: bool) -> None:
+        super().__init__()
+        self.coloured = coloured
+        self.detail = detail
+
+    def format(self, record: logging.LogRecord) -> str:
+        level = record.levelname
+        if self.coloured:
+            level = f"\x1b[{COLOURS.get(level, 0)}m{level}\x1b[0m"
+        when = time.strftime("%H:%M:%S", time.localtime(record.created)) + f".{int(record.msecs):03d}"
+        where = ""
+        if self.detail:
+            where = f" {record.process} {record.threadName} {record.name} {record.filename}:{record.lineno}"
+        lines = [f"{level} {when}{where}: {one_line(record.getMessage())}"]
+        lines += [f"    {one_line(line)}" for line in (record.exc_text or "").splitlines()]
+        return "\n".join(lines)
+
+
+def setup(settings: Settings, stream: TextIO | None = None, environ: Mapping[str, str] = os.environ) -> None:
+    """Sends the package's log to the stream (default: standard error), as the settings say.
+
+    Can be called again: the last one counts. Other libraries are heard from WARNING up.
+    """
+    stream = sys.stderr if stream is None else stream
+    words = {w for w in re.split(r"[\s,;]+", settings.log_debug) if w}
+    detail = "detail" in words
+    secrets = settings.secrets() + secrets_in(f"{name}={value}" for name, value in environ.items())
+    handler = MaskingHandler(stream, secrets)
+    if settings.log_format == "json":
+        handler.setFormatter(_json_formatter(detail))
+    else:
+        handler.setFormatter(PlainFormatter(_takes_colour(stream, environ), detail))
+    root = logging.getLogger()
+    for old in [h for h in root.handlers if isinstance(h, MaskingHandler)]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    for component in COMPONENTS:
+        chosen = "all" in words or component in words
+        logging.getLogger(component).setLevel(logging.DEBUG if chosen else logging.INFO)
+    unknown = words - {"none", "all", "detail", *COMPONENTS}
+    if unknown:
+        log.warning(
+            "MSS_LOG_DEBUG: there is no component %s; there are %s, all and detail",
+            ", ".join(quoted(word) for word in sorted(unknown)),
+            ", ".join(COMPONENTS),
+        )
+
+
+def _takes_colour(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+
+
+def _json_formatter(detail: bool) -> logging.Formatter:
+    # Imported when chosen: starting with plain lines should not pay for it.
+    from pythonjsonlogger.json import JsonFormatter
+
+    names = {"levelname": "level", "name": "component"}
+    if detail:
+        names |= {"process": "process", "threadName": "thread", "filename": "file", "lineno": "line"}
+    formatter = JsonFormatter(
+        ["asctime", *names, "message"], rename_fields={"asctime": "time", "exc_info": "traceback", **names}
+    )
+    formatter.converter = time.gmtime
+    formatter.default_time_format = "%Y-%m-%dT%H:%M:%S"
+    formatter.default_msec_format = "%s.%03dZ"
+    return formatter

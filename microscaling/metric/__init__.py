@@ -1,0 +1,1 @@
+"""How each task does: one module a source of measurements."""

@@ -1,0 +1,63 @@
+"""What a measurement is, and where it comes from."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable
+from typing import Any
+
+from microscaling.errors import MetricError
+
+__all__ = ["LARGEST", "Metric", "MetricError", "Source", "whole_number"]
+
+LARGEST = 2**53
+"""Above this a number in JSON is no longer exact, and no queue is that long: out of range."""
+
+
+class Source(ABC):
+    """Something outside that is asked once per beat, for all the metrics that look at it."""
+
+    key: Hashable
+    """Sources of equal keys are one source: only one of them is asked."""
+    name: str
+    """For logs, so without credentials."""
+
+    @abstractmethod
+    def fetch(self) -> Any:
+        """Asks once; ends within a total deadline. Raises MetricError if there is no valid answer.
+
+        Called from one thread at a time. The answer is given to `Metric.read` of every metric, so
+        what takes long (parsing) is done here.
+        """
+
+    def close(self) -> None:
+        """Lets go of connections; a later `fetch` opens new ones."""
+
+
+class Metric(ABC):
+    """One number that says how a task does, such as the length of its queue (items)."""
+
+    current: int = 0
+    """The last good measurement; 0 before the first."""
+    source: Source | None = None
+    """What to ask; None if there is nothing to ask, then `current` always counts as fresh."""
+
+    @abstractmethod
+    def read(self, answer: Any) -> int:
+        """Finds this metric's value in its source's answer: no I/O. Raises MetricError."""
+
+    def update(self) -> None:
+        """Asks the source now and sets `current`. Raises MetricError, and then keeps `current`."""
+        if self.source is not None:
+            self.current = self.read(self.source.fetch())
+
+
+def whole_number(value: object, what: str) -> int:
+    """A measured value as the whole number from 0 to LARGEST that it has to be, or MetricError."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise MetricError(f"{what}: expected a whole number, got {value!r:.40}")
+    if not 0 <= value <= LARGEST:
+        raise MetricError(f"{what}: {str(value)[:24]} is out of range (0 to 2^53)")
+    return value

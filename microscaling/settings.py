@@ -1,0 +1,225 @@
+"""Every setting once: its variable, type, unit, default and meaning."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
+
+from microscaling.errors import ConfigError
+from microscaling.utils.text import quoted
+
+log = logging.getLogger("msstarget")
+
+T = TypeVar("T")
+
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+YES = ("true", "1", "yes", "on")
+NO = ("false", "0", "no", "off")
+
+
+class _Fallback(Exception):
+    """A bad value that is only worth a warning, as in the Go agent."""
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _boolean(value: str) -> bool:
+    if value.strip().lower() in YES + NO:
+        return value.strip().lower() in YES
+    raise ValueError("expected true or false")
+
+
+def _any_value(value: str) -> bool:
+    return True
+
+
+def _number(value: str) -> float:
+    if NUMBER.fullmatch(value.strip()) and math.isfinite(float(value)):
+        return float(value)
+    raise ValueError("expected a number")
+
+
+def _seconds(value: str) -> float:
+    try:
+        seconds = _number(value)
+    except ValueError:
+        seconds = -1.0
+    if 0 < seconds <= 86400:
+        return seconds
+    raise ValueError("expected a number of seconds above 0, at most 86400")
+
+
+def _gain(value: str) -> float:
+    try:
+        return _number(value)
+    except ValueError as error:
+        raise _Fallback(str(error)) from None
+
+
+def _samples(value: str) -> int:
+    if re.fullmatch(r"\+?[0-9]{1,9}", value) and int(value) > 0:
+        return int(value)
+    raise _Fallback("expected a whole number above 0")
+
+
+def _one_of(*allowed: str) -> Callable[[str], str]:
+    def read(value: str) -> str:
+        if value.strip().lower() in allowed:
+            return value.strip().lower()
+        raise ValueError(f"expected {' or '.join(allowed)}")
+
+    return read
+
+
+def _setting(
+    default: T,
+    meaning: str,
+    *,
+    read: Callable[[str], T] | None = None,
+    variable: str = "",
+    secret: bool = False,
+    shown: bool = True,
+    said: str = "",
+) -> T:
+    """A field. `variable`: its name if not MSS_ and the field's; `said`: the default in words, for
+    the table of settings; `shown`: whether the value may stand in the repr."""
+    about = {"meaning": meaning, "read": read or _text, "variable": variable, "secret": secret, "said": said}
+    made: T = field(default=default, repr=shown and not secret, metadata=about)
+    return made
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the environment decides; `Settings()` has every default.
+
+    The Go agent's variables keep their names, meanings and defaults. Which values of scheduler,
+    config, monitor and demand_engine there are is for the factory to say.
+    """
+
+    scheduler: str = _setting("DOCKER", "what runs the containers: DOCKER, PROCESS or TOY")
+    api_address: str = _setting("app.microscaling.com", "host:port of the server")
+    user_id: str = _setting("5k5gk", "whose configuration to ask the server for")
+    send_metrics_to_api: bool = _setting(True, "false: no SERVER monitor", read=_boolean)
+    monitor: str = _setting("SERVER", "contains SERVER: send metrics to the server; none: no monitor")
+    pull_images: bool = _setting(True, "pull the image of each task at start", read=_boolean)
+    docker_host: str = _setting("unix:///var/run/docker.sock", "the Docker engine", variable="DOCKER_HOST")
+    docker_tls_verify: bool = _setting(
+        False,
+        "any value: talk TLS to the engine and check its certificate, as Docker's own client does",
+        read=_any_value,
+        variable="DOCKER_TLS_VERIFY",
+        said="empty",
+    )
+    docker_cert_path: str = _setting(
+        "", "folder of ca.pem, cert.pem and key.pem for the engine", variable="DOCKER_CERT_PATH"
+    )
+    demand_engine: str = _setting("LOCAL", "who decides: LOCAL")
+    marathon_api: str = _setting("http://localhost:8080", "address of Marathon")
+    config: str = _setting("SERVER", "where the tasks come from: FILE, ENVVAR or HARDCODED")
+    config_data: str = _setting("", "with ENVVAR: the configuration itself, as JSON", shown=False)
+    config_file: str = _setting("", "with FILE: path of the configuration, JSON or YAML")
+    kube_config: str = _setting("", "path of a kubeconfig; empty: that of the cluster itself")
+    kube_namespace: str = _setting("default", "namespace of the deployments")
+    log_debug: str = _setting(
+        "none",
+        "components to log at DEBUG (mssagent, mssapi, mssconfig, mssdemand, mssengine, mssmetric, "
+        "mssmonitor, mssscheduler, msstarget, mssutils), all, and detail for process id, file and line",
+    )
+    log_format: str = _setting("plain", "plain, or json for one object a line", read=_one_of("plain", "json"))
+    ku: float = _setting(0.05, "controller: the ultimate gain", read=_gain)
+    tu: float = _setting(10.0, "controller: the oscillation period", read=_gain)
+    kp: float = _setting(0.8 * 0.05, "controller: proportional gain", read=_gain, said="0.8 × MSS_KU")
+    ki: float = _setting(0.0, "controller: integral gain", read=_gain)
+    kd: float = _setting(10.0 / 8, "controller: derivative gain", read=_gain, said="MSS_TU / 8")
+    vel_samples: int = _setting(1, "controller: samples that the velocity is averaged over", read=_samples)
+    nsq_stats_endpoint: str = _setting(
+        "127.0.0.1:4151", "host:port of nsqd's HTTP interface", variable="NSQ_STATS_ENDPOINT"
+    )
+    aws_region: str = _setting("", "region of the SQS queues", variable="AWS_REGION")
+    azure_storage_account_name: str = _setting(
+        "", "account of the Azure queues", variable="AZURE_STORAGE_ACCOUNT_NAME"
+    )
+    azure_storage_account_key: str = _setting(
+        "", "key of that account", variable="AZURE_STORAGE_ACCOUNT_KEY", secret=True
+    )
+    pass_env: str = _setting(
+        "",
+        "which of the agent's variables containers get: none, or names and patterns with commas "
+        "between; empty: all but those of its own process",
+    )
+    on_exit: str = _setting(
+        "stop",
+        "what becomes of containers when the agent ends: stop, or leave for the next one to adopt",
+        read=_one_of("stop", "leave"),
+    )
+    exit_timeout_s: float = _setting(
+        30.0, "seconds that the end may take, if containers cannot be counted", read=_seconds
+    )
+    dry_run: bool = _setting(False, "decide and log, but touch nothing", read=_boolean)
+    state_dir: str = _setting(
+        "",
+        "folder for the PROCESS scheduler's lock and state; empty: a folder of this user's own under "
+        "XDG_RUNTIME_DIR or the temporary folder",
+    )
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Settings:
+        """The settings in these variables. Raises ConfigError that names every bad one.
+
+        A bad number for the controller is a warning and the default, as in the Go agent.
+        """
+        values: dict[str, Any] = {}
+        problems: list[str] = []
+        for name, about in _TABLE.items():
+            variable = about["variable"]
+            value = environ.get(variable, "")
+            if value == "":
+                continue
+            got = "a value that is not shown" if about["secret"] else quoted(value)
+            try:
+                values[name] = about["read"](value)
+            except _Fallback as bad:
+                log.warning("%s: %s, got %s: using the default", variable, bad, got)
+            except ValueError as bad:
+                problems.append(f"{variable}: {bad}, got {got}")
+        if problems:
+            raise ConfigError(*problems)
+        values.setdefault("kp", 0.8 * values.get("ku", cls.ku))
+        values.setdefault("kd", values.get("tu", cls.tu) / 8)
+        return cls(**values)
+
+    def secrets(self) -> list[str]:
+        """The values that must not be seen in a log."""
+        return [getattr(self, name) for name, about in _TABLE.items() if about["secret"]]
+
+
+def variables() -> dict[str, tuple[str, str]]:
+    """Variable -> (default, meaning) of every setting, as a table of them shows it."""
+    return {a["variable"]: (a["said"] or _in_words(a["default"]), a["meaning"]) for a in _TABLE.values()}
+
+
+def variable_of(name: str) -> str:
+    """The environment variable of a field of Settings."""
+    return str(_TABLE[name]["variable"])
+
+
+def _in_words(default: object) -> str:
+    if isinstance(default, bool):
+        return "true" if default else "false"
+    return f"{default:g}" if isinstance(default, float) else str(default) or "empty"
+
+
+_TABLE: dict[str, dict[str, Any]] = {
+    f.name: {
+        **f.metadata,
+        "variable": f.metadata["variable"] or f"MSS_{f.name.upper()}",
+        "default": f.default,
+    }
+    for f in fields(Settings)
+}

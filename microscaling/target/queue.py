@@ -1,0 +1,75 @@
+"""A queue's length, by a controller that looks at its velocity too."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from math import floor
+
+from microscaling.settings import Settings
+from microscaling.target.base import Target, comfortable
+
+
+class QueueLengthTarget(Target):
+    """Holds a queue at `length` items: a PID controller whose output is containers.
+
+    delta = floor(1/2 + kP * error + kI * sum of errors + kD * velocity), with the error = current -
+    length, and the velocity in items per reading, averaged over MSS_VEL_SAMPLES and 0 until there
+    are as many. The sum counts from the first reading, but has its say only once the queue has
+    reached its target or crossed it, coming from empty. All as the Go agent's decisions show it.
+
+    `settings`: where the gains are taken from; None: from the environment, now.
+    """
+
+    __slots__ = ("_comfortable", "_kd", "_ki", "_kp", "_last", "_reached", "_readings", "_samples", "_sum",
+                 "length")  # fmt: skip
+
+    def __init__(self, length: int, settings: Settings | None = None) -> None:
+        if settings is None:
+            settings = Settings.from_env(os.environ)
+        self.length = length
+        self._comfortable = comfortable(length)
+        self._kp, self._ki, self._kd = settings.kp, settings.ki, settings.kd
+        self._samples = settings.vel_samples
+        self._readings: deque[int] = deque(maxlen=self._samples + 1)
+        self._sum = 0
+        self._last = 0
+        self._reached = False
+
+    def __repr__(self) -> str:
+        return f"QueueLengthTarget({self.length})"
+
+    def meeting(self, current: int) -> bool:
+        return current <= self.length
+
+    def exceeding(self, current: int) -> bool:
+        return current <= self._comfortable
+
+    def delta(self, current: int) -> int:
+        error = current - self.length
+        readings = self._readings
+        samples = self._samples
+        readings.append(current)
+        wanted = self._kp * error
+        if self._ki:
+            wanted += self._ki * self._integral(current, error)
+        if len(readings) > samples:
+            wanted += self._kd * ((current - readings[0]) / samples)
+        try:
+            return floor(wanted + 0.5)
+        except (OverflowError, ValueError):  # gains beyond all reason: stay, rather than die
+            return 0
+
+    def _integral(self, current: int, error: int) -> int:
+        self._sum += error
+        if not self._reached:
+            self._reached = self._last < self.length <= current or self._last > self.length >= current
+            self._last = current
+        return self._sum if self._reached else 0
+
+    def reset(self) -> None:
+        """The next readings prime the velocity anew; the sum of errors stays."""
+        self._readings.clear()
+
+    def words(self, current: int) -> str:
+        return f"queue {current} of target {self.length}"

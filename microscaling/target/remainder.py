@@ -1,0 +1,29 @@
+"""The target of a task that takes what the others leave."""
+
+from __future__ import annotations
+
+from microscaling.target.base import Target
+
+
+class RemainderTarget(Target):
+    """Never has enough: always wants `max_containers` more. Makes no other task give way."""
+
+    __slots__ = ("max_containers",)
+
+    def __init__(self, max_containers: int) -> None:
+        self.max_containers = max_containers
+
+    def __repr__(self) -> str:
+        return f"RemainderTarget({self.max_containers})"
+
+    def meeting(self, current: int) -> bool:
+        return False
+
+    def exceeding(self, current: int) -> bool:
+        return False
+
+    def delta(self, current: int) -> int:
+        return self.max_containers
+
+    def words(self, current: int) -> str:
+        return "uses what is left"

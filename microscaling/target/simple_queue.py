@@ -1,0 +1,33 @@
+"""A queue's length, one container at a time."""
+
+from __future__ import annotations
+
+from microscaling.target.base import Target, comfortable
+
+
+class SimpleQueueLengthTarget(Target):
+    """One container more while the queue is longer than `length` items, one fewer while it is well
+    below, no change between."""
+
+    __slots__ = ("_comfortable", "length")
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+        self._comfortable = comfortable(length)
+
+    def __repr__(self) -> str:
+        return f"SimpleQueueLengthTarget({self.length})"
+
+    def meeting(self, current: int) -> bool:
+        return current <= self.length
+
+    def exceeding(self, current: int) -> bool:
+        return current <= self._comfortable
+
+    def delta(self, current: int) -> int:
+        if current > self.length:
+            return 1
+        return -1 if current < self._comfortable else 0  # not at it: exceeding, but no change
+
+    def words(self, current: int) -> str:
+        return f"queue {current} of target {self.length}"

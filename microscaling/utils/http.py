@@ -1,0 +1,264 @@
+"""Asking an HTTP server for something small, within a deadline that it cannot defeat."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import ipaddress
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+from microscaling.errors import TemporaryError
+
+if TYPE_CHECKING:  # requests takes 0.1 to 0.2 s to import, so it is left until the first request
+    import requests
+
+DEADLINE_S = 5.0
+MAX_BYTES = 16 * 2**20
+CHUNK = 2**16
+NO_PROXY: Any = {"http": None, "https": None, "all": None}
+"""None overrules what requests finds in the environment; an empty mapping would not."""
+
+
+class FetchError(TemporaryError):
+    """There was no answer worth having; `status` is the HTTP status if there was one at all."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Client:
+    """Asks one server over connections that are kept alive. For one thread at a time.
+
+    Redirects are not followed and cookies not kept. Loopback is never reached through a proxy;
+    other hosts follow the environment (HTTP_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE).
+    """
+
+    def __init__(self, deadline_s: float = DEADLINE_S, max_bytes: int = MAX_BYTES) -> None:
+        self.deadline_s = deadline_s
+        self.max_bytes = max_bytes
+        self._session: requests.Session | None = None
+
+    def fetch(self, url: str, headers: Mapping[str, str] | None = None) -> bytes:
+        """The body of the answer to a GET. Raises FetchError for any status but 200, for a body
+        longer than `max_bytes`, and once `deadline_s` seconds have passed, however far it has come
+        (only the look-up of a name, which Python cannot break off, may take longer)."""
+        import requests
+        import urllib3
+
+        _call.deadline = time.monotonic() + self.deadline_s
+        errors = (
+            requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException,
+            OSError, ValueError,
+        )  # fmt: skip
+        try:
+            return self._get(url, headers)
+        except errors as error:
+            reason = self._reason(error)
+            raise FetchError(f"{public_url(url)}: {reason}") from None  # the cause may name secrets
+
+    def close(self) -> None:
+        """Closes the connections; the next `fetch` opens a new one."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def _get(self, url: str, headers: Mapping[str, str] | None) -> bytes:
+        if self._session is None:
+            self._session = _new_session()
+        proxies = NO_PROXY if is_loopback(urlsplit(url).hostname or "") else None
+        # Not compressed: a small body that unpacks to a huge one would get round the cap.
+        asked = {"Accept-Encoding": "identity", **(headers or {})}
+        with self._session.get(
+            url,
+            headers=asked,
+            proxies=proxies,
+            timeout=self.deadline_s,
+            allow_redirects=False,
+            stream=True,
+        ) as answer:
+            if answer.status_code != 200:
+                raise FetchError(f"{public_url(url)}: {_status(answer)}", answer.status_code)
+            if answer.headers.get("Content-Encoding", "identity") != "identity":
+                raise FetchError(f"{public_url(url)}: the answer is compressed, which was not asked for")
+            return self._body(answer, url)
+
+    def _body(self, answer: requests.Response, url: str) -> bytes:
+        body = bytearray()
+        while chunk := answer.raw.read(CHUNK, decode_content=False):
+            body += chunk
+            if len(body) > self.max_bytes:
+                raise FetchError(f"{public_url(url)}: the answer is longer than {self.max_bytes} bytes")
+        return bytes(body)
+
+    def _reason(self, error: BaseException) -> str:
+        """What went wrong, without what requests puts around it (it quotes the URL)."""
+        from urllib3.exceptions import TimeoutError as Urllib3Timeout
+
+        root = _root(error)
+        if isinstance(root, (TimeoutError, Urllib3Timeout)):
+            return f"no complete answer within {self.deadline_s:g} s"
+        if isinstance(root, OSError) and root.strerror:
+            return root.strerror
+        if isinstance(error, ValueError):  # InvalidURL and its kin
+            return "not a URL that can be asked"
+        return str(root) or type(root).__name__
+
+
+def fetch(
+    url: str,
+    deadline_s: float = DEADLINE_S,
+    max_bytes: int = MAX_BYTES,
+    headers: Mapping[str, str] | None = None,
+) -> bytes:
+    """The body of the answer to one GET, on a connection of its own; see `Client.fetch`."""
+    client = Client(deadline_s, max_bytes)
+    try:
+        return client.fetch(url, headers)
+    finally:
+        client.close()
+
+
+def public_url(url: str) -> str:
+    """The URL without user, password, query and fragment: fit for a log."""
+    try:
+        parts = urlsplit(url)
+        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    except ValueError:
+        return "(not a URL)"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the name or address is this very machine."""
+    host = host.rstrip(".").lower()
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)
+
+
+# The time-outs of requests and urllib3 are per read, so a server that sends a byte now and then
+# keeps a request alive for ever. Here the connection and every single read get what is left until
+# the deadline of the call. A call stays in its thread, so that is where its deadline is kept.
+
+_call = threading.local()
+
+
+def _left() -> float:
+    """Seconds until this thread's call has to be over. Raises TimeoutError when it is."""
+    left: float = _call.deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("timed out")
+    return left
+
+
+class _DeadlineReader(io.RawIOBase):
+    """Reads from a socket, each read limited to what is left of the call."""
+
+    def __init__(self, sock: socket.socket, raw: io.RawIOBase) -> None:
+        self.sock = sock
+        self.raw = raw
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self.sock.settimeout(_left())
+        return self.raw.readinto(buffer)
+
+    def close(self) -> None:
+        if not self.closed:
+            self.raw.close()
+        super().close()
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer whose head and body come through a `_DeadlineReader`."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        raw: Any = self.fp.detach()
+        self.fp = io.BufferedReader(_DeadlineReader(sock, raw))
+
+
+class _Connecting:
+    """What both kinds of connection do otherwise than urllib3's own."""
+
+    response_class = _Response
+
+    def _new_conn(self) -> socket.socket:
+        """Tries every address of the host, all within the deadline: urllib3 gives each its own.
+
+        A TLS handshake comes next, and takes the time-out that is set here as a total.
+        """
+        found: list[Any] = socket.getaddrinfo(
+            self._dns_host, self.port, type=socket.SOCK_STREAM  # type: ignore[attr-defined]
+        )
+        for number, (family, kind, proto, _, address) in enumerate(found, 1):
+            sock = socket.socket(family, kind, proto)
+            try:
+                sock.settimeout(_left() / (len(found) - number + 1))
+                sock.connect(address)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                sock.settimeout(_left())
+                return sock
+            except OSError:
+                sock.close()
+                if number == len(found):
+                    raise
+        raise OSError("the host has no address")
+
+
+def _new_session() -> requests.Session:
+    """A session whose connections keep to the deadline, also through a proxy."""
+    import requests
+    from requests.adapters import HTTPAdapter
+    from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+    from urllib3.connection import HTTPConnection, HTTPSConnection
+
+    class Plain(HTTPConnectionPool):
+        ConnectionCls = type("Plain", (_Connecting, HTTPConnection), {})
+
+    class Secure(HTTPSConnectionPool):
+        ConnectionCls = type("Secure", (_Connecting, HTTPSConnection), {})
+
+    class Adapter(HTTPAdapter):
+        def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+            super().init_poolmanager(*args, **kwargs)
+            self.poolmanager.pool_classes_by_scheme = {"http": Plain, "https": Secure}
+
+        def proxy_manager_for(self, *args: Any, **kwargs: Any) -> PoolManager:
+            manager: PoolManager = super().proxy_manager_for(*args, **kwargs)
+            manager.pool_classes_by_scheme = {"http": Plain, "https": Secure}
+            return manager
+
+    session = requests.Session()
+    session.mount("http://", Adapter())
+    session.mount("https://", Adapter())
+    # A server that sets a new cookie with every answer must not make us grow.
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return session
+
+
+def _root(error: BaseException) -> BaseException:
+    """The innermost error of those that requests and urllib3 have put into one another."""
+    while True:
+        parts = (getattr(error, "reason", None), *error.args)
+        inner = next((e for e in parts if isinstance(e, BaseException)), None)
+        if inner is None:
+            return error
+        error = inner
+
+
+def _status(answer: requests.Response) -> str:
+    if answer.is_redirect:
+        return f"answers with a redirect (HTTP {answer.status_code}), which is not followed"
+    return f"answers with HTTP {answer.status_code}"

@@ -1,0 +1,82 @@
+"""Giving up what the image brings along and the agent does not want: root, and variables."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import MutableMapping
+
+from microscaling.errors import ConfigError
+
+MARKER = "MSS_DROP_TO"
+BROUGHT = "MSS_IMAGE_ENV"
+DEFAULT_ENGINE = "unix:///var/run/docker.sock"
+
+
+def drop(environ: MutableMapping[str, str]) -> str:
+    """Turns from root into the user that the image names, and says so in one line ("" if nothing was done).
+
+    Users mount the engine's socket and change nothing else, so the container starts as root, to see
+    which group may use that socket: it keeps that group, and nothing more of what root may do. Only
+    as root, and with MSS_DROP_TO=UID in `environ`, as the image sets it; empty: stay root. Takes out of
+    `environ` what only the image has put there, and root's HOME, so that it is passed on to nobody.
+    To be called before any thread is started. Raises ConfigError if root may not change its user.
+    """
+    _forget_image(environ)
+    marker = environ.pop(MARKER, "")
+    if not marker or os.getuid() != 0:
+        return ""
+    user = _uid(marker)
+    group, about = _group_of(environ.get("DOCKER_HOST") or DEFAULT_ENGINE)
+    _become(user, [] if group is None else [group])
+    environ.pop("HOME", None)
+    return f"started as root, dropped to uid {user} {about}"
+
+
+def _forget_image(environ: MutableMapping[str, str]) -> None:
+    """Takes out what the image's base has set (MSS_IMAGE_ENV: NAME=value, spaces between), unless
+    somebody has set it otherwise since."""
+    for pair in environ.pop(BROUGHT, "").split():
+        name, _, value = pair.partition("=")
+        if environ.get(name) == value:
+            del environ[name]
+
+
+def _uid(marker: str) -> int:
+    if marker.isascii() and marker.isdigit() and 0 < int(marker) < 2**31:
+        return int(marker)
+    raise ConfigError(f'{MARKER}: expected the number of a user other than root, got "{marker}"')
+
+
+def _group_of(engine: str) -> tuple[int | None, str]:
+    """The group that may use the engine's socket, and a few words about it."""
+    scheme, _, path = engine.partition("://")
+    if scheme != "unix":
+        return None, "with no further group: the engine is not reached by a socket"
+    try:
+        socket = os.stat(path)
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else error
+        return None, f"with no further group: {path} cannot be seen ({why}), it must be there before this starts"
+    if not stat.S_ISSOCK(socket.st_mode):
+        return None, f"with no further group: {path} is no socket, is the engine's mounted?"
+    needed = stat.S_IRGRP | stat.S_IWGRP
+    if socket.st_mode & needed != needed:
+        return None, (
+            f"with no further group: none may use {path} (its mode is {stat.S_IMODE(socket.st_mode):o}), "
+            f"only its owner; to stay root: {MARKER}="
+        )
+    owner = " (root's own)" if socket.st_gid == 0 else ""
+    return socket.st_gid, f"and group {socket.st_gid}{owner}, which may use {path}"
+
+
+def _become(user: int, groups: list[int]) -> None:
+    try:
+        os.setgroups(groups)
+        os.setresgid(user, user, user)
+        os.setresuid(user, user, user)
+    except PermissionError:
+        raise ConfigError(
+            f"{MARKER}: root may not change its user here: allow SETUID and SETGID (--cap-add), start "
+            f"the container as another user (--user {user}:GROUP), or stay root ({MARKER}=)"
+        ) from None

@@ -1,0 +1,21 @@
+"""Text that came from elsewhere, made fit for one line of a log or of an error."""
+
+from __future__ import annotations
+
+MOST_SHOWN = 120
+"""Characters of a foreign value that an error shows."""
+
+
+def one_line(text: str) -> str:
+    """The text with everything that is not printable escaped, so that a name with a line feed, a
+    colour or a change of direction in it cannot pass for something else."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def quoted(text: str) -> str:
+    """The text in double quotes, on one line, and cut if it is long."""
+    if len(text) > MOST_SHOWN:
+        text = text[:MOST_SHOWN] + "..."
+    return '"' + one_line(text.replace("\\", "\\\\").replace('"', '\\"')) + '"'
