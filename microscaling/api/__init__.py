@@ -1,0 +1,1 @@
+"""The JSON between agent, server and configuration."""

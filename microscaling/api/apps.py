@@ -1,0 +1,217 @@
+"""The description of the tasks, as the server sends it and configurations hold it, made into tasks.
+
+The form is the Go agent's: {"maxContainers": n, "apps": [{"name", "priority", "minContainers",
+"maxContainers", "ruleType", "metricType", "config": {"image", "command", "targetQueueLength",
+"topicName", "channelName", ...}}]}. Numbers of containers, and of items for a queue's length.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from microscaling.api.container import read_container
+from microscaling.api.reader import Notes, Section, shown
+from microscaling.api.strict_json import parse
+from microscaling.demand.task import Task
+from microscaling.errors import ConfigError
+from microscaling.metric.base import Metric
+from microscaling.metric.null import NullMetric
+from microscaling.settings import Settings
+from microscaling.target.base import Target
+from microscaling.target.remainder import RemainderTarget
+from microscaling.utils.text import quoted
+
+log = logging.getLogger("mssconfig")
+
+QUEUE_RULES = ("Queue", "SimpleQueue")
+METRICS = ("NSQ", "SQL")
+LATER = ("SQS", "AzureQueue")
+"""The Go agent's, which this version does not have."""
+
+
+def apps_from_data(data: bytes, settings: Settings | None = None) -> tuple[list[Task], int]:
+    """The tasks, and how many containers they share. Raises ConfigError with everything that is
+    wrong, by place. Without settings, those of the environment are used."""
+    return apps_from_parsed(parse(data), settings)
+
+
+def apps_from_parsed(data: Any, settings: Settings | None = None) -> tuple[list[Task], int]:
+    """The same for what has been read already, from YAML, say."""
+    settings = Settings.from_env(os.environ) if settings is None else settings
+    notes = Notes()
+    if data is not None and not isinstance(data, Mapping):
+        raise ConfigError(f"expected an object with maxContainers and apps, got {shown(data)}")
+    top = Section({} if data is None else data, "", notes)
+    max_containers = top.whole("maxContainers", least=0)
+    top.text("name")
+    placed = {
+        place: _task(entry, place, notes, settings)
+        for place, entry in top.entries("apps")
+        if _is_object(entry, place, notes)
+    }
+    tasks = list(placed.values())
+    _warn_of_unknown(top)
+    _check_names(placed, notes)
+    if not notes.problems:
+        _warn_of_cap(tasks, max_containers, notes)
+    for warning in notes.warnings:
+        log.warning("%s", warning)
+    if notes.problems:
+        raise ConfigError(*notes.problems)
+    return tasks, max_containers
+
+
+def _is_object(entry: Any, place: str, notes: Notes) -> bool:
+    if entry is None or isinstance(entry, Mapping):
+        return True
+    notes.problem(place, f"expected an object, got {shown(entry)}")
+    return False
+
+
+def _task(entry: Mapping[str, Any] | None, place: str, notes: Notes, settings: Settings) -> Task:
+    app = Section(entry or {}, place, notes)
+    name, priority, config = _name(app), app.whole("priority"), app.section("config")
+    least, most = app.whole("minContainers", least=0), app.whole("maxContainers", least=0)
+    _check_counts(app, least, most)
+    target, metric = _rule(app, config, most, settings)
+    container = read_container(config, most)
+    task = Task(
+        name=name,
+        priority=priority,
+        min_containers=least,
+        max_containers=most,
+        max_delta=most - least,
+        is_scalable=True,
+        image=config.text("image"),
+        command=config.text("command"),
+        target=target,
+        metric=metric,
+        env=container.env,
+        network_mode=container.network_mode,
+        publish_all_ports=container.publish_all_ports,
+        container=container.options,
+    )
+    # The Go agent read these as well; nothing here depends on them.
+    app.text("appType"), app.take("targetValue"), config.text("queueName"), config.text("queueURL")
+    _warn_of_unknown(app, config)
+    return task
+
+
+def _name(app: Section) -> str:
+    name = app.text("name")
+    if app.take("name") in (None, ""):
+        app.notes.problem(app.at("name"), "is missing: every task needs a name of its own")
+    return name
+
+
+def _check_counts(app: Section, least: int, most: int) -> None:
+    if (app.take("maxContainers") or 0) != most:
+        return  # what is there is wrong, and has been noted
+    if least > most:
+        app.notes.problem(
+            app.at("minContainers"),
+            f"is {least}, above maxContainers, which is {most}: raise one or lower the other",
+        )
+    elif not most:
+        app.notes.warn(app.at("maxContainers"), "is 0 or missing: this task will never get a container")
+
+
+def _rule(app: Section, config: Section, most: int, settings: Settings) -> tuple[Target, Metric]:
+    """What judges the task, and what is measured for it."""
+    rule, kind = app.text("ruleType"), app.text("metricType")
+    length = config.whole("targetQueueLength", least=0)
+    taken = {k: config.text(k) for k in ("topicName", "channelName", "databaseURL", "query")}
+    if rule not in QUEUE_RULES:
+        if rule not in ("", "Remainder"):
+            app.notes.warn(
+                app.at("ruleType"),
+                f"{quoted(rule)} is neither Queue nor SimpleQueue: this task gets what the others leave",
+            )
+        return RemainderTarget(most), NullMetric()
+    if not length and not config.take("targetQueueLength"):
+        config.notes.warn(
+            config.at("targetQueueLength"),
+            "is 0 or missing: this task asks for more as long as there is an item",
+        )
+    return _target(rule, length, settings), _metric(kind, app, config, taken, settings)
+
+
+def _target(rule: str, length: int, settings: Settings) -> Target:
+    if rule == "Queue":
+        from microscaling.target.queue import QueueLengthTarget
+
+        return QueueLengthTarget(length, settings)
+    from microscaling.target.simple_queue import SimpleQueueLengthTarget
+
+    return SimpleQueueLengthTarget(length)
+
+
+def _metric(kind: str, app: Section, config: Section, texts: Mapping[str, str], settings: Settings) -> Metric:
+    """The metric of that type; what measures is imported only here, when it is chosen."""
+    if kind == "NSQ":
+        return _nsq(config, texts["topicName"], texts["channelName"], settings)
+    if kind == "SQL":
+        return _sql(config, texts["databaseURL"], texts["query"])
+    if kind in LATER:
+        app.notes.problem(
+            app.at("metricType"),
+            f"{kind} is not available in this version; there are {' and '.join(METRICS)}",
+        )
+    else:
+        app.wrong("metricType", " or ".join(METRICS), app.take("metricType") or "")
+    return NullMetric()
+
+
+def _nsq(config: Section, topic: str, channel: str, settings: Settings) -> Metric:
+    from microscaling.metric.nsq import NSQMetric
+
+    for key, value in (("topicName", topic), ("channelName", channel)):
+        if not value and config.take(key) in (None, ""):
+            config.notes.warn(config.at(key), "is missing: with nothing to measure, the task stays put")
+    return NSQMetric(topic, channel, settings.nsq_stats_endpoint)
+
+
+def _sql(config: Section, url: str, query: str) -> Metric:
+    from microscaling.metric.sql import SQLMetric
+
+    for key, value in (("databaseURL", url), ("query", query)):
+        if not value.strip() and isinstance(config.take(key), (str, type(None))):
+            config.notes.problem(config.at(key), "is missing: metricType SQL needs databaseURL and query")
+    try:
+        return SQLMetric(url, query) if url.strip() and query.strip() else NullMetric()
+    except ConfigError as error:
+        for problem in error.problems:
+            config.notes.problem(config.at("databaseURL"), problem)
+        return NullMetric()
+
+
+def _check_names(placed: Mapping[str, Task], notes: Notes) -> None:
+    first: dict[str, str] = {}
+    for place, task in placed.items():
+        other = first.setdefault(task.name, place)
+        if task.name and other != place:
+            notes.problem(f"{place}.name", f"{quoted(task.name)} is the name of {other} too: change one")
+
+
+def _warn_of_unknown(*sections: Section) -> None:
+    for section in sections:
+        for key in section.left():
+            if not key.startswith("x-"):  # Compose's mark of what is meant to be ignored
+                section.notes.warn(section.at(key), "is not known here, and ignored")
+
+
+def _warn_of_cap(tasks: list[Task], cap: int, notes: Notes) -> None:
+    least = sum(task.min_containers for task in tasks)
+    if not tasks:
+        notes.warn("apps", "is empty or missing: there is nothing to scale")
+    elif not cap:
+        notes.warn("maxContainers", "is 0 or missing: no container will run")
+    elif least > cap:
+        notes.warn(
+            "maxContainers",
+            f"is {cap}, but the minContainers of the tasks add up to {least}: "
+            "those of the lowest priority will have fewer than their minimum",
+        )

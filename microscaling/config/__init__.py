@@ -1,0 +1,1 @@
+"""Where the list of tasks comes from: one module a source."""

@@ -1,0 +1,54 @@
+"""A configuration in a file, JSON or YAML."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import stat
+
+from microscaling.api.apps import apps_from_data, apps_from_parsed
+from microscaling.config.base import Config, problems_of
+from microscaling.demand.task import Task
+from microscaling.errors import ConfigError
+from microscaling.settings import Settings
+from microscaling.utils.text import one_line
+
+MOST_BYTES = 1 << 20
+YAML = (".yml", ".yaml")
+
+
+class FileConfig(Config):
+    """The file that MSS_CONFIG_FILE names: YAML if it ends in .yml or .yaml, else JSON."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def get_apps(self, user_id: str) -> tuple[list[Task], int]:
+        path = self.settings.config_file
+        if not path:
+            raise ConfigError("MSS_CONFIG_FILE: is empty; with MSS_CONFIG=FILE it is the path of the file")
+        with problems_of(one_line(path)):
+            data = _read(path)
+            if not path.lower().endswith(YAML):
+                return apps_from_data(data, self.settings)
+            # Imported when chosen: it needs the extra `yaml`.
+            from microscaling.config.yaml_text import parse
+
+            return apps_from_parsed(parse(data), self.settings)
+
+
+def _read(path: str) -> bytes:
+    """The file's bytes without a byte order mark, which editors on Windows like to write."""
+    try:
+        # A pipe that nobody writes to must not hang the start.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ConfigError("is not a regular file")
+            data = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise ConfigError("is no path of a file") from None
+    if len(data) > MOST_BYTES:
+        raise ConfigError(f"is longer than {MOST_BYTES} bytes, which no configuration needs to be")
+    return data.removeprefix(codecs.BOM_UTF8)

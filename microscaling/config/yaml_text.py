@@ -1,0 +1,84 @@
+"""YAML by the rules of its version 1.2, as Compose reads it: `22:22`, `yes` and `2026-01-01` are text."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from microscaling.api.strict_json import Object
+from microscaling.errors import ConfigError
+from microscaling.utils.text import one_line
+
+try:
+    import yaml
+except ImportError:
+    raise ConfigError("YAML needs an extra: pip install 'microscaling[yaml]', or write JSON") from None
+
+TAG = "tag:yaml.org,2002:"
+CORE = (
+    # tag, what plain text has to look like, the characters that it can begin with
+    ("null", r"~|null|Null|NULL|", "~nN\0"),
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9]{1,20}|0o[0-7]{1,24}|0x[0-9a-fA-F]{1,16}", "-+0123456789"),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+    ("merge", r"<<", "<"),
+)
+
+
+class CoreLoader(yaml.SafeLoader):
+    """A safe loader with the core schema only, which notes keys that are there more than once."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - yaml's
+    yaml_constructors = {  # noqa: RUF012 - yaml's
+        TAG + "null": yaml.SafeLoader.construct_yaml_null,
+        TAG + "bool": yaml.SafeLoader.construct_yaml_bool,
+        TAG + "float": yaml.SafeLoader.construct_yaml_float,
+        TAG + "str": yaml.SafeLoader.construct_yaml_str,
+        TAG + "seq": yaml.SafeLoader.construct_yaml_seq,
+        None: yaml.SafeLoader.construct_undefined,
+    }
+
+    def whole(self, node: yaml.ScalarNode) -> int:
+        text = str(node.value)
+        return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
+
+    def object(self, node: yaml.MappingNode) -> Object:
+        own = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        self.flatten_mapping(node)
+        made = Object()
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise ConfigError(f"not YAML: line {key_node.start_mark.line + 1}: a key has to be text")
+            made[str(key_node.value)] = self.construct_object(value_node, deep=True)
+        made.repeated = tuple(sorted({key for key in own if own.count(key) > 1}))
+        return made
+
+
+for _tag, _pattern, _first in CORE:
+    CoreLoader.add_implicit_resolver(
+        TAG + _tag, re.compile(f"^(?:{_pattern})$"), [c.strip("\0") for c in _first]
+    )
+CoreLoader.add_constructor(TAG + "int", CoreLoader.whole)
+CoreLoader.add_constructor(TAG + "map", CoreLoader.object)
+
+
+def parse(data: bytes) -> Any:
+    """The value in these bytes. Raises ConfigError that says where they are not YAML."""
+    try:
+        return yaml.load(data.decode("utf-8"), Loader=CoreLoader)
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"not YAML: byte {error.start + 1} is not UTF-8") from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise ConfigError(f"not YAML: {where}{one_line(error.problem or str(error))}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"not YAML: {one_line(str(error))}") from None
+    except (ValueError, KeyError) as error:
+        raise ConfigError(f"not YAML: a value does not fit its tag: {one_line(str(error))}") from None
+    except RecursionError:
+        raise ConfigError("not YAML that can be read: nested too deeply") from None

@@ -1,0 +1,1 @@
+"""What decides how many containers each task should have."""

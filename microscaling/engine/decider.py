@@ -1,0 +1,69 @@
+"""From readings to demand."""
+
+from __future__ import annotations
+
+import logging
+
+from microscaling.demand.reason import Reason
+from microscaling.demand.tasks import Tasks
+from microscaling.engine import scaling
+from microscaling.engine.readings import Readings
+
+log = logging.getLogger("mssengine")
+
+Change = tuple[str, int, int, Reason | None]
+"""A task's name, its demand before and after, and why."""
+
+
+class Decider:
+    """Turns readings into demand, and says why: no threads, no clock.
+
+    Both methods take the lock, and both return whether any demand changed.
+    """
+
+    def __init__(self, tasks: Tasks, readings: Readings) -> None:
+        self.tasks = tasks
+        self.readings = readings
+
+    def beat(self, now: float) -> bool:
+        """Measures at `now` (seconds), and shares the cap anew."""
+        self.readings.judge(now)
+        with self.tasks as tasks:
+            tasks.changed.clear()
+            before = _demands(tasks)
+            held = self.readings.apply()
+            scaling.measure(tasks)
+            changed = scaling.allocate(tasks)
+            changed = scaling.guard(tasks) or changed
+            changes = _changes(tasks, before)
+        _say(changes)
+        log.debug("measured %d tasks: %d change, %d held", len(before), len(changes), held)
+        return changed
+
+    def extra(self) -> bool:
+        """Between two beats: makes use at once of what the scheduler has written down."""
+        with self.tasks as tasks:
+            tasks.changed.clear()
+            before = _demands(tasks)
+            changed = scaling.extra(tasks)
+            changes = _changes(tasks, before)
+        _say(changes)
+        return changed
+
+
+def _demands(tasks: Tasks) -> dict[int, int]:
+    return {id(task): task.demand for task in tasks.tasks}
+
+
+def _changes(tasks: Tasks, before: dict[int, int]) -> list[Change]:
+    """What to log when the lock has been let go."""
+    return [
+        (task.name, before[id(task)], task.demand, task.reason)
+        for task in tasks.tasks
+        if task.demand != before[id(task)]
+    ]
+
+
+def _say(changes: list[Change]) -> None:
+    for name, before, after, reason in changes:
+        log.info("%s: %d -> %d (%s)", name, before, after, reason)

@@ -1,0 +1,116 @@
+"""What demand must keep to, whoever decided it: the cap, and every task's minimum.
+
+The Go agent has no such rule: it stays above the cap if a start finds too many, and never starts a
+task whose minimum is its maximum. Pure; the caller holds the lock of `Tasks`.
+"""
+
+from __future__ import annotations
+
+from microscaling.demand.reason import BELOW_MINIMUM, MINIMUM_GAVE, MINIMUM_TOOK, OVER_CAP, Reason
+from microscaling.demand.task import Task
+from microscaling.demand.tasks import Tasks
+from microscaling.engine.givers import Given, Givers, minimum, names, nothing
+
+
+def guard(tasks: Tasks) -> bool:
+    """Mends demand that breaks the cap or a minimum. Returns whether any was changed.
+
+    (a) Above the cap demand is lowered from the lowest priority up: first what is above a minimum,
+    then minimums, and tasks that are not to be scaled only when nothing else is left.
+    (b) A task below its minimum, the most important first, takes what is free, then what others
+    have above their minimum, from the lowest priority up, then less important tasks' minimums. A
+    task that is held gives only to a more important one that is not.
+
+    Afterwards the sum of demand is within the cap, and another call changes nothing. (What a task
+    that backs off has is the scheduler's to decide: it counts, and stays.) Demand is what counts
+    here, not what is requested or runs: containers on their way out are in nobody's demand, and who
+    gets their place is part of the same decision. So the sum of demand is what there will be in the
+    end; that there is never more on the way is the scheduler's to see to, which starts nothing
+    before its place is empty. For the same reason nothing swings back and forth while a change is
+    under way, however long it takes: what was decided counts from that moment on.
+    """
+    order = tasks.by_priority()
+    free = tasks.max_containers
+    needy = False
+    changed = False
+    for task in order:
+        if task.demand < 0:
+            task.reason = Reason("demand cannot be negative", task.demand, 0)
+            task.demand = 0
+            changed = True
+        free -= counted(task)
+        if task.demand < task.min_containers:
+            needy = True
+    if free < 0 or needy:
+        movable = [task for task in order if not task.backing_off]
+        changed = _lower(movable, -free, tasks.max_containers) or changed
+        changed = _raise(movable, max(0, free)) or changed
+    return changed
+
+
+def counted(task: Task) -> int:
+    """What a task counts for under the cap: its demand. While it backs off the scheduler lowers
+    demand and what is requested, or raises both to try again, one after the other."""
+    return max(task.demand, task.requested) if task.backing_off else task.demand
+
+
+def _lower(movable: list[Task], excess: int, cap: int) -> bool:
+    """Rule (a): takes `excess` away, if it is above 0. Returns whether it took any."""
+    scalable = [task for task in reversed(movable) if task.is_scalable]
+    fixed = [task for task in reversed(movable) if not task.is_scalable]
+    left = excess
+    for group, floor in ((scalable, minimum), (scalable, nothing), (fixed, nothing)):
+        for task in group:
+            if left <= 0:
+                break
+            gives = min(left, task.demand - floor(task))
+            if gives > 0:
+                task.reason = Reason(OVER_CAP, task.demand, task.demand - gives, excess, cap)
+                task.demand -= gives
+                left -= gives
+    return left < excess
+
+
+def _raise(movable: list[Task], free: int) -> bool:
+    """Rule (b): brings tasks up to their minimum. Returns whether any demand changed."""
+    scalable = [task for task in movable if task.is_scalable]
+    needy = [task for task in scalable if task.demand < minimum(task)]
+    if not needy:
+        return False
+    fresh = [task for task in reversed(scalable) if not task.held]
+    held = [task for task in reversed(scalable) if task.held]
+    spare = Givers(fresh, minimum, MINIMUM_GAVE)
+    sources = (
+        # who gives, whether only to more important tasks, whether only to one that is not held
+        (spare, True, False),
+        (Givers(held, minimum, MINIMUM_GAVE), True, True),
+        (spare, False, False),
+        (Givers(fresh, nothing, MINIMUM_GAVE), True, False),
+        (Givers(held, nothing, MINIMUM_GAVE), True, True),
+    )
+    changed = False
+    for task in needy:
+        wants = minimum(task) - task.demand
+        taken = min(free, wants)
+        left = wants - taken
+        given: Given = {}
+        for givers, lower_only, fresh_only in sources:
+            if left and not (fresh_only and task.held):
+                for giver, gave in givers.give(task, left, lower_only).items():
+                    given[giver] = given.get(giver, 0) + gave
+                    left -= gave
+        if left < wants:
+            _take(task, wants, wants - left, free, given)
+            free -= taken
+            changed = True
+    return changed
+
+
+def _take(task: Task, wants: int, takes: int, free: int, given: Given) -> None:
+    before, after = task.demand, task.demand + takes
+    if given:
+        gift = sum(given.values())
+        task.reason = Reason(MINIMUM_TOOK, before, after, wants, free, names(given), given=gift)
+    else:
+        task.reason = Reason(BELOW_MINIMUM, before, after, wants, free)
+    task.demand = after
