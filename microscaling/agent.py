@@ -1,0 +1,278 @@
+"""The threads of the agent: started, watched, and ended in order."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+from microscaling.demand.tasks import Tasks
+from microscaling.engine.base import CLOSED, Engine, Slot
+from microscaling.errors import MicroscalingError, TemporaryError
+from microscaling.monitor.base import Monitor
+from microscaling.scheduler.base import Scheduler
+from microscaling.utils.backoff import Backoff
+from microscaling.utils.episode import Episode
+from microscaling.utils.threads import StoppableThread, stop_all
+
+log = logging.getLogger("mssagent")
+
+COUNT_EVERY_S = 0.5
+MONITOR_EVERY_S = 0.5
+LOOK_EVERY_S = 0.5
+"""How often retries that have come due, and threads that have died, are looked for."""
+RETRY_S, RETRY_MOST_S = 0.25, 5.0
+SHUTDOWN_LOOK_S = 0.02
+JOIN_S = 3.0
+
+
+class Agent:
+    """One run of the agent. `run()` blocks until `stop()` is called or something has failed.
+
+    With `leave`, what runs is left running at the end, for the next agent to adopt; else
+    everything is stopped, which may take `exit_timeout_s` seconds if it cannot be counted.
+    """
+
+    def __init__(
+        self,
+        tasks: Tasks,
+        engine: Engine,
+        scheduler: Scheduler,
+        monitors: Iterable[Monitor] = (),
+        leave: bool = False,
+        exit_timeout_s: float = 30.0,
+    ) -> None:
+        self.tasks = tasks
+        self.engine = engine
+        self.scheduler = scheduler
+        self.monitors = list(monitors)
+        self.leave = leave
+        self.exit_timeout_s = exit_timeout_s
+        self.demand_update: Slot = queue.Queue(maxsize=1)
+        self._stopping = threading.Event()
+        self._begin = _Begin(self)
+        self._counter = _Counter(self)
+        self._scheduling = _Scheduling(self)
+        self._reporting = [_Reporting(self, monitor) for monitor in self.monitors]
+
+    def stop(self) -> None:
+        """Only flags: may be called from any thread, and from a signal handler."""
+        self._stopping.set()
+
+    def run(self) -> int:
+        """Returns the exit code: 0 if it was asked to stop and left nothing behind, else 1."""
+        restore = self._catch_signals()
+        try:
+            return self._run()
+        finally:
+            restore()
+
+    def _run(self) -> int:
+        self._begin.start()
+        while self._begin.is_alive() and not self._stopping.is_set():
+            self._begin.join(SHUTDOWN_LOOK_S)
+        if self._begin.error is not None:
+            self._say_dead(self._begin)
+            return self._close(1)
+        if self._stopping.is_set():  # nothing has been asked of anybody yet
+            log.info("asked to stop before the start was over")
+            return self._close(0)
+        for thread in (self._counter, self._scheduling, *self._reporting):
+            thread.start()
+        self.engine.get_demand(self.tasks, self.demand_update)
+        dead = None
+        while dead is None and not self._stopping.wait(LOOK_EVERY_S):
+            dead = self._dead_thread()
+        if dead is not None:
+            self._say_dead(dead)
+        return self._shut_down(failed=dead is not None)
+
+    def _dead_thread(self) -> StoppableThread | None:
+        own = [self._counter, self._scheduling, *self._reporting]
+        everyone = [*own, *self.engine.threads, *self.scheduler.threads]
+        return next((t for t in everyone if not t.is_alive() and t.ident is not None), None)
+
+    def _say_dead(self, thread: StoppableThread) -> None:
+        error = thread.error
+        if isinstance(error, MicroscalingError):
+            log.critical("%s", error)
+        else:
+            log.critical("thread %s has ended, so the agent does: %r", thread.name, error, exc_info=error)
+
+    def _shut_down(self, failed: bool) -> int:
+        """The engine goes first, so that nothing is decided any more; then what runs, while it is still
+        counted and told of; then the counter and the monitors. After a failure everything is left as
+        it is, for the agent that is started next."""
+        self.engine.stop_demand(self.demand_update)
+        if self._scheduling.is_alive():
+            self._scheduling.join(JOIN_S)
+        if self.leave or failed:
+            log.info("leaving what runs as it is")
+            self.scheduler.leave(self.tasks)
+        else:
+            log.info("stopping all containers")
+            self.scheduler.drain(self.tasks)
+        done = self._wait_idle()
+        return self._close(0 if done and not failed else 1)
+
+    def _wait_idle(self) -> bool:
+        """Waits for the scheduler to be done; False at the deadline, with what may be left in the log."""
+        deadline = time.monotonic() + self.exit_timeout_s
+        patience = threading.Event()
+        while not self.scheduler.idle(self.tasks):
+            if time.monotonic() >= deadline:
+                left = self.scheduler.left()
+                log.error(
+                    "not done within %g s; may be left: %s", self.exit_timeout_s, ", ".join(left) or "unknown"
+                )
+                return False
+            retry = self.scheduler.next_retry()
+            if retry is not None and retry <= time.monotonic():
+                _try(lambda: self.scheduler.stop_start_tasks(self.tasks))
+            patience.wait(SHUTDOWN_LOOK_S)
+        return True
+
+    def _close(self, code: int) -> int:
+        for monitor in self.monitors:
+            monitor.close()
+        late = stop_all([self._begin, self._counter, *self._reporting], JOIN_S)
+        if late:
+            log.warning("still waiting for an answer: %s", ", ".join(thread.name for thread in late))
+        self.scheduler.cleanup()
+        log.info("stopped")
+        return code
+
+    def _catch_signals(self) -> Callable[[], None]:
+        """SIGTERM and SIGINT stop the agent, a second one ends the process at once."""
+        if threading.current_thread() is not threading.main_thread():
+            return lambda: None
+
+        def on_signal(number: int, frame: object) -> None:
+            if self._stopping.is_set():
+                os._exit(1)
+            self.stop()
+
+        before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+
+        def restore() -> None:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+        return restore
+
+
+def _try(step: Callable[[], None]) -> None:
+    try:
+        step()
+    except TemporaryError as error:
+        log.debug("%s", error)
+
+
+class _Begin(StoppableThread):
+    """Prepares every task, and takes over what is there; waits for an engine that is away."""
+
+    def __init__(self, agent: Agent) -> None:
+        super().__init__("mss-begin")
+        self.agent = agent
+
+    def cycle(self) -> None:
+        scheduler, tasks = self.agent.scheduler, self.agent.tasks
+        for task in list(tasks.tasks):
+            self._patiently(functools.partial(scheduler.init_scheduler, task))
+        self._patiently(functools.partial(scheduler.count_all_tasks, tasks))
+        with tasks:
+            found = [f"{task.running} of {task.name}" for task in tasks.tasks if task.running]
+        if found and not self.stopped.is_set():
+            log.info("adopted what runs already: %s", ", ".join(found))
+        self.stop()
+
+    def _patiently(self, step: Callable[[], None]) -> None:
+        backoff = Backoff(RETRY_S, RETRY_MOST_S, jitter=0.2)
+        while not self.stopped.is_set():
+            try:
+                step()
+            except TemporaryError as error:
+                if backoff.tries == 0:
+                    log.warning("waiting: %s", error)
+                self.stopped.wait(error.delay_s or backoff.next())
+            else:
+                if backoff.tries:
+                    log.info("waited long enough: it answers")
+                return
+
+
+class _Counter(StoppableThread):
+    """Keeps `running` true."""
+
+    def __init__(self, agent: Agent) -> None:
+        super().__init__("mss-counter")
+        self.agent = agent
+        self.episode = Episode()
+        self.backoff = Backoff(RETRY_S, RETRY_MOST_S, jitter=0.2)
+
+    def cycle(self) -> None:
+        try:
+            self.agent.scheduler.count_all_tasks(self.agent.tasks)
+        except TemporaryError as error:
+            if self.episode.fails(time.monotonic()):
+                log.warning("cannot count what runs: %s; trying again", error)
+            self.stopped.wait(error.delay_s or self.backoff.next())
+            return
+        if self.episode.works():
+            log.info("what runs can be counted again")
+        self.backoff.reset()
+        self.stopped.wait(COUNT_EVERY_S)
+
+
+class _Scheduling(StoppableThread):
+    """Has every change of demand carried out, until the engine has closed the slot."""
+
+    def __init__(self, agent: Agent) -> None:
+        super().__init__("mss-scheduler")
+        self.agent = agent
+
+    def cycle(self) -> None:
+        agent = self.agent
+        try:
+            if agent.demand_update.get(timeout=self._patience()) is CLOSED:
+                self.stop()
+                return
+        except queue.Empty:
+            if not self._due():
+                return
+        _try(lambda: agent.scheduler.stop_start_tasks(agent.tasks))
+
+    def _due(self) -> bool:
+        retry = self.agent.scheduler.next_retry() if self.agent.engine.decided.is_set() else None
+        return retry is not None and retry <= time.monotonic()
+
+    def _patience(self) -> float:
+        retry = self.agent.scheduler.next_retry()
+        soon = LOOK_EVERY_S if retry is None else max(0.0, retry - time.monotonic())
+        return min(soon, LOOK_EVERY_S)
+
+
+class _Reporting(StoppableThread):
+    """Tells one monitor."""
+
+    def __init__(self, agent: Agent, monitor: Monitor) -> None:
+        super().__init__(f"mss-monitor-{type(monitor).__name__}")
+        self.agent = agent
+        self.monitor = monitor
+        self.episode = Episode()
+
+    def cycle(self) -> None:
+        try:
+            self.monitor.send_metrics(self.agent.tasks)
+        except TemporaryError as error:
+            if self.episode.fails(time.monotonic()):
+                log.warning("%s: %s", type(self.monitor).__name__, error)
+        else:
+            if self.episode.works():
+                log.info("%s works again", type(self.monitor).__name__)
+        self.stopped.wait(MONITOR_EVERY_S)

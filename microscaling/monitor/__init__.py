@@ -1,0 +1,1 @@
+"""Where the state of the tasks is told: one module a destination."""

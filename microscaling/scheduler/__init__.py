@@ -1,0 +1,1 @@
+"""What makes the demand come true: one module a backend."""

@@ -1,0 +1,101 @@
+"""What a fleet of containers needs from whatever runs them: a Docker engine, or this machine."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from microscaling.demand.task import Task
+from microscaling.errors import TemporaryError
+
+
+class EngineAway(TemporaryError):
+    """The engine itself cannot be reached: no fault of the container that was asked for."""
+
+
+class State(Enum):
+    """How far a container has come, as its engine sees it."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    EXITED = "exited"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A container in a listing."""
+
+    id: str
+    task: str
+    """The name of the task that its label gives."""
+    state: State
+    created: float
+    """Seconds; only their order within one engine matters (newest are stopped first)."""
+    nonce: str = ""
+    """What `create` was given; empty if whoever created it gave none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that an engine says has happened to a container of ours."""
+
+    kind: str
+    """`create`, `start`, `die` or `destroy`."""
+    id: str
+    task: str
+    nonce: str = ""
+    exit_code: int | None = None
+
+
+class Backend(ABC):
+    """Runs containers, and says what becomes of them. All calls block, and end within 10 s or so.
+
+    Calls come from many threads at once. They raise TemporaryError when the outcome is unknown (a
+    time-out; EngineAway if nobody answers at all), PermanentError when the engine refuses (no such
+    image). Containers that are not there, or already are as wanted, are no error.
+    """
+
+    name = "engine"
+
+    @abstractmethod
+    def prepare(self, task: Task) -> None:
+        """Once per task, before its first `create`: pull the image, check the command."""
+
+    @abstractmethod
+    def create(self, task: Task, nonce: str) -> str:
+        """Makes a container of the task without starting it; returns its id. The container carries
+        the task's name and the nonce, in listings and in events."""
+
+    @abstractmethod
+    def start(self, id: str) -> None:
+        """Starts a created container."""
+
+    @abstractmethod
+    def stop(self, id: str, grace_s: float) -> None:
+        """Asks it to end, and forces it after the grace. Returns when it has ended."""
+
+    @abstractmethod
+    def remove(self, id: str) -> None:
+        """Removes a container that does not run, with what belongs to it; one that runs is killed."""
+
+    @abstractmethod
+    def last_words(self, id: str) -> str:
+        """The last few lines that an exited container wrote; empty if there are none to be had."""
+
+    @abstractmethod
+    def list(self) -> list[Seen]:
+        """Every container of ours, in whatever state."""
+
+    @abstractmethod
+    def watch(self, ready: Callable[[], None], on_event: Callable[[Event], None]) -> None:
+        """Calls `ready` once when the stream is open, then `on_event` for every event from then on.
+        Returns, or raises TemporaryError, when the stream has ended or `unwatch` was called."""
+
+    @abstractmethod
+    def unwatch(self) -> None:
+        """Ends `watch` at once, from another thread."""
+
+    def close(self) -> None:
+        """Lets go of sockets and files."""

@@ -1,0 +1,84 @@
+"""One container of a fleet, and how far it has come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from microscaling.demand.task import Task
+
+
+class Phase(Enum):
+    """What the fleet knows of a container. EXITED is never left for RUNNING on an event's word: events
+    come late and twice, and containers of ours are started once."""
+
+    CREATING = "creating"
+    CREATED = "created"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    EXITED = "exited"
+    REMOVING = "removing"
+
+
+ACTIVE = frozenset({Phase.CREATING, Phase.CREATED, Phase.STARTING, Phase.RUNNING})
+
+
+@dataclass(eq=False, slots=True)
+class Container:
+    """A container that this agent has created, is creating, or has adopted."""
+
+    task: Task
+    nonce: str
+    order: int
+    """Grows with every container: when some must go, those of the highest order go first."""
+    phase: Phase = Phase.CREATING
+    id: str = ""
+    unwanted: bool = False
+    """It is to go, as soon as what is under way with it allows."""
+    busy: bool = False
+    """An operation is under way."""
+    unknown: bool = False
+    """An operation ended without an answer: nothing is done with it until a listing has shown it."""
+    may_run: bool = False
+    """It runs, or was asked to start and is not known to have ended: it takes a place under the cap."""
+    touched: int = 0
+    """When the last event or operation concerned it, in the fleet's own count."""
+    started: float | None = None
+    """When it was seen to start, monotonic seconds; None if that was before this agent."""
+    proven: bool = True
+    """It has run for 5 s, or was there before this agent."""
+    unasked: bool = False
+    """It ended by itself, so its last words are worth a line in the log."""
+    exit_code: int | None = None
+    failures: int = 0
+    """Operations in a row that were not answered, or failed for no fault of the container."""
+    not_before: float = 0.0
+    """Do nothing with it before this time, monotonic seconds: its last operation failed."""
+
+    @property
+    def wanted(self) -> bool:
+        """It counts as requested."""
+        return not self.unwanted and self.phase in ACTIVE
+
+    @property
+    def short_id(self) -> str:
+        """As people write it."""
+        return self.id[:12] or "(not yet created)"
+
+
+class Work(Enum):
+    """What can be asked of a backend for one container."""
+
+    CREATE = "create"
+    START = "start"
+    STOP = "stop"
+    REMOVE = "remove"
+
+
+@dataclass(eq=False, slots=True)
+class Operation:
+    """One call to a backend, to be made outside the lock."""
+
+    work: Work
+    container: Container

@@ -1,0 +1,214 @@
+"""A Docker engine as a backend."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import docker
+import requests
+from docker.errors import APIError, DockerException
+from requests.adapters import HTTPAdapter
+
+from microscaling.demand.task import Task
+from microscaling.errors import ConfigError, PermanentError, TemporaryError
+from microscaling.scheduler.backend import Backend, EngineAway, Event, Seen, State
+from microscaling.scheduler.docker_body import LABEL, NONCE_LABEL, create_body
+from microscaling.scheduler.docker_pull import pull
+
+if TYPE_CHECKING:
+    from docker.types.daemon import CancellableStream
+
+log = logging.getLogger("mssscheduler")
+
+CALL_TIMEOUT_S = 10
+PULL_TIMEOUT_S = 60
+"""Between two words of progress."""
+MOST_CONNECTIONS = 80
+"""As many as there are threads that call: 64 stop, 8 start, a few more."""
+LAST_LINES, LAST_CHARACTERS = 5, 1000
+STATES = {"created": State.CREATED, "exited": State.EXITED, "dead": State.EXITED, "removing": State.EXITED}
+"""All others run: running, paused, restarting."""
+KINDS = ("create", "start", "die", "destroy")
+
+
+class DockerBackend(Backend):
+    """Talks to one engine by the library's low-level client.
+
+    The client's constructor asks the engine for its version, so it is made at the first call, and
+    again at the next one if that failed.
+    """
+
+    name = "Docker engine"
+
+    def __init__(
+        self, host: str, tls_verify: bool = False, cert_path: str = "", pull_images: bool = True
+    ) -> None:
+        self.host = host
+        self.tls_verify = tls_verify
+        self.cert_path = cert_path
+        self.pull_images = pull_images
+        self._client: docker.APIClient | None = None
+        self._stream: CancellableStream[Any] | None = None
+        self._lock = threading.Lock()
+        self._connecting = threading.Lock()
+
+    def prepare(self, task: Task) -> None:
+        if not task.image:
+            raise PermanentError("it has no image: set config.image of this app")
+        if self.pull_images:
+            with _errors():
+                client = self._connect(PULL_TIMEOUT_S)
+            try:
+                pull(client, task.image)
+            finally:
+                client.close()
+        with _errors():
+            if not self._client_now().images(task.image):
+                raise PermanentError(f"image {task.image} is neither here nor to be had")
+
+    def create(self, task: Task, nonce: str) -> str:
+        with _errors():
+            client = self._client_now()
+            body = create_body(task, nonce)
+            id = str(client.create_container_from_config(body)["Id"])  # type: ignore[no-untyped-call]
+            for network in task.container.networks[1:]:
+                client.connect_container_to_network(id, network)
+            return id
+
+    def start(self, id: str) -> None:
+        with _errors():
+            self._client_now().start(id)
+
+    def stop(self, id: str, grace_s: float) -> None:
+        with _errors(done=(304, 404, 409)):
+            self._client_now().stop(id, timeout=math.ceil(grace_s))
+
+    def remove(self, id: str) -> None:
+        with _errors(done=(404, 409)):
+            self._client_now().remove_container(id, v=True, force=True)
+
+    def last_words(self, id: str) -> str:
+        try:
+            with _errors():
+                output = self._client_now().logs(id, tail=LAST_LINES)
+        except (PermanentError, TemporaryError) as error:
+            log.debug("no last words of %s: %s", id[:12], error)
+            return ""
+        return str(output.decode("utf-8", "replace"))[-LAST_CHARACTERS:]
+
+    def list(self) -> list[Seen]:
+        with _errors():
+            listed = self._client_now().containers(all=True, filters={"label": LABEL})
+        # newest first, and the time of creation has seconds only: the order tells the rest
+        return [_seen(c, place) for place, c in enumerate(reversed(listed))]
+
+    def watch(self, ready: Callable[[], None], on_event: Callable[[Event], None]) -> None:
+        filters = {"type": "container", "event": list(KINDS), "label": LABEL}
+        with _errors():
+            client = self._connect(CALL_TIMEOUT_S)
+        try:
+            with _errors():
+                stream = client.events(decode=True, filters=filters)
+            with self._lock:
+                self._stream = stream
+            ready()
+            with _errors():
+                for event in stream:
+                    on_event(_event(event))
+        finally:
+            with self._lock:
+                self._stream = None
+            client.close()
+
+    def unwatch(self) -> None:
+        with self._lock:
+            if self._stream is not None:
+                try:
+                    self._stream.close()
+                except (OSError, AttributeError) as error:  # it has ended at the same moment
+                    log.debug("closing the event stream: %s", error)
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+
+    def _client_now(self) -> docker.APIClient:
+        with self._connecting:
+            if self._client is None:
+                self._client = self._connect(CALL_TIMEOUT_S)
+            return self._client
+
+    def _connect(self, timeout_s: int) -> docker.APIClient:
+        client = docker.APIClient(
+            base_url=self.host,
+            version="auto",
+            timeout=timeout_s,
+            tls=self._tls(),
+            max_pool_size=MOST_CONNECTIONS,
+        )
+        client.trust_env = False  # a proxy of the environment is not for the engine
+        if not self.host.startswith(("unix:", "npipe:", "ssh:")):
+            # max_pool_size goes only to the library's own adapters
+            for scheme in ("http://", "https://"):
+                client.mount(scheme, HTTPAdapter(pool_maxsize=MOST_CONNECTIONS))
+        return client
+
+    def _tls(self) -> Any:
+        if not self.tls_verify and not self.cert_path:
+            return False
+        pair = (f"{self.cert_path}/cert.pem", f"{self.cert_path}/key.pem") if self.cert_path else None
+        ca = f"{self.cert_path}/ca.pem" if self.cert_path and self.tls_verify else None
+        try:
+            return docker.tls.TLSConfig(client_cert=pair, ca_cert=ca, verify=self.tls_verify)
+        except DockerException as error:
+            raise ConfigError(f"DOCKER_CERT_PATH: {error}") from error
+
+
+@contextmanager
+def _errors(done: tuple[int, ...] = ()) -> Iterator[None]:
+    """Turns the library's errors into ours; the statuses in `done` mean that it is as wanted."""
+    try:
+        yield
+    except APIError as error:
+        status = error.status_code
+        if status in done:
+            return
+        if status == 503:
+            raise EngineAway(_one_line(error.explanation or error)) from error
+        raise PermanentError(_one_line(error.explanation or error)) from error
+    except requests.exceptions.ReadTimeout as error:
+        raise TemporaryError(f"no answer from the engine within {CALL_TIMEOUT_S} s") from error
+    except (requests.exceptions.RequestException, DockerException, OSError, ValueError) as error:
+        raise EngineAway(_one_line(error)) from error
+
+
+def _one_line(error: object) -> str:
+    return " ".join(str(error).split())
+
+
+def _seen(listed: dict[str, Any], place: int) -> Seen:
+    labels = listed["Labels"]
+    return Seen(
+        id=listed["Id"],
+        task=labels[LABEL],
+        state=STATES.get(listed["State"], State.RUNNING),
+        created=listed["Created"] + place * 1e-6,
+        nonce=labels.get(NONCE_LABEL, ""),
+    )
+
+
+def _event(event: dict[str, Any]) -> Event:
+    attributes = event["Actor"]["Attributes"]
+    code = attributes.get("exitCode")
+    return Event(
+        kind=event["Action"],
+        id=event["Actor"]["ID"],
+        task=attributes.get(LABEL, ""),
+        nonce=attributes.get(NONCE_LABEL, ""),
+        exit_code=int(code) if code is not None else None,
+    )

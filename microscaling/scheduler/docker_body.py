@@ -1,0 +1,62 @@
+"""What is sent to a Docker engine to create a container of a task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from microscaling.demand.container import Mount, Port
+from microscaling.demand.task import Task
+
+LABEL = "com.microscaling.microscaling-in-a-box"
+"""Containers are ours if they carry it; its value is the task's name."""
+NONCE_LABEL = "com.microscaling.nonce"
+"""Which create made it, so that a listing or an event can be told from an orphan."""
+
+
+def create_body(task: Task, nonce: str) -> dict[str, Any]:
+    """The body of POST /containers/create (Docker Engine API v1.41).
+
+    What the configuration leaves out is as the Go agent did it: image, command, environment, label,
+    network mode and publishing of all ports.
+    """
+    options = task.container
+    host: dict[str, Any] = {
+        "NetworkMode": options.networks[0] if options.networks else task.network_mode,
+        "PublishAllPorts": task.publish_all_ports,
+    }
+    body: dict[str, Any] = {
+        "Image": task.image,
+        "Env": list(task.env),
+        "Labels": {**options.labels, LABEL: task.name, NONCE_LABEL: nonce},
+        "HostConfig": host,
+    }
+    if task.command.split():
+        body["Cmd"] = task.command.split()
+    if options.ports:
+        body["ExposedPorts"] = {_exposed(port): {} for port in options.ports}
+        host["PortBindings"] = _bindings(options.ports)
+    if options.mounts:
+        host["Mounts"] = [_mount(mount) for mount in options.mounts]
+    if options.memory:
+        host["Memory"] = options.memory
+    if options.cpus:
+        host["NanoCpus"] = round(options.cpus * 1e9)
+    return body
+
+
+def _exposed(port: Port) -> str:
+    return f"{port.container}/{port.protocol}"
+
+
+def _bindings(ports: tuple[Port, ...]) -> dict[str, list[dict[str, str]]]:
+    bindings: dict[str, list[dict[str, str]]] = {}
+    for port in ports:
+        bindings.setdefault(_exposed(port), []).append({"HostIp": port.host_ip, "HostPort": port.host})
+    return bindings
+
+
+def _mount(mount: Mount) -> dict[str, Any]:
+    body: dict[str, Any] = {"Type": mount.kind, "Target": mount.target, "ReadOnly": mount.read_only}
+    if mount.source:
+        body["Source"] = mount.source
+    return body

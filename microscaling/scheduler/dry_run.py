@@ -1,0 +1,47 @@
+"""MSS_DRY_RUN: looks at what there is, then only says what would be done."""
+
+from __future__ import annotations
+
+import logging
+
+from microscaling.demand.task import Task
+from microscaling.demand.tasks import Tasks
+from microscaling.scheduler.base import Scheduler
+from microscaling.scheduler.toy import ToyScheduler
+
+log = logging.getLogger("mssscheduler")
+
+
+class DryRunScheduler(ToyScheduler):
+    """Counts once by the real scheduler, then pretends that every demand comes true at once."""
+
+    def __init__(self, real: Scheduler) -> None:
+        self.real = real
+        self.counted = False
+
+    def init_scheduler(self, task: Task) -> None:
+        """A pull would touch something."""
+        log.info("dry run: would prepare %s (image %s)", task.name, task.image or "none")
+
+    def stop_start_tasks(self, tasks: Tasks) -> None:
+        with tasks:
+            steps = [(t.name, t.requested, t.demand) for t in tasks.tasks if t.requested != t.demand]
+        for name, now, then in steps:
+            log.info("dry run: would %s %d of %s", "start" if then > now else "stop", abs(then - now), name)
+        super().stop_start_tasks(tasks)
+
+    def count_all_tasks(self, tasks: Tasks) -> None:
+        if self.counted:
+            super().count_all_tasks(tasks)
+            return
+        self.real.count_all_tasks(tasks)
+        self.real.cleanup()  # what it tells from now on would not fit what is pretended
+        self.counted = True
+
+    def drain(self, tasks: Tasks) -> None:
+        super().drain(tasks)
+        super().count_all_tasks(tasks)
+
+    def cleanup(self) -> None:
+        if not self.counted:
+            self.real.cleanup()

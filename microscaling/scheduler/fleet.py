@@ -1,0 +1,387 @@
+"""What is there, what is wanted, and the operations that lead from one to the other.
+
+No I/O, no clock, no threads: whoever drives a fleet holds the lock of its `Tasks`, tells it what
+happened and when, and carries out the operations that `take()` hands out.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import uuid
+from collections.abc import Iterable
+
+from microscaling.demand.reason import Reason
+from microscaling.demand.task import Task
+from microscaling.demand.tasks import Tasks
+from microscaling.errors import PermanentError
+from microscaling.scheduler.backend import EngineAway, Event
+from microscaling.scheduler.container import Container, Operation, Phase, Work
+from microscaling.scheduler.strangers import Strangers
+from microscaling.scheduler.trouble import HOLDS_S, Trouble
+
+log = logging.getLogger("mssscheduler")
+
+WORK_FOR = {
+    Phase.CREATING: Work.CREATE,
+    Phase.STARTING: Work.START,
+    Phase.STOPPING: Work.STOP,
+    Phase.REMOVING: Work.REMOVE,
+}
+
+
+class Fleet:
+    """Every container of ours on one engine, level-triggered.
+
+    Three rules hold whatever the engine does. Never do more containers run than
+    `Tasks.max_containers`: what was created waits, parked, until something that ran is known to have
+    ended. `requested` is counted from the containers, never by hand. And a container whose
+    operation was not answered is left alone until a listing has shown it.
+    """
+
+    def __init__(self, tasks: Tasks) -> None:
+        self.tasks = tasks
+        self.by_name = {task.name: task for task in tasks.tasks}
+        self.containers: dict[str, list[Container]] = {name: [] for name in self.by_name}
+        self.by_id: dict[str, Container] = {}
+        self.by_nonce: dict[str, Container] = {}
+        self.trouble = {task.name: Trouble(task) for task in tasks.tasks}
+        self.instance = uuid.uuid4().hex[:12]
+        self.touches = 0
+        self.gone: dict[str, int] = {}
+        """Ids that were removed, and when: listings and events are late."""
+        self.strangers = Strangers(self)
+        self.acting = False
+        """Until the first decision nothing is changed."""
+        self.away = False
+        """The engine does not answer: nothing is asked of it until a listing has succeeded."""
+        self.leaving = False
+        self.draining = False
+        self._numbers = itertools.count(1)
+        self._operations: list[Operation] = []
+
+    # What was decided
+
+    def plan(self, now: float) -> None:
+        """Sets going all that demand and what is there differ in. May be called at any time."""
+        self._check_trouble(now)
+        for task in self.tasks.tasks:
+            self.balance(task, now)
+        self.start_parked(now)
+
+    def balance(self, task: Task, now: float) -> None:
+        """The same for one task, but for starting what is parked."""
+        mine = self.containers[task.name]
+        wanted = [c for c in mine if c.wanted]
+        missing = self._want(task) - len(wanted)
+        if missing < 0:
+            for container in sorted(wanted, key=lambda c: c.order)[missing:]:
+                container.unwanted = True
+        elif missing > 0 and not self.leaving:
+            self._add(task, missing)
+        for container in list(mine):
+            self._advance(container, now)
+        self._count(task)
+
+    def start_parked(self, now: float) -> None:
+        """Starts what was created, the most important task's first, as far as the cap has room."""
+        if not self.acting or self.away or self.leaving or self.hold:
+            return
+        parked = [
+            c
+            for mine in self.containers.values()
+            for c in mine
+            if c.phase is Phase.CREATED and c.wanted and not c.busy and not c.unknown and now >= c.not_before
+        ]
+        parked.sort(key=lambda c: (c.task.priority, c.order))
+        for container in parked:
+            if not self.has_room():
+                return
+            container.phase = Phase.STARTING
+            self._advance(container, now)
+
+    def has_room(self) -> bool:
+        """Whether one more container may run."""
+        return sum(1 for c in self.all() if c.may_run) < self.tasks.max_containers
+
+    def all(self) -> Iterable[Container]:
+        """Every container that is known."""
+        return itertools.chain.from_iterable(self.containers.values())
+
+    def take(self) -> list[Operation]:
+        """The operations to carry out now; each is handed out once."""
+        operations, self._operations = self._operations, []
+        return operations
+
+    @property
+    def hold(self) -> bool:
+        """A second agent is at work on this engine: start nothing, stop nothing."""
+        return bool(self.strangers.foreign) and not self.draining
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is under way, and nothing that was to go is left."""
+        return all(c.wanted and not c.busy and not c.unknown for c in self.all())
+
+    @property
+    def in_doubt(self) -> bool:
+        """Something was not answered: only a listing tells what came of it."""
+        return any(c.unknown for c in self.all())
+
+    def next_due(self, now: float) -> float | None:
+        """When `plan` has something to do though nothing has happened, monotonic seconds."""
+        times = [c.not_before for c in self.all() if c.not_before > now]
+        for trouble in self.trouble.values():
+            if trouble.task.backing_off and not trouble.probing:
+                times.append(max(trouble.until, now + 0.5))
+            if trouble.strikes:
+                unproven = (c for c in self.containers[trouble.task.name] if not c.proven)
+                times += [c.started + HOLDS_S for c in unproven if c.started is not None]
+        return min(times, default=None)
+
+    def drain(self) -> None:
+        """From now on nothing is wanted of any task."""
+        self.draining = self.acting = True
+
+    def leave(self) -> None:
+        """From now on nothing is created or started; what was not started yet is not wanted."""
+        self.leaving = self.acting = True
+        for container in self.all():
+            if container.phase in (Phase.CREATING, Phase.CREATED):
+                container.unwanted = True
+
+    # What happened
+
+    def on_event(self, event: Event, now: float) -> None:
+        """Takes in what the engine says. Unknown ids, repeated and late events are normal."""
+        if event.task not in self.by_name:
+            return
+        container = self.find(event.id, event.nonce)
+        if container is None:
+            self.strangers.on_event(event, now)
+            return
+        if not container.id:
+            self.bind(container, event.id)
+        self.touch(container)
+        if event.kind == "start" and container.phase in (Phase.CREATED, Phase.STARTING):
+            self.started(container, now)
+        elif event.kind == "die":
+            code = "" if event.exit_code is None else f" with code {event.exit_code}"
+            container.exit_code = event.exit_code
+            self.ended(container, f"exited{code}", now)
+        elif event.kind == "destroy":
+            self.ended(container, "was removed by somebody else", now)
+            self.forget(container)
+        self.balance(container.task, now)
+        self.start_parked(now)
+
+    def on_done(self, operation: Operation, error: Exception | None, now: float, id: str = "") -> None:
+        """Takes in how an operation ended; `id` is what a successful create returned."""
+        container = operation.container
+        container.busy = False
+        if isinstance(error, EngineAway):
+            self.away = True
+        if not self._known(container):
+            return
+        self.touch(container)
+        if error is None:
+            container.failures = 0
+            self._succeeded(operation.work, container, now, id)
+        elif isinstance(error, PermanentError) and operation.work in (Work.CREATE, Work.START):
+            self._refused(operation.work, container, error, now)
+        elif container.phase is not Phase.EXITED:
+            log.debug("%s: %s %s: %s", container.task.name, operation.work.value, container.short_id, error)
+            container.unknown = True
+            container.failures += 1
+            container.not_before = now + min(30.0, 0.5 * 2.0 ** min(container.failures, 8))
+        self.balance(container.task, now)
+        self.start_parked(now)
+
+    def call_off(self, operation: Operation, now: float) -> bool:
+        """Whether a create or start that is about to be made is not wanted any more; then it is not
+        to be made."""
+        container = operation.container
+        if not container.unwanted or operation.work not in (Work.CREATE, Work.START):
+            return False
+        container.busy = False
+        if operation.work is Work.START and container.phase is Phase.STARTING:
+            container.phase, container.may_run = Phase.CREATED, False
+        self.balance(container.task, now)
+        self.start_parked(now)
+        return True
+
+    def started(self, container: Container, now: float) -> None:
+        """It runs."""
+        container.phase = Phase.RUNNING
+        container.may_run = True
+        container.unknown = False
+        container.started = now
+        container.proven = False
+
+    def ended(self, container: Container, how: str, now: float, strike: bool = True) -> None:
+        """It does not run any more; unasked, if it had not been told to stop."""
+        container.may_run = container.unknown = False
+        if container.phase in (Phase.EXITED, Phase.REMOVING):
+            return
+        unasked = container.phase in (Phase.STARTING, Phase.RUNNING) and not container.unwanted
+        early = container.phase is Phase.STARTING or not container.proven
+        container.phase = Phase.EXITED
+        container.unwanted = True
+        if not unasked:
+            return
+        container.unasked = True
+        how = f"container {container.short_id} {how}"
+        if strike and early and (container.started is None or now - container.started < HOLDS_S):
+            self._strike(container.task, how, now)
+        else:
+            log.warning("%s: %s", container.task.name, how)
+
+    # Book-keeping, used by the listing too
+
+    def find(self, id: str, nonce: str) -> Container | None:
+        """The container of that id, or of that nonce if its id is not known yet."""
+        return self.by_id.get(id) or (self.by_nonce.get(nonce) if nonce else None)
+
+    def touch(self, container: Container) -> None:
+        """No listing that was asked for before now says anything about it."""
+        self.touches += 1
+        container.touched = self.touches
+
+    def bind(self, container: Container, id: str) -> None:
+        """The engine has given it an id."""
+        container.id = id
+        self.by_id[id] = container
+
+    def forget(self, container: Container) -> None:
+        """It has gone from the engine."""
+        if not self._known(container):
+            return
+        self.containers[container.task.name].remove(container)
+        del self.by_nonce[container.nonce]
+        if container.id:
+            self.by_id.pop(container.id, None)
+            self.bury(container.id)
+
+    def bury(self, id: str) -> None:
+        """A container that has gone: what older listings and late events say of it is not news."""
+        self.touches += 1
+        self.gone[id] = self.touches
+
+    def new(self, task: Task, nonce: str = "") -> Container:
+        """A container that is to be created, or (with its nonce) one that was found."""
+        number = next(self._numbers)
+        container = Container(task, nonce or f"{self.instance}-{number}", number)
+        self.containers[task.name].append(container)
+        self.by_nonce[container.nonce] = container
+        return container
+
+    def _known(self, container: Container) -> bool:
+        return self.by_nonce.get(container.nonce) is container
+
+    def _count(self, task: Task) -> None:
+        """Writes down what there is of a task, and wakes the engine if that is news."""
+        mine = self.containers[task.name]
+        requested = sum(1 for c in mine if c.wanted)
+        running = sum(1 for c in mine if c.phase in (Phase.RUNNING, Phase.STOPPING))
+        if (requested, running) != (task.requested, task.running):
+            task.requested, task.running = requested, running
+            self.tasks.changed.set()
+
+    # The next step
+
+    def _want(self, task: Task) -> int:
+        """How many containers a task is to have now: its demand, which a back-off lowers."""
+        if self.draining:
+            return 0
+        if task.backing_off:
+            limit = self._limit(task)
+            if task.demand > limit:
+                task.reason = Reason("backing off after failed starts", task.demand, limit)
+                task.demand = limit
+        return max(0, task.demand)
+
+    def _limit(self, task: Task) -> int:
+        """While a task backs off: what runs, and one more if it is time to try one."""
+        runs = [c for c in self.containers[task.name] if c.wanted and c.phase is Phase.RUNNING]
+        return len(runs) + (self.trouble[task.name].probing and all(c.proven for c in runs))
+
+    def _add(self, task: Task, missing: int) -> None:
+        """Takes back what was about to be given up, then asks for new containers."""
+        unborn = (Phase.CREATING, Phase.CREATED, Phase.STARTING)
+        back = [c for c in self.containers[task.name] if c.unwanted and c.phase in unborn][:missing]
+        for container in back:
+            container.unwanted = False
+        for _ in range(missing - len(back)):
+            self.new(task)
+
+    def _advance(self, container: Container, now: float) -> None:
+        """Asks for the next step of one container, if it has one and nothing stands against it."""
+        if container.busy or container.unknown or not self.acting or self.hold:
+            return
+        phase = container.phase
+        if container.unwanted and phase is Phase.CREATING:
+            self.forget(container)
+            return
+        if container.unwanted:
+            phase = {Phase.RUNNING: Phase.STOPPING, Phase.STOPPING: Phase.STOPPING}.get(phase, Phase.REMOVING)
+        if phase not in WORK_FOR or self.away or now < container.not_before:
+            return
+        container.phase = phase
+        container.busy = True
+        container.may_run = container.may_run or phase is Phase.STARTING
+        self.touch(container)
+        self._operations.append(Operation(WORK_FOR[phase], container))
+
+    def _succeeded(self, work: Work, container: Container, now: float, id: str) -> None:
+        if work is Work.CREATE:
+            if not container.id:
+                self.bind(container, id)
+            if container.phase is Phase.CREATING:
+                container.phase = Phase.CREATED
+        elif work is Work.START and container.phase is Phase.STARTING:
+            self.started(container, now)
+        elif work is Work.STOP and container.phase is Phase.STOPPING:
+            self.ended(container, "stopped", now)
+        elif work is Work.REMOVE:
+            self.forget(container)
+
+    def _refused(self, work: Work, container: Container, error: PermanentError, now: float) -> None:
+        """The engine will not create or start it."""
+        if work is Work.START:
+            self.ended(container, f"could not be started: {error}", now)
+            return
+        wanted = container.wanted
+        self.forget(container)
+        if wanted:
+            self._strike(container.task, f"could not be created: {error}", now)
+
+    # Back-off
+
+    def _strike(self, task: Task, why: str, now: float) -> None:
+        self.trouble[task.name].strike(why, now)
+
+    def _check_trouble(self, now: float) -> None:
+        """Ends the back-off of tasks whose container has stayed up; tries one of those that are due."""
+        for container in self.all():
+            if not container.proven and container.phase is Phase.RUNNING and container.started is not None:
+                container.proven = now - container.started >= HOLDS_S
+                if container.proven:
+                    self.trouble[container.task.name].held()
+        for trouble in self.trouble.values():
+            if trouble.due(now) and not self.draining and self._may_try(trouble.task):
+                trouble.probing = True
+                limit = self._limit(trouble.task)
+                if limit > trouble.task.demand:
+                    trouble.task.reason = Reason("trying one container again", trouble.task.demand, limit)
+                    trouble.task.demand = limit
+                    self.tasks.changed.set()
+
+    def _may_try(self, task: Task) -> bool:
+        """Whether there is a place for one more: a free one, one that its minimum entitles it to, or
+        one that a less important task has above its own minimum."""
+        if task.requested >= task.max_containers:
+            return False
+        if task.requested < task.min_containers or self.tasks.check_capacity() > 0:
+            return True
+        others = self.tasks.tasks
+        return any(t.priority > task.priority and t.requested > t.min_containers for t in others)

@@ -1,0 +1,109 @@
+"""What a listing of the engine's containers changes in a fleet."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from microscaling.scheduler.backend import Seen, State
+from microscaling.scheduler.container import Container, Phase
+
+if TYPE_CHECKING:
+    from microscaling.scheduler.fleet import Fleet
+
+log = logging.getLogger("mssscheduler")
+
+DISAGREES_S = 10.0
+"""A change that a listing showed and the event stream still has not after this long: the stream is
+broken, even if it looks open."""
+
+
+class Listing:
+    """Compares listings with the fleet. A listing is older than events: it changes no container that
+    had an event or an operation since it was asked for."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+        self.silent: dict[tuple[str, str], float] = {}
+        """What listings showed before the stream did: (id, kind of event) and when."""
+
+    def ask(self) -> int:
+        """Call before asking the engine; `apply` wants the answer."""
+        return self.fleet.touches
+
+    def apply(self, asked: int, listed: Sequence[Seen], now: float) -> None:
+        """Takes in what the engine answered, and plans anew."""
+        fleet = self.fleet
+        adopting = fleet.strangers.adopted is None
+        known = list(fleet.all())
+        ours = [seen for seen in listed if seen.task in fleet.by_name]
+        present: set[Container] = set()
+        for seen in sorted(ours, key=lambda s: s.created):
+            container = fleet.find(seen.id, seen.nonce)
+            if container is not None:
+                present.add(container)
+                self._compare(container, seen, asked, now)
+            elif fleet.gone.get(seen.id, -1) <= asked:
+                fleet.strangers.on_seen(seen, now)
+        for container in known:
+            if container not in present and container.touched <= asked:
+                self._missing(container, now)
+        fleet.strangers.on_listed({seen.id for seen in ours}, now)
+        fleet.gone = {id: touch for id, touch in fleet.gone.items() if touch > asked}
+        fleet.away = False
+        fleet.plan(now)
+        if adopting:
+            for task in fleet.tasks.tasks:
+                task.demand = task.requested
+
+    def heard(self, id: str, kind: str) -> None:
+        """The event stream has told of it."""
+        self.silent.pop((id, kind), None)
+
+    def stream_is_broken(self, now: float) -> bool:
+        """Whether the stream owes us events for more than 10 s; asked once, it starts afresh."""
+        broken = any(now - since >= DISAGREES_S for since in self.silent.values())
+        if broken:
+            self.silent.clear()
+        return broken
+
+    def reopened(self) -> None:
+        """A new stream owes us nothing of what happened before it."""
+        self.silent.clear()
+
+    def _compare(self, container: Container, seen: Seen, asked: int, now: float) -> None:
+        if container.touched > asked:
+            return
+        fleet = self.fleet
+        if not container.id:
+            fleet.bind(container, seen.id)
+        phase = container.phase
+        if seen.state is State.RUNNING:
+            if phase in (Phase.CREATING, Phase.CREATED, Phase.STARTING):
+                self._silent(container, "start", now)
+                fleet.started(container, now)
+            elif phase in (Phase.EXITED, Phase.REMOVING) and not container.busy:
+                container.phase, container.may_run = Phase.RUNNING, True
+        elif seen.state is State.EXITED:
+            if phase not in (Phase.EXITED, Phase.REMOVING):
+                self._silent(container, "die", now)
+            fleet.ended(container, "had ended", now, strike=False)
+        elif phase is Phase.CREATING and not container.busy:
+            container.phase = Phase.CREATED
+        if not container.busy:
+            container.unknown = False
+
+    def _missing(self, container: Container, now: float) -> None:
+        """The engine does not have it."""
+        if container.busy:
+            return
+        if container.id:
+            self._silent(container, "destroy", now)
+            self.fleet.ended(container, "had been removed", now, strike=False)
+        if container.id or container.unknown:
+            self.fleet.forget(container)
+
+    def _silent(self, container: Container, kind: str, now: float) -> None:
+        if not container.unknown and not container.busy:
+            self.silent.setdefault((container.id, kind), now)

@@ -1,0 +1,149 @@
+"""What an agent leaves for the next one: which processes are its own."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import stat
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+
+from microscaling.errors import PermanentError
+
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
+LOCK_WAIT_S = 1.0
+
+
+def default_folder(environ: Mapping[str, str]) -> str:
+    """Of this user, and gone after a restart of the machine where the system has such a place."""
+    parent = environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+    return os.path.join(parent, f"microscaling-{os.getuid()}")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A process in the state file. Without a pid it was about to be started."""
+
+    id: str
+    task: str
+    nonce: str
+    created: float
+    pid: int | None = None
+    started: str = ""
+
+
+class StateFolder:
+    """A folder with a lock, a state file, and the processes' output; one agent at a time has it."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._lock_fd: int | None = None
+        self._counting = threading.Lock()
+        self._writing = threading.Lock()
+        self._asked = 0
+        self._written = 0
+
+    def open(self) -> None:
+        """Makes the folder if need be, and takes its lock; raises PermanentError."""
+        try:
+            os.makedirs(self.path, mode=0o700, exist_ok=True)
+            self._check_owner()
+            fd = os.open(self._file("lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise PermanentError(f"MSS_STATE_DIR: cannot use {self.path}: {error.strerror}") from None
+        try:
+            self._take(fd)
+            os.makedirs(self._file("logs"), mode=0o700, exist_ok=True)
+        except BaseException:
+            os.close(fd)
+            raise
+        self._lock_fd = fd
+
+    def _check_owner(self) -> None:
+        # In a folder that all may write to, someone else could have been first.
+        found = os.lstat(self.path)
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+            raise PermanentError(f"MSS_STATE_DIR: {self.path} is not a folder of this user; name another")
+        if stat.S_IMODE(found.st_mode) != 0o700:
+            os.chmod(self.path, 0o700)
+
+    def _take(self, fd: int) -> None:
+        # A process that is being started holds the lock too, until its program runs: an agent that
+        # was killed just then has let go a moment later, and by then its last process can be found.
+        deadline = time.monotonic() + LOCK_WAIT_S
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise PermanentError(self._taken(fd)) from None
+                time.sleep(0.02)
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, b"%d" % os.getpid(), 0)
+
+    def _taken(self, fd: int) -> str:
+        pid = os.pread(fd, 20, 0).decode(errors="replace") or "unknown"
+        return (
+            f"another agent (process {pid}) already runs local processes from {self.path}; "
+            "stop it, or give this one a folder of its own with MSS_STATE_DIR"
+        )
+
+    def _file(self, name: str) -> str:
+        return os.path.join(self.path, name)
+
+    def log_file(self, id: str) -> str:
+        return self._file(os.path.join("logs", f"{id}.log"))
+
+    def load(self) -> list[Entry]:
+        """What the last agent left, without what a restart of the machine has ended."""
+        try:
+            with open(self._file("state.json"), "rb") as file:
+                state = json.load(file)
+            entries = [Entry(**entry) for entry in state["processes"]]
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise PermanentError(
+                f"{self._file('state.json')} cannot be read ({error}); end the processes of the last agent "
+                "and remove that file"
+            ) from None
+        return entries if state.get("boot") == boot_id() else []
+
+    def save(self, entries: Callable[[], list[Entry]]) -> None:
+        """Replaces the state file. Returns when what was true at the call is on disk; of many calls at
+        once one writes for all. Raises OSError."""
+        with self._counting:
+            self._asked = asked = self._asked + 1
+        with self._writing:
+            if self._written >= asked:
+                return
+            covered = self._asked
+            state = {"version": 1, "boot": boot_id(), "processes": [asdict(e) for e in entries()]}
+            new = self._file("state.json.new")
+            with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                json.dump(state, file, indent=1)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(new, self._file("state.json"))
+            self._written = covered
+
+    def close(self) -> None:
+        """Lets the next agent have it."""
+        if self._lock_fd is not None:
+            fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
+            os.close(self._lock_fd)
+            self._lock_fd = None
+
+
+def boot_id() -> str:
+    """Differs from one start of the machine to the next; empty where the system has no such thing."""
+    try:
+        with open(BOOT_ID, encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,268 @@
+"""A fleet, driven: the threads between its decisions and the backend."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+from microscaling.demand.task import Task
+from microscaling.demand.tasks import Tasks
+from microscaling.errors import MicroscalingError, PermanentError, TemporaryError
+from microscaling.scheduler.backend import Backend, EngineAway, Event
+from microscaling.scheduler.base import Scheduler
+from microscaling.scheduler.container import Container, Operation, Work
+from microscaling.scheduler.fleet import Fleet
+from microscaling.scheduler.listing import Listing
+from microscaling.utils.backoff import Backoff
+from microscaling.utils.env import mask, secrets_in
+from microscaling.utils.pool import Pool
+from microscaling.utils.threads import StoppableThread, stop_all
+
+log = logging.getLogger("mssscheduler")
+
+LIST_EVERY_S = 5.0
+READY_S = 3.0
+STARTERS = 8
+"""Threads that create and start: 4 to 32 were equally fast."""
+MOST_STOPPERS = 64
+JOIN_S = 2.0
+
+
+class FleetScheduler(Scheduler):
+    """Runs the tasks' containers on one backend: a Docker engine, or this machine's processes."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.tasks: Tasks | None = None
+        self.fleet: Fleet
+        self.listing: Listing
+        self.stream: _Stream | None = None
+        self._starters = Pool("mss-start", STARTERS, self._carry_out)
+        self._stoppers = Pool("mss-stop", 1, self._carry_out)
+        self._listed = 0.0
+
+    def init_scheduler(self, task: Task) -> None:
+        """Raises TemporaryError while the engine is away. A task that cannot run is only said to be
+        so: it will back off, and the others go on."""
+        try:
+            self.backend.prepare(task)
+        except PermanentError as error:
+            log.error("%s: %s", task.name, error)
+
+    def stop_start_tasks(self, tasks: Tasks) -> None:
+        self._begin(tasks)
+        with tasks:
+            self.fleet.acting = True
+            self.fleet.plan(time.monotonic())
+            operations = self.fleet.take()
+        self._submit(operations)
+
+    def count_all_tasks(self, tasks: Tasks) -> None:
+        self._begin(tasks)
+        now = time.monotonic()
+        with tasks:
+            due = now - self._listed >= LIST_EVERY_S or self.fleet.away or self.fleet.in_doubt
+            broken = self.listing.stream_is_broken(now)
+        if broken:
+            log.warning("the event stream of the %s is silent: connecting anew", self.backend.name)
+            self.backend.unwatch()
+        if due:
+            self._list(tasks)
+
+    def next_retry(self) -> float | None:
+        if self.tasks is None:
+            return None
+        with self.tasks:
+            return self.fleet.next_due(time.monotonic())
+
+    def drain(self, tasks: Tasks) -> None:
+        self._begin(tasks)
+        with tasks:
+            self.fleet.drain()
+        super().drain(tasks)
+
+    def leave(self, tasks: Tasks) -> None:
+        if self.tasks is not None:
+            with tasks:
+                self.fleet.leave()
+            self.stop_start_tasks(tasks)
+
+    def idle(self, tasks: Tasks) -> bool:
+        with tasks:
+            return self.tasks is None or self.fleet.idle
+
+    def left(self) -> list[str]:
+        if self.tasks is None:
+            return []
+        with self.tasks:
+            return [f"{c.task.name} {c.short_id} ({c.phase.value})" for c in self.fleet.all()]
+
+    @property
+    def threads(self) -> list[StoppableThread]:
+        stream = [self.stream] if self.stream else []
+        return [*stream, *self._starters.threads, *self._stoppers.threads]
+
+    def cleanup(self) -> None:
+        """The stream goes first: what it tells could only set going more work."""
+        late: list[StoppableThread] = []
+        if self.stream is not None:
+            self.stream.stop()
+            late += stop_all([self.stream], JOIN_S)
+        late += self._starters.stop(JOIN_S)
+        late += self._stoppers.stop(JOIN_S)
+        if late:
+            log.warning("still waiting for an answer: %s", ", ".join(thread.name for thread in late))
+        self.backend.close()
+
+    def on_event(self, event: Event) -> None:
+        """An event from the backend, in the stream's thread."""
+        assert self.tasks is not None
+        with self.tasks:
+            self.listing.heard(event.id, event.kind)
+            self.fleet.on_event(event, time.monotonic())
+            operations = self.fleet.take()
+        self._submit(operations)
+
+    def on_stream_open(self) -> None:
+        """The stream owes us nothing of what happened before: list, and soon."""
+        assert self.tasks is not None
+        with self.tasks:
+            self.listing.reopened()
+            self._listed = float("-inf")
+
+    def on_stream_end(self, error: TemporaryError | None) -> None:
+        """Until it is open again, only listings tell what happens."""
+        assert self.tasks is not None
+        with self.tasks:
+            self._listed = float("-inf")
+            self.fleet.away = self.fleet.away or isinstance(error, EngineAway)
+
+    def _begin(self, tasks: Tasks) -> None:
+        """The first time: opens the event stream, then takes over what is there. Raises TemporaryError
+        as long as the engine is away."""
+        if self.tasks is None:
+            self.fleet = Fleet(tasks)
+            self.listing = Listing(self.fleet)
+            self._stoppers.size = max(1, min(tasks.max_containers, MOST_STOPPERS))
+            self.tasks = tasks
+        if self.stream is None:
+            self.stream = _Stream(self)
+            self.stream.start()
+        if self.fleet.strangers.adopted is None:
+            self.stream.wait_open()
+            self._list(tasks)
+
+    def _list(self, tasks: Tasks) -> None:
+        with tasks:
+            asked = self.listing.ask()
+        try:
+            seen = self.backend.list()
+        except EngineAway:
+            with tasks:
+                self.fleet.away = True
+            raise
+        now = time.monotonic()
+        with tasks:
+            self.listing.apply(asked, seen, now)
+            self._listed = now
+            operations = self.fleet.take()
+        self._submit(operations)
+
+    def _submit(self, operations: list[Operation]) -> None:
+        """What starts comes before what is created, what stops before what is removed: others wait for it."""
+        for operation in operations:
+            if operation.work in (Work.CREATE, Work.START):
+                self._starters.submit(operation, rank=0 if operation.work is Work.START else 1)
+            else:
+                self._stoppers.submit(operation, rank=0 if operation.work is Work.STOP else 1)
+
+    def _carry_out(self, operation: Operation) -> None:
+        """One call to the backend, in a thread of a pool."""
+        assert self.tasks is not None
+        with self.tasks:
+            called_off = self.fleet.call_off(operation, time.monotonic())
+        id, error = "", None
+        if not called_off:
+            id, error = self._call(operation)
+        with self.tasks:
+            if not called_off:
+                self.fleet.on_done(operation, error, time.monotonic(), id)
+            operations = self.fleet.take()
+        self._submit(operations)
+
+    def _call(self, operation: Operation) -> tuple[str, Exception | None]:
+        container = operation.container
+        try:
+            if operation.work is Work.CREATE:
+                return self.backend.create(container.task, container.nonce), None
+            if operation.work is Work.START:
+                self.backend.start(container.id)
+            elif operation.work is Work.STOP:
+                self.backend.stop(container.id, container.task.container.stop_grace_s)
+            else:
+                self._log_last_words(container)
+                self.backend.remove(container.id)
+        except MicroscalingError as error:
+            return "", error
+        except Exception as error:
+            log.exception("%s: %s %s", container.task.name, operation.work.value, container.short_id)
+            return "", TemporaryError(str(error))
+        return "", None
+
+    def _log_last_words(self, container: Container) -> None:
+        """Once for a container that ended by itself."""
+        if not container.unasked:
+            return
+        container.unasked = False
+        words = mask(self.backend.last_words(container.id), secrets_in(container.task.env)).strip()
+        code = "?" if container.exit_code is None else container.exit_code
+        log.info("%s: container %s: exit code %s, last words: %s", container.task.name, container.short_id,
+                 code, words or "(none)")  # fmt: skip
+
+
+class _Stream(StoppableThread):
+    """Keeps the event stream open."""
+
+    def __init__(self, scheduler: FleetScheduler) -> None:
+        super().__init__("mss-events")
+        self.scheduler = scheduler
+        self.backoff = Backoff(0.1, 2.0)
+        self._is_open = threading.Event()
+        self._news = threading.Event()
+        self._error: TemporaryError | None = None
+
+    def wait_open(self) -> None:
+        """Raises TemporaryError if the next try to open it does not succeed."""
+        if not self._is_open.is_set():
+            self._news.clear()
+            self._news.wait(READY_S)
+        if not self._is_open.is_set():
+            raise self._error or TemporaryError(f"the {self.scheduler.backend.name} does not answer")
+
+    def stop(self) -> None:
+        super().stop()
+        self.scheduler.backend.unwatch()
+
+    def cycle(self) -> None:
+        error: TemporaryError | None = None
+        try:
+            self.scheduler.backend.watch(self._opened, self.scheduler.on_event)
+        except TemporaryError as caught:
+            error = caught
+        if self.stopped.is_set():
+            return
+        log.debug("the event stream has ended: %s", error or "closed")
+        self._error = error
+        self._is_open.clear()
+        self._news.set()
+        self.scheduler.on_stream_end(error)
+        self.stopped.wait(self.backoff.next())
+
+    def _opened(self) -> None:
+        if self.stopped.is_set():  # `unwatch` came before there was anything to end
+            self.scheduler.backend.unwatch()
+        self.backoff.reset()
+        self.scheduler.on_stream_open()
+        self._is_open.set()
+        self._news.set()

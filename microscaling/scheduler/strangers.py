@@ -1,0 +1,93 @@
+"""Containers with our label that this agent did not create and did not find when it began."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from microscaling.scheduler.backend import Event, Seen, State
+from microscaling.scheduler.container import Container, Phase
+
+if TYPE_CHECKING:
+    from microscaling.scheduler.fleet import Fleet
+
+log = logging.getLogger("mssscheduler")
+
+LEFTOVER_S = 10.0
+"""For this long after the start, a container that is created but not started may be the last word of
+an agent that was killed: a call it had made is carried out without it."""
+
+
+class Strangers:
+    """Tells a second agent, which holds all tasks, from what an earlier one has left behind."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+        self.adopted: float | None = None
+        """When the first listing was taken over, monotonic seconds."""
+        self.foreign: set[str] = set()
+        self.leftovers: dict[str, Event] = {}
+
+    def on_event(self, event: Event, now: float) -> None:
+        """Something has happened to a container that the fleet does not know."""
+        if event.kind in ("die", "destroy"):
+            self.leftovers.pop(event.id, None)
+            self._gone({event.id})
+            self.fleet.bury(event.id)
+        elif self.adopted is not None and event.id not in self.fleet.gone:
+            self._appeared(event, now)
+
+    def on_seen(self, seen: Seen, now: float) -> None:
+        """A listing shows a container that the fleet does not know."""
+        if self.adopted is None:
+            self._adopt(seen)
+        elif seen.state is not State.EXITED:
+            kind = "start" if seen.state is State.RUNNING else "create"
+            self._appeared(Event(kind, seen.id, seen.task, seen.nonce), now)
+
+    def on_listed(self, ids: set[str], now: float) -> None:
+        """A listing has shown these ids and no others."""
+        self._gone(self.foreign - ids)
+        if self.adopted is None:
+            self.adopted = now
+        elif self.leftovers and not self.foreign and now - self.adopted >= LEFTOVER_S:
+            for event in self.leftovers.values():
+                self._take(event, Phase.CREATED)
+            self.leftovers.clear()
+
+    def _appeared(self, event: Event, now: float) -> None:
+        if event.nonce.startswith(self.fleet.instance):
+            self._take(event, Phase.CREATED if event.kind == "create" else Phase.RUNNING)
+        elif event.kind == "create" and self.adopted is not None and now - self.adopted < LEFTOVER_S:
+            self.leftovers[event.id] = event
+        elif event.id not in self.foreign:
+            self.leftovers.pop(event.id, None)
+            if not self.foreign:
+                log.error(
+                    "%s: container %s has our label but is not ours: a second agent is at work on this "
+                    "engine. All tasks are held until its containers are gone; stop one of the two agents",
+                    event.task,
+                    event.id[:12],
+                )
+            self.foreign.add(event.id)
+
+    def _gone(self, ids: set[str]) -> None:
+        if self.foreign & ids:
+            self.foreign -= ids
+            if not self.foreign:
+                log.info("the containers of the second agent are gone: tasks are no longer held")
+
+    def _adopt(self, seen: Seen) -> None:
+        """What is there when the agent begins is taken over as it is; what never started, or has
+        exited, goes with the first decision."""
+        container = self._take(Event("", seen.id, seen.task, seen.nonce), Phase(seen.state.value))
+        container.unwanted = seen.state is not State.RUNNING
+
+    def _take(self, event: Event, phase: Phase) -> Container:
+        """Counts it as ours from now on. One that nobody here waits for any more is not wanted."""
+        container = self.fleet.new(self.fleet.by_name[event.task], event.nonce or event.id)
+        self.fleet.bind(container, event.id)
+        container.phase = phase
+        container.may_run = phase is Phase.RUNNING
+        container.unwanted = True
+        return container

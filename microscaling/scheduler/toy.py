@@ -1,0 +1,31 @@
+"""A scheduler that runs nothing: whatever is demanded is there at once."""
+
+from __future__ import annotations
+
+from microscaling.demand.task import Task
+from microscaling.demand.tasks import Tasks
+from microscaling.scheduler.base import Scheduler
+
+
+class ToyScheduler(Scheduler):
+    """For trying out a configuration, and for tests."""
+
+    def init_scheduler(self, task: Task) -> None:
+        """Nothing to prepare."""
+
+    def stop_start_tasks(self, tasks: Tasks) -> None:
+        with tasks:
+            for task in tasks.tasks:
+                if task.requested != task.demand:
+                    task.requested = task.demand
+                    tasks.changed.set()
+
+    def count_all_tasks(self, tasks: Tasks) -> None:
+        with tasks:
+            for task in tasks.tasks:
+                if task.running != task.requested:
+                    task.running = task.requested
+                    tasks.changed.set()
+
+    def cleanup(self) -> None:
+        """Nothing to let go of."""
