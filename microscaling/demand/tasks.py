@@ -25,6 +25,8 @@ class Tasks:
         self.max_containers = max_containers
         self.lock = threading.RLock()
         self.changed = threading.Event()
+        self.hold = ""
+        """Why nothing may be decided just now; empty: decide. Only the scheduler writes it."""
         self._order: list[Task] = []
         self._order_of: tuple[list[Task], list[int]] = ([], [])
 

@@ -33,8 +33,8 @@ class Decider:
             before = _demands(tasks)
             held = self.readings.apply()
             scaling.measure(tasks)
-            changed = scaling.allocate(tasks)
-            changed = scaling.guard(tasks) or changed
+            changed = not tasks.hold and scaling.allocate(tasks)
+            changed = (not tasks.hold and scaling.guard(tasks)) or changed
             changes = _changes(tasks, before)
         _say(changes)
         log.debug("measured %d tasks: %d change, %d held", len(before), len(changes), held)
@@ -45,7 +45,7 @@ class Decider:
         with self.tasks as tasks:
             tasks.changed.clear()
             before = _demands(tasks)
-            changed = scaling.extra(tasks)
+            changed = not tasks.hold and scaling.extra(tasks)
             changes = _changes(tasks, before)
         _say(changes)
         return changed

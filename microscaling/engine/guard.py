@@ -44,7 +44,10 @@ def guard(tasks: Tasks) -> bool:
     if free < 0 or needy:
         movable = [task for task in order if not task.backing_off]
         changed = _lower(movable, -free, tasks.max_containers) or changed
-        changed = _raise(movable, max(0, free)) or changed
+        free, moved = max(0, free), True
+        while moved:  # a held task may be able to take from one that has only just been raised
+            moved, free = _raise(movable, free)
+            changed = changed or moved
     return changed
 
 
@@ -71,31 +74,29 @@ def _lower(movable: list[Task], excess: int, cap: int) -> bool:
     return left < excess
 
 
-def _raise(movable: list[Task], free: int) -> bool:
-    """Rule (b): brings tasks up to their minimum. Returns whether any demand changed."""
+def _raise(movable: list[Task], free: int) -> tuple[bool, int]:
+    """Rule (b): brings tasks up to their minimum. Returns whether any demand changed, and what is
+    free then."""
     scalable = [task for task in movable if task.is_scalable]
-    needy = [task for task in scalable if task.demand < minimum(task)]
-    if not needy:
-        return False
-    fresh = [task for task in reversed(scalable) if not task.held]
-    held = [task for task in reversed(scalable) if task.held]
-    spare = Givers(fresh, minimum, MINIMUM_GAVE)
-    sources = (
-        # who gives, whether only to more important tasks, whether only to one that is not held
-        (spare, True, False),
-        (Givers(held, minimum, MINIMUM_GAVE), True, True),
-        (spare, False, False),
-        (Givers(fresh, nothing, MINIMUM_GAVE), True, False),
-        (Givers(held, nothing, MINIMUM_GAVE), True, True),
-    )
+    everyone = scalable[::-1]
+    fresh = [task for task in everyone if not task.held]
+    spare = Givers(everyone, minimum, MINIMUM_GAVE)
+    spare_of_fresh = Givers(fresh, minimum, MINIMUM_GAVE)
+    last = Givers(everyone, nothing, MINIMUM_GAVE)
+    last_of_fresh = Givers(fresh, nothing, MINIMUM_GAVE)
+    # who gives, and whether only to more important tasks
+    to_fresh = ((spare, True), (spare_of_fresh, False), (last, True))
+    to_held = ((spare_of_fresh, False), (last_of_fresh, True))
     changed = False
-    for task in needy:
+    for task in scalable:
         wants = minimum(task) - task.demand
+        if wants <= 0:
+            continue
         taken = min(free, wants)
         left = wants - taken
         given: Given = {}
-        for givers, lower_only, fresh_only in sources:
-            if left and not (fresh_only and task.held):
+        for givers, lower_only in to_held if task.held else to_fresh:
+            if left:
                 for giver, gave in givers.give(task, left, lower_only).items():
                     given[giver] = given.get(giver, 0) + gave
                     left -= gave
@@ -103,7 +104,7 @@ def _raise(movable: list[Task], free: int) -> bool:
             _take(task, wants, wants - left, free, given)
             free -= taken
             changed = True
-    return changed
+    return changed, free
 
 
 def _take(task: Task, wants: int, takes: int, free: int, given: Given) -> None:

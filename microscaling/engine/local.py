@@ -81,7 +81,10 @@ class BeatThread(StoppableThread):
         now = self.clock()
         if self.beats is None:  # only now, so that waiting for the first answers misses no beat
             self.beats = Beats(self.engine.beat_s, now)
-        self._notify(self.decider.beat(now))
+        changed = self.decider.beat(now)
+        # The scheduler touches nothing before the first decision, and then repairs and cleans up,
+        # even if that decision was to leave everything as it is.
+        self._notify(changed or not self.engine.decided.is_set())
         self.engine.decided.set()
         self._between(self._next_beat(self.beats))
 

@@ -35,8 +35,8 @@ def create_body(task: Task, nonce: str) -> dict[str, Any]:
     if options.ports:
         body["ExposedPorts"] = {_exposed(port): {} for port in options.ports}
         host["PortBindings"] = _bindings(options.ports)
-    if options.mounts:
-        host["Mounts"] = [_mount(mount) for mount in options.mounts]
+    host["Binds"] = [_bind(mount) for mount in options.mounts if mount.kind == "bind"]
+    host["Mounts"] = [_mount(mount) for mount in options.mounts if mount.kind != "bind"]
     if options.memory:
         host["Memory"] = options.memory
     if options.cpus:
@@ -53,6 +53,11 @@ def _bindings(ports: tuple[Port, ...]) -> dict[str, list[dict[str, str]]]:
     for port in ports:
         bindings.setdefault(_exposed(port), []).append({"HostIp": port.host_ip, "HostPort": port.host})
     return bindings
+
+
+def _bind(mount: Mount) -> str:
+    """A folder of the host that is not there is made, as with Compose; as a Mount it is an error."""
+    return f"{mount.source}:{mount.target}" + (":ro" if mount.read_only else "")
 
 
 def _mount(mount: Mount) -> dict[str, Any]:

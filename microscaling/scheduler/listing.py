@@ -51,11 +51,11 @@ class Listing:
                 self._missing(container, now)
         fleet.strangers.on_listed({seen.id for seen in ours}, now)
         fleet.gone = {id: touch for id, touch in fleet.gone.items() if touch > asked}
-        fleet.away = False
-        fleet.plan(now)
         if adopting:
             for task in fleet.tasks.tasks:
-                task.demand = task.requested
+                task.demand = sum(1 for c in fleet.containers[task.name] if c.wanted)
+        fleet.away = False
+        fleet.plan(now)
 
     def heard(self, id: str, kind: str) -> None:
         """The event stream has told of it."""

@@ -50,7 +50,7 @@ class Strangers:
         self._gone(self.foreign - ids)
         if self.adopted is None:
             self.adopted = now
-        elif self.leftovers and not self.foreign and now - self.adopted >= LEFTOVER_S:
+        elif self.leftovers and not self.foreign and not self._just_begun(now):
             for event in self.leftovers.values():
                 self._take(event, Phase.CREATED)
             self.leftovers.clear()
@@ -58,7 +58,7 @@ class Strangers:
     def _appeared(self, event: Event, now: float) -> None:
         if event.nonce.startswith(self.fleet.instance):
             self._take(event, Phase.CREATED if event.kind == "create" else Phase.RUNNING)
-        elif event.kind == "create" and self.adopted is not None and now - self.adopted < LEFTOVER_S:
+        elif event.kind == "create" and (event.id in self.leftovers or self._just_begun(now)):
             self.leftovers[event.id] = event
         elif event.id not in self.foreign:
             self.leftovers.pop(event.id, None)
@@ -70,11 +70,16 @@ class Strangers:
                     event.id[:12],
                 )
             self.foreign.add(event.id)
+            self.fleet.tasks.hold = "a second agent is at work on this engine"
+
+    def _just_begun(self, now: float) -> bool:
+        return self.adopted is not None and now - self.adopted < LEFTOVER_S
 
     def _gone(self, ids: set[str]) -> None:
         if self.foreign & ids:
             self.foreign -= ids
             if not self.foreign:
+                self.fleet.tasks.hold = ""
                 log.info("the containers of the second agent are gone: tasks are no longer held")
 
     def _adopt(self, seen: Seen) -> None:

@@ -183,6 +183,7 @@ def small_world(
 ) -> SimulatedEngine:
     """Three tasks under one cap, on an engine with these faults."""
     tasks = Tasks(
-        [Task(name, priority=i + 1, min_containers=1, max_containers=cap) for i, name in enumerate(names)], cap
+        [Task(name, priority=i + 1, min_containers=1, max_containers=cap) for i, name in enumerate(names)],
+        cap,
     )
     return SimulatedEngine(tasks, rng, faults)

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from microscaling.scheduler.backend import State
 from microscaling.scheduler.fleet import Fleet
-
-from .simulated_engine import Faults, SimulatedEngine, small_world
+from tests.scheduler.simulated_engine import Faults, SimulatedEngine, small_world
 
 CHANCE = st.sampled_from([0.0, 0.05, 0.2])
 FAULTS = st.builds(

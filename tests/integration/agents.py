@@ -1,0 +1,170 @@
+"""The agent as users run it: a process of its own, told by its environment, read by its log."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from docker import APIClient
+
+from tests.integration import engines
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_S = 60.0
+"""Long enough for a busy machine: only a test that fails waits for all of it."""
+
+
+def wait_for(what: Callable[[], Any], why: str = "", within_s: float = PATIENCE_S) -> Any:
+    deadline = time.monotonic() + within_s
+    while not (answer := what()):
+        assert time.monotonic() < deadline, f"waited in vain: {why}"
+        time.sleep(0.05)
+    return answer
+
+
+class Queues:
+    """Real queues: rows of a table, counted by the SQL metric."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "queues.db"
+        self._execute("create table jobs (queue text primary key, waiting integer)")
+
+    def put(self, queue: str, waiting: int) -> None:
+        self._execute("insert or replace into jobs values (?, ?)", queue, waiting)
+
+    def metric(self, queue: str) -> dict[str, str]:
+        self.put(queue, 0)
+        return {
+            "databaseURL": f"sqlite:///{self.path}",
+            "query": f"select waiting from jobs where queue = '{queue}'",
+        }
+
+    def _execute(self, statement: str, *values: object) -> None:
+        connection = sqlite3.connect(self.path)
+        with connection:
+            connection.execute(statement, values)
+        connection.close()
+
+
+def app(name: str, priority: int, image: str = "mss-test/sleeper", **more: Any) -> dict[str, Any]:
+    """One app that takes what the others leave; `config` goes into its config."""
+    config = {"image": image, **more.pop("config", {})}
+    return {
+        "name": name,
+        "priority": priority,
+        "minContainers": 1,
+        "maxContainers": 10,
+        **more,
+        "config": config,
+    }
+
+
+def queue_app(name: str, priority: int, queues: Queues, target: int = 50, **more: Any) -> dict[str, Any]:
+    """One app that looks after a queue of its own name."""
+    config = {"targetQueueLength": target, **queues.metric(name), **more.pop("config", {})}
+    return app(name, priority, ruleType="Queue", metricType="SQL", config=config, **more)
+
+
+class AgentProcess:
+    """One run of `python -m microscaling`. Leaving the `with` block kills it."""
+
+    def __init__(self, folder: Path, apps: list[dict[str, Any]], cap: int = 10, **environ: str) -> None:
+        self.config = folder / "apps.json"
+        self.config.write_text(json.dumps({"maxContainers": cap, "apps": apps}))
+        self.log_path = folder / f"agent-{time.monotonic_ns()}.log"
+        self.environ = {
+            **{k: v for k, v in os.environ.items() if not k.startswith("MSS_")},
+            "MSS_CONFIG": "FILE",
+            "MSS_CONFIG_FILE": str(self.config),
+            "MSS_PULL_IMAGES": "false",
+            "MSS_MONITOR": "none",
+            "MSS_PASS_ENV": "none",
+            **environ,
+        }
+
+    def __enter__(self) -> AgentProcess:
+        with self.log_path.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "microscaling"], cwd=ROOT, env=self.environ, stderr=log, stdout=log
+            )
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        print(self.log())  # shown if the test fails
+
+    def log(self) -> str:
+        return self.log_path.read_text()
+
+    def says(self, text: str, times: int = 1) -> None:
+        wait_for(lambda: self.log().count(text) >= times, f"for {text!r} in the log:\n{self.log()}")
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE_S)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+class Witness:
+    """What the engine itself says, independent of the agent."""
+
+    def __init__(self, client: APIClient, prefix: str) -> None:
+        self.client = client
+        self.prefix = prefix
+        self.since = self._engine_time()
+
+    def running(self, task: str = "") -> list[str]:
+        """The ids of what runs, of one task or of all of this run."""
+        return [
+            c["Id"]
+            for c in engines.ours(self.client, self.prefix)
+            if c["State"] == "running" and task in ("", c["Labels"][engines.LABEL])
+        ]
+
+    def left(self) -> list[str]:
+        """What is there in any state."""
+        return [c["Id"] for c in engines.ours(self.client, self.prefix)]
+
+    def wait(self, **counts: int) -> None:
+        """Until exactly so many of each task run; `a=3` stands for the task PREFIXa."""
+        wanted = {self.prefix + name: count for name, count in counts.items()}
+        wait_for(lambda: {n: len(self.running(n)) for n in wanted} == wanted, f"for {wanted} to run")
+
+    def most_at_once(self) -> int:
+        """The most containers of this run that ran at the same time, by the engine's events."""
+        running: set[str] = set()
+        most = 0
+        for kind, id in self.events():
+            if kind == "start":
+                running.add(id)
+                most = max(most, len(running))
+            elif kind == "die":
+                running.discard(id)
+        return most
+
+    def events(self) -> list[tuple[str, str]]:
+        """Starts and deaths of containers of this run, in order, since the witness came."""
+        filters = {"type": "container", "event": ["start", "die"], "label": engines.LABEL}
+        stream = self.client.events(since=self.since, until=self._engine_time(), filters=filters, decode=True)
+        return [
+            (e["Action"], e["Actor"]["ID"])
+            for e in stream
+            if e["Actor"]["Attributes"][engines.LABEL].startswith(self.prefix)
+        ]
+
+    def _engine_time(self) -> str:
+        return f"{time.time():.9f}"

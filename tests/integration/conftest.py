@@ -1,0 +1,94 @@
+"""A real Docker engine for the tests in this folder.
+
+Without one they are skipped, and say why; with MSS_TEST_ENGINE=required, as in CI, they fail.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from docker import APIClient
+
+from tests.integration import engines
+from tests.integration.engines import give_up
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.integration)
+
+
+@pytest.fixture(scope="session")
+def engine_to_ourselves() -> Iterator[None]:
+    """One run of the tests at a time: an agent would take the containers of another for a second
+    agent's, and hold all its tasks."""
+    with Path(tempfile.gettempdir(), "microscaling-tests.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(scope="session")
+def prefix() -> str:
+    """What the names of this run's tasks begin with."""
+    return f"t{uuid.uuid4().hex[:6]}-"
+
+
+@pytest.fixture(scope="session")
+def engine_with_images(engine_to_ourselves: None) -> None:
+    """An engine answers, has the test images, no agent at work on it, and no containers of an earlier
+    run that was cut off."""
+    try:
+        client = engines.connect()
+    except engines.Missing as missing:
+        give_up(missing)
+    try:
+        engines.make_images(client)
+        left = [c for c in engines.ours(client) if c["Image"].startswith("mss-test/")]
+        engines.remove(client, left)
+        others = {c["Labels"][engines.LABEL] for c in engines.ours(client) if c["State"] == "running"}
+        if others:
+            give_up(f"an agent is at work on this engine, it runs {', '.join(sorted(others))}")
+    except engines.Missing as missing:
+        give_up(missing)
+    finally:
+        client.close()
+
+
+@pytest.fixture
+def engine(engine_with_images: None, prefix: str) -> Iterator[APIClient]:
+    """A client of the engine; afterwards no container of a task of this run is left."""
+    client = engines.connect()
+    yield client
+    try:
+        engines.remove(client, engines.ours(client, prefix))
+    finally:
+        client.close()
+
+
+@pytest.fixture
+def own_engine() -> Iterator[engines.OwnEngine]:
+    """An engine for this test alone, started and with the test images, that may be restarted."""
+    try:
+        own = engines.OwnEngine()
+    except engines.Missing as missing:
+        give_up(missing)
+    try:
+        own.start()
+        client = engines.connect(own.host)
+        try:
+            engines.make_images(client)
+        finally:
+            client.close()
+        yield own
+    except engines.Missing as missing:
+        give_up(missing)
+    finally:
+        own.remove()

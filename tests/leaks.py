@@ -1,0 +1,69 @@
+"""What a test must not leave behind: threads, sockets and child processes of this process."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+GRACE_S = 3.0
+PROC = Path("/proc")
+
+
+def sockets() -> frozenset[str]:
+    """The sockets that this process holds open, as socket:[inode]."""
+    links = []
+    for entry in PROC.glob("self/fd/*"):
+        try:
+            links.append(os.readlink(entry))
+        except OSError:
+            continue  # the descriptor of the folder itself
+    return frozenset(link for link in links if link.startswith("socket:"))
+
+
+def children() -> frozenset[str]:
+    """The child processes, those included that have ended and that nobody has waited for."""
+    found = set()
+    for entry in PROC.glob("[0-9]*/stat"):
+        try:
+            name, _, rest = entry.read_text().rpartition(")")
+        except OSError:
+            continue  # has gone meanwhile
+        if int(rest.split()[1]) == os.getpid():
+            found.add(name + ")")
+    return frozenset(found)
+
+
+@dataclass(frozen=True)
+class Held:
+    """What this process holds at a moment."""
+
+    threads: frozenset[threading.Thread]
+    sockets: frozenset[str]
+    children: frozenset[str]
+
+    @classmethod
+    def now(cls) -> Held:
+        return cls(frozenset(threading.enumerate()), sockets(), children())
+
+    def leaked(self) -> list[str]:
+        """What is held now and was not then, in words."""
+        now = Held.now()
+        return [
+            *(f"thread {thread.name}" for thread in now.threads - self.threads),
+            *now.sockets - self.sockets,
+            *(f"child process {child}" for child in now.children - self.children),
+        ]
+
+    def leaked_for_good(self, grace_s: float = GRACE_S) -> list[str]:
+        """As `leaked`, but what goes away by itself within the grace does not count."""
+        deadline = time.monotonic() + grace_s
+        while leaked := self.leaked():
+            if time.monotonic() >= deadline:
+                return leaked
+            gc.collect()
+            time.sleep(0.01)
+        return []
