@@ -193,15 +193,17 @@ class _Begin(StoppableThread):
 
     def _patiently(self, step: Callable[[], None]) -> None:
         backoff = Backoff(RETRY_S, RETRY_MOST_S, jitter=0.2)
+        waited = False
         while not self.stopped.is_set():
             try:
                 step()
             except TemporaryError as error:
-                if backoff.tries == 0:
+                if not waited:
                     log.warning("waiting: %s", error)
+                waited = True
                 self.stopped.wait(error.delay_s or backoff.next())
             else:
-                if backoff.tries:
+                if waited:
                     log.info("waited long enough: it answers")
                 return
 

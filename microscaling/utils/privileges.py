@@ -57,7 +57,7 @@ def _group_of(engine: str) -> tuple[int | None, str]:
         socket = os.stat(path)
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else error
-        return None, f"with no further group: {path} cannot be seen ({why}), it must be there before this starts"
+        return None, f"with no further group: {path} cannot be seen ({why}), it must be there at start"
     if not stat.S_ISSOCK(socket.st_mode):
         return None, f"with no further group: {path} is no socket, is the engine's mounted?"
     needed = stat.S_IRGRP | stat.S_IWGRP

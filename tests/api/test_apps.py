@@ -1,0 +1,283 @@
+"""The description of the tasks, made into tasks."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+from hypothesis import strategies as st
+
+from microscaling.api.apps import LATER, apps_from_data, apps_from_parsed
+from microscaling.errors import ConfigError
+from microscaling.metric.nsq import NSQMetric
+from microscaling.settings import Settings
+from microscaling.target.queue import QueueLengthTarget
+
+VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "apps.json").read_text("utf-8"))
+WHEN_THESE_METRICS_COME = [
+    i
+    for i, case in enumerate(VECTORS)
+    if {t["metric"] for t in case["tasks"] or ()} & {"SQSMetric", "AzureQueueMetric"}
+]
+FIELDS = [
+    "name",
+    "priority",
+    "min_containers",
+    "max_containers",
+    "max_delta",
+    "is_scalable",
+    "image",
+    "command",
+    "network_mode",
+    "publish_all_ports",
+]
+
+
+def apps(text: str | dict[str, Any]) -> tuple[list[Any], int]:
+    return apps_from_data((text if isinstance(text, str) else json.dumps(text)).encode(), Settings())
+
+
+def one(**app: Any) -> dict[str, Any]:
+    return {"maxContainers": 9, "apps": [{"name": "a", "maxContainers": 2, **app}]}
+
+
+QUEUE = one(ruleType="Queue", metricType="NSQ", config={"topicName": "t", "targetQueueLength": 50})
+
+
+def problems(data: str | dict[str, Any]) -> list[str]:
+    with pytest.raises(ConfigError) as error:
+        apps(data)
+    return list(error.value.problems)
+
+
+def warnings(caplog: pytest.LogCaptureFixture, data: str | dict[str, Any]) -> list[str]:
+    with caplog.at_level(logging.WARNING, "mssconfig"):
+        apps(data)
+    return caplog.messages
+
+
+@pytest.mark.parametrize("case", [pytest.param(c, id=f"{i}") for i, c in enumerate(VECTORS)])
+def test_vectors(case: dict[str, Any]) -> None:
+    """Every case of the Go agent's, those it let through by mistake as errors."""
+    if case["error"] or case["stricter"]:
+        assert problems(case["json"])
+    elif VECTORS.index(case) in WHEN_THESE_METRICS_COME:
+        assert "is not available in this version" in problems(case["json"])[0]
+    else:
+        tasks, cap = apps(case["json"])
+        assert cap == case["max_containers"]
+        assert [_like_vector(task) for task in tasks] == (case["tasks"] or [])
+
+
+def _like_vector(task: Any) -> dict[str, Any]:
+    kinds = {"target": type(task.target).__name__, "metric": type(task.metric).__name__}
+    return {name: getattr(task, name) for name in FIELDS} | kinds
+
+
+def test_no_vector_is_left_out() -> None:
+    assert [json.loads(VECTORS[i]["json"])["apps"][0]["metricType"] for i in WHEN_THESE_METRICS_COME] == list(
+        LATER
+    )
+
+
+@pytest.mark.parametrize(
+    ("app", "problem"),
+    [
+        ({"maxContainers": "ten"}, 'apps[0].maxContainers: expected a whole number, got "ten"'),
+        ({"maxContainers": True}, "apps[0].maxContainers: expected a whole number, got true"),
+        ({"maxContainers": 2.0}, "apps[0].maxContainers: expected a whole number, got 2.0"),
+        (
+            {"maxContainers": 2**63},
+            f"apps[0].maxContainers: expected a whole number of at most 64 bits, got {2**63}",
+        ),
+        ({"minContainers": -1}, "apps[0].minContainers: expected a whole number, 0 or more, got -1"),
+        ({"minContainers": 3}, "apps[0].minContainers: is 3, above maxContainers, which is 2"),
+        ({"name": ""}, "apps[0].name: is missing"),
+        ({"name": []}, "apps[0].name: expected text, got a list"),
+        ({"config": 3}, "apps[0].config: expected an object, got 3"),
+        ({"ruleType": "Queue", "metricType": "x\ny"}, 'apps[0].metricType: expected NSQ or SQL, got "x\\ny"'),
+        ({"ruleType": "Queue"}, 'apps[0].metricType: expected NSQ or SQL, got ""'),
+        (
+            {"ruleType": "Queue", "metricType": "SQL", "config": {"query": "q"}},
+            "apps[0].config.databaseURL: is missing",
+        ),
+        (
+            {"config": {"targetQueueLength": -1}},
+            "apps[0].config.targetQueueLength: expected a whole number, 0 or",
+        ),
+        ({"config": {"command": ["a"]}}, "apps[0].config.command: expected text, got a list"),
+        (
+            {
+                "ruleType": "Queue",
+                "metricType": "SQL",
+                "config": {"query": "q", "databaseURL": "mysql://u:p@h"},
+            },
+            "apps[0].config.databaseURL: ",
+        ),
+        (
+            {"ruleType": "Queue", "metricType": "SQL", "config": {"query": 3, "databaseURL": "sqlite:////x"}},
+            "apps[0].config.query: expected text, got 3",
+        ),
+    ],
+)
+def test_problem(app: dict[str, Any], problem: str) -> None:
+    found = problems(one(**app))
+    assert len(found) == 1
+    assert found[0].startswith(problem)
+
+
+def test_all_problems_at_once() -> None:
+    data = {
+        "maxContainers": "x",
+        "apps": [{"name": "a", "priority": "1"}, 7, {"name": "a", "maxContainers": 1.5}],
+    }
+    places = [problem.split(": ")[0] for problem in problems(data)]
+    assert places == ["maxContainers", "apps[0].priority", "apps[1]", "apps[2].maxContainers", "apps[2].name"]
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b'{"apps": [}', "not JSON: line 1, column 11: "),
+        (b'{"maxContainers": NaN}', "not JSON: there is no number NaN"),
+        (b"\xff{}", "not JSON: byte 1 is not UTF-8"),
+        (b"\xef\xbb\xbf{}", "not JSON: "),
+        (b"[" * 1_000_000, "not JSON that can be read: nested too deeply"),
+        (b'{"maxContainers": ' + b"9" * 5000 + b"}", "maxContainers: expected a whole number, got inf"),
+        (b"3", "expected an object with maxContainers and apps, got 3"),
+    ],
+    ids=range(7),
+)
+def test_not_json(data: bytes, problem: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        apps_from_data(data, Settings())
+    assert str(error.value).startswith(problem)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("data", "warning"),
+    [
+        (
+            {"apps": [{"name": "a", "maxContainers": 2}]},
+            "maxContainers: is 0 or missing: no container will run",
+        ),
+        (
+            one(minContainers=2) | {"maxContainers": 1},
+            "maxContainers: is 1, but the minContainers of the tasks add up to 2",
+        ),
+        ({"maxContainers": 1, "apps": []}, "apps: is empty or missing"),
+        (one(maxContainers=0), "apps[0].maxContainers: is 0 or missing"),
+        (one(ruleType="queue"), 'apps[0].ruleType: "queue" is neither Queue nor SimpleQueue'),
+        (one(maxContainer=3), "apps[0].maxContainer: is not known here, and ignored"),
+        (one(config={"Memmory": 3}), "apps[0].config.Memmory: is not known here, and ignored"),
+        (
+            '{"maxContainers":1,"maxContainers":2,"apps":[{"name":"a","maxContainers":1}]}',
+            "maxContainers: is there more",
+        ),
+    ],
+)
+def test_warning(caplog: pytest.LogCaptureFixture, data: Any, warning: str) -> None:
+    found = warnings(caplog, data)
+    assert len(found) == 1
+    assert found[0].startswith(warning)
+
+
+def test_queue_without_length_or_names_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    found = warnings(caplog, one(ruleType="Queue", metricType="NSQ"))
+    assert [w.split(": ")[0].rpartition(".")[2] for w in found] == [
+        "targetQueueLength",
+        "topicName",
+        "channelName",
+    ]
+
+
+def test_nothing_to_say_of_a_good_configuration(caplog: pytest.LogCaptureFixture) -> None:
+    config = {"topicName": "t", "channelName": "c", "targetQueueLength": 5, "x-note": "mine"}
+    assert not warnings(caplog, one(ruleType="Queue", metricType="NSQ", config=config))
+
+
+def test_last_of_repeated_keys_counts_and_null_changes_nothing() -> None:
+    tasks, cap = apps('{"maxContainers":1,"MAXCONTAINERS":2,"apps":[{"name":"a","name":"b","name":null}]}')
+    assert (tasks[0].name, cap) == ("b", 2)
+
+
+def test_half_of_a_character_is_replaced() -> None:
+    assert apps('{"apps":[{"name":"a\\ud800b\\ud83d\\ude00"}]}')[0][0].name == "a\ufffdb\U0001f600"
+
+
+@pytest.mark.parametrize("rule", ["Queue", "SimpleQueue"])
+def test_sql(rule: str) -> None:
+    config = {"databaseURL": "sqlite:////q.db", "query": "SELECT 1", "targetQueueLength": 5}
+    task = apps(one(ruleType=rule, metricType="SQL", config=config))[0][0]
+    assert type(task.metric).__name__ == "SQLMetric"
+    assert type(task.target).__name__.startswith(rule)
+
+
+def test_settings_reach_metric_and_target() -> None:
+    settings = Settings(nsq_stats_endpoint="nsq:1", kp=7.5)
+    task = apps_from_data(json.dumps(QUEUE).encode(), settings)[0][0]
+    assert isinstance(task.metric, NSQMetric)
+    assert task.metric.source is not None
+    assert "nsq:1" in str(task.metric.source.key)
+    assert task.target.delta(60) == QueueLengthTarget(50, settings).delta(60)
+
+
+def test_environment_is_read_without_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    default = apps(QUEUE)[0][0].target.delta(60)
+    monkeypatch.setenv("MSS_KP", "7.5")
+    task = apps_from_data(json.dumps(QUEUE).encode())[0][0]
+    assert task.target.delta(60) == QueueLengthTarget(50, Settings(kp=7.5)).delta(60) != default
+
+
+KEYS = [
+    *("name", "maxContainers", "minContainers", "priority", "ruleType", "metricType", "targetValue", "env"),
+    *("networkMode", "networks", "ports", "publishAllPorts", "volumes", "memory", "cpus", "labels", "x"),
+    *("stopGraceSeconds", "targetQueueLength", "image", "command", "target", "published", "host_ip"),
+    *("protocol", "type", "source", "read_only", "databaseURL", "query"),
+]
+WORDS = (
+    "",
+    "a",
+    "Queue",
+    "NSQ",
+    "SQL",
+    "80",
+    "1-2:3-4",
+    "/a:/b",
+    "a:/b",
+    "64m",
+    "bridge",
+    "A=1",
+    "a\nb",
+    "\ud800",
+)
+SCALARS = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(WORDS) | st.text(max_size=5)
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=5),
+    max_leaves=8,
+)
+APPS = st.fixed_dictionaries(
+    {"name": st.text()}, optional={"config": st.dictionaries(st.sampled_from(KEYS), VALUES)}
+)
+
+
+@hypothesis.settings(deadline=None)
+@hypothesis.given(
+    st.fixed_dictionaries({"apps": st.lists(APPS | VALUES, max_size=3), "maxContainers": SCALARS}) | VALUES
+)
+def test_whatever_it_is_every_problem_is_one_line_with_a_place(data: Any) -> None:
+    try:
+        apps_from_parsed(data, Settings())
+    except ConfigError as error:
+        for problem in error.problems:
+            assert problem.isprintable()
+            assert re.match(r"(apps|maxContainers|name|expected)\b", problem)

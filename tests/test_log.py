@@ -1,0 +1,135 @@
+"""Log lines."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from microscaling import log
+from microscaling.settings import Settings
+
+SECRETS = {"API_TOKEN": "hunter22", "SHORT_KEY": "abc"}
+api = logging.getLogger("mssapi")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was() -> Iterator[None]:
+    """The root's handlers and everybody's levels belong to all tests."""
+    root = logging.getLogger()
+    handlers, levels = root.handlers[:], {name: logging.getLogger(name).level for name in log.COMPONENTS}
+    yield
+    root.handlers[:] = handlers
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+
+
+def started(stream: io.StringIO | None = None, **settings: str) -> io.StringIO:
+    stream = stream or io.StringIO()
+    log.setup(Settings(**settings), stream, SECRETS)  # type: ignore[arg-type]
+    return stream
+
+
+def test_plain() -> None:
+    out = started()
+    api.info("%d of %s", 3, "nine")
+    assert re.fullmatch(r"INFO [0-2]\d:[0-5]\d:[0-5]\d\.\d{3}: 3 of nine\n", out.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("stream", "environ", "coloured"),
+    [
+        (Terminal(), {}, True),
+        (Terminal(), {"NO_COLOR": "1"}, False),
+        (Terminal(), {"TERM": "dumb"}, False),
+        (io.StringIO(), {}, False),
+    ],
+)
+def test_colour(stream: io.StringIO, environ: dict[str, str], coloured: bool) -> None:
+    log.setup(Settings(), stream, environ)
+    api.warning("x")
+    assert stream.getvalue().startswith("\x1b[33mWARNING\x1b[0m " if coloured else "WARNING ")
+
+
+def test_json() -> None:
+    out = started(log_format="json")
+    api.info("%s", "a\nb")
+    line = json.loads(out.getvalue())
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time"))
+    assert line == {"level": "INFO", "component": "mssapi", "message": "a\nb"}
+    assert out.getvalue().count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        ("none", []),
+        ("mssapi", ["mssapi"]),
+        ("mssapi,mssconfig", ["mssapi", "mssconfig"]),
+        ("mssconfig mssapi", ["mssapi", "mssconfig"]),
+        ("detail", []),
+        ("all", sorted(log.COMPONENTS)),
+    ],
+)
+def test_debug_by_component(chosen: str, said: list[str]) -> None:
+    out = started(log_debug=chosen)
+    for name in sorted((*log.COMPONENTS, "urllib3")):
+        logging.getLogger(name).debug("here is %s", name)
+    assert re.findall("here is (.*)", out.getvalue()) == said
+
+
+def test_unknown_component_is_said() -> None:
+    assert 'there is no component "mssfoo"; there are mssagent,' in started(log_debug="mssfoo").getvalue()
+
+
+@pytest.mark.parametrize("form", ["plain", "json"])
+def test_detail(form: str) -> None:
+    out = started(log_debug="detail", log_format=form)
+    api.info("x")
+    assert "test_log.py" in out.getvalue()
+    assert str(logging.LogRecord("", 0, "", 0, "", (), None).process) in out.getvalue()
+
+
+@pytest.mark.parametrize("form", ["plain", "json"])
+def test_secrets_are_masked(form: str) -> None:
+    out = started(log_format=form, azure_storage_account_key="s3cr3t/key")
+    try:
+        raise ValueError("with hunter22")
+    except ValueError:
+        api.exception("%s and %s, abc", "hunter22", "s3cr3t/key")
+    assert "*** and ***, abc" in out.getvalue()
+    assert "hunter22" not in out.getvalue()
+
+
+def test_nothing_can_pass_for_a_line_of_its_own() -> None:
+    out = started()
+    forged = "x\nINFO 15:04:05.000: all is well\r\x1b[2K\u2028y"
+    try:
+        raise ValueError(forged)
+    except ValueError:
+        api.exception("task %s", forged)
+    first, *others = out.getvalue().splitlines()
+    assert first.endswith(r": task x\nINFO 15:04:05.000: all is well\r\x1b[2K\u2028y")
+    assert others[0] == "    Traceback (most recent call last):"
+    assert all(line.startswith("    ") for line in others)
+
+
+def test_other_handlers_see_the_record_as_it_was(caplog: pytest.LogCaptureFixture) -> None:
+    started()
+    api.info("%s", "hunter22")
+    assert caplog.messages == ["hunter22"]
+
+
+def test_the_last_setup_counts() -> None:
+    first, second = started(), started()
+    api.info("x")
+    assert (first.getvalue().count("x"), second.getvalue().count("x")) == (0, 1)

@@ -1,0 +1,124 @@
+"""The command line, as users and process managers meet it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from microscaling import __version__
+
+ROOT = Path(__file__).parents[1]
+APPS: dict[str, Any] = {
+    "maxContainers": 4,
+    "apps": [{"name": "a", "priority": 1, "minContainers": 1, "maxContainers": 4}],
+}
+TOY = {
+    "MSS_SCHEDULER": "TOY",
+    "MSS_CONFIG": "ENVVAR",
+    "MSS_CONFIG_DATA": json.dumps(APPS),
+    "MSS_MONITOR": "none",
+}
+
+
+def start(*arguments: str, **environ: str) -> subprocess.Popen[str]:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("MSS_")}
+    return subprocess.Popen(
+        [sys.executable, "-m", "microscaling", *arguments],
+        cwd=ROOT,
+        env={**clean, **environ},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(*arguments: str, **environ: str) -> tuple[int, str, str]:
+    process = start(*arguments, **environ)
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
+
+
+def test_version() -> None:
+    assert run("--version") == (0, f"microscaling {__version__}\n", "")
+
+
+BAD = [
+    ({"MSS_SCHEDULER": "NOMAD"}, "MSS_SCHEDULER=NOMAD is not available"),
+    ({"MSS_CONFIG_DATA": ""}, "MSS_CONFIG_DATA: "),
+    ({"MSS_CONFIG": "FILE", "MSS_CONFIG_FILE": "/no/such.json"}, "/no/such.json: cannot be read"),
+    ({"MSS_EXIT_TIMEOUT_S": "soon"}, "MSS_EXIT_TIMEOUT_S: expected a number of seconds"),
+    (
+        {"MSS_CONFIG_DATA": '{"apps": [{"name": "a"}, {"name": "b", "maxContainers": "ten"}]}'},
+        'apps[1].maxContainers: expected a whole number, got "ten"',
+    ),
+]
+
+
+@pytest.mark.parametrize(("environ", "said"), BAD)
+def test_bad_settings_are_one_clear_line_and_code_2(environ: dict[str, str], said: str) -> None:
+    code, out, err = run(**{**TOY, **environ})
+    assert (code, out) == (2, "")
+    assert err.splitlines()[-1].startswith("microscaling: ")
+    assert said in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_asked_to_stop_it_ends_with_code_0(number: signal.Signals) -> None:
+    process = start(**TOY)
+    assert process.stderr
+    next(line for line in process.stderr if "a: 0 -> " in line)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert err.splitlines()[-1].endswith("stopped")
+
+
+IGNORES_SIGTERM = """
+import os, pathlib, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+pathlib.Path(sys.argv[1]).write_text(str(os.getpid()))
+time.sleep(60)
+"""
+
+
+def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+    """The first waits for a process that ignores SIGTERM for as long as its grace lasts."""
+    script, pid = tmp_path / "deaf.py", tmp_path / "pid"
+    script.write_text(IGNORES_SIGTERM)
+    config = {"command": f"{sys.executable} {script} {pid}", "stopGraceSeconds": 50}
+    data = json.dumps({"maxContainers": 1, "apps": [{**APPS["apps"][0], "config": config}]})
+    environ = {"MSS_SCHEDULER": "PROCESS", "MSS_CONFIG_DATA": data, "MSS_STATE_DIR": str(tmp_path / "state")}
+    process = start(**{**TOY, **environ})
+    try:
+        while not (pid.exists() and pid.read_text()):
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        assert process.stderr
+        next(line for line in process.stderr if "stopping all" in line)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+        assert process.returncode == 1
+    finally:
+        process.kill()
+        process.communicate()
+        os.kill(int(pid.read_text()), signal.SIGKILL)
+
+
+def test_json_logs() -> None:
+    process = start(**TOY, MSS_LOG_FORMAT="json")
+    assert process.stderr
+    lines = (json.loads(line) for line in process.stderr)
+    decision = next(line for line in lines if line["component"] == "mssengine")
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert decision["level"] == "INFO"
+    assert decision["message"].startswith("a: 0 -> ")

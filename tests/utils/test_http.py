@@ -1,0 +1,252 @@
+"""One request within a deadline, against real servers that do their worst."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+import ssl
+import subprocess
+
+import pytest
+
+from microscaling.utils.http import Client, FetchError, fetch, is_loopback, public_url
+from tests.metric.faulty import Server, answers, breaks_off, drips, faults
+
+GOOD = b'{"good": "answer"}'
+FAULTS = faults(GOOD)
+# Looks like an empty body of an HTTP/1.0 server; whoever expects something in it will notice.
+del FAULTS["ends after half its head"]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_an_error_within_the_deadline(fault):
+    with Server(FAULTS[fault]) as server, pytest.raises(FetchError) as caught:
+        fetch(server.url("/stats"), deadline_s=0.4, max_bytes=100_000)
+    assert server.url("/stats") in str(caught.value)
+    assert len(server) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ("hangs", "no complete answer within 0.4 s"),
+        ("drips its head", "no complete answer within 0.4 s"),
+        ("drips its body", "no complete answer within 0.4 s"),
+        ("status 500", "answers with HTTP 500"),
+        ("redirect", "answers with a redirect (HTTP 302), which is not followed"),
+        ("reset half way", "Connection reset by peer"),
+        ("says nothing", "Remote end closed connection without response"),
+        ("endless body", "the answer is longer than 100000 bytes"),
+        ("compressed", "the answer is compressed, which was not asked for"),
+    ],
+)
+def test_the_error_says_what_happened(fault, says):
+    with Server(FAULTS[fault]) as server, pytest.raises(FetchError) as caught:
+        fetch(server.url(), deadline_s=0.4, max_bytes=100_000)
+    assert str(caught.value) == f"{server.url()}: {says}"
+
+
+def test_status_is_there_to_be_looked_at():
+    with Server(answers(b"", "409 Conflict")) as server, pytest.raises(FetchError) as caught:
+        fetch(server.url())
+    assert caught.value.status == 409
+
+
+def test_a_body_of_exactly_the_cap_is_taken():
+    with Server(answers(b"x" * 1000)) as server:
+        assert fetch(server.url(), max_bytes=1000) == b"x" * 1000
+        with pytest.raises(FetchError, match="longer than 999 bytes"):
+            fetch(server.url(), max_bytes=999)
+
+
+def test_nobody_there():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/"
+    with pytest.raises(FetchError, match="Connection refused"):
+        fetch(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "127.0.0.1:4151", "ftp://127.0.0.1/", "http://", "http://[::1", "http://127.0.0.1:99999/",
+     "http://127.0.0.1:x/", f"http://{'a' * 70}.localhost/", "http://no\nhost/", "http://*/"],
+)  # fmt: skip
+def test_a_bad_url_is_a_fetch_error(url):
+    with pytest.raises(FetchError):
+        fetch(url, deadline_s=5)
+
+
+def test_connections_are_kept_alive():
+    with Server(answers(GOOD)) as server:
+        client = Client()
+        assert [client.fetch(server.url()) for _ in range(5)] == [GOOD] * 5
+        client.close()
+    assert (len(server), server.connections) == (5, 1)
+
+
+def test_a_client_comes_back_after_any_fault():
+    client = Client(deadline_s=0.3, max_bytes=100_000)
+    with Server(answers(GOOD)) as server:
+        for fault in ("drips its body", "drips its head", "reset half way", "endless body", "not HTTP"):
+            server.behave = FAULTS[fault]
+            with pytest.raises(FetchError):
+                client.fetch(server.url())
+            server.behave = answers(GOOD)
+            assert client.fetch(server.url()) == GOOD
+        client.close()
+
+
+def test_a_client_comes_back_after_the_server_restarted():
+    with Server(answers(GOOD)) as server:
+        client = Client()
+        client.fetch(server.url())
+        server.behave = breaks_off(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+        client.fetch(server.url())
+        server.behave = answers(GOOD)
+        assert client.fetch(server.url()) == GOOD
+        client.close()
+
+
+def test_credentials_are_sent_but_never_named():
+    with Server(answers(GOOD)) as server:
+        fetch(server.url("/?token=s3cret", user="me:s3cret@"))
+        assert b"Authorization: Basic" in server.heads[0]
+        server.behave = breaks_off(b"")
+        with pytest.raises(FetchError) as caught:
+            fetch(server.url("/?token=s3cret", user="me:s3cret@"))
+    assert "s3cret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_headers_are_sent_and_cookies_are_not_kept():
+    with Server(answers(GOOD, "200 OK", "Set-Cookie: a=b")) as server:
+        client = Client()
+        client.fetch(server.url(), {"X-Mine": "yes"})
+        client.fetch(server.url())
+        client.close()
+    assert b"X-Mine: yes" in server.heads[0]
+    assert b"Cookie" not in server.heads[1]
+
+
+@pytest.fixture
+def proxy(monkeypatch):
+    """A server that the environment names as the proxy for everything."""
+    with Server(answers(b"from the proxy")) as server:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, server.url())
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        yield server
+
+
+def test_loopback_is_never_proxied(proxy):
+    with Server(answers(GOOD)) as server:
+        assert fetch(server.url()) == GOOD
+        assert fetch(server.url().replace("127.0.0.1", "localhost")) == GOOD
+    assert len(proxy) == 0
+
+
+def test_other_hosts_follow_the_environment(proxy, monkeypatch):
+    assert fetch("http://stats.example/x") == b"from the proxy"
+    assert proxy.heads[0].startswith(b"GET http://stats.example/x ")
+    monkeypatch.setenv("no_proxy", "stats.example")
+    with pytest.raises(FetchError):
+        fetch("http://stats.example/x", deadline_s=10)
+    assert len(proxy) == 1
+
+
+def test_a_proxy_that_drips_does_not_defeat_the_deadline(proxy):
+    proxy.behave = drips(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n", b"Content-Length: 0\r\n\r\n")
+    with pytest.raises(FetchError, match=r"no complete answer within 0\.4 s"):
+        fetch("http://stats.example/x", deadline_s=0.4)
+
+
+HERE = ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "LocalHost", "localhost.", "my.localhost"]
+
+
+@pytest.mark.parametrize("host", HERE)
+def test_this_machine_is_loopback(host):
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["", "10.0.0.1", "localhost.example", "::2", "0.0.0.0", "notlocalhost"])
+def test_everything_else_is_not_loopback(host):
+    assert not is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    ("url", "public"),
+    [
+        ("http://u:p@host:1/path?q=1#f", "http://host:1/path"),
+        ("http://a@b@host/", "http://host/"),
+        ("http://[::1]:80/x", "http://[::1]:80/x"),
+        ("http://[bad", "(not a URL)"),
+    ],
+)
+def test_public_url(url, public):
+    assert public_url(url) == public
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    if not shutil.which("openssl"):
+        pytest.skip("openssl is needed to make a certificate")
+    folder = tmp_path_factory.mktemp("tls")
+    key, cert = folder / "key.pem", folder / "cert.pem"
+    made = f"req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout {key} -out {cert}"
+    subprocess.run(
+        ["openssl", *made.split(), "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True
+    )
+    return cert, key
+
+
+@pytest.fixture
+def tls(certificate, monkeypatch):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate[0]))
+    return context
+
+
+def test_https(tls):
+    with Server(answers(GOOD), tls) as server:
+        assert fetch(server.url(scheme="https")) == GOOD
+
+
+@pytest.mark.parametrize("fault", ["hangs", "drips its head", "drips its body", "reset half way"])
+def test_https_that_fails(fault, tls):
+    with Server(FAULTS[fault], tls) as server, pytest.raises(FetchError):
+        fetch(server.url(scheme="https"), deadline_s=0.6)
+    assert len(server) == 1
+
+
+def test_https_with_a_certificate_that_nobody_knows(tls, monkeypatch):
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    with Server(answers(GOOD), tls) as server, pytest.raises(FetchError, match="certificate verify failed"):
+        fetch(server.url(scheme="https"))
+
+
+def test_a_handshake_that_hangs():
+    with socket.create_server(("127.0.0.1", 0)) as deaf, pytest.raises(FetchError, match=r"within 0\.4 s"):
+        fetch(f"https://127.0.0.1:{deaf.getsockname()[1]}/", deadline_s=0.4)
+
+
+def test_an_address_that_does_not_answer():
+    """A server whose backlog is full drops what comes, as a firewall does."""
+    with contextlib.ExitStack() as stack:
+        full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(3):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        with pytest.raises(FetchError, match=r"within 0\.4 s"):
+            fetch(f"http://127.0.0.1:{full.getsockname()[1]}/", deadline_s=0.4)
+
+
+def test_every_address_of_a_host_is_tried_within_the_deadline(monkeypatch):
+    with Server(answers(GOOD)) as server:
+        here = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", int(server.endpoint[10:])))
+        nobody = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 1))
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [nobody, here])
+        assert fetch(server.url()) == GOOD
