@@ -122,14 +122,13 @@ class Agent:
 
     def _wait_idle(self) -> bool:
         """Waits for the scheduler to be done; False at the deadline, with what may be left in the log."""
-        deadline = time.monotonic() + self.exit_timeout_s
+        graces = [task.container.stop_grace_s for task in self.tasks.tasks]
+        deadline = time.monotonic() + self.exit_timeout_s + max(graces, default=0.0)
         patience = threading.Event()
         while not self.scheduler.idle(self.tasks):
             if time.monotonic() >= deadline:
-                left = self.scheduler.left()
-                log.error(
-                    "not done within %g s; may be left: %s", self.exit_timeout_s, ", ".join(left) or "unknown"
-                )
+                left = ", ".join(self.scheduler.left()) or "unknown"
+                log.error("this takes too long, so it is given up; may be left: %s", left)
                 return False
             retry = self.scheduler.next_retry()
             if retry is not None and retry <= time.monotonic():

@@ -116,7 +116,7 @@ class Fleet:
     @property
     def hold(self) -> bool:
         """A second agent is at work on this engine: start nothing, stop nothing."""
-        return bool(self.strangers.foreign) and not self.draining
+        return bool(self.strangers.foreign) and not self.draining and not self.leaving
 
     @property
     def idle(self) -> bool:

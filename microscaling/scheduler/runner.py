@@ -63,6 +63,7 @@ class FleetScheduler(Scheduler):
         now = time.monotonic()
         with tasks:
             due = now - self._listed >= LIST_EVERY_S or self.fleet.away or self.fleet.in_doubt
+            due = due or (self.stream is not None and not self.stream.is_open)
             broken = self.listing.stream_is_broken(now)
         if broken:
             log.warning("the event stream of the %s is silent: connecting anew", self.backend.name)
@@ -228,16 +229,21 @@ class _Stream(StoppableThread):
         super().__init__("mss-events")
         self.scheduler = scheduler
         self.backoff = Backoff(0.1, 2.0)
-        self._is_open = threading.Event()
+        self._open = threading.Event()
         self._news = threading.Event()
         self._error: TemporaryError | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether events come in."""
+        return self._open.is_set()
+
     def wait_open(self) -> None:
         """Raises TemporaryError if the next try to open it does not succeed."""
-        if not self._is_open.is_set():
+        if not self.is_open:
             self._news.clear()
             self._news.wait(READY_S)
-        if not self._is_open.is_set():
+        if not self.is_open:
             raise self._error or TemporaryError(f"the {self.scheduler.backend.name} does not answer")
 
     def stop(self) -> None:
@@ -254,7 +260,7 @@ class _Stream(StoppableThread):
             return
         log.debug("the event stream has ended: %s", error or "closed")
         self._error = error
-        self._is_open.clear()
+        self._open.clear()
         self._news.set()
         self.scheduler.on_stream_end(error)
         self.stopped.wait(self.backoff.next())
@@ -264,5 +270,5 @@ class _Stream(StoppableThread):
             self.scheduler.backend.unwatch()
         self.backoff.reset()
         self.scheduler.on_stream_open()
-        self._is_open.set()
+        self._open.set()
         self._news.set()

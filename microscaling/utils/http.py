@@ -8,7 +8,8 @@ import ipaddress
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
@@ -21,6 +22,8 @@ if TYPE_CHECKING:  # requests takes 0.1 to 0.2 s to import, so it is left until 
 DEADLINE_S = 5.0
 MAX_BYTES = 16 * 2**20
 CHUNK = 2**16
+MOST_OF_ERROR = 2**16
+REDIRECTS = (301, 302, 303, 307, 308)
 NO_PROXY: Any = {"http": None, "https": None, "all": None}
 """None overrules what requests finds in the environment; an empty mapping would not."""
 
@@ -33,11 +36,29 @@ class FetchError(TemporaryError):
         self.status = status
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What a server has said, whatever its status; `headers` are found in any case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class _Question:
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None = None
+
+
 class Client:
     """Asks one server over connections that are kept alive. For one thread at a time.
 
     Redirects are not followed and cookies not kept. Loopback is never reached through a proxy;
-    other hosts follow the environment (HTTP_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE).
+    other hosts follow the environment (HTTP_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE). Credentials are
+    those of the headers or the URL, never what ~/.netrc holds.
     """
 
     def __init__(self, deadline_s: float = DEADLINE_S, max_bytes: int = MAX_BYTES) -> None:
@@ -46,9 +67,27 @@ class Client:
         self._session: requests.Session | None = None
 
     def fetch(self, url: str, headers: Mapping[str, str] | None = None) -> bytes:
-        """The body of the answer to a GET. Raises FetchError for any status but 200, for a body
-        longer than `max_bytes`, and once `deadline_s` seconds have passed, however far it has come
-        (only the look-up of a name, which Python cannot break off, may take longer)."""
+        """The body of the answer to a GET. Raises FetchError for any status but 200, and as `ask`."""
+        answer = self._ask(_Question("GET", url, headers or {}), most_of_error=0)
+        if answer.status != 200:
+            raise FetchError(f"{public_url(url)}: {_status(answer)}", answer.status)
+        return answer.body
+
+    def ask(
+        self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> Answer:
+        """The answer, whatever its status. Raises FetchError for a body longer than `max_bytes`, and
+        once `deadline_s` seconds have passed, however far it has come (only the look-up of a name,
+        which Python cannot break off, may take longer). What tells of an error is cut at 64 KiB."""
+        return self._ask(_Question(method, url, headers or {}, body), MOST_OF_ERROR)
+
+    def close(self) -> None:
+        """Closes the connections; the next `fetch` opens a new one."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def _ask(self, question: _Question, most_of_error: int) -> Answer:
         import requests
         import urllib3
 
@@ -58,36 +97,33 @@ class Client:
             OSError, ValueError,
         )  # fmt: skip
         try:
-            return self._get(url, headers)
+            return self._answer(question, most_of_error)
         except errors as error:
             reason = self._reason(error)
-            raise FetchError(f"{public_url(url)}: {reason}") from None  # the cause may name secrets
+            raise FetchError(f"{public_url(question.url)}: {reason}") from None  # the cause may name secrets
 
-    def close(self) -> None:
-        """Closes the connections; the next `fetch` opens a new one."""
-        if self._session is not None:
-            self._session.close()
-            self._session = None
-
-    def _get(self, url: str, headers: Mapping[str, str] | None) -> bytes:
+    def _answer(self, question: _Question, most_of_error: int) -> Answer:
         if self._session is None:
             self._session = _new_session()
-        proxies = NO_PROXY if is_loopback(urlsplit(url).hostname or "") else None
-        # Not compressed: a small body that unpacks to a huge one would get round the cap.
-        asked = {"Accept-Encoding": "identity", **(headers or {})}
-        with self._session.get(
+        url = question.url
+        with self._session.request(
+            question.method,
             url,
-            headers=asked,
-            proxies=proxies,
+            # Not compressed: a small body that unpacks to a huge one would get round the cap.
+            headers={"Accept-Encoding": "identity", **question.headers},
+            data=question.body,
+            auth=_auth(url),
+            proxies=NO_PROXY if is_loopback(urlsplit(url).hostname or "") else None,
             timeout=self.deadline_s,
             allow_redirects=False,
             stream=True,
         ) as answer:
-            if answer.status_code != 200:
-                raise FetchError(f"{public_url(url)}: {_status(answer)}", answer.status_code)
+            if not answer.ok or answer.status_code in REDIRECTS:
+                told = answer.raw.read(most_of_error, decode_content=False) if most_of_error else b""
+                return Answer(answer.status_code, answer.headers, told)
             if answer.headers.get("Content-Encoding", "identity") != "identity":
                 raise FetchError(f"{public_url(url)}: the answer is compressed, which was not asked for")
-            return self._body(answer, url)
+            return Answer(answer.status_code, answer.headers, self._body(answer, url))
 
     def _body(self, answer: requests.Response, url: str) -> bytes:
         body = bytearray()
@@ -258,7 +294,17 @@ def _root(error: BaseException) -> BaseException:
         error = inner
 
 
-def _status(answer: requests.Response) -> str:
-    if answer.is_redirect:
-        return f"answers with a redirect (HTTP {answer.status_code}), which is not followed"
-    return f"answers with HTTP {answer.status_code}"
+def _status(answer: Answer) -> str:
+    if answer.status in REDIRECTS and "Location" in answer.headers:
+        return f"answers with a redirect (HTTP {answer.status}), which is not followed"
+    return f"answers with HTTP {answer.status}"
+
+
+def _auth(url: str) -> Callable[[requests.PreparedRequest], requests.PreparedRequest]:
+    """What puts the URL's own user and password into a request. Without it requests looks into
+    ~/.netrc, and lets that overrule an Authorization header."""
+    from requests.auth import HTTPBasicAuth
+    from requests.utils import get_auth_from_url
+
+    user, password = get_auth_from_url(url)
+    return HTTPBasicAuth(user, password) if user or password else lambda request: request

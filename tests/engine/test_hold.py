@@ -19,4 +19,4 @@ def test_nothing_is_decided_while_all_tasks_are_held() -> None:
     assert task.demand == 0
     tasks.hold = ""
     assert decider.beat(0.5)
-    assert task.demand == 5
+    assert task.demand == 4
