@@ -81,8 +81,8 @@ def below(count: int) -> Tasks:
     return tasks
 
 
-def median_ms(tasks: Tasks, rounds: int, decide: Callable[[Tasks], bool]) -> float:
-    """Of `rounds` calculations on ever longer queues, demand put back before each."""
+def times_s(tasks: Tasks, rounds: int, decide: Callable[[Tasks], bool]) -> list[float]:
+    """Of `rounds` calculations on ever longer queues, demand put back before each: seconds."""
     times = []
     demands = [task.demand for task in tasks.tasks]
     for beat in range(rounds):
@@ -93,7 +93,7 @@ def median_ms(tasks: Tasks, rounds: int, decide: Callable[[Tasks], bool]) -> flo
         start = time.perf_counter()
         decide(tasks)
         times.append(time.perf_counter() - start)
-    return statistics.median(times) * 1000
+    return times
 
 
 CASES = (
@@ -109,7 +109,7 @@ def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 21
     print(f"{'':>8}" + "".join(f"{size:>10,}" for size in SIZES) + "  tasks")
     for name, make_case, decide in CASES:
-        row = [median_ms(make_case(size), rounds, decide) for size in SIZES]
+        row = [1000 * statistics.median(times_s(make_case(size), rounds, decide)) for size in SIZES]
         print(f"{name:>8}" + "".join(f"{ms:>10.3f}" for ms in row) + "  ms")
 
 

@@ -77,8 +77,8 @@ class ProcessBackend(Backend):
     at a time can have.
 
     The folder ("" for the default: see `default_folder`) is taken by the first call, which also adopts
-    what the last agent left there; PermanentError if another agent has it. A process gets the agent's
-    environment and over it the task's.
+    what the last agent left there; ConfigError if it cannot be used, or another agent has it. A process
+    gets the agent's environment and over it the task's.
     """
 
     name = "local processes"

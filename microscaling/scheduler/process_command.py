@@ -21,11 +21,11 @@ def words(task: Task, environ: Mapping[str, str]) -> list[str]:
     try:
         argv = shlex.split(task.command)
     except ValueError as error:
-        raise PermanentError(f"{task.name}: the command {task.command!r} cannot be read: {error}") from None
+        raise PermanentError(f"the command {task.command!r} cannot be read: {error}") from None
     if not argv:
-        raise PermanentError(f"{task.name}: has no command; MSS_SCHEDULER=PROCESS runs config.command")
+        raise PermanentError("has no command; MSS_SCHEDULER=PROCESS runs config.command")
     path = shutil.which(argv[0], path=environment(task, environ).get("PATH", os.defpath))
     if path is None:
         what = "is not an executable file" if os.path.exists(argv[0]) else "is not there"
-        raise PermanentError(f"{task.name}: the command {argv[0]!r} {what}")
+        raise PermanentError(f"the command {argv[0]!r} {what}")
     return [path, *argv[1:]]

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
-from microscaling.errors import PermanentError
+from microscaling.errors import ConfigError
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 LOCK_WAIT_S = 1.0
@@ -48,13 +48,14 @@ class StateFolder:
         self._written = 0
 
     def open(self) -> None:
-        """Makes the folder if need be, and takes its lock; raises PermanentError."""
+        """Makes the folder if need be, and takes its lock; raises ConfigError: no task can be run
+        before a person has mended that."""
         try:
             os.makedirs(self.path, mode=0o700, exist_ok=True)
             self._check_owner()
             fd = os.open(self._file("lock"), os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            raise PermanentError(f"MSS_STATE_DIR: cannot use {self.path}: {error.strerror}") from None
+            raise ConfigError(f"MSS_STATE_DIR: cannot use {self.path}: {error.strerror}") from None
         try:
             self._take(fd)
             os.makedirs(self._file("logs"), mode=0o700, exist_ok=True)
@@ -67,7 +68,7 @@ class StateFolder:
         # In a folder that all may write to, someone else could have been first.
         found = os.lstat(self.path)
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-            raise PermanentError(f"MSS_STATE_DIR: {self.path} is not a folder of this user; name another")
+            raise ConfigError(f"MSS_STATE_DIR: {self.path} is not a folder of this user; name another")
         if stat.S_IMODE(found.st_mode) != 0o700:
             os.chmod(self.path, 0o700)
 
@@ -81,7 +82,7 @@ class StateFolder:
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise PermanentError(self._taken(fd)) from None
+                    raise ConfigError(self._taken(fd)) from None
                 time.sleep(0.02)
         os.ftruncate(fd, 0)
         os.pwrite(fd, b"%d" % os.getpid(), 0)
@@ -108,7 +109,7 @@ class StateFolder:
         except FileNotFoundError:
             return []
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise PermanentError(
+            raise ConfigError(
                 f"{self._file('state.json')} cannot be read ({error}); end the processes of the last agent "
                 "and remove that file"
             ) from None

@@ -243,12 +243,17 @@ class _Stream(StoppableThread):
         if not self.is_open:
             self._news.clear()
             self._news.wait(READY_S)
+        if self.error is not None:
+            raise self.error
         if not self.is_open:
-            raise self._error or TemporaryError(f"the {self.scheduler.backend.name} does not answer")
+            raise self._error or TemporaryError(f"no answer yet: {self.scheduler.backend.name}")
 
     def stop(self) -> None:
         super().stop()
         self.scheduler.backend.unwatch()
+
+    def on_exit(self) -> None:
+        self._news.set()
 
     def cycle(self) -> None:
         error: TemporaryError | None = None

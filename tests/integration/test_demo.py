@@ -19,6 +19,13 @@ def ours(client: APIClient) -> list[str]:
     return [c["Labels"][LABEL] for c in found if c["Labels"][LABEL].startswith("demo-")]
 
 
+def wait_for(what):
+    deadline = time.monotonic() + 60
+    while not what():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.1)
+
+
 def start(tmp_path, seconds):
     environ = {**os.environ, "TMPDIR": str(tmp_path), "DEMO_SECONDS": seconds}
     command = [sys.executable, "-m", "scripts.demo"]
@@ -37,10 +44,19 @@ def test_demo_scales_containers(engine, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_demo_leaves_nothing_behind_when_it_is_ended(engine, tmp_path, number):
     demo = start(tmp_path, "")
-    deadline = time.monotonic() + 60
-    while len(ours(engine)) < 10 and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_for(lambda: len(ours(engine)) == 10)
     demo.send_signal(number)
     said, wrong = demo.communicate(timeout=60)
     assert (demo.returncode, wrong) == (0, ""), said
     assert ours(engine) == os.listdir(tmp_path) == []
+
+
+def test_next_demo_removes_what_a_killed_one_left(engine, tmp_path):
+    with start(tmp_path, "") as demo:
+        wait_for(lambda: len(ours(engine)) == 10)
+        demo.kill()
+    # Nobody hands out jobs any more, so they end.
+    wait_for(lambda: not engine.containers(filters={"label": LABEL}))
+    said, wrong = start(tmp_path, "1").communicate(timeout=60)
+    assert wrong == "", said
+    assert ours(engine) == []

@@ -128,10 +128,10 @@ def test_last_words_are_the_last_lines(backend):
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        ("", "web: has no command"),
-        ("sh -c 'oops", "web: the command .* cannot be read: No closing quotation"),
-        ("no-such-program --fast", "web: the command 'no-such-program' is not there"),
-        ("/etc/passwd", "web: the command '/etc/passwd' is not an executable file"),
+        ("", "has no command"),
+        ("sh -c 'oops", "the command .* cannot be read: No closing quotation"),
+        ("no-such-program --fast", "the command 'no-such-program' is not there"),
+        ("/etc/passwd", "the command '/etc/passwd' is not an executable file"),
     ],
 )
 def test_prepare_names_what_is_wrong(backend, command, said):

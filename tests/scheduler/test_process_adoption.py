@@ -12,7 +12,7 @@ import sys
 import pytest
 
 from microscaling.demand.task import Task
-from microscaling.errors import PermanentError, TemporaryError
+from microscaling.errors import ConfigError, TemporaryError
 from microscaling.scheduler.backend import State
 from microscaling.scheduler.process_handle import start_time
 from microscaling.scheduler.process_state import StateFolder, boot_id, default_folder
@@ -175,7 +175,7 @@ def test_damaged_state_is_not_taken_for_an_empty_one(make, folder):
     write_state(folder)
     with open(os.path.join(folder, "state.json"), "w") as file:
         file.write('{"processes": [{"id"')
-    with pytest.raises(PermanentError, match=r"state.json cannot be read"):
+    with pytest.raises(ConfigError, match=r"state.json cannot be read"):
         make().list()
     write_state(folder)
 
@@ -186,7 +186,7 @@ def test_second_agent_is_refused(make, monkeypatch):
     first.list()
     said = rf"another agent \(process {os.getpid()}\) already .* MSS_STATE_DIR"
     for call in (second.list, lambda: second.prepare(SLEEP)):
-        with pytest.raises(PermanentError, match=said):
+        with pytest.raises(ConfigError, match=said):
             call()
     first.close()
     assert second.list() == []
@@ -202,12 +202,12 @@ def test_folder_is_for_its_user_only(make, folder):
 
 def test_folder_of_someone_else_is_not_used(tmp_path, monkeypatch):
     (tmp_path / "link").symlink_to(tmp_path)
-    with pytest.raises(PermanentError, match="not a folder of this user"):
+    with pytest.raises(ConfigError, match="not a folder of this user"):
         StateFolder(str(tmp_path / "link")).open()
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
-    with pytest.raises(PermanentError, match="not a folder of this user"):
+    with pytest.raises(ConfigError, match="not a folder of this user"):
         StateFolder(str(tmp_path)).open()
-    with pytest.raises(PermanentError, match=r"cannot use .*: Not a directory"):
+    with pytest.raises(ConfigError, match=r"cannot use .*: Not a directory"):
         StateFolder("/dev/null/state").open()
 
 

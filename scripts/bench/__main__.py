@@ -1,0 +1,172 @@
+"""`make bench`: everything in one run, in turn, with medians, spread and ratios.
+
+    python -m scripts.bench [--rounds 5] [--idle 60] [--only hand-over,scale,...] [--out FOLDER]
+
+Needs a Docker engine, docker-compose, and the image microscaling/priority-1 (`docker-compose build`).
+Writes results.json and results.svg into the folder, and prints the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from scripts import bench_scaling
+from scripts.bench import agent, chart, containers
+from scripts.bench.engine import Floor, Witness, clean, connect
+
+HALF_A_BEAT_S = 0.25
+Results = dict[str, dict[str, list[float]]]
+
+
+def hand_over(witness: Witness, floor: Floor, rounds: int) -> Results:
+    case = containers.HandOver()
+    floors = [case.floor(floor, witness) for _ in range(rounds)]
+    return {"8 change hands": {"floor": floors, "ours": list(case.ours(witness, rounds))}}
+
+
+def scale(witness: Witness, floor: Floor, rounds: int) -> Results:
+    case = containers.UpAndDown()
+    pairs = {
+        "floor": [case.floor(floor, witness) for _ in range(rounds)],
+        "ours": list(case.ours(witness, rounds)),
+    }
+    with containers.compose() as to:
+        pairs["Compose"] = [case.others(to, "many", witness) for _ in range(rounds)]
+    with containers.swarm() as to:
+        pairs["Swarm"] = [case.others(to, "mssmany", witness) for _ in range(rounds)]
+    return {
+        f"1 to {containers.MANY}": {who: [up for up, _ in both] for who, both in pairs.items()},
+        f"{containers.MANY} to 1": {who: [down for _, down in both] for who, both in pairs.items()},
+    }
+
+
+def start(witness: Witness, floor: Floor, rounds: int) -> Results:
+    script, ours = [], []
+    for _ in range(rounds):
+        script.append(containers.start_script(witness))
+        clean(floor.client)
+        ours.append(containers.start_ours(witness))
+    decisions = [agent.first_decision() for _ in range(rounds)]
+    return {
+        "process start to 10 running": {"script": script, "ours": ours},
+        "process start to first decision, TOY": {"ours": decisions},
+    }
+
+
+def calculation(witness: Witness, floor: Floor, rounds: int) -> Results:
+    words = {"room": "room for all", "stuck": "none can give", "last": "only the last can give"}
+    return {
+        f"10,000 tasks, {words[name]}": {"ours": bench_scaling.times_s(make(10_000), 4 * rounds, decide)}
+        for name, make, decide in bench_scaling.CASES
+        if name in words
+    }
+
+
+def beat(witness: Witness, floor: Floor, rounds: int) -> Results:
+    late, cpu = agent.beats(30)
+    return {
+        "beat of 2,000 tasks: p99 late": {"ours": [late]},
+        "beat of 2,000 tasks: share of a core": {"ours": [cpu]},
+    }
+
+
+def hang(witness: Witness, floor: Floor, rounds: int) -> Results:
+    return {
+        "reaction while a source hangs": {
+            "ours": [agent.reaction_while_a_source_hangs() for _ in range(rounds)]
+        }
+    }
+
+
+def idle(witness: Witness, floor: Floor, rounds: int) -> Results:
+    megabytes, share = agent.idle(witness, IDLE_S)
+    return {"idle: resident MB": {"ours": [megabytes]}, "idle: share of a core": {"ours": [share]}}
+
+
+IDLE_S = 60.0
+CASES: dict[str, Callable[[Witness, Floor, int], Results]] = {
+    "hand-over": hand_over,
+    "scale": scale,
+    "start": start,
+    "calculation": calculation,
+    "beat": beat,
+    "hang": hang,
+    "idle": idle,
+}
+
+
+def limit(case: str, results: dict[str, list[float]]) -> float | None:
+    """What ours must reach, from the same run's floor where there is one; seconds, or the case's unit."""
+    floor = statistics.median(results["floor"]) if "floor" in results else 0.0
+    limits = {
+        "8 change hands": 1.35 * floor + HALF_A_BEAT_S,
+        f"1 to {containers.MANY}": 1.15 * floor + HALF_A_BEAT_S,
+        f"{containers.MANY} to 1": 1.2 * floor + HALF_A_BEAT_S,
+        "process start to 10 running": statistics.median(results.get("script", [0.0])) + 0.25,
+        "process start to first decision, TOY": 0.4,
+        "10,000 tasks, room for all": 0.015,
+        "10,000 tasks, none can give": 0.020,
+        "10,000 tasks, only the last can give": 0.020,
+        "beat of 2,000 tasks: p99 late": 0.05,
+        "beat of 2,000 tasks: share of a core": 0.5,
+        "reaction while a source hangs": 0.5,
+        "idle: resident MB": 40.0,
+        "idle: share of a core": 0.006,
+    }
+    return limits.get(case)
+
+
+def table(results: Results) -> str:
+    lines = [
+        "| case | who | median | least to most | against ours | must be at most |",
+        "|---|---|---|---|---|---|",
+    ]
+    for case, by in results.items():
+        ours = statistics.median(by["ours"])
+        for who, values in by.items():
+            most = limit(case, by) if who == "ours" else None
+            reached = "" if most is None else f"{most:.3g}{'' if ours <= most else ' (missed)'}"
+            median = statistics.median(values)
+            spread = f"{min(values):.3g} to {max(values):.3g}"
+            ratio = f"{median / ours:.2f}" if ours else ""
+            lines.append(f"| {case} | {who} | {median:.3g} | {spread} | {ratio} | {reached} |")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    global IDLE_S
+    parser = argparse.ArgumentParser(prog="python -m scripts.bench")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--idle", type=float, default=IDLE_S, help="seconds")
+    parser.add_argument("--only", default=",".join(CASES))
+    parser.add_argument("--out", type=Path, default=Path("build/bench"))
+    asked = parser.parse_args()
+    IDLE_S = asked.idle
+    client = connect()
+    clean(client)
+    witness = Witness(client)
+    results: Results = {}
+    try:
+        for name in asked.only.split(","):
+            print(f"-- {name}", file=sys.stderr, flush=True)
+            results.update(CASES[name](witness, Floor(client), asked.rounds))
+            clean(client)
+    finally:
+        witness.close()
+        clean(client)
+        client.close()
+    asked.out.mkdir(parents=True, exist_ok=True)
+    (asked.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    (asked.out / "results.svg").write_text(chart.bars({c: by for c, by in results.items() if len(by) > 1}))
+    print("Seconds, unless the case says otherwise.\n")
+    print(table(results))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""Containers that change hands, come and go: us, Compose, Swarm, and the engine alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from scripts.bench.engine import IMAGE, LABEL, MINE, Floor, Witness, now
+from scripts.bench.ours import OurAgent, Queue, queue_app, rest_app
+
+MANY = 33
+CAP = 10
+QUIET_S = 1.5
+"""Between two measurements, so that removals of the last one are over."""
+
+BARE_SCRIPT = f"""
+import docker
+from concurrent.futures import ThreadPoolExecutor
+client = docker.from_env(version="auto")
+def one(_):
+    client.containers.run("{IMAGE}", detach=True, network_mode="host", labels={{"{LABEL}": "{MINE}-script"}})
+with ThreadPoolExecutor(8) as pool:
+    list(pool.map(one, range({CAP})))
+"""
+
+
+class HandOver:
+    """8 containers change hands from low to high priority after the queue has jumped."""
+
+    def floor(self, floor: Floor, witness: Witness) -> float:
+        """8 stopped, 8 started, each in parallel, stops first."""
+        low, high = floor.start("low", CAP - 1), floor.start("high", 1)
+        witness.wait(**{f"{MINE}-low": CAP - 1, f"{MINE}-high": 1})
+        time.sleep(QUIET_S)
+        began = now()
+        floor.stop(low[1:])
+        high += floor.start("high", CAP - 2)
+        took = witness.wait(**{f"{MINE}-low": 1, f"{MINE}-high": CAP - 1}) - began
+        floor.remove(low + high)
+        return took
+
+    def ours(self, witness: Witness, rounds: int) -> Iterator[float]:
+        with tempfile.TemporaryDirectory() as folder:
+            queue = Queue(Path(folder))
+            with OurAgent([queue_app("high", queue, CAP - 1), rest_app("low", CAP)], CAP):
+                for number in range(rounds):
+                    queue.put(0)
+                    witness.wait(**{f"{MINE}-low": CAP - 1, f"{MINE}-high": 1})
+                    # another part of the beat each time
+                    time.sleep(QUIET_S + 0.5 * number / rounds)
+                    witness.fresh()
+                    began = now()
+                    queue.put(1000)
+                    yield witness.wait(**{f"{MINE}-low": 1, f"{MINE}-high": CAP - 1}) - began
+                    if witness.most > CAP:
+                        raise AssertionError(f"the cap of {CAP} was broken: {witness.most} ran")
+
+
+class UpAndDown:
+    """1 to 33 containers, and back to 1."""
+
+    def floor(self, floor: Floor, witness: Witness) -> tuple[float, float]:
+        ids = floor.start("many", 1)
+        witness.wait(**{f"{MINE}-many": 1})
+        began = now()
+        ids += floor.start("many", MANY - 1)
+        up = witness.wait(**{f"{MINE}-many": MANY}) - began
+        time.sleep(QUIET_S)
+        began = now()
+        floor.stop(ids[1:])
+        down = witness.wait(**{f"{MINE}-many": 1}) - began
+        floor.remove(ids)
+        return up, down
+
+    def ours(self, witness: Witness, rounds: int) -> Iterator[tuple[float, float]]:
+        with tempfile.TemporaryDirectory() as folder:
+            queue = Queue(Path(folder))
+            with OurAgent([queue_app("many", queue, MANY)], MANY):
+                witness.wait(**{f"{MINE}-many": 1})
+                for number in range(rounds):
+                    time.sleep(QUIET_S + 0.5 * number / rounds)
+                    began = now()
+                    queue.put(100_000)
+                    up = witness.wait(**{f"{MINE}-many": MANY}) - began
+                    time.sleep(QUIET_S)
+                    began = now()
+                    queue.put(0)
+                    yield up, witness.wait(**{f"{MINE}-many": 1}) - began
+
+    def others(self, scale: Callable[[int], None], name: str, witness: Witness) -> tuple[float, float]:
+        scale(1)
+        witness.wait(**{name: 1})
+        time.sleep(QUIET_S)
+        began = now()
+        scale(MANY)
+        up = witness.wait(**{name: MANY}) - began
+        time.sleep(QUIET_S)
+        began = now()
+        scale(1)
+        down = witness.wait(**{name: 1}) - began
+        return up, down
+
+
+@contextmanager
+def compose() -> Iterator[Callable[[int], None]]:
+    """`docker-compose up --scale`, with the same image, network and grace."""
+    with tempfile.TemporaryDirectory(prefix="mss-compose-") as folder:
+        file = Path(folder, "docker-compose.yml")
+        file.write_text(
+            'version: "3.7"\nservices:\n'
+            f"  many: {{image: {IMAGE}, network_mode: host, stop_grace_period: 1s}}\n"
+        )
+        base = ["docker-compose", "-f", str(file), "-p", "mssbench"]
+        env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "COMPOSE_PARALLEL_LIMIT": "64"}
+        yield lambda count: _run([*base, "up", "-d", "--scale", f"many={count}"], env)
+        _run([*base, "down", "-t", "1"], env)
+
+
+@contextmanager
+def swarm() -> Iterator[Callable[[int], None]]:
+    """`docker service scale` on a swarm of this one machine."""
+    _run(["docker", "swarm", "init", "--advertise-addr", "127.0.0.1"])
+    try:
+        _run([
+            "docker", "service", "create", "--detach", "--name", "mssmany", "--network", "host",
+            "--no-resolve-image", "--replicas", "0", "--stop-grace-period", "1s", IMAGE,
+        ])  # fmt: skip
+        yield lambda count: _run(["docker", "service", "scale", "--detach", f"mssmany={count}"])
+        _run(["docker", "service", "rm", "mssmany"])
+    finally:
+        _run(["docker", "swarm", "leave", "--force"])
+
+
+def start_script(witness: Witness) -> float:
+    """From the start of a bare script on the docker library to 10 containers that run."""
+    began = now()
+    subprocess.run([sys.executable, "-c", BARE_SCRIPT], check=True)
+    return witness.wait(**{f"{MINE}-script": CAP}) - began
+
+
+def start_ours(witness: Witness) -> float:
+    """From the start of our process to 10 containers that run, no pulling."""
+    with tempfile.TemporaryDirectory() as folder:
+        queue = Queue(Path(folder))
+        began = now()
+        with OurAgent([queue_app("high", queue, CAP), rest_app("low", CAP)], CAP):
+            took = witness.wait(**{f"{MINE}-high": 1, f"{MINE}-low": CAP - 1}) - began
+        witness.wait(**{f"{MINE}-high": 0, f"{MINE}-low": 0})
+        return took
+
+
+def _run(command: list[str], env: dict[str, str] | None = None) -> None:
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {done.stderr}")

@@ -1,0 +1,120 @@
+"""The Docker engine as the witness: what ran when, by its own events; and the floor it allows."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import docker
+
+LABEL = "com.microscaling.microscaling-in-a-box"
+MINE = "bench"
+IMAGE = "microscaling/priority-1"
+"""Its process obeys SIGTERM; `sleep` as PID 1 does not."""
+STARTERS = 8
+
+
+def connect(timeout_s: int = 60) -> docker.APIClient:
+    return docker.APIClient(version="auto", timeout=timeout_s, max_pool_size=80)
+
+
+class Witness:
+    """Follows the engine's events: how many containers of each name run, and when that last changed.
+
+    The name is the value of our label, of Compose's service label, or of Swarm's service name.
+    """
+
+    LABELS = (LABEL, "com.docker.compose.service", "com.docker.swarm.service.name")
+
+    def __init__(self, client: docker.APIClient) -> None:
+        self.client = client
+        self.running: dict[str, set[str]] = {}
+        self.most = 0
+        self.changed = threading.Condition()
+        self.at = 0.0
+        self._stream = client.events(filters={"type": "container", "event": ["start", "die"]}, decode=True)
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+        self._thread.start()
+
+    def _follow(self) -> None:
+        for event in self._stream:
+            attributes = event["Actor"]["Attributes"]
+            name = next((attributes[label] for label in self.LABELS if label in attributes), "")
+            with self.changed:
+                running = self.running.setdefault(name, set())
+                (running.add if event["Action"] == "start" else running.discard)(event["Actor"]["ID"])
+                self.at = event["timeNano"] / 1e9
+                self.most = max(self.most, sum(map(len, self.running.values())))
+                self.changed.notify_all()
+
+    def wait(self, within_s: float = 120.0, **counts: int) -> float:
+        """Until exactly so many of each name run; returns the engine's time (seconds) of the last change."""
+        with self.changed:
+            if not self.changed.wait_for(lambda: self._are(counts), within_s):
+                raise TimeoutError(f"waited for {counts}, there are {self._counts()}")
+            return self.at
+
+    def fresh(self) -> None:
+        """Forgets the most that ran."""
+        with self.changed:
+            self.most = sum(map(len, self.running.values()))
+
+    def close(self) -> None:
+        self._stream.close()
+        self._thread.join()
+
+    def _are(self, counts: dict[str, int]) -> bool:
+        return all(len(self.running.get(name, ())) == count for name, count in counts.items())
+
+    def _counts(self) -> dict[str, int]:
+        return {name: len(ids) for name, ids in self.running.items()}
+
+
+def parallel(work: Callable[[Any], object], items: Iterable[Any], threads: int) -> list[Any]:
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(work, items))
+
+
+class Floor:
+    """The engine alone, driven by the barest client: parallel calls, the cap kept, nothing decided."""
+
+    def __init__(self, client: docker.APIClient) -> None:
+        self.client = client
+
+    def create(self, name: str) -> str:
+        config = {"Image": IMAGE, "Labels": {LABEL: f"{MINE}-{name}"}, "HostConfig": {"NetworkMode": "host"}}
+        return str(self.client.create_container_from_config(config)["Id"])
+
+    def start(self, name: str, count: int) -> list[str]:
+        def one(_: int) -> str:
+            id = self.create(name)
+            self.client.start(id)
+            return id
+
+        return parallel(one, range(count), STARTERS)
+
+    def stop(self, ids: list[str]) -> None:
+        parallel(lambda id: self.client.stop(id, timeout=1), ids, max(1, len(ids)))
+
+    def remove(self, ids: list[str]) -> None:
+        parallel(lambda id: self.client.remove_container(id, v=True, force=True), ids, STARTERS)
+
+
+def clean(client: docker.APIClient) -> None:
+    """Removes what benchmarks have left."""
+    for container in client.containers(all=True, filters={"label": LABEL}):
+        if container["Labels"][LABEL].startswith(MINE):
+            client.remove_container(container["Id"], v=True, force=True)
+
+
+def now() -> float:
+    """The engine's clock, which is this machine's: seconds."""
+    return time.time()
+
+
+def show(data: object) -> str:
+    return json.dumps(data, indent=2, sort_keys=True)

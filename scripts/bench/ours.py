@@ -1,0 +1,103 @@
+"""Our agent, as users run it, on a real queue."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from scripts.bench.engine import IMAGE, MINE
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Queue:
+    """A length in a table, which the SQL metric reads."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "queue.db"
+        with sqlite3.connect(self.path) as db:
+            db.execute("create table waiting (items integer)")
+            db.execute("insert into waiting values (0)")
+
+    def put(self, items: int) -> None:
+        with sqlite3.connect(self.path) as db:
+            db.execute("update waiting set items = ?", (items,))
+
+    def config(self) -> dict[str, Any]:
+        url = f"sqlite:///{self.path}"
+        return {"databaseURL": url, "query": "select items from waiting", "targetQueueLength": 10}
+
+
+def queue_app(name: str, queue: Queue, most: int) -> dict[str, Any]:
+    return {
+        "name": f"{MINE}-{name}",
+        "priority": 1,
+        "minContainers": 1,
+        "maxContainers": most,
+        "ruleType": "Queue",
+        "metricType": "SQL",
+        "config": {"image": IMAGE, **queue.config()},
+    }
+
+
+def rest_app(name: str, most: int) -> dict[str, Any]:
+    return {
+        "name": f"{MINE}-{name}",
+        "priority": 2,
+        "minContainers": 1,
+        "maxContainers": most,
+        "config": {"image": IMAGE},
+    }
+
+
+class OurAgent:
+    """`python -m microscaling` in a process of its own; leaving the block stops it."""
+
+    def __init__(self, apps: list[dict[str, Any]], cap: int, **environ: str) -> None:
+        self.folder = tempfile.TemporaryDirectory(prefix="mss-bench-")
+        config = Path(self.folder.name, "apps.json")
+        config.write_text(json.dumps({"maxContainers": cap, "apps": apps}))
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("MSS_")}
+        self.environ = {
+            **kept,
+            "MSS_CONFIG": "FILE",
+            "MSS_CONFIG_FILE": str(config),
+            "MSS_PULL_IMAGES": "false",
+            "MSS_MONITOR": "none",
+            "MSS_PASS_ENV": "none",
+            **environ,
+        }
+        self.log = Path(self.folder.name, "log")
+
+    def __enter__(self) -> OurAgent:
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "microscaling"], cwd=ROOT, env=self.environ, stderr=log
+            )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.folder.cleanup()
+
+    def cpu_s(self) -> float:
+        """Seconds of processor that it has used."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def resident_mb(self) -> float:
+        """Megabytes of memory that are its own or shared with nobody."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0]) / 1024

@@ -1,0 +1,401 @@
+"""What an orchestrator is asked for, in virtual time."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from microscaling.demand.task import Task
+from microscaling.demand.tasks import Tasks
+from microscaling.errors import PermanentError, TemporaryError
+from microscaling.scheduler.ledger import Call, Conflict, Count, Ledger
+
+CAP = 10
+
+
+def ledger_of(cap: int = CAP, **there: int | None) -> Ledger:
+    """Adopted at time 0, the most important first; None: it is not there."""
+    tasks = Tasks([Task(name, priority=i) for i, name in enumerate(there)], cap)
+    ledger = Ledger(tasks, "Fake", "app")
+    ledger.apply({n: None if c is None else Count(c, c) for n, c in there.items()}, ledger.mark(), 0.0)
+    ledger.acting = True
+    return ledger
+
+
+def demand(ledger: Ledger, now: float = 0.0, **counts: int) -> list[Call]:
+    for name, count in counts.items():
+        ledger.accounts[name].task.demand = count
+    return ledger.plan(now)
+
+
+def read(ledger: Ledger, now: float, **counts: Count) -> None:
+    ledger.apply(counts, ledger.mark(), now)
+
+
+def state(ledger: Ledger) -> dict[str, tuple[int, int, int]]:
+    return {t.name: (t.demand, t.requested, t.running) for t in ledger.tasks.tasks}
+
+
+def test_adopts_what_is_there_and_asks_for_nothing() -> None:
+    ledger = ledger_of(a=3, b=0)
+    assert state(ledger) == {"a": (3, 3, 3), "b": (0, 0, 0)}
+    assert ledger.plan(0.0) == []
+
+
+def test_before_the_first_decision_nothing_is_asked_for() -> None:
+    ledger = ledger_of(a=3)
+    ledger.acting = False
+    assert demand(ledger, a=5) == []
+    ledger.acting = True
+    assert ledger.plan(0.0) == [Call("a", 5)]
+
+
+def test_one_call_at_a_time_and_the_latest_demand_wins() -> None:
+    ledger = ledger_of(a=1)
+    (call,) = demand(ledger, a=3)
+    assert demand(ledger, a=4) == demand(ledger, a=5) == []
+    ledger.finish(call, None, 1.0)
+    assert ledger.plan(1.0) == [Call("a", 5)]
+
+
+def test_somebody_else_has_scaled_it() -> None:
+    ledger = ledger_of(a=3)
+    read(ledger, 1.0, a=Count(6, 6))
+    assert ledger.plan(1.0) == [Call("a", 3)]
+
+
+def test_what_gives_way_is_accepted_before_anything_else_is_asked_for() -> None:
+    ledger = ledger_of(a=2, b=8)
+    (down,) = demand(ledger, a=8, b=2)
+    assert down == Call("b", 2)
+    ledger.finish(down, None, 1.0)
+    assert ledger.plan(1.0) == [Call("a", 8)]
+
+
+def test_what_is_free_is_taken_if_what_gives_way_is_locked() -> None:
+    ledger = ledger_of(a=2, b=6)
+    (down,) = demand(ledger, a=8, b=2)
+    ledger.finish(down, Conflict("locked"), 1.0)
+    assert ledger.plan(1.0) == [Call("a", 4)]
+
+
+def test_what_is_free_goes_to_the_most_important() -> None:
+    ledger = ledger_of(a=0, b=0, c=10)
+    (down,) = demand(ledger, a=3, b=1, c=6)
+    assert down == Call("c", 6)
+    ledger.finish(down, TemporaryError("no answer"), 1.0)
+    assert ledger.plan(1.0) == []  # nobody knows whether it was accepted
+    read(ledger, 1.1, c=Count(8, 10))
+    assert ledger.plan(1.1) == [Call("a", 2)]
+
+
+def test_above_the_cap_only_less_is_asked_for() -> None:
+    ledger = ledger_of(a=8, b=8)
+    (down,) = demand(ledger, a=9, b=1)
+    ledger.finish(down, Conflict("locked"), 1.0)
+    assert ledger.plan(1.0) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "then"),
+    [
+        (None, [Call("b", 1)]),
+        (Conflict("locked"), [Call("b", 2)]),  # not accepted, so there is room for another
+        (PermanentError("forbidden"), [Call("b", 2)]),
+        (TemporaryError("no answer"), [Call("b", 1)]),  # it may have been
+    ],
+)
+def test_what_became_of_a_call_decides_what_is_free(error: Exception | None, then: list[Call]) -> None:
+    ledger = ledger_of(a=0, b=0)
+    (call,) = demand(ledger, a=9)
+    ledger.finish(call, error, 1.0)
+    if error is not None:
+        ledger.accounts["a"].task.demand = 0
+    assert demand(ledger, 1.0, b=2) == then
+
+
+def test_a_doubt_lasts_until_it_is_read_back() -> None:
+    ledger = ledger_of(a=0, b=0)
+    (call,) = demand(ledger, a=9)
+    early = ledger.mark()
+    ledger.finish(call, TemporaryError("no answer"), 1.0)
+    ledger.apply({"a": Count(0, 0)}, early, 1.0)
+    assert demand(ledger, 1.0, a=0, b=9) == [Call("b", 1)]
+    read(ledger, 1.0, a=Count(0, 0))
+    ledger.finish(Call("b", 1), None, 1.0)
+    assert ledger.plan(1.0) == [Call("b", 9)]
+
+
+def test_a_conflict_settles_no_doubt() -> None:
+    """What locks it may be just what the lost call has begun."""
+    ledger = ledger_of(a=0, b=0)
+    (call,) = demand(ledger, a=9)
+    ledger.finish(call, TemporaryError("no answer"), 0.0)
+    assert ledger.plan(1.0) == [call]
+    ledger.finish(call, Conflict("locked"), 1.0)
+    assert demand(ledger, 1.1, a=0, b=9) == [Call("b", 1)]
+
+
+def test_an_answer_from_before_a_call_says_nothing_of_what_is_requested() -> None:
+    ledger = ledger_of(a=1)
+    mark = ledger.mark()
+    (call,) = demand(ledger, a=3)
+    ledger.finish(call, None, 1.0)
+    ledger.apply({"a": Count(1, 2)}, mark, 1.1)
+    assert state(ledger) == {"a": (3, 3, 2)}
+
+
+def test_conflicts_back_off_and_never_give_up() -> None:
+    ledger = ledger_of(a=1)
+    demand(ledger, a=2)
+    now, waits = 0.0, []
+    for _ in range(9):
+        ledger.finish(Call("a", 2), Conflict("locked"), now)
+        due = ledger.next_due()
+        assert due is not None
+        assert ledger.plan(due - 0.01) == []
+        assert ledger.plan(due) == [Call("a", 2)]
+        waits.append(due - now)
+        now = due
+    assert waits == [0.25, 0.5, 1, 2, 4, 5, 5, 5, 5]
+
+
+def test_a_success_ends_the_back_off() -> None:
+    ledger = ledger_of(a=1)
+    (call,) = demand(ledger, a=2)
+    for now in (0.0, 1.0, 2.0):
+        ledger.finish(call, Conflict("locked"), now)
+        ledger.plan(now + 1)
+    ledger.finish(call, None, 3.0)
+    assert ledger.next_due() is None
+    (call,) = demand(ledger, 3.0, a=3)
+    ledger.finish(call, Conflict("locked"), 3.0)
+    assert ledger.next_due() == 3.25
+
+
+def test_a_lock_that_is_seen_to_go_is_not_waited_for() -> None:
+    ledger = ledger_of(a=1)
+    (call,) = demand(ledger, a=2)
+    ledger.finish(call, Conflict("locked"), 0.0)
+    read(ledger, 0.1, a=Count(1, 1, locked=True))
+    assert ledger.plan(0.1) == []
+    read(ledger, 0.2, a=Count(1, 1))
+    assert ledger.plan(0.2) == [call]
+
+
+def test_a_lock_that_was_never_seen_is_waited_for() -> None:
+    ledger = ledger_of(a=1)
+    (call,) = demand(ledger, a=2)
+    ledger.finish(call, Conflict("locked"), 0.0)
+    read(ledger, 0.1, a=Count(1, 1))
+    assert ledger.plan(0.1) == []
+
+
+def test_a_delay_that_was_asked_for_is_kept() -> None:
+    ledger = ledger_of(a=1)
+    (call,) = demand(ledger, a=2)
+    ledger.finish(call, TemporaryError("too many requests", 3.0), 0.0)
+    assert ledger.next_due() == 3.0
+
+
+def test_what_is_missing_is_said_once_and_not_created(caplog: pytest.LogCaptureFixture) -> None:
+    ledger = ledger_of(a=None, b=1)
+    ledger.apply({"a": None}, ledger.mark(), 1.0)
+    assert demand(ledger, 1.0, a=3, b=2) == [Call("b", 2)]
+    task = ledger.accounts["a"].task
+    assert (task.demand, task.backing_off) == (0, True)
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].startswith("a: Fake has no app a;")
+
+
+def test_what_was_missing_is_adopted_when_it_comes() -> None:
+    ledger = ledger_of(a=None)
+    read(ledger, 1.0, a=Count(2, 1))
+    task = ledger.accounts["a"].task
+    assert (task.demand, task.requested, task.running, task.backing_off) == (2, 2, 1, False)
+    assert demand(ledger, 1.0, a=3) == [Call("a", 3)]
+
+
+def test_what_is_refused_is_said_once_and_its_share_is_free(caplog: pytest.LogCaptureFixture) -> None:
+    ledger = ledger_of(a=1)
+    task = ledger.accounts["a"].task
+    for now in (0.0, 1.0, 3.0):
+        (call,) = demand(ledger, now, a=5)
+        assert not task.backing_off
+        ledger.finish(call, PermanentError("forbidden"), now)
+        assert (task.demand, task.backing_off) == (1, True)
+        assert ledger.plan(now + 0.9) == []
+        ledger.plan(ledger.next_due() or 0)
+    assert caplog.messages == ["a: forbidden"]
+
+
+def test_what_was_refused_and_is_accepted_is_well_again() -> None:
+    ledger = ledger_of(a=1)
+    (call,) = demand(ledger, a=5)
+    ledger.finish(call, PermanentError("forbidden"), 0.0)
+    assert ledger.plan(1.0) == []
+    (call,) = demand(ledger, 1.0, a=4)
+    ledger.finish(call, None, 1.0)
+    assert state(ledger) == {"a": (4, 4, 1)}
+
+
+def test_one_that_may_not_be_looked_at_keeps_its_share() -> None:
+    ledger = ledger_of(a=4, b=0)
+    ledger.apply({"a": PermanentError("may not get it")}, ledger.mark(), 1.0)
+    assert demand(ledger, 1.0, a=0, b=10) == [Call("b", 6)]
+    assert state(ledger)["a"] == (4, 4, 4)
+
+
+def test_pending_instances_do_not_freeze_a_task() -> None:
+    ledger = ledger_of(a=1)
+    task = ledger.accounts["a"].task
+    (call,) = demand(ledger, a=3)
+    ledger.finish(call, None, 5.0)
+    read(ledger, 34.9, a=Count(3, 2))
+    assert not task.overdue
+    ledger.tasks.changed.clear()
+    read(ledger, 35.0, a=Count(3, 2))
+    assert task.overdue
+    assert ledger.tasks.changed.is_set()
+    read(ledger, 36.0, a=Count(3, 3))
+    assert not task.overdue
+
+
+def test_another_number_gets_a_time_of_its_own_to_settle() -> None:
+    ledger = ledger_of(a=1)
+    (call,) = demand(ledger, a=3)
+    ledger.finish(call, None, 0.0)
+    read(ledger, 30.0, a=Count(3, 1))
+    (call,) = demand(ledger, 31.0, a=2)
+    ledger.finish(call, None, 31.0)
+    read(ledger, 60.0, a=Count(2, 1))
+    assert not ledger.accounts["a"].task.overdue
+
+
+def test_drain_asks_for_none_whatever_stands_against_it() -> None:
+    ledger = ledger_of(a=3, b=2, c=None)
+    (call,) = demand(ledger, b=4)
+    ledger.finish(call, PermanentError("forbidden"), 0.0)
+    ledger.drain()
+    calls = ledger.plan(0.0)
+    assert set(calls) == {Call("a", 0), Call("b", 0)}
+    assert not ledger.idle
+    for call in calls:
+        ledger.finish(call, None, 1.0)
+    assert ledger.idle
+    assert ledger.left() == []
+
+
+def test_drain_is_not_over_while_one_is_locked() -> None:
+    ledger = ledger_of(a=3)
+    ledger.drain()
+    (call,) = ledger.plan(0.0)
+    ledger.finish(call, Conflict("locked"), 0.0)
+    assert not ledger.idle
+    assert ledger.left() == ["3 of a"]
+    assert ledger.plan(0.25) == [call]
+
+
+def test_leave_waits_for_what_is_under_way_and_asks_for_nothing_more() -> None:
+    ledger = ledger_of(a=3, b=3)
+    (call,) = demand(ledger, a=5)
+    ledger.leaving = True
+    assert demand(ledger, b=1) == []
+    assert not ledger.idle
+    ledger.finish(call, None, 1.0)
+    assert ledger.idle
+
+
+class World:
+    """An orchestrator that may answer late, conflict, lose an answer, or refuse."""
+
+    def __init__(self, seed: int, there: list[int]) -> None:
+        self.rng = random.Random(seed)
+        names = [f"t{i}" for i in range(len(there))]
+        self.there = dict(zip(names, there, strict=True))
+        tasks = [Task(name, priority=self.rng.randint(1, 3)) for name in names]
+        self.ledger = Ledger(Tasks(tasks, CAP), "Fake", "app")
+        self.flying: list[tuple[Call, bool]] = []
+        """With whether it has taken effect."""
+        self.reads: list[tuple[int, dict[str, Count]]] = []
+        self.now = 0.0
+        self.most = max(CAP, sum(there))
+
+    def step(self) -> None:
+        self.now += self.rng.random()
+        self.rng.choice([self.decide, self.read, self.hear, self.act, self.answer, self.answer])()
+        self.flying += [(call, False) for call in self.ledger.plan(self.now)]
+        assert sum(self.there.values()) <= self.most
+
+    def decide(self) -> None:
+        """As the engine does: within the cap, and what backs off stays as it is."""
+        self.ledger.acting = self.ledger.adopted
+        left = CAP - sum(t.demand for t in self.ledger.tasks.tasks if t.backing_off)
+        for task in self.ledger.tasks.tasks:
+            if not task.backing_off:
+                task.demand = self.rng.randint(0, max(0, left))
+                left -= task.demand
+
+    def read(self) -> None:
+        found = {name: Count(n, self.rng.randint(0, n)) for name, n in self.there.items()}
+        self.reads.append((self.ledger.mark(), found))
+
+    def hear(self) -> None:
+        if self.reads:
+            mark, found = self.reads.pop(self.rng.randrange(len(self.reads)))
+            self.ledger.apply(found, mark, self.now)
+
+    def act(self) -> None:
+        """Some of what has been asked for takes effect, before anybody knows of it."""
+        for i, (call, done) in enumerate(self.flying):
+            if not done and self.rng.random() < 0.5:
+                self.there[call.name] = call.instances
+                self.flying[i] = (call, True)
+
+    def answer(self) -> None:
+        if not self.flying:
+            return
+        call, done = self.flying.pop(self.rng.randrange(len(self.flying)))
+        error: TemporaryError | PermanentError | None = TemporaryError("no answer")
+        if not done and self.rng.random() < 0.3:
+            error = self.rng.choice([Conflict("locked"), PermanentError("forbidden")])
+        elif self.rng.random() < 0.7:
+            self.there[call.name] = call.instances
+            error = None
+        self.ledger.finish(call, error, self.now)
+
+    def settle(self) -> None:
+        """Nothing fails any more."""
+        self.now += 100
+        for _ in range(20):
+            self.read()
+            self.ledger.apply(self.reads.pop()[1], self.ledger.mark(), self.now)
+            calls = [call for call, _ in self.flying] + self.ledger.plan(self.now)
+            self.flying = []
+            for call in calls:
+                self.there[call.name] = call.instances
+                self.ledger.finish(call, None, self.now)
+            self.now += 100
+
+
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(0, 2**32), there=st.lists(st.integers(0, 8), min_size=1, max_size=4))
+def test_what_is_asked_for_keeps_to_the_cap_whatever_happens(seed: int, there: list[int]) -> None:
+    world = World(seed, there)
+    for _ in range(200):
+        world.step()
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_whatever_has_happened_it_comes_right(seed: int) -> None:
+    world = World(seed, [3, 4, 2])
+    for _ in range(100):
+        world.step()
+    world.settle()
+    world.decide()
+    wanted = {task.name: task.demand for task in world.ledger.tasks.tasks}
+    world.settle()
+    assert world.there == wanted
