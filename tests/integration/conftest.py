@@ -5,8 +5,6 @@ Without one they are skipped, and say why; with MSS_TEST_ENGINE=required, as in 
 
 from __future__ import annotations
 
-import fcntl
-import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,12 +25,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def engine_to_ourselves() -> Iterator[None]:
+def engine_to_ourselves() -> None:
     """One run of the tests at a time: an agent would take the containers of another for a second
     agent's, and hold all its tasks."""
-    with Path(tempfile.gettempdir(), "microscaling-tests.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    engines.keep_others_out()
 
 
 @pytest.fixture(scope="session")

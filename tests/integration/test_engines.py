@@ -61,3 +61,14 @@ def test_an_own_engine_can_be_restarted(own_engine: OwnEngine):
     client = connect(own_engine.host)
     assert [c["State"] for c in engines.ours(client)] == ["exited"]
     client.close()
+
+
+def test_of_an_own_engine_that_crashed_nothing_is_left(own_engine: OwnEngine):
+    client = connect(own_engine.host)
+    start(client, "mss-test/stubborn", "a")
+    client.close()
+    own_engine.kill()
+    assert own_engine.helpers(), "the container runs on"
+    own_engine.remove()
+    assert not own_engine.helpers()
+    assert not own_engine.folder.exists()
