@@ -76,11 +76,7 @@ def beat(witness: Witness, floor: Floor, rounds: int) -> Results:
 
 
 def hang(witness: Witness, floor: Floor, rounds: int) -> Results:
-    return {
-        "reaction while a source hangs": {
-            "ours": [agent.reaction_while_a_source_hangs() for _ in range(rounds)]
-        }
-    }
+    return {"reaction while a source hangs": {"ours": agent.reaction_while_a_source_hangs(rounds)}}
 
 
 def idle(witness: Witness, floor: Floor, rounds: int) -> Results:
