@@ -25,6 +25,15 @@ class ConfigError(MicroscalingError):
         return cls(*problems)
 
 
+class ServerError(ConfigError):
+    """The settings are in order, but the server that they name has no use: it is gone, or answers
+    what nobody can use."""
+
+
+class Stopped(MicroscalingError):
+    """What was waited for is not needed any more."""
+
+
 class PermanentError(MicroscalingError):
     """Trying again will not help."""
 

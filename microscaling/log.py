@@ -26,6 +26,7 @@ COMPONENTS = (
     "mssmetric",
     "mssmonitor",
     "mssscheduler",
+    "mssserver",
     "msstarget",
     "mssutils",
 )

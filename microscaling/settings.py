@@ -68,6 +68,13 @@ def _samples(value: str) -> int:
     raise _Fallback("expected a whole number above 0")
 
 
+def _token(value: str) -> str:
+    """It goes into a header, so nothing in it may end that."""
+    if re.fullmatch("[!-~]+", value.strip()):
+        return value.strip()
+    raise ValueError("expected printable ASCII characters without spaces")
+
+
 def _one_of(*allowed: str) -> Callable[[str], str]:
     def read(value: str) -> str:
         if value.strip().lower() in allowed:
@@ -102,8 +109,15 @@ class Settings:
     config, monitor and demand_engine there are is for the factory to say.
     """
 
-    scheduler: str = _setting("DOCKER", "what runs the containers: DOCKER, PROCESS or TOY")
-    api_address: str = _setting("app.microscaling.com", "host:port of the server")
+    scheduler: str = _setting(
+        "DOCKER", "what runs the containers: DOCKER, KUBERNETES, MARATHON, PROCESS or TOY"
+    )
+    api_address: str = _setting(
+        "app.microscaling.com",
+        "the server: host:port, http://... or https://...; the public one that is the default is gone",
+        shown=False,
+    )
+    api_token: str = _setting("", "sent to the server as a bearer token", read=_token, secret=True)
     user_id: str = _setting("5k5gk", "whose configuration to ask the server for")
     send_metrics_to_api: bool = _setting(True, "false: no SERVER monitor", read=_boolean)
     monitor: str = _setting("SERVER", "contains SERVER: send metrics to the server; none: no monitor")
@@ -119,17 +133,23 @@ class Settings:
     docker_cert_path: str = _setting(
         "", "folder of ca.pem, cert.pem and key.pem for the engine", variable="DOCKER_CERT_PATH"
     )
-    demand_engine: str = _setting("LOCAL", "who decides: LOCAL")
-    marathon_api: str = _setting("http://localhost:8080", "address of Marathon")
-    config: str = _setting("SERVER", "where the tasks come from: FILE, ENVVAR or HARDCODED")
+    demand_engine: str = _setting("LOCAL", "who decides: LOCAL, or SERVER")
+    marathon_api: str = _setting(
+        "http://localhost:8080", "address of Marathon; user and password may stand in it", shown=False
+    )
+    marathon_token: str = _setting(
+        "", "token of DC/OS, sent to Marathon in place of user and password", secret=True
+    )
+    config: str = _setting("SERVER", "where the tasks come from: SERVER, FILE, ENVVAR, LABEL or HARDCODED")
     config_data: str = _setting("", "with ENVVAR: the configuration itself, as JSON", shown=False)
     config_file: str = _setting("", "with FILE: path of the configuration, JSON or YAML")
-    kube_config: str = _setting("", "path of a kubeconfig; empty: that of the cluster itself")
+    kube_config: str = _setting("", "path of a kubeconfig; empty: the service account of the pod")
     kube_namespace: str = _setting("default", "namespace of the deployments")
     log_debug: str = _setting(
         "none",
         "components to log at DEBUG (mssagent, mssapi, mssconfig, mssdemand, mssengine, mssmetric, "
-        "mssmonitor, mssscheduler, msstarget, mssutils), all, and detail for process id, file and line",
+        "mssmonitor, mssscheduler, mssserver, msstarget, mssutils), all, and detail for process id, file and "
+        "line",
     )
     log_format: str = _setting("plain", "plain, or json for one object a line", read=_one_of("plain", "json"))
     ku: float = _setting(0.05, "controller: the ultimate gain", read=_gain)
@@ -147,6 +167,12 @@ class Settings:
     )
     azure_storage_account_key: str = _setting(
         "", "key of that account", variable="AZURE_STORAGE_ACCOUNT_KEY", secret=True
+    )
+    azure_storage_connection_string: str = _setting(
+        "",
+        "account of the Azure queues, key and endpoint in one; counts before the two above",
+        variable="AZURE_STORAGE_CONNECTION_STRING",
+        secret=True,
     )
     pass_env: str = _setting(
         "",
@@ -166,6 +192,21 @@ class Settings:
         "",
         "folder for the PROCESS scheduler's lock and state; empty: a folder of this user's own under "
         "XDG_RUNTIME_DIR or the temporary folder",
+    )
+    server_address: str = _setting("127.0.0.1:8000", "host:port at which `microscaling server` listens")
+    server_token: str = _setting(
+        "",
+        "what the server asks for: agents send it as MSS_API_TOKEN, people type it",
+        read=_token,
+        secret=True,
+    )
+    server_open: bool = _setting(
+        False, "the server may listen where others can reach it without a token", read=_boolean
+    )
+    server_store: str = _setting(
+        "",
+        "file in which the server keeps configurations and history; empty: microscaling/server.db under "
+        "XDG_STATE_HOME or ~/.local/state",
     )
 
     @classmethod
@@ -196,7 +237,7 @@ class Settings:
 
     def secrets(self) -> list[str]:
         """The values that must not be seen in a log."""
-        return [getattr(self, name) for name, about in _TABLE.items() if about["secret"]]
+        return [getattr(self, name) for name, a in _TABLE.items() if a["secret"] and getattr(self, name)]
 
 
 def variables() -> dict[str, tuple[str, str]]:

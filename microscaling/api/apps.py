@@ -7,12 +7,14 @@ The form is the Go agent's: {"maxContainers": n, "apps": [{"name", "priority", "
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from microscaling.api.container import read_container
+from microscaling.api.measured import OF_ANY, read_metric
 from microscaling.api.reader import Notes, Section, shown
 from microscaling.api.strict_json import parse
 from microscaling.demand.task import Task
@@ -27,9 +29,6 @@ from microscaling.utils.text import quoted
 log = logging.getLogger("mssconfig")
 
 QUEUE_RULES = ("Queue", "SimpleQueue")
-METRICS = ("NSQ", "SQL")
-LATER = ("SQS", "AzureQueue")
-"""The Go agent's, which this version does not have."""
 
 
 def apps_from_data(data: bytes, settings: Settings | None = None) -> tuple[list[Task], int]:
@@ -38,9 +37,13 @@ def apps_from_data(data: bytes, settings: Settings | None = None) -> tuple[list[
     return apps_from_parsed(parse(data), settings)
 
 
-def apps_from_parsed(data: Any, settings: Settings | None = None) -> tuple[list[Task], int]:
-    """The same for what has been read already, from YAML, say."""
+def apps_from_parsed(
+    data: Any, settings: Settings | None = None, warn: Callable[[str], None] | None = None
+) -> tuple[list[Task], int]:
+    """The same for what has been read already, from YAML, say. `warn` is told, in place of the log,
+    what a person may not have meant."""
     settings = Settings.from_env(os.environ) if settings is None else settings
+    warn = functools.partial(log.warning, "%s") if warn is None else warn
     notes = Notes()
     if data is not None and not isinstance(data, Mapping):
         raise ConfigError(f"expected an object with maxContainers and apps, got {shown(data)}")
@@ -58,7 +61,7 @@ def apps_from_parsed(data: Any, settings: Settings | None = None) -> tuple[list[
     if not notes.problems:
         _warn_of_cap(tasks, max_containers, notes)
     for warning in notes.warnings:
-        log.warning("%s", warning)
+        warn(warning)
     if notes.problems:
         raise ConfigError(*notes.problems)
     return tasks, max_containers
@@ -95,7 +98,7 @@ def _task(entry: Mapping[str, Any] | None, place: str, notes: Notes, settings: S
         container=container.options,
     )
     # The Go agent read these as well; nothing here depends on them.
-    app.text("appType"), app.take("targetValue"), config.text("queueName"), config.text("queueURL")
+    app.text("appType"), app.take("targetValue")
     _warn_of_unknown(app, config)
     return task
 
@@ -121,9 +124,11 @@ def _check_counts(app: Section, least: int, most: int) -> None:
 
 def _rule(app: Section, config: Section, most: int, settings: Settings) -> tuple[Target, Metric]:
     """What judges the task, and what is measured for it."""
-    rule, kind = app.text("ruleType"), app.text("metricType")
+    rule = app.text("ruleType")
+    app.text("metricType")
     length = config.whole("targetQueueLength", least=0)
-    taken = {k: config.text(k) for k in ("topicName", "channelName", "databaseURL", "query")}
+    for key in OF_ANY:
+        config.text(key)
     if rule not in QUEUE_RULES:
         if rule not in ("", "Remainder"):
             app.notes.warn(
@@ -136,7 +141,7 @@ def _rule(app: Section, config: Section, most: int, settings: Settings) -> tuple
             config.at("targetQueueLength"),
             "is 0 or missing: this task asks for more as long as there is an item",
         )
-    return _target(rule, length, settings), _metric(kind, app, config, taken, settings)
+    return _target(rule, length, settings), read_metric(app, config, settings)
 
 
 def _target(rule: str, length: int, settings: Settings) -> Target:
@@ -147,45 +152,6 @@ def _target(rule: str, length: int, settings: Settings) -> Target:
     from microscaling.target.simple_queue import SimpleQueueLengthTarget
 
     return SimpleQueueLengthTarget(length)
-
-
-def _metric(kind: str, app: Section, config: Section, texts: Mapping[str, str], settings: Settings) -> Metric:
-    """The metric of that type; what measures is imported only here, when it is chosen."""
-    if kind == "NSQ":
-        return _nsq(config, texts["topicName"], texts["channelName"], settings)
-    if kind == "SQL":
-        return _sql(config, texts["databaseURL"], texts["query"])
-    if kind in LATER:
-        app.notes.problem(
-            app.at("metricType"),
-            f"{kind} is not available in this version; there are {' and '.join(METRICS)}",
-        )
-    else:
-        app.wrong("metricType", " or ".join(METRICS), app.take("metricType") or "")
-    return NullMetric()
-
-
-def _nsq(config: Section, topic: str, channel: str, settings: Settings) -> Metric:
-    from microscaling.metric.nsq import NSQMetric
-
-    for key, value in (("topicName", topic), ("channelName", channel)):
-        if not value and config.take(key) in (None, ""):
-            config.notes.warn(config.at(key), "is missing: with nothing to measure, the task stays put")
-    return NSQMetric(topic, channel, settings.nsq_stats_endpoint)
-
-
-def _sql(config: Section, url: str, query: str) -> Metric:
-    from microscaling.metric.sql import SQLMetric
-
-    for key, value in (("databaseURL", url), ("query", query)):
-        if not value.strip() and isinstance(config.take(key), (str, type(None))):
-            config.notes.problem(config.at(key), "is missing: metricType SQL needs databaseURL and query")
-    try:
-        return SQLMetric(url, query) if url.strip() and query.strip() else NullMetric()
-    except ConfigError as error:
-        for problem in error.problems:
-            config.notes.problem(config.at("databaseURL"), problem)
-        return NullMetric()
 
 
 def _check_names(placed: Mapping[str, Task], notes: Notes) -> None:

@@ -22,7 +22,10 @@ class Notes:
     warnings: list[str] = field(default_factory=list)
 
     def problem(self, place: str, what: str) -> None:
-        self.problems.append(f"{place}: {what}" if place else what)
+        """Once each: what is read twice is not wrong twice."""
+        problem = f"{place}: {what}" if place else what
+        if problem not in self.problems:
+            self.problems.append(problem)
 
     def warn(self, place: str, what: str) -> None:
         self.warnings.append(f"{place}: {what}" if place else what)
@@ -137,6 +140,11 @@ class Section:
             return
         for i, entry in enumerate(value or ()):
             yield f"{self.at(key)}[{i}]", entry
+
+    def items(self) -> list[tuple[str, Any]]:
+        """Every key, as it is spelled, and what is there."""
+        self._taken |= {*self._data}
+        return [(self._spelled[key], value) for key, value in self._data.items()]
 
     def left(self) -> list[str]:
         """The keys that nothing has asked for, as they are spelled."""

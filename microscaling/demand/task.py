@@ -55,6 +55,8 @@ class Task:
     """Running was requested when it was last measured."""
     moved: bool = False
     """An extra allocation has moved it since it was last measured."""
+    overdue: bool = False
+    """It has not settled for so long that it counts as settled. Only the scheduler writes it."""
 
     def is_remainder(self) -> bool:
         """Whether it soaks up what the others leave."""

@@ -30,6 +30,10 @@ class Source(ABC):
         what takes long (parsing) is done here.
         """
 
+    def check(self) -> None:
+        """Looks, once and without asking anybody, whether all is there that asking needs: a library,
+        an account. Raises ConfigError that names what is missing."""
+
     def close(self) -> None:
         """Lets go of connections; a later `fetch` opens new ones."""
 

@@ -22,8 +22,9 @@ def pull(client: docker.APIClient, image: str) -> None:
     log.info("pulling %s", image)
     try:
         _follow(client.pull(image, stream=True, decode=True), image)
-    except (DockerException, requests.exceptions.RequestException, OSError) as error:
-        log.warning("could not pull %s: %s; using it as it is here", image, " ".join(str(error).split()))
+    except (DockerException, requests.exceptions.RequestException, OSError, ValueError) as error:
+        why = " ".join(str(error).split())
+        log.warning("could not pull %s: %s; using what is here of it", image, why)
 
 
 def _follow(progress: Iterable[dict[str, Any]], image: str) -> None:

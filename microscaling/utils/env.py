@@ -10,7 +10,10 @@ OWN = ("PATH", "HOME", "HOSTNAME", "PWD", "SHLVL", "_", "VIRTUAL_ENV", "PYTHON*"
 """What belongs to the agent's own process, and is never passed on."""
 CREDENTIALS = ("AWS_*", "AZURE_*", "*_TOKEN", "*_KEY", "*_SECRET", "*PASSWORD*")
 """Names that it is worth saying are being passed on."""
-SECRET = ("AWS_*SECRET*", "AWS_*KEY*", "*_TOKEN", "*_KEY", "*_SECRET", "*PASSWORD*")
+SECRET = (
+    *("AWS_*SECRET*", "AWS_*KEY*", "*_TOKEN", "*_KEY", "*_SECRET", "*PASSWORD*"),
+    "AZURE_*CONNECTION_STRING",
+)
 """Names whose values are masked: not a region, which is harmless and in many a word."""
 MASKED = "***"
 SHORTEST_MASKED = 4
@@ -35,6 +38,11 @@ def passed_on(environ: Mapping[str, str], pass_env: str) -> list[str]:
         for name, value in environ.items()
         if _matches(name, wanted) and not _matches(name, OWN)
     ]
+
+
+def own(environ: Mapping[str, str]) -> dict[str, str]:
+    """What belongs to the agent's own process; a local process needs it too."""
+    return {name: value for name, value in environ.items() if _matches(name, OWN)}
 
 
 def credentials_in(env: Iterable[str]) -> list[str]:

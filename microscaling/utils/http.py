@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import io
 import ipaddress
+import logging
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -15,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from microscaling.errors import TemporaryError
+from microscaling.utils.text import one_line
 
 if TYPE_CHECKING:  # requests takes 0.1 to 0.2 s to import, so it is left until the first request
     import requests
@@ -23,17 +27,23 @@ DEADLINE_S = 5.0
 MAX_BYTES = 16 * 2**20
 CHUNK = 2**16
 MOST_OF_ERROR = 2**16
+MOST_OF_REASON = 200
+"""Characters: what is not HTTP may be quoted in it."""
 REDIRECTS = (301, 302, 303, 307, 308)
 NO_PROXY: Any = {"http": None, "https": None, "all": None}
 """None overrules what requests finds in the environment; an empty mapping would not."""
 
 
 class FetchError(TemporaryError):
-    """There was no answer worth having; `status` is the HTTP status if there was one at all."""
+    """There was no answer worth having; `status` is the HTTP status if there was one at all.
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    `hopeless`: not even later. What is asked is no HTTP server, or not one to be trusted.
+    """
+
+    def __init__(self, message: str, status: int | None = None, hopeless: bool = False) -> None:
         super().__init__(message)
         self.status = status
+        self.hopeless = hopeless
 
 
 @dataclass(frozen=True)
@@ -91,7 +101,7 @@ class Client:
         import requests
         import urllib3
 
-        _call.deadline = time.monotonic() + self.deadline_s
+        limit_call(self.deadline_s)
         errors = (
             requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException,
             OSError, ValueError,
@@ -99,8 +109,11 @@ class Client:
         try:
             return self._answer(question, most_of_error)
         except errors as error:
-            reason = self._reason(error)
-            raise FetchError(f"{public_url(question.url)}: {reason}") from None  # the cause may name secrets
+            told = f"{public_url(question.url)}: {reason_of(error, self.deadline_s)}"
+            failure = FetchError(told, hopeless=_hopeless(error))
+        # Raised out here it has no context, which may name secrets, and would keep the socket open for as
+        # long as somebody (a log record, say) keeps the error.
+        raise failure
 
     def _answer(self, question: _Question, most_of_error: int) -> Answer:
         if self._session is None:
@@ -122,7 +135,8 @@ class Client:
                 told = answer.raw.read(most_of_error, decode_content=False) if most_of_error else b""
                 return Answer(answer.status_code, answer.headers, told)
             if answer.headers.get("Content-Encoding", "identity") != "identity":
-                raise FetchError(f"{public_url(url)}: the answer is compressed, which was not asked for")
+                told = f"{public_url(url)}: the answer is compressed, which was not asked for"
+                raise FetchError(told, hopeless=True)
             return Answer(answer.status_code, answer.headers, self._body(answer, url))
 
     def _body(self, answer: requests.Response, url: str) -> bytes:
@@ -130,21 +144,9 @@ class Client:
         while chunk := answer.raw.read(CHUNK, decode_content=False):
             body += chunk
             if len(body) > self.max_bytes:
-                raise FetchError(f"{public_url(url)}: the answer is longer than {self.max_bytes} bytes")
+                told = f"{public_url(url)}: the answer is longer than {self.max_bytes} bytes"
+                raise FetchError(told, hopeless=True)
         return bytes(body)
-
-    def _reason(self, error: BaseException) -> str:
-        """What went wrong, without what requests puts around it (it quotes the URL)."""
-        from urllib3.exceptions import TimeoutError as Urllib3Timeout
-
-        root = _root(error)
-        if isinstance(root, (TimeoutError, Urllib3Timeout)):
-            return f"no complete answer within {self.deadline_s:g} s"
-        if isinstance(root, OSError) and root.strerror:
-            return root.strerror
-        if isinstance(error, ValueError):  # InvalidURL and its kin
-            return "not a URL that can be asked"
-        return str(root) or type(root).__name__
 
 
 def fetch(
@@ -181,11 +183,30 @@ def is_loopback(host: str) -> bool:
     return bool((mapped or address).is_loopback)
 
 
+def reason_of(error: BaseException, deadline_s: float) -> str:
+    """What went wrong, without what requests and urllib3 put around it (they quote the URL)."""
+    from urllib3.exceptions import TimeoutError as Urllib3Timeout
+
+    root = _root(error)
+    if isinstance(root, (TimeoutError, Urllib3Timeout)):
+        return f"no complete answer within {deadline_s:g} s"
+    if isinstance(root, OSError) and root.strerror:
+        return root.strerror
+    if isinstance(error, ValueError):  # InvalidURL and its kin
+        return "not a URL that can be asked"
+    return one_line(str(root)[:MOST_OF_REASON].strip()) or type(root).__name__
+
+
 # The time-outs of requests and urllib3 are per read, so a server that sends a byte now and then
 # keeps a request alive for ever. Here the connection and every single read get what is left until
 # the deadline of the call. A call stays in its thread, so that is where its deadline is kept.
 
 _call = threading.local()
+
+
+def limit_call(seconds: float) -> None:
+    """What this thread asks from now on, over connections of `deadline_pools`, is over by then."""
+    _call.deadline = time.monotonic() + seconds
 
 
 def _left() -> float:
@@ -202,13 +223,20 @@ class _DeadlineReader(io.RawIOBase):
     def __init__(self, sock: socket.socket, raw: io.RawIOBase) -> None:
         self.sock = sock
         self.raw = raw
+        self.count = 0
+        self.in_head = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
         self.sock.settimeout(_left())
-        return self.raw.readinto(buffer)
+        count = self.raw.readinto(buffer)
+        self.count += count or 0
+        if count == 0 and self.count and self.in_head:
+            # Python takes that for the end of the head, and half a header for a whole one.
+            raise ConnectionError("the answer ends within its head")
+        return count
 
     def close(self) -> None:
         if not self.closed:
@@ -222,7 +250,13 @@ class _Response(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         raw: Any = self.fp.detach()
-        self.fp = io.BufferedReader(_DeadlineReader(sock, raw))
+        self._reader = _DeadlineReader(sock, raw)
+        self.fp = io.BufferedReader(self._reader)
+
+    def begin(self) -> None:
+        self._reader.in_head = True
+        super().begin()
+        self._reader.in_head = False
 
 
 class _Connecting:
@@ -235,9 +269,8 @@ class _Connecting:
 
         A TLS handshake comes next, and takes the time-out that is set here as a total.
         """
-        found: list[Any] = socket.getaddrinfo(
-            self._dns_host, self.port, type=socket.SOCK_STREAM  # type: ignore[attr-defined]
-        )
+        host, port = self._dns_host, self.port  # type: ignore[attr-defined]
+        found: list[Any] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         for number, (family, kind, proto, _, address) in enumerate(found, 1):
             sock = socket.socket(family, kind, proto)
             try:
@@ -246,18 +279,20 @@ class _Connecting:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 sock.settimeout(_left())
                 return sock
-            except OSError:
+            except OSError as error:
                 sock.close()
+                if isinstance(error, (ConnectionResetError, BrokenPipeError)):
+                    # urllib3 takes these for an answer that came early, and goes on without a connection.
+                    error = ConnectionAbortedError(errno.ECONNABORTED, error.strerror)
                 if number == len(found):
-                    raise
+                    raise error
         raise OSError("the host has no address")
 
 
-def _new_session() -> requests.Session:
-    """A session whose connections keep to the deadline, also through a proxy."""
-    import requests
-    from requests.adapters import HTTPAdapter
-    from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+def deadline_pools() -> dict[str, Any]:
+    """By scheme, what a PoolManager of urllib3 is to make its pools of, so that their connections keep
+    to the deadline of `limit_call`."""
+    from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
     from urllib3.connection import HTTPConnection, HTTPSConnection
 
     class Plain(HTTPConnectionPool):
@@ -266,17 +301,35 @@ def _new_session() -> requests.Session:
     class Secure(HTTPSConnectionPool):
         ConnectionCls = type("Secure", (_Connecting, HTTPSConnection), {})
 
+    return {"http": Plain, "https": Secure}
+
+
+def _new_session() -> requests.Session:
+    """A session whose connections keep to the deadline, also through a proxy."""
+    import requests
+    from requests.adapters import HTTPAdapter
+    from urllib3 import PoolManager
+
+    pools = deadline_pools()
+    # It warns of answers that are cut short with a traceback, and what is wrong is in our error too.
+    logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
+
     class Adapter(HTTPAdapter):
         def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
             super().init_poolmanager(*args, **kwargs)
-            self.poolmanager.pool_classes_by_scheme = {"http": Plain, "https": Secure}
+            self.poolmanager.pool_classes_by_scheme = pools
 
         def proxy_manager_for(self, *args: Any, **kwargs: Any) -> PoolManager:
             manager: PoolManager = super().proxy_manager_for(*args, **kwargs)
-            manager.pool_classes_by_scheme = {"http": Plain, "https": Secure}
+            manager.pool_classes_by_scheme = pools
             return manager
 
-    session = requests.Session()
+    class Session(requests.Session):
+        def get_redirect_target(self, resp: requests.Response) -> str | None:
+            """None: else it reads all of the answer that redirects, however long, to prepare for going on."""
+            return None
+
+    session = Session()
     session.mount("http://", Adapter())
     session.mount("https://", Adapter())
     # A server that sets a new cookie with every answer must not make us grow.
@@ -292,6 +345,17 @@ def _root(error: BaseException) -> BaseException:
         if inner is None:
             return error
         error = inner
+
+
+def _hopeless(error: BaseException) -> bool:
+    """Whether the other side has shown that it is not what is asked for, rather than being away."""
+    root = _root(error)
+    if isinstance(root, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+        return False
+    if isinstance(root, ssl.SSLError):
+        return True
+    garbage = isinstance(root, http.client.HTTPException) and not isinstance(root, http.client.IncompleteRead)
+    return not isinstance(root, OSError) and (garbage or isinstance(error, ValueError))
 
 
 def _status(answer: Answer) -> str:

@@ -1,0 +1,82 @@
+"""Where the server is, and how to ask it for something."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote, urlsplit
+
+from microscaling.errors import ConfigError, ServerError
+from microscaling.settings import Settings
+from microscaling.utils.text import quoted
+
+PUBLIC_HOST = "app.microscaling.com"
+"""The Go agent's server, which is gone, and still the default."""
+ORIGIN = "http://localhost/"
+"""What the Go agent said of itself when it opened the websocket."""
+VARIABLE = "MSS_API_ADDRESS"
+
+
+@dataclass(frozen=True)
+class ServerAddress:
+    """One server: `base` is its URL without a slash at the end."""
+
+    base: str
+    token: str = field(default="", repr=False)
+
+    @classmethod
+    def of(cls, settings: Settings) -> ServerAddress:
+        """What MSS_API_ADDRESS (host:port, http://… or https://…) and MSS_API_TOKEN say. Raises
+        ConfigError."""
+        text = settings.api_address.strip()
+        url = text if "://" in text else f"http://{text}"
+        if "@" in text:  # not to be shown: there is a password in it
+            raise ConfigError(f"{VARIABLE}: has no room for a user or password; use MSS_API_TOKEN")
+        if not _is_address(url):
+            raise ConfigError(f"{VARIABLE}: expected host:port, http://… or https://…, got {quoted(text)}")
+        scheme, rest = url.split("://", 1)
+        return cls(f"{scheme.lower()}://{rest.rstrip('/')}", settings.api_token)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it is the old public server."""
+        return (urlsplit(self.base).hostname or "").rstrip(".") == PUBLIC_HOST
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What every request says, that for the websocket included."""
+        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
+
+    @property
+    def websocket_url(self) -> str:
+        """ws: for http:, wss: for https:"""
+        return f"ws{self.base[len('http') :]}/"
+
+    def apps_url(self, user_id: str) -> str:
+        """Where the user's tasks are described."""
+        return f"{self.base}/apps/{quote(user_id, safe='')}"
+
+
+def needed_server(settings: Settings, instead: Mapping[str, str]) -> ServerAddress:
+    """The server for what cannot do without. Raises ConfigError, or ServerError if it is the old
+    public one; `instead` is what else could be set, and to what."""
+    address = ServerAddress.of(settings)
+    if address.is_gone:
+        others = "".join(f", or {variable} to {value}" for variable, value in instead.items())
+        raise ServerError(gone(f"set {VARIABLE} to a server of your own{others}"))
+    return address
+
+
+def gone(way_out: str) -> str:
+    """One line about the old public server."""
+    return f"{VARIABLE}: the public server {PUBLIC_HOST} is gone; {way_out}"
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    plain = url.isprintable() and not set(url) & set(' \\?#"<>')
+    return good and plain

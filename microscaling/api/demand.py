@@ -1,0 +1,65 @@
+"""How many containers the server wants of each task.
+
+The form is the Go agent's: {"demand": {"tasks": [{"app": "p1", "demandCount": 7}]}}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from microscaling.api.reader import shown
+from microscaling.api.strict_json import parse
+from microscaling.errors import ConfigError, MicroscalingError
+from microscaling.utils.text import one_line
+
+MOST_CONTAINERS = 1_000_000
+"""Of one task. More is a mistake, not a wish."""
+
+
+class BadMessage(MicroscalingError):
+    """A message that makes no sense; nothing of it is to be used."""
+
+
+def read_demand(data: bytes) -> dict[str, int]:
+    """Containers by name of the task; empty if the message is about something else. Raises BadMessage
+    if any of it is wrong. Keys match in any case, unknown ones are ignored, the last of repeated tasks
+    counts. Unlike in the Go agent a count that is missing is not 0."""
+    try:
+        message = _object(parse(data), "the message")
+    except ConfigError as error:
+        raise BadMessage(str(error)) from None
+    demand = _object(_get(message, "demand"), "demand")
+    tasks = _get(demand, "tasks")
+    if tasks is None:
+        return {}
+    if not isinstance(tasks, list):
+        raise BadMessage(f"demand.tasks: expected a list, got {shown(tasks)}")
+    return dict(_entry(entry, f"demand.tasks[{i}]") for i, entry in enumerate(tasks))
+
+
+def _entry(entry: Any, place: str) -> tuple[str, int]:
+    entry = _object(entry, place)
+    name, count = _get(entry, "app"), _get(entry, "demandCount")
+    if not isinstance(name, str):
+        raise BadMessage(f"{place}.app: expected text, got {shown(name)}")
+    whole = isinstance(count, int) and not isinstance(count, bool)
+    if not whole or not 0 <= count <= MOST_CONTAINERS:
+        raise BadMessage(
+            f"{place}.demandCount: expected a whole number from 0 to {MOST_CONTAINERS}, got {shown(count)}"
+        )
+    return name, count
+
+
+def _object(value: Any, place: str) -> Mapping[str, Any]:
+    if value is not None and not isinstance(value, Mapping):
+        raise BadMessage(f"{one_line(place)}: expected an object, got {shown(value)}")
+    return value or {}
+
+
+def _get(data: Mapping[str, Any], key: str) -> Any:
+    """The value of a key, however it is written: there can be many thousands a second, so the usual
+    way of writing it is looked for first."""
+    if key in data:
+        return data[key]
+    return next((value for found, value in data.items() if found.casefold() == key.casefold()), None)

@@ -1,0 +1,45 @@
+"""What this agent tells of itself and its tasks beyond what the Go agent told.
+
+Only a server that has said in its answer to the handshake that it understands (`HEADER`) is sent it, as
+"detail" beside "metrics". docs/server.md describes the form.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from microscaling import __version__
+from microscaling.demand.task import Task
+from microscaling.demand.tasks import Tasks
+
+HEADER = "microscaling-detail"
+MOST_TEXT = 300
+"""Characters of a reason."""
+
+
+def task_detail(task: Task) -> dict[str, Any]:
+    """One task, now. The caller holds the lock."""
+    return {
+        "app": task.name,
+        "demand": task.demand,
+        "priority": task.priority,
+        "min": task.min_containers,
+        "max": task.max_containers,
+        "target": getattr(task.target, "length", None),
+        "held": task.held[:MOST_TEXT],
+        "backingOff": task.backing_off,
+        "reason": "" if task.reason is None else str(task.reason)[:MOST_TEXT],
+    }
+
+
+def agent_detail(tasks: Tasks, name: str, engine: str) -> dict[str, Any]:
+    """The object. `name`: of this agent, for people; `engine`: LOCAL or SERVER, who decides. The caller
+    holds the lock."""
+    return {
+        "name": name,
+        "version": __version__,
+        "engine": engine,
+        "cap": tasks.max_containers,
+        "hold": tasks.hold[:MOST_TEXT],
+        "tasks": [task_detail(task) for task in tasks.tasks],
+    }

@@ -1,0 +1,152 @@
+"""The length of a queue in Azure Queue Storage."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from microscaling.errors import ConfigError, MetricError
+from microscaling.metric.base import Metric, Source, whole_number
+from microscaling.settings import Settings
+from microscaling.utils.http import MOST_OF_REASON, Client, FetchError
+from microscaling.utils.text import one_line
+
+DEADLINE_S = 2.0
+MAX_BYTES = 2**20
+NEEDS_LIBRARY = "metricType AzureQueue needs azure-storage-queue: pip install 'microscaling[azure]'"
+NEEDS_ACCOUNT = (
+    "is not set; metricType AzureQueue needs it, or AZURE_STORAGE_CONNECTION_STRING in place of name and key"
+)
+
+
+@dataclass(frozen=True)
+class Account:
+    """Whose queues, and what opens them; a connection string counts before name and key."""
+
+    name: str = ""
+    key: str = field(default="", repr=False)
+    connection_string: str = field(default="", repr=False)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Account:
+        return cls(
+            settings.azure_storage_account_name,
+            settings.azure_storage_account_key,
+            settings.azure_storage_connection_string,
+        )
+
+    def check(self) -> None:
+        """Raises ConfigError if the account is not all there."""
+        if self.connection_string:
+            return
+        wanted = {"AZURE_STORAGE_ACCOUNT_NAME": self.name, "AZURE_STORAGE_ACCOUNT_KEY": self.key}
+        missing = [f"{variable}: {NEEDS_ACCOUNT}" for variable, value in wanted.items() if not value]
+        if missing:
+            raise ConfigError(*missing)
+        try:
+            base64.b64decode(self.key)
+        except ValueError:
+            raise ConfigError("AZURE_STORAGE_ACCOUNT_KEY: is not in base64, as Azure's keys are") from None
+
+    def queue(self, name: str, connection: Client) -> Any:
+        """A client of one queue that sends through the connection. Asks nobody. Raises ValueError."""
+        from azure.storage.queue import QueueClient
+
+        # No retries: the next beat is the retry.
+        options = {"transport": _transport(connection), "retry_total": 0, "permit_redirects": False}
+        if self.connection_string:
+            return QueueClient.from_connection_string(self.connection_string, name, **options)
+        url = f"https://{self.name}.queue.core.windows.net"
+        return QueueClient(url, name, {"account_name": self.name, "account_key": self.key}, **options)
+
+
+class AzureQueueSource(Source):
+    """One queue: its properties, with the approximate number of messages."""
+
+    def __init__(self, queue_name: str, account: Account, deadline_s: float = DEADLINE_S) -> None:
+        self.key = ("azure", account, queue_name)
+        self.name = f"Azure queue {queue_name}"
+        self._queue_name = queue_name
+        self._account = account
+        self._connection = Client(deadline_s, MAX_BYTES)
+        self._queue: Any = None
+
+    def check(self) -> None:
+        self._account.check()
+        try:
+            if self._queue_name:  # without one nothing can be measured, of which the configuration warns
+                self._client()
+        except ImportError:
+            raise ConfigError(NEEDS_LIBRARY) from None
+        except Exception:  # what the library says may hold the key
+            form = "CONNECTION_STRING" if self._account.connection_string else "ACCOUNT_NAME"
+            what = f"Azure's client cannot use it for the queue {self._queue_name!r:.80}"
+            raise ConfigError(f"AZURE_STORAGE_{form}: {what}") from None
+
+    def fetch(self) -> object:
+        try:
+            return self._client().get_queue_properties().approximate_message_count
+        except FetchError as error:
+            raise MetricError(f"{self.name}: {error}") from None
+        except ImportError:
+            raise MetricError(NEEDS_LIBRARY) from None
+        except Exception as error:  # of whatever kind: the library has many
+            raise MetricError(f"{self.name}: {_reason(error)}") from None
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _client(self) -> Any:
+        if self._queue is None:
+            self._queue = self._account.queue(self._queue_name, self._connection)
+        return self._queue
+
+
+def _transport(connection: Client) -> Any:
+    """What sends for Azure's client. Its own has a time-out per read only, which a server that
+    drips defeats, and reads bodies of any length."""
+    import requests
+    from azure.core.pipeline.transport import HttpTransport, RequestsTransportResponse
+
+    class Transport(HttpTransport):  # type: ignore[misc]
+        def send(self, request: Any, **_: Any) -> Any:
+            answer = connection.ask(request.method, request.url, _plain(request.headers), request.data)
+            response = requests.Response()
+            response.status_code, response.url = answer.status, request.url
+            response.headers.update(answer.headers)
+            response._content = answer.body
+            return RequestsTransportResponse(request, response)
+
+        def open(self) -> None: ...
+
+        def close(self) -> None: ...
+
+        def __exit__(self, *_: object) -> None: ...
+
+    return Transport()
+
+
+def _plain(headers: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(value) for name, value in headers.items()}
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, in one line: Azure's own code and status if it answered."""
+    status, code = getattr(error, "status_code", None), getattr(error, "error_code", None)
+    if status is not None:
+        return f"answers with HTTP {status}" + (f", {getattr(code, 'value', code)}" if code else "")
+    return one_line((str(error).splitlines() or [""])[0][:MOST_OF_REASON]) or type(error).__name__
+
+
+class AzureQueueMetric(Metric):
+    """About how many messages are in a queue (items). `account` None: that of the environment now."""
+
+    def __init__(self, queue_name: str, account: Account | None = None) -> None:
+        self.queue_name = queue_name
+        self.source = AzureQueueSource(queue_name, account or Account.of(Settings.from_env(os.environ)))
+
+    def read(self, answer: object) -> int:
+        return whole_number(answer, f"approximate message count of {self.queue_name}")

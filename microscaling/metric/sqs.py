@@ -1,0 +1,160 @@
+"""The length of a queue in Amazon SQS."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Hashable
+from functools import partial
+from typing import Any
+
+from microscaling.errors import ConfigError, MetricError
+from microscaling.metric.base import Metric, Source, whole_number
+from microscaling.utils.abandon import Abandoning
+from microscaling.utils.http import MOST_OF_REASON, Answer, Client, FetchError, public_url
+from microscaling.utils.text import one_line
+
+DEADLINE_S = 2.0
+MAX_BYTES = 2**20
+ATTRIBUTE = "ApproximateNumberOfMessages"
+NEEDS_BOTO3 = "metricType SQS needs boto3: pip install 'microscaling[sqs]'"
+NEEDS_REGION = "AWS_REGION: is not set; metricType SQS needs it, the region of the queues, such as eu-west-1"
+
+
+class Account:
+    """What all queues of a region share: one client of boto3, with the usual chain of credentials.
+
+    boto3 finds credentials and endpoint, signs, and reads the answer. What is sent in between goes
+    through `utils.http`: boto3's own time-outs are per read, so a server that drips defeats them.
+    Any number of threads may ask, each through a connection of its own.
+    """
+
+    def __init__(self, region: str) -> None:
+        self.region = region
+        self._boto: Any = None
+        self._lock = threading.Lock()
+        self._sender = threading.local()
+
+    def length(self, queue_url: str, connection: Client) -> object:
+        """What SQS says of the queue (items), not yet checked. Raises FetchError, or boto3's errors."""
+        with self._lock:  # making clients is not safe with threads; using one is
+            if self._boto is None:
+                self._boto = self._client()
+        self._sender.connection = connection
+        answer = self._boto.get_queue_attributes(QueueUrl=queue_url, AttributeNames=[ATTRIBUTE])
+        return answer.get("Attributes", {}).get(ATTRIBUTE)
+
+    def check(self) -> None:
+        """Raises ConfigError if boto3 or the region is missing. Asks nobody."""
+        try:
+            import boto3  # noqa: F401
+            import botocore.session
+        except ImportError:
+            raise ConfigError(NEEDS_BOTO3) from None
+        if not (self.region or botocore.session.get_session().get_config_variable("region")):
+            raise ConfigError(NEEDS_REGION)
+
+    def _client(self) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        once = Config(retries={"total_max_attempts": 1, "mode": "standard"})
+        client = boto3.session.Session(region_name=self.region or None).client("sqs", config=once)
+        # An answer given by a handler of this event is taken for the server's (botocore, endpoint.py).
+        client.meta.events.register("before-send.sqs", partial(_send, self._sender))
+        return client
+
+
+def _send(sender: threading.local, request: Any, **_: Any) -> Any:
+    from botocore.awsrequest import AWSResponse
+
+    headers = {name: _text(value) for name, value in request.headers.items()}
+    body = request.body.encode() if isinstance(request.body, str) else request.body
+    answer: Answer = sender.connection.ask(request.method, request.url, headers, body)
+    return AWSResponse(request.url, answer.status, dict(answer.headers), _Body(answer.body))
+
+
+class _Body:
+    """As much of a urllib3 response as botocore looks at."""
+
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+
+    def stream(self) -> list[bytes]:
+        return [self.body]
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value
+
+
+_accounts: weakref.WeakValueDictionary[Hashable, Account] = weakref.WeakValueDictionary()
+"""Those that a source looks at, by region and by what the environment says to boto3."""
+
+
+def _account(region: str) -> Account:
+    said = tuple(sorted(pair for pair in os.environ.items() if pair[0].startswith("AWS_")))
+    return _accounts.setdefault((region, said), Account(region))
+
+
+class SQSSource(Source):
+    """One queue: `GetQueueAttributes`, at the endpoint that boto3 finds."""
+
+    def __init__(self, queue_url: str, region: str = "", deadline_s: float = DEADLINE_S) -> None:
+        self.key = ("sqs", region, queue_url)
+        self.name = f"SQS queue {public_url(queue_url)}"
+        self._url = queue_url
+        self._deadline_s = deadline_s
+        self._account = _account(region)
+        self._connection = Client(deadline_s, MAX_BYTES)
+        self._calls = Abandoning(self.name)
+
+    def check(self) -> None:
+        self._account.check()
+
+    def fetch(self) -> object:
+        # In a thread of its own: where credentials come from (a role, the machine's own service),
+        # boto3 asks by itself, with time-outs of a minute.
+        try:
+            return self._calls.call(self._ask, self._deadline_s)
+        except TimeoutError:
+            raise MetricError(f"{self.name}: no answer within {self._deadline_s:g} s") from None
+
+    def _ask(self) -> object:
+        try:
+            return self._account.length(self._url, self._connection)
+        except FetchError as error:
+            raise MetricError(f"{self.name}: {error}") from None
+        except ImportError:
+            raise MetricError(NEEDS_BOTO3) from None
+        except Exception as error:  # of whatever kind: boto3 has many
+            raise MetricError(f"{self.name}: {_reason(error)}") from None
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _reason(error: Exception) -> str:
+    """What boto3 says, in one line; AWS's own words if it is an answer of theirs."""
+    said = getattr(error, "response", {}).get("Error", {})
+    if said:
+        return one_line(f"{said.get('Code', 'error')}: {said.get('Message', '')}"[:MOST_OF_REASON])
+    return one_line(str(error)[:MOST_OF_REASON]) or type(error).__name__
+
+
+class SQSMetric(Metric):
+    """About how many messages wait in a queue (items), those in flight and delayed not included.
+
+    `region` None: what AWS_REGION says now; if that is empty, what boto3 finds otherwise.
+    """
+
+    def __init__(self, queue_url: str, region: str | None = None) -> None:
+        self.queue_url = queue_url
+        self.source = SQSSource(queue_url, os.environ.get("AWS_REGION", "") if region is None else region)
+
+    def read(self, answer: object) -> int:
+        # In JSON as in XML the value is text.
+        if isinstance(answer, str) and answer.isascii() and answer.isdigit() and len(answer) < 20:
+            answer = int(answer)
+        return whole_number(answer, f"{ATTRIBUTE} of {public_url(self.queue_url)}")
