@@ -6,53 +6,95 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import MutableMapping, Sequence
+import threading
+from collections.abc import Callable, MutableMapping, Sequence
 
 from microscaling import __version__, factory
 from microscaling import log as logs
 from microscaling.agent import Agent
-from microscaling.errors import ConfigError
+from microscaling.demand.tasks import Tasks
+from microscaling.errors import ConfigError, ServerError, Stopped
 from microscaling.settings import Settings
 from microscaling.utils import privileges
+from microscaling.utils.signals import caught
+from microscaling.utils.threads import StoppableThread
 
 log = logging.getLogger("mssagent")
 
-BAD_SETTINGS = 2
+FAILED, BAD_SETTINGS = 1, 2
+LOOK_S = 0.02
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the agent as the environment says. Returns the exit code: 0 asked to stop, 1 failed, 2 bad
-    settings."""
+    """Runs the agent, or the server, as the environment says. Returns the exit code: 0 asked to stop,
+    1 failed, 2 bad settings."""
     parser = argparse.ArgumentParser(
         prog="microscaling",
         description="Shares a fixed number of containers between services, by priority. "
         "All settings are environment variables: see the table in the README.",
     )
     parser.add_argument("--version", action="version", version=f"microscaling {__version__}")
-    parser.parse_args(arguments)
+    parser.add_argument("command", nargs="?", choices=["server"], help="what agents report to, with a page")
+    if parser.parse_args(arguments).command == "server":
+        return serve(os.environ)
+    stopping = threading.Event()
+    with caught(stopping):
+        try:
+            agent = build(os.environ, stopping)
+        except Stopped:
+            log.info("asked to stop before the start was over")
+            return 0
+        except ConfigError as error:
+            return _say(error)
+        return agent.run()
+
+
+def serve(environ: MutableMapping[str, str]) -> int:
+    """Runs the server that these variables describe. Returns the exit code, as `main`."""
     try:
-        agent = build(os.environ)
+        dropped = privileges.drop(environ)
+        settings = Settings.from_env(environ)
+        logs.setup(settings)
+        if dropped:
+            log.info("%s", dropped)
+        try:
+            # Imported when chosen: the agent does without, and need not have it installed.
+            from microscaling.server import serve as server
+        except ModuleNotFoundError as error:
+            if (error.name or "").startswith("microscaling"):
+                raise
+            missing = (error.name or "something").partition(".")[0]
+            raise ConfigError(
+                f"the server needs an extra: pip install 'microscaling[server]' ({missing} is missing)"
+            ) from None
+        return server.run(settings, environ)
     except ConfigError as error:
-        for problem in error.problems:
-            sys.stderr.write(f"microscaling: {problem}\n")
-        return BAD_SETTINGS
-    return agent.run()
+        return _say(error)
 
 
-def build(environ: MutableMapping[str, str]) -> Agent:
-    """The agent that these variables describe. Raises ConfigError.
+def _say(error: ConfigError) -> int:
+    for problem in error.problems:
+        sys.stderr.write(f"microscaling: {problem}\n")
+    return FAILED if isinstance(error, ServerError) else BAD_SETTINGS
+
+
+def build(environ: MutableMapping[str, str], stopping: threading.Event | None = None) -> Agent:
+    """The agent that these variables describe. Raises ConfigError, and Stopped if `stopping` is set
+    while it waits for whoever has the configuration.
 
     Root is given up before anything of the configuration is read.
     """
+    stopping = stopping or threading.Event()
     dropped = privileges.drop(environ)
     settings = Settings.from_env(environ)
     logs.setup(settings)
     if dropped:
         log.info("%s", dropped)
-    engine = factory.make_engine(settings)
+    connection = factory.make_connection(settings)
+    engine = factory.make_engine(settings, connection)
     scheduler = factory.make_scheduler(settings, environ)
-    tasks = factory.make_tasks(settings, environ)
-    monitors = factory.make_monitors(settings)
+    tasks = _until(stopping, lambda: factory.make_tasks(settings, environ))
+    monitors = factory.make_monitors(settings, connection)
     log.info(
         "microscaling %s: %s scheduler, %s configuration, %d tasks share %d containers%s",
         __version__,
@@ -62,7 +104,35 @@ def build(environ: MutableMapping[str, str]) -> Agent:
         tasks.max_containers,
         ", dry run" if settings.dry_run else "",
     )
-    return Agent(tasks, engine, scheduler, monitors, settings.on_exit == "leave", settings.exit_timeout_s)
+    leave = settings.on_exit == "leave"
+    return Agent(tasks, engine, scheduler, monitors, leave, settings.exit_timeout_s, stopping)
+
+
+class _Configuring(StoppableThread):
+    """Gets the tasks, which may take for ever: whoever has the configuration is waited for."""
+
+    def __init__(self, make: Callable[[], Tasks]) -> None:
+        super().__init__("mss-config")
+        self.make = make
+        self.tasks: Tasks | None = None
+
+    def cycle(self) -> None:
+        self.tasks = self.make()
+        self.stop()
+
+
+def _until(stopping: threading.Event, make: Callable[[], Tasks]) -> Tasks:
+    """The tasks, unless `stopping` is set before: then Stopped is raised, and who makes them is left to
+    itself, as the process is about to end."""
+    thread = _Configuring(make)
+    thread.start()
+    while thread.is_alive() and not stopping.is_set():
+        thread.join(LOOK_S)
+    if thread.error is not None:
+        raise thread.error
+    if thread.tasks is None:
+        raise Stopped("asked to stop")
+    return thread.tasks
 
 
 if __name__ == "__main__":

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
 import queue
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -18,6 +16,7 @@ from microscaling.monitor.base import Monitor
 from microscaling.scheduler.base import Scheduler
 from microscaling.utils.backoff import Backoff
 from microscaling.utils.episode import Episode
+from microscaling.utils.signals import caught
 from microscaling.utils.threads import StoppableThread, stop_all
 
 log = logging.getLogger("mssagent")
@@ -46,6 +45,7 @@ class Agent:
         monitors: Iterable[Monitor] = (),
         leave: bool = False,
         exit_timeout_s: float = 30.0,
+        stopping: threading.Event | None = None,
     ) -> None:
         self.tasks = tasks
         self.engine = engine
@@ -54,7 +54,7 @@ class Agent:
         self.leave = leave
         self.exit_timeout_s = exit_timeout_s
         self.demand_update: Slot = queue.Queue(maxsize=1)
-        self._stopping = threading.Event()
+        self._stopping = stopping or threading.Event()
         self._begin = _Begin(self)
         self._counter = _Counter(self)
         self._scheduling = _Scheduling(self)
@@ -66,11 +66,8 @@ class Agent:
 
     def run(self) -> int:
         """Returns the exit code: 0 if it was asked to stop and left nothing behind, else 1."""
-        restore = self._catch_signals()
-        try:
+        with caught(self._stopping):
             return self._run()
-        finally:
-            restore()
 
     def _run(self) -> int:
         self._begin.start()
@@ -145,24 +142,6 @@ class Agent:
         self.scheduler.cleanup()
         log.info("stopped")
         return code
-
-    def _catch_signals(self) -> Callable[[], None]:
-        """SIGTERM and SIGINT stop the agent, a second one ends the process at once."""
-        if threading.current_thread() is not threading.main_thread():
-            return lambda: None
-
-        def on_signal(number: int, frame: object) -> None:
-            if self._stopping.is_set():
-                os._exit(1)
-            self.stop()
-
-        before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
-
-        def restore() -> None:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-        return restore
 
 
 def _try(step: Callable[[], None]) -> None:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from typing import TypeVar
+import socket
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, TypeVar
 
+from microscaling.api.address import ORIGIN, ServerAddress, gone, needed_server
 from microscaling.config.base import Config
+from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.engine.base import Engine
 from microscaling.errors import ConfigError
 from microscaling.monitor.base import Monitor
 from microscaling.scheduler.base import Scheduler
 from microscaling.settings import Settings
-from microscaling.utils.env import credentials_in, passed_on
+from microscaling.utils.env import credentials_in, own, passed_on
+
+if TYPE_CHECKING:
+    from microscaling.config.images import Images
+    from microscaling.utils.websocket import Connection
 
 log = logging.getLogger("mssagent")
 
@@ -26,11 +33,12 @@ def make_tasks(settings: Settings, environ: Mapping[str, str]) -> Tasks:
     tasks, max_containers = _chosen("MSS_CONFIG", settings.config, CONFIGS)(settings).get_apps(
         settings.user_id
     )
+    _check_sources(tasks)
     passed = passed_on(environ, settings.pass_env)
     for task in tasks:
         task.env = _merged(passed, task.env)
     credentials = credentials_in(passed)
-    if credentials and tasks:
+    if credentials and tasks and settings.scheduler in CREATES_CONTAINERS:
         log.warning(
             "every container gets these credentials of the agent's environment: %s; MSS_PASS_ENV "
             "narrows it (none, or a comma-separated list of names and patterns)",
@@ -39,9 +47,21 @@ def make_tasks(settings: Settings, environ: Mapping[str, str]) -> Tasks:
     return Tasks(tasks, max_containers)
 
 
-def make_engine(settings: Settings) -> Engine:
-    """Who decides."""
-    return _chosen("MSS_DEMAND_ENGINE", settings.demand_engine, ENGINES)(settings)
+def make_connection(settings: Settings) -> Connection | None:
+    """The one websocket of all who talk to the server; None if nobody does. Raises ConfigError."""
+    if settings.demand_engine != "SERVER" and not _tells_server(settings):
+        return None
+    address = ServerAddress.of(settings)
+    if address.is_gone:
+        return None
+    from microscaling.utils.websocket import Connection
+
+    return Connection(address.websocket_url, address.headers, ORIGIN)
+
+
+def make_engine(settings: Settings, connection: Connection | None = None) -> Engine:
+    """Who decides. Raises ConfigError."""
+    return _chosen("MSS_DEMAND_ENGINE", settings.demand_engine, ENGINES)(settings, connection)
 
 
 def make_scheduler(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
@@ -54,11 +74,22 @@ def make_scheduler(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
     return DryRunScheduler(scheduler)
 
 
-def make_monitors(settings: Settings) -> list[Monitor]:
-    """Where the state is told. The Go agent looked for the word SERVER and ignored all else."""
-    if "SERVER" in settings.monitor and settings.send_metrics_to_api:
-        log.info("MSS_MONITOR: this version has no SERVER monitor, so none is used; none silences this line")
-    return []
+def make_monitors(settings: Settings, connection: Connection | None = None) -> list[Monitor]:
+    """Where the state is told. Raises ConfigError."""
+    if not _tells_server(settings):
+        return []
+    connection = connection or make_connection(settings)
+    if connection is None:
+        log.info("%s", gone("no metrics are sent; set it to a server of your own, or MSS_MONITOR to none"))
+        return []
+    from microscaling.monitor.server import ServerMonitor
+
+    return [ServerMonitor(connection, settings.user_id, socket.gethostname(), settings.demand_engine)]
+
+
+def _tells_server(settings: Settings) -> bool:
+    """The Go agent looked for the word SERVER and ignored all else."""
+    return "SERVER" in settings.monitor and settings.send_metrics_to_api
 
 
 def _hardcoded(settings: Settings) -> Config:
@@ -79,10 +110,47 @@ def _file(settings: Settings) -> Config:
     return FileConfig(settings)
 
 
-def _local(settings: Settings) -> Engine:
+def _label(settings: Settings) -> Config:
+    from microscaling.config.label import LabelConfig
+
+    return LabelConfig(_server(settings), _images(settings))
+
+
+def _images(settings: Settings) -> Images:
+    """Where labels are read: where the containers are, else in the registries of the images."""
+    if settings.scheduler == "DOCKER":
+        from microscaling.config.label_engine import EngineImages
+
+        return EngineImages(settings)
+    if settings.scheduler == "KUBERNETES":
+        from microscaling.config.label_kubernetes import DeploymentImages
+        from microscaling.utils.kube import Kube
+
+        return DeploymentImages(Kube(settings.kube_config, settings.kube_namespace))
+    from microscaling.config.registry import RegistryImages
+
+    return RegistryImages()
+
+
+def _server(settings: Settings) -> Config:
+    from microscaling.config.server import ServerConfig
+
+    return ServerConfig(settings, needed_server(settings, {"MSS_CONFIG": "FILE, ENVVAR or HARDCODED"}))
+
+
+def _local(settings: Settings, connection: Connection | None) -> Engine:
     from microscaling.engine.local import LocalEngine
 
     return LocalEngine()
+
+
+def _server_engine(settings: Settings, connection: Connection | None) -> Engine:
+    from microscaling.engine.server import ServerEngine
+
+    needed_server(settings, {"MSS_DEMAND_ENGINE": "LOCAL"})
+    connection = connection or make_connection(settings)
+    assert connection is not None
+    return ServerEngine(connection)
 
 
 def _toy(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
@@ -102,21 +170,48 @@ def _docker(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
     )
 
 
+def _marathon(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
+    from microscaling.scheduler.marathon import Marathon
+    from microscaling.scheduler.orchestrator import OrchestratorScheduler
+
+    return OrchestratorScheduler(Marathon(settings.marathon_api, settings.marathon_token))
+
+
+def _kubernetes(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
+    from microscaling.scheduler.kubernetes import KubernetesOrchestrator
+    from microscaling.scheduler.orchestrator import OrchestratorScheduler
+    from microscaling.utils.kube import Kube
+
+    return OrchestratorScheduler(KubernetesOrchestrator(Kube(settings.kube_config, settings.kube_namespace)))
+
+
 def _process(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
     from microscaling.scheduler.process import ProcessBackend
+    from microscaling.scheduler.process_state import default_folder
     from microscaling.scheduler.runner import FleetScheduler
 
-    return FleetScheduler(ProcessBackend(settings.state_dir, environ))
+    # The state folder's default depends on more of the environment than the processes get.
+    folder = settings.state_dir or default_folder(environ)
+    return FleetScheduler(ProcessBackend(folder, own(environ)))
 
 
 CONFIGS: dict[str, Callable[[Settings], Config]] = {
     "ENVVAR": _envvar,
     "FILE": _file,
     "HARDCODED": _hardcoded,
+    "LABEL": _label,
+    "SERVER": _server,
 }
-ENGINES: dict[str, Callable[[Settings], Engine]] = {"LOCAL": _local}
+CREATES_CONTAINERS = ("DOCKER", "PROCESS")
+"""The others scale what is there, with the environment that it has."""
+ENGINES: dict[str, Callable[[Settings, Connection | None], Engine]] = {
+    "LOCAL": _local,
+    "SERVER": _server_engine,
+}
 SCHEDULERS: dict[str, Callable[[Settings, Mapping[str, str]], Scheduler]] = {
     "DOCKER": _docker,
+    "KUBERNETES": _kubernetes,
+    "MARATHON": _marathon,
     "PROCESS": _process,
     "TOY": _toy,
 }
@@ -131,6 +226,19 @@ def _chosen(variable: str, value: str, there_is: Mapping[str, T]) -> T:
         raise ConfigError(
             f"{variable}={value} is not available in this version; set {variable} to: {allowed}"
         ) from None
+
+
+def _check_sources(tasks: Iterable[Task]) -> None:
+    """Raises ConfigError that says, once each, what is missing to measure the tasks."""
+    sources = {s.key: s for s in (task.metric.source for task in tasks) if s is not None}
+    problems: dict[str, None] = {}
+    for source in sources.values():
+        try:
+            source.check()
+        except ConfigError as error:
+            problems |= dict.fromkeys(error.problems)
+    if problems:
+        raise ConfigError(*problems)
 
 
 def _merged(passed: list[str], own: list[str]) -> list[str]:

@@ -30,13 +30,13 @@ class Decider:
         self.readings.judge(now)
         with self.tasks as tasks:
             tasks.changed.clear()
-            before = _demands(tasks)
+            before = demands_of(tasks)
             held = self.readings.apply()
             scaling.measure(tasks)
             changed = not tasks.hold and scaling.allocate(tasks)
             changed = (not tasks.hold and scaling.guard(tasks)) or changed
-            changes = _changes(tasks, before)
-        _say(changes)
+            changes = changes_since(tasks, before)
+        say(changes)
         log.debug("measured %d tasks: %d change, %d held", len(before), len(changes), held)
         return changed
 
@@ -44,19 +44,20 @@ class Decider:
         """Between two beats: makes use at once of what the scheduler has written down."""
         with self.tasks as tasks:
             tasks.changed.clear()
-            before = _demands(tasks)
+            before = demands_of(tasks)
             changed = not tasks.hold and scaling.extra(tasks)
-            changes = _changes(tasks, before)
-        _say(changes)
+            changes = changes_since(tasks, before)
+        say(changes)
         return changed
 
 
-def _demands(tasks: Tasks) -> dict[int, int]:
+def demands_of(tasks: Tasks) -> dict[int, int]:
+    """Demand by id() of the task, to compare with later. The caller holds the lock."""
     return {id(task): task.demand for task in tasks.tasks}
 
 
-def _changes(tasks: Tasks, before: dict[int, int]) -> list[Change]:
-    """What to log when the lock has been let go."""
+def changes_since(tasks: Tasks, before: dict[int, int]) -> list[Change]:
+    """What to `say` when the lock has been let go."""
     return [
         (task.name, before[id(task)], task.demand, task.reason)
         for task in tasks.tasks
@@ -64,6 +65,7 @@ def _changes(tasks: Tasks, before: dict[int, int]) -> list[Change]:
     ]
 
 
-def _say(changes: list[Change]) -> None:
+def say(changes: list[Change]) -> None:
+    """One line a change."""
     for name, before, after, reason in changes:
         log.info("%s: %d -> %d (%s)", name, before, after, reason)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 
@@ -11,7 +10,7 @@ from microscaling.demand.tasks import Tasks
 from microscaling.engine.base import Engine, Slot, put_closed, put_token
 from microscaling.engine.beats import Beats
 from microscaling.engine.decider import Decider
-from microscaling.engine.readings import Poll, Readings
+from microscaling.engine.sources import FIRST_PATIENCE_BEATS, PATIENCE_BEATS, Sources
 from microscaling.utils.episode import Episode
 from microscaling.utils.threads import StoppableThread, stop_all
 
@@ -19,36 +18,8 @@ log = logging.getLogger("mssengine")
 
 BEAT_S = 0.5
 """The velocity term of the controller counts on it."""
-MAX_AGE_BEATS = 3
-FIRST_PATIENCE_BEATS = 2.0
-PATIENCE_BEATS = 0.25
 JOIN_S = 5.0
 SOURCES_JOIN_S = 0.25
-
-
-class SourceThread(StoppableThread):
-    """Asks one source whenever it is told to; while it waits for the answer nobody else does."""
-
-    def __init__(self, poll: Poll, clock: Callable[[], float], answered: threading.Event) -> None:
-        super().__init__(f"source {poll.source.name}")
-        self.poll = poll
-        self.clock = clock
-        self.answered = answered
-        self.wanted = threading.Event()
-
-    def stop(self) -> None:
-        super().stop()
-        self.wanted.set()
-
-    def cycle(self) -> None:
-        self.wanted.wait()
-        self.wanted.clear()
-        if not self.stopped.is_set():
-            self.poll.ask(self.clock)
-            self.answered.set()
-
-    def on_exit(self) -> None:
-        self.poll.source.close()
 
 
 class BeatThread(StoppableThread):
@@ -60,22 +31,18 @@ class BeatThread(StoppableThread):
         self.tasks = tasks
         self.slot = demand_update
         self.clock = engine.clock
-        self.answered = threading.Event()
-        self.readings = Readings(tasks.tasks, MAX_AGE_BEATS * engine.beat_s)
-        self.decider = Decider(tasks, self.readings)
-        self.sources = {
-            poll: SourceThread(poll, self.clock, self.answered) for poll in self.readings.polls
-        }
+        self.sources = Sources(tasks.tasks, engine.beat_s, self.clock)
+        self.decider = Decider(tasks, self.sources.readings)
         self.beats: Beats | None = None
         self.late = Episode()
 
     def stop(self) -> None:
         super().stop()
-        self.answered.set()
+        self.sources.answered.set()
         self.tasks.changed.set()
 
     def cycle(self) -> None:
-        self._collect(FIRST_PATIENCE_BEATS if self.beats is None else PATIENCE_BEATS)
+        self.sources.collect(FIRST_PATIENCE_BEATS if self.beats is None else PATIENCE_BEATS, self.stopped)
         if self.stopped.is_set():
             return
         now = self.clock()
@@ -87,21 +54,6 @@ class BeatThread(StoppableThread):
         self._notify(changed or not self.engine.decided.is_set())
         self.engine.decided.set()
         self._between(self._next_beat(self.beats))
-
-    def _collect(self, patience_beats: float) -> None:
-        """Asks every idle source, and waits for those that answered in time when last asked."""
-        patience_s = patience_beats * self.engine.beat_s
-        now = self.clock()
-        for poll in self.readings.start(now, patience_s):
-            self.sources[poll].wanted.set()
-        while not self.stopped.is_set():
-            self.answered.clear()
-            left = now + patience_s - self.clock()
-            if left <= 0 or not self.readings.awaited():
-                break
-            if not self.stopped.is_set():
-                self.answered.wait(left)
-        self.readings.give_up()
 
     def _between(self, due: float) -> None:
         """Until the next beat is due: whenever something has changed, allocates once more."""
@@ -133,7 +85,7 @@ class LocalEngine(Engine):
     def get_demand(self, tasks: Tasks, demand_update: Slot) -> None:
         with tasks:
             thread = BeatThread(self, tasks, demand_update)
-        self.threads = [thread, *thread.sources.values()]
+        self.threads = [thread, *thread.sources.threads]
         for each in self.threads:
             each.start()
 

@@ -31,7 +31,7 @@ def measure(tasks: Tasks) -> None:
     """
     for task in tasks.tasks:
         running = task.running
-        task.settled = running == task.requested
+        task.settled = running == task.requested or task.overdue
         task.moved = False
         if not task.held:
             task.ideal_containers = running + task.target.delta(task.metric.current)
@@ -59,7 +59,7 @@ def allocate(tasks: Tasks) -> bool:
             asks.append((task, wants - free))
         if free > 0:
             taken = wants if wants < free else free
-            after = task.running + taken
+            after = task.requested + taken
             changed = True
             if after != task.demand:
                 rule = UP if task.ideal_containers > task.requested else BELOW_MINIMUM
@@ -81,7 +81,9 @@ def _give_back(order: list[Task], cap: int) -> tuple[int, list[Ask], bool]:
     for task in order:
         requested = task.requested
         free -= requested
-        if requested != task.running or not task.is_scalable or task.held or task.backing_off:
+        if requested != task.running and not task.overdue:
+            continue
+        if not task.is_scalable or task.held or task.backing_off:
             continue
         change = task.ideal_containers - requested
         if change > 0:
@@ -106,9 +108,9 @@ def _give_back(order: list[Task], cap: int) -> tuple[int, list[Ask], bool]:
 
 
 def _lower(task: Task, change: int) -> None:
-    after = task.running + change
+    after = task.requested + change
     if after != task.demand:
-        rule = ABOVE_MAXIMUM if task.running > task.max_containers else BACK
+        rule = ABOVE_MAXIMUM if task.requested > task.max_containers else BACK
         wants = task.requested - task.ideal_containers
         task.reason = Reason(rule, task.demand, after, wants, 0, "", task.target, task.metric.current)
         task.demand = after

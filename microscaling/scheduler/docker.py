@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import docker
 import requests
 from docker.errors import APIError, DockerException
-from requests.adapters import HTTPAdapter
 
 from microscaling.demand.task import Task
-from microscaling.errors import ConfigError, PermanentError, TemporaryError
+from microscaling.errors import PermanentError, TemporaryError
 from microscaling.scheduler.backend import Backend, EngineAway, Event, Seen, State
 from microscaling.scheduler.docker_body import LABEL, NONCE_LABEL, create_body
-from microscaling.scheduler.docker_pull import pull
+from microscaling.utils.docker_client import connect
+from microscaling.utils.docker_pull import pull
 
 if TYPE_CHECKING:
     from docker.types.daemon import CancellableStream
@@ -28,8 +28,6 @@ log = logging.getLogger("mssscheduler")
 CALL_TIMEOUT_S = 10
 PULL_TIMEOUT_S = 60
 """Between two words of progress."""
-MOST_CONNECTIONS = 80
-"""As many as there are threads that call: 64 stop, 8 start, a few more."""
 LAST_LINES, LAST_CHARACTERS = 5, 1000
 STATES = {"created": State.CREATED, "exited": State.EXITED, "dead": State.EXITED, "removing": State.EXITED}
 """All others run: running, paused, restarting."""
@@ -102,22 +100,22 @@ class DockerBackend(Backend):
         return str(output.decode("utf-8", "replace"))[-LAST_CHARACTERS:]
 
     def list(self) -> list[Seen]:
-        with _errors():
+        with _asking():
             listed = self._client_now().containers(all=True, filters={"label": LABEL})
         # newest first, and the time of creation has seconds only: the order tells the rest
         return [_seen(c, place) for place, c in enumerate(reversed(listed))]
 
     def watch(self, ready: Callable[[], None], on_event: Callable[[Event], None]) -> None:
         filters = {"type": "container", "event": list(KINDS), "label": LABEL}
-        with _errors():
+        with _asking():
             client = self._connect(CALL_TIMEOUT_S)
         try:
-            with _errors():
+            with _asking():
                 stream = client.events(decode=True, filters=filters)
             with self._lock:
                 self._stream = stream
             ready()
-            with _errors():
+            with _asking():
                 for event in stream:
                     on_event(_event(event))
         finally:
@@ -144,29 +142,7 @@ class DockerBackend(Backend):
             return self._client
 
     def _connect(self, timeout_s: int) -> docker.APIClient:
-        client = docker.APIClient(
-            base_url=self.host,
-            version="auto",
-            timeout=timeout_s,
-            tls=self._tls(),
-            max_pool_size=MOST_CONNECTIONS,
-        )
-        client.trust_env = False  # a proxy of the environment is not for the engine
-        if not self.host.startswith(("unix:", "npipe:", "ssh:")):
-            # max_pool_size goes only to the library's own adapters
-            for scheme in ("http://", "https://"):
-                client.mount(scheme, HTTPAdapter(pool_maxsize=MOST_CONNECTIONS))
-        return client
-
-    def _tls(self) -> Any:
-        if not self.tls_verify and not self.cert_path:
-            return False
-        pair = (f"{self.cert_path}/cert.pem", f"{self.cert_path}/key.pem") if self.cert_path else None
-        ca = f"{self.cert_path}/ca.pem" if self.cert_path and self.tls_verify else None
-        try:
-            return docker.tls.TLSConfig(client_cert=pair, ca_cert=ca, verify=self.tls_verify)
-        except DockerException as error:
-            raise ConfigError(f"DOCKER_CERT_PATH: {error}") from error
+        return connect(self.host, self.tls_verify, self.cert_path, timeout_s)
 
 
 @contextmanager
@@ -185,6 +161,16 @@ def _errors(done: tuple[int, ...] = ()) -> Iterator[None]:
         raise TemporaryError(f"no answer from the engine within {CALL_TIMEOUT_S} s") from error
     except (requests.exceptions.RequestException, DockerException, OSError, ValueError) as error:
         raise EngineAway(_one_line(error)) from error
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    """As `_errors`, for what only asks: an engine that cannot answer now may do so later."""
+    try:
+        with _errors():
+            yield
+    except PermanentError as error:
+        raise EngineAway(str(error)) from error
 
 
 def _one_line(error: object) -> str:

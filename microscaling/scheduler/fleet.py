@@ -89,20 +89,19 @@ class Fleet:
             return
         parked = [
             c
-            for mine in self.containers.values()
-            for c in mine
+            for c in self.all()
             if c.phase is Phase.CREATED and c.wanted and not c.busy and not c.unknown and now >= c.not_before
         ]
+        if not parked:
+            return
         parked.sort(key=lambda c: (c.task.priority, c.order))
-        for container in parked:
-            if not self.has_room():
-                return
+        for container in parked[: max(0, self.room())]:
             container.phase = Phase.STARTING
             self._advance(container, now)
 
-    def has_room(self) -> bool:
-        """Whether one more container may run."""
-        return sum(1 for c in self.all() if c.may_run) < self.tasks.max_containers
+    def room(self) -> int:
+        """How many containers more may run; negative above the cap."""
+        return self.tasks.max_containers - sum(1 for c in self.all() if c.may_run)
 
     def all(self) -> Iterable[Container]:
         """Every container that is known."""

@@ -1,0 +1,103 @@
+"""A configuration that the labels of the images have the last word in."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from microscaling.config.base import Config
+from microscaling.config.images import Images
+from microscaling.config.labels import apply_labels
+from microscaling.demand.task import Task
+from microscaling.errors import PermanentError, Stopped, TemporaryError
+from microscaling.utils.backoff import Backoff
+from microscaling.utils.text import one_line, quoted
+
+log = logging.getLogger("mssconfig")
+
+T = TypeVar("T")
+
+RETRY_S, RETRY_MOST_S = 0.25, 5.0
+FOREVER_S = float("inf")
+
+
+class LabelConfig(Config):
+    """The tasks of another configuration, overridden by the labels of their images.
+
+    Waits for whoever has to be asked: for an engine or orchestrator that is away as long as it takes,
+    since nothing goes without it; for registries as long as `images` has patience. Labels that cannot
+    be had are as good as missing, with a warning.
+    """
+
+    def __init__(self, tasks_of: Config, images: Images) -> None:
+        self.tasks_of = tasks_of
+        self.images = images
+        self.stopped = threading.Event()
+        self._patience_left_s = images.patience_s
+
+    def get_apps(self, user_id: str) -> tuple[list[Task], int]:
+        tasks, max_containers = self.tasks_of.get_apps(user_id)
+        least_before = sum(task.min_containers for task in tasks)
+        known: dict[str, Mapping[str, Any]] = {}
+        try:
+            for task in tasks:
+                self._override(task, known)
+        finally:
+            self.images.close()
+        least = sum(task.min_containers for task in tasks)
+        if least_before <= max_containers < least:
+            log.warning(
+                "maxContainers: is %d, but with the labels of the images the minimums add up to %d: "
+                "tasks of the lowest priority will have fewer than theirs",
+                max_containers, least,
+            )  # fmt: skip
+        return tasks, max_containers
+
+    def _override(self, task: Task, known: dict[str, Mapping[str, Any]]) -> None:
+        try:
+            image = self._patiently(lambda: self.images.image_of(task), FOREVER_S)
+        except PermanentError as error:
+            log.warning("task %s: its image cannot be found out: %s", quoted(task.name), error)
+            return
+        if not image:
+            log.warning("task %s: has no image, so there are no labels to read", quoted(task.name))
+            return
+        if image not in known:
+            known[image] = self._labels(image)
+        apply_labels(task, known[image], image)
+
+    def _labels(self, image: str) -> Mapping[str, Any]:
+        began = time.monotonic()
+        try:
+            labels = self._patiently(lambda: self.images.labels(image), self._patience_left_s)
+        except (PermanentError, TemporaryError) as error:
+            log.warning("image %s: its labels cannot be had, so none counts: %s", one_line(image), error)
+            labels = {}
+        self._patience_left_s = max(0.0, self._patience_left_s - (time.monotonic() - began))
+        return labels
+
+    def _patiently(self, step: Callable[[], T], patience_s: float) -> T:
+        """Tries until it works, or raises the last TemporaryError when patience is at its end, and
+        Stopped once nobody needs it."""
+        backoff = Backoff(RETRY_S, RETRY_MOST_S, jitter=0.2)
+        until = time.monotonic() + patience_s
+        told = False
+        while not self.stopped.is_set():
+            try:
+                answer = step()
+            except TemporaryError as error:
+                delay_s = error.delay_s or backoff.next()
+                if time.monotonic() + delay_s > until:
+                    raise
+                if not told:
+                    told = True
+                    log.warning("waiting: %s", error)
+                self.stopped.wait(delay_s)
+            else:
+                if told:
+                    log.info("waited long enough: it answers")
+                return answer
+        raise Stopped("asked to stop before the labels were there")

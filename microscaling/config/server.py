@@ -1,0 +1,93 @@
+"""The configuration that the server keeps for a user."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from microscaling.api.address import ServerAddress
+from microscaling.api.apps import apps_from_data
+from microscaling.config.base import Config, problems_of
+from microscaling.demand.task import Task
+from microscaling.errors import ConfigError, ServerError, Stopped
+from microscaling.settings import Settings
+from microscaling.utils.backoff import Backoff
+from microscaling.utils.http import Answer, Client, FetchError
+from microscaling.utils.text import quoted
+
+log = logging.getLogger("mssconfig")
+
+MOST_BYTES = 4 * 2**20
+RETRY_S, RETRY_MOST_S, JITTER = 0.25, 2.0, 0.3
+HEADERS = {"Content-Type": "application/json"}
+"""As the Go agent, though there is no content."""
+
+
+class ServerConfig(Config):
+    """`GET /apps/USER` at the server that MSS_API_ADDRESS names.
+
+    A server that is away (refuses, hangs, breaks off, or answers 5xx) is waited for, which `stopped`
+    ends: then `get_apps` raises Stopped. Anything else that is not a configuration is a ServerError
+    with the URL and what came back.
+    """
+
+    def __init__(self, settings: Settings, address: ServerAddress | None = None) -> None:
+        self.settings = settings
+        self.address = ServerAddress.of(settings) if address is None else address
+        self.stopped = threading.Event()
+
+    def get_apps(self, user_id: str) -> tuple[list[Task], int]:
+        url = self.address.apps_url(user_id)
+        body = self._patiently(url)
+        try:
+            with problems_of(url):
+                return apps_from_data(body, self.settings)
+        except ConfigError as error:
+            came = f"; it answers {quoted(body.decode('utf-8', 'replace'))}" if _is_no_json(error) else ""
+            raise ServerError(*(problem + came for problem in error.problems)) from None
+
+    def _patiently(self, url: str) -> bytes:
+        """What the server has to say to it, as soon as it is there."""
+        client = Client(max_bytes=MOST_BYTES)
+        backoff = Backoff(RETRY_S, RETRY_MOST_S, JITTER)
+        try:
+            while not self.stopped.is_set():
+                try:
+                    body = self._ask(client, url)
+                except FetchError as error:
+                    if backoff.tries == 0:
+                        log.warning("waiting for the server: %s", error)
+                    self.stopped.wait(backoff.next())
+                else:
+                    if backoff.tries:
+                        log.info("the server answers")
+                    return body
+        finally:
+            client.close()
+        raise Stopped("asked to stop before the server was there")
+
+    def _ask(self, client: Client, url: str) -> bytes:
+        """Raises FetchError if it is worth trying again, ServerError if not."""
+        try:
+            answer = client.ask("GET", url, {**HEADERS, **self.address.headers})
+        except FetchError as error:
+            if error.hopeless:
+                raise ServerError(str(error)) from None
+            raise
+        if answer.status == 200:
+            return answer.body
+        told = f"{url}: {_told(answer)}"
+        if answer.status >= 500:
+            raise FetchError(told, answer.status)
+        raise ServerError(told)
+
+
+def _told(answer: Answer) -> str:
+    text = " ".join(answer.body.decode("utf-8", "replace").split())
+    where = answer.headers.get("Location", "")
+    about = f", which redirects to {quoted(where)}" if where and 300 <= answer.status < 400 else ""
+    return f"answers with HTTP {answer.status}{about}{': ' + quoted(text) if text else ''}"
+
+
+def _is_no_json(error: ConfigError) -> bool:
+    return "not JSON" in error.problems[0]

@@ -1,0 +1,42 @@
+"""Measures, for an engine that leaves the deciding to others."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from microscaling.demand.tasks import Tasks
+from microscaling.engine.beats import Beats
+from microscaling.engine.sources import FIRST_PATIENCE_BEATS, PATIENCE_BEATS, Sources
+from microscaling.utils.threads import StoppableThread
+
+BEAT_S = 0.5
+
+
+class MeterThread(StoppableThread):
+    """Writes down twice a second what was measured for each task, or why it is held: what the
+    monitors tell, and the server decides by."""
+
+    def __init__(
+        self, tasks: Tasks, beat_s: float = BEAT_S, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__("meter")
+        self.tasks = tasks
+        self.clock = clock
+        self.sources = Sources(tasks.tasks, beat_s, clock)
+        self.beats: Beats | None = None
+
+    def stop(self) -> None:
+        super().stop()
+        self.sources.answered.set()
+
+    def cycle(self) -> None:
+        self.sources.collect(FIRST_PATIENCE_BEATS if self.beats is None else PATIENCE_BEATS, self.stopped)
+        if self.stopped.is_set():
+            return
+        now = self.clock()
+        self.beats = self.beats or Beats(self.sources.beat_s, now)
+        self.sources.readings.judge(now)
+        with self.tasks:
+            self.sources.readings.apply()
+        self.stopped.wait(max(0.0, self.beats.next(self.clock()) - self.clock()))

@@ -1,0 +1,128 @@
+"""The engine that does what the server says."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+
+from microscaling.api.demand import BadMessage, read_demand
+from microscaling.demand.reason import Reason
+from microscaling.demand.tasks import Tasks
+from microscaling.engine import scaling
+from microscaling.engine.base import Engine, Slot, put_closed, put_token
+from microscaling.engine.decider import changes_since, demands_of, say
+from microscaling.engine.meter import MeterThread
+from microscaling.utils.episode import Episode
+from microscaling.utils.threads import StoppableThread, stop_all
+from microscaling.utils.websocket import Connection
+
+log = logging.getLogger("mssengine")
+
+LOOK_EVERY_S = 0.5
+"""How often the tasks are brought to what the server wants, though nobody says that they differ."""
+JOIN_S = 5.0
+SOURCES_JOIN_S = 0.25
+WANTS = "the server wants {}"
+
+
+class ServerEngine(Engine):
+    """Gives every task the demand that the server last said, within the cap and its minimum, and
+    measures what the monitor tells the server.
+
+    Until the first word of the server nothing is decided, and while it is away demand stays as it was.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__()
+        self.connection = connection
+        self._measuring: list[StoppableThread] = []
+
+    def get_demand(self, tasks: Tasks, demand_update: Slot) -> None:
+        thread = DemandThread(self, tasks, demand_update)
+        with tasks:
+            meter = MeterThread(tasks)
+        self._measuring = [meter, *meter.sources.threads]
+        own = [thread, *self._measuring]
+        for each in own:
+            each.start()
+        self.connection.open(self, thread.hear)
+        self.threads = [*own, *self.connection.threads]
+
+    def stop_demand(self, demand_update: Slot) -> None:
+        """A source that hangs is not waited for: its thread ends with the request, and decides
+        nothing."""
+        if stop_all(self.threads[:1], JOIN_S):  # the only one that puts tokens, so it goes first
+            log.error("the engine's thread does not end")
+        stop_all(self._measuring, SOURCES_JOIN_S)
+        self.connection.close(self)
+        put_closed(demand_update)
+
+
+class DemandThread(StoppableThread):
+    """Carries out what the server wants, now and after whatever the scheduler does."""
+
+    def __init__(self, engine: ServerEngine, tasks: Tasks, demand_update: Slot) -> None:
+        super().__init__("server engine")
+        self.engine = engine
+        self.tasks = tasks
+        self.slot = demand_update
+        self.wants: dict[str, int] = {}
+        """Containers by task, as the server last said for each. The lock of `tasks` guards it."""
+        self.nonsense = Episode()
+        self._known = {task.name for task in tasks.tasks}
+
+    def stop(self) -> None:
+        super().stop()
+        self.tasks.changed.set()
+
+    def hear(self, message: bytes) -> None:
+        """A message of the server, in the connection's thread."""
+        try:
+            demand = read_demand(message)
+        except BadMessage as error:
+            if self.nonsense.fails(time.monotonic()):
+                log.warning("the server has sent what makes no sense, it is ignored: %s", error)
+            return
+        self.nonsense.works()
+        known = {name: count for name, count in demand.items() if name in self._known}
+        if len(known) < len(demand):
+            log.debug("the server speaks of %d tasks that are not known here", len(demand) - len(known))
+        if known:
+            with self.tasks as tasks:
+                self.wants.update(known)
+                tasks.changed.set()
+
+    def cycle(self) -> None:
+        self.tasks.changed.wait(LOOK_EVERY_S)
+        if self.stopped.is_set():
+            return
+        with self.tasks as tasks:
+            tasks.changed.clear()
+            if not self.wants:
+                return
+            before = demands_of(tasks)
+            if not tasks.hold:
+                fulfil(tasks, self.wants)
+            changes = changes_since(tasks, before)
+        say(changes)
+        # The scheduler touches nothing before the first decision, and then repairs and cleans up,
+        # even if that decision was to leave everything as it is.
+        if changes or not self.engine.decided.is_set():
+            put_token(self.slot)
+        self.engine.decided.set()
+
+
+def fulfil(tasks: Tasks, wants: Mapping[str, int]) -> None:
+    """Sets demand to what is wanted, but for tasks that back off (what they have is the scheduler's to
+    decide), then guards. Doing it again changes nothing. The caller holds the lock."""
+    before = [(task, task.demand, task.reason) for task in tasks.tasks]
+    for task, demand, _ in before:
+        wanted = wants.get(task.name, demand)
+        if wanted != demand and not task.backing_off:
+            task.demand = wanted
+            task.reason = Reason(WANTS.format(wanted), demand, wanted)
+    scaling.guard(tasks)
+    for task, demand, reason in before:
+        if task.demand == demand:
+            task.reason = reason

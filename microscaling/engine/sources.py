@@ -1,0 +1,70 @@
+"""Asks the sources of all tasks, each in a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+
+from microscaling.demand.task import Task
+from microscaling.engine.readings import Poll, Readings
+from microscaling.utils.threads import StoppableThread
+
+MAX_AGE_BEATS = 3
+FIRST_PATIENCE_BEATS = 2.0
+PATIENCE_BEATS = 0.25
+
+
+class SourceThread(StoppableThread):
+    """Asks one source whenever it is told to; while it waits for the answer nobody else does."""
+
+    def __init__(self, poll: Poll, clock: Callable[[], float], answered: threading.Event) -> None:
+        super().__init__(f"source {poll.source.name}")
+        self.poll = poll
+        self.clock = clock
+        self.answered = answered
+        self.wanted = threading.Event()
+
+    def stop(self) -> None:
+        super().stop()
+        self.wanted.set()
+
+    def cycle(self) -> None:
+        self.wanted.wait()
+        self.wanted.clear()
+        if not self.stopped.is_set():
+            self.poll.ask(self.clock)
+            self.answered.set()
+
+    def on_exit(self) -> None:
+        self.poll.source.close()
+
+
+class Sources:
+    """The sources of some tasks, their threads, and what they answered."""
+
+    def __init__(self, tasks: Iterable[Task], beat_s: float, clock: Callable[[], float]) -> None:
+        self.beat_s = beat_s
+        self.clock = clock
+        self.answered = threading.Event()
+        self.readings = Readings(tasks, MAX_AGE_BEATS * beat_s)
+        self._by_poll = {poll: SourceThread(poll, clock, self.answered) for poll in self.readings.polls}
+
+    @property
+    def threads(self) -> list[StoppableThread]:
+        """One for each source; whoever uses them starts and stops them."""
+        return [*self._by_poll.values()]
+
+    def collect(self, patience_beats: float, stopped: threading.Event) -> None:
+        """Asks every idle source, and waits for those that answered in time when last asked."""
+        patience_s = patience_beats * self.beat_s
+        now = self.clock()
+        for poll in self.readings.start(now, patience_s):
+            self._by_poll[poll].wanted.set()
+        while not stopped.is_set():
+            self.answered.clear()
+            left = now + patience_s - self.clock()
+            if left <= 0 or not self.readings.awaited():
+                break
+            if not stopped.is_set():
+                self.answered.wait(left)
+        self.readings.give_up()

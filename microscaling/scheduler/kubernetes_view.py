@@ -1,0 +1,110 @@
+"""What is known of the deployments of a namespace, from listings, a watch and our own calls: the newest
+of it, in whatever order it comes. No I/O, no clock, no threads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from microscaling.errors import TemporaryError
+from microscaling.scheduler.orchestrator import Count
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A deployment as of one of its versions; no count: it has been deleted."""
+
+    version: int | None
+    count: Count | None
+
+
+class View:
+    """The newest that has been heard of each deployment in `names`.
+
+    A resourceVersion is a number that grows with every change of whatever is kept in the cluster
+    ("Kubernetes API Concepts", Resource versions: those of one kind can be compared). A server whose
+    versions are no numbers after all is believed in the order in which it speaks.
+    """
+
+    def __init__(self) -> None:
+        self.names: frozenset[str] = frozenset()
+        self._known: dict[str, Known] = {}
+        self._newest: int | None = None
+
+    @property
+    def newest(self) -> int | None:
+        """The highest version of any of them that has been heard of."""
+        return self._newest
+
+    def listed(self, items: Iterable[Mapping[str, Any]], version: str, newest_before: int | None) -> bool:
+        """Takes over a listing. `newest_before` is what `newest` was when it was asked for: a listing of
+        less than that means that the cluster was restored from a backup, and what is known of the time
+        after counts for nothing. Returns whether that is so."""
+        ours = [item for item in items if item["metadata"]["name"] in self.names]
+        listed = {str(item["metadata"]["name"]): known_of(item) for item in ours}
+        whole = number(version)
+        turned_back = older(whole, newest_before)
+        if turned_back:
+            self._known, self._newest = {}, None
+        for name in self.names:
+            self._learn(name, listed.get(name) or Known(whole, None))
+        return turned_back
+
+    def changed(self, item: Mapping[str, Any], deleted: bool) -> str:
+        """Takes over what a watch says has become of a deployment. Returns its name if that is news of
+        one of ours, else nothing."""
+        name = str(item["metadata"]["name"])
+        if name not in self.names:
+            return ""
+        known = known_of(item)
+        return name if self._learn(name, Known(known.version, None) if deleted else known) else ""
+
+    def scaled(self, scale: Mapping[str, Any]) -> None:
+        """Takes over the answer to a change of scale; it does not say what runs."""
+        name = str(scale["metadata"]["name"])
+        known = self._known.get(name)
+        running = known.count.running if known and known.count else 0
+        count = Count(_whole(scale["spec"], "replicas"), running)
+        self._learn(name, Known(number(scale["metadata"]["resourceVersion"]), count))
+
+    def found(self, names: Iterable[str]) -> dict[str, Count | None]:
+        """What there is of these deployments."""
+        unknown = Known(None, None)
+        return {name: self._known.get(name, unknown).count for name in names}
+
+    def _learn(self, name: str, known: Known) -> bool:
+        before = self._known.get(name)
+        if before is not None and older(known.version, before.version):
+            return False
+        self._known[name] = known
+        if known.version is not None and known.count is not None:
+            self._newest = max(known.version, self._newest or 0)
+        return before != known
+
+
+def known_of(deployment: Mapping[str, Any]) -> Known:
+    """What a Deployment of apps/v1 says. The server leaves out what is 0 of its status, and never
+    leaves out spec.replicas, whose default is 1 ("Deployment v1 apps")."""
+    status = deployment.get("status") or {}
+    count = Count(_whole(deployment["spec"], "replicas", 1), _whole(status, "availableReplicas"))
+    return Known(number(deployment["metadata"]["resourceVersion"]), count)
+
+
+def number(version: object) -> int | None:
+    """A resourceVersion as a number, if it is one."""
+    return int(version) if isinstance(version, str) and version.isascii() and version.isdigit() else None
+
+
+def older(one: int | None, other: int | None) -> bool:
+    """Whether the one is known to be older than the other."""
+    return one is not None and other is not None and one < other
+
+
+def _whole(of: Mapping[str, Any], key: str, default: int = 0) -> int:
+    value = of.get(key)
+    if value is None:
+        return default
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    raise TemporaryError(f"{key} of a deployment is {value!r}, which is no number of replicas")

@@ -1,0 +1,157 @@
+"""Marathon: how many instances of its apps there are to be, through its REST API.
+
+`GET /v2/apps/` tells of all apps, `PUT /v2/apps/ID` with `{"instances": n}` scales one. Scaling starts
+a deployment, which locks the app until it is over: another PUT is answered with 409 meanwhile.
+(Marathon's documentation: "REST API", apps and their parameter `force`, which is not used here.)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from microscaling.demand.task import Task
+from microscaling.errors import ConfigError, PermanentError, TemporaryError
+from microscaling.scheduler.orchestrator import Conflict, Count, Orchestrator
+from microscaling.utils.http import Answer, Client, FetchError, public_url
+from microscaling.utils.text import quoted
+
+DEADLINE_S = 5.0
+MAX_BYTES = 64 * 2**20
+"""The list has the whole definition of every app."""
+PASSES = (408, 425, 429)
+"""What a 4xx does not mean for good."""
+CREDENTIALS = (
+    "set MSS_MARATHON_API to http://user:password@host:port, or MSS_MARATHON_TOKEN to a token of DC/OS"
+)
+
+
+class Marathon(Orchestrator):
+    """One Marathon. A task is the app of its name, "team/app" and "/team/app" alike.
+
+    `address` is the URL that `/v2/apps` is added to, with user and password if they are asked for;
+    with `token` that is sent in their place. Raises ConfigError if it is no such URL.
+    """
+
+    what = "app"
+
+    def __init__(self, address: str, token: str = "", deadline_s: float = DEADLINE_S) -> None:
+        base = _base(address)
+        self.url = f"{public_url(base) if token else base}/v2/apps/"
+        self.name = f"Marathon at {public_url(base)}"
+        self.headers = {"Accept": "application/json"}
+        if token:
+            self.headers["Authorization"] = f"token={token}"
+        self.deadline_s = deadline_s
+        self._tasks: dict[str, str] = {}
+        self._clients: list[Client] = []
+        """Those that nobody uses just now: a client is for one thread at a time."""
+        self._closed = False
+
+    def prepare(self, task: Task) -> None:
+        other = self._tasks.setdefault(_app_id(task.name), task.name)
+        if other != task.name:
+            raise PermanentError(f"is the same app as the task {other}, so it is left alone")
+
+    def read(self, names: Sequence[str]) -> Mapping[str, Count]:
+        answer = self._ask("GET", self.url)
+        if answer.status != 200:
+            raise self._error(self.url, answer)
+        try:
+            apps = {app["id"]: app for app in json.loads(answer.body)["apps"]}
+            return {name: _count(apps[_app_id(name)]) for name in names if _app_id(name) in apps}
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
+            why = f"{type(error).__name__}: {error}"
+            raise TemporaryError(f"{public_url(self.url)}: not Marathon's list of apps ({why:.80})") from None
+
+    def scale(self, name: str, instances: int) -> None:
+        url = self.url + quote(_app_id(name)[1:])
+        body = json.dumps({"instances": instances}).encode()
+        answer = self._ask("PUT", url, {"Content-Type": "application/json"}, body)
+        if answer.status != 200:
+            raise self._error(url, answer)
+        if answer.body and not isinstance(_parsed(answer.body), dict):
+            said = quoted(answer.body.decode("utf-8", "replace"))
+            raise TemporaryError(f"{public_url(url)}: that is not Marathon's answer: {said}")
+
+    def close(self) -> None:
+        self._closed = True
+        while self._clients:
+            self._clients.pop().close()
+
+    def _ask(
+        self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> Answer:
+        try:
+            client = self._clients.pop()
+        except IndexError:
+            client = Client(self.deadline_s, MAX_BYTES)
+        try:
+            return client.ask(method, url, {**self.headers, **(headers or {})}, body)
+        finally:
+            if self._closed:
+                client.close()
+            else:
+                self._clients.append(client)
+
+    def _error(self, url: str, answer: Answer) -> TemporaryError | PermanentError:
+        """What an answer means that is not 200."""
+        status = answer.status
+        said = _message(answer.body)
+        text = f"{public_url(url)}: HTTP {status}" + (f", {said}" if said else "")
+        if status == 409 or (status == 403 and "running deployments" in said):  # too many at a time
+            return Conflict(text)
+        if status == 401:
+            return PermanentError(f"{text}; {CREDENTIALS}")
+        if status == 403:
+            return PermanentError(f"{text}; the user or token of the agent may not do this")
+        if 300 <= status < 500 and status not in PASSES:
+            hint = "" if said else "; is this the address of Marathon?"
+            return PermanentError(text + hint)
+        return FetchError(text, status)
+
+
+def _base(address: str) -> str:
+    base = (address if "://" in address else f"http://{address}").rstrip("/")
+    try:
+        parts = urlsplit(base)
+        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is none
+        good = None
+    if not good or parts.query or parts.fragment:
+        raise ConfigError("MSS_MARATHON_API: expected the address of Marathon, such as http://host:8080")
+    return base
+
+
+def _app_id(name: str) -> str:
+    return "/" + name.strip("/")
+
+
+def _count(app: Mapping[str, Any]) -> Count:
+    return Count(_whole(app, "instances"), _whole(app, "tasksRunning"), bool(app.get("deployments")))
+
+
+def _whole(app: Mapping[str, Any], key: str) -> int:
+    value = app[key]
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{key} of {app['id']} is {value!r}")
+    return value
+
+
+def _message(body: bytes) -> str:
+    """What Marathon says of an error, with its details, on one line."""
+    answer = _parsed(body)
+    if not isinstance(answer, dict) or not isinstance(answer.get("message"), str):
+        return ""
+    details = answer.get("details")
+    more = "" if details is None else f" ({json.dumps(details)})"
+    return quoted(answer["message"] + more)[1:-1]
+
+
+def _parsed(body: bytes) -> object:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
