@@ -1,0 +1,1 @@
+"""The self-hosted counterpart of the agents ("Microscaling-in-a-Box"): configuration, demand, a live page."""

@@ -1,0 +1,86 @@
+"""The application: every request is looked at by the guard, then goes where it belongs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import WebSocketRoute
+
+from microscaling.server.agents import Agents
+from microscaling.server.api import Api
+from microscaling.server.auth import Guard
+from microscaling.server.keeper import Keeper
+from microscaling.server.live import Live
+from microscaling.server.pages import Pages
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; "
+    "form-action 'self'; object-src 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",  # with none, browsers send no origin with a form
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-cache",
+}
+
+
+def make_app(guard: Guard, agents: Agents, api: Api, pages: Pages, keeper: Keeper, live: Live) -> Starlette:
+    """The ASGI application."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        keeper.start()
+        live.start()
+        try:
+            yield
+        finally:
+            live.close()
+            await keeper.close()
+
+    return Starlette(
+        routes=[WebSocketRoute("/", agents.serve), *api.routes(), *pages.routes()],
+        middleware=[Middleware(Gate, guard=guard)],
+        lifespan=lifespan,
+    )
+
+
+class Gate:
+    """Asks the guard about every request but agents' websockets, which are asked about where they are
+    served, and adds the headers that keep browsers from doing harm.
+    """
+
+    def __init__(self, app: Any, guard: Guard) -> None:
+        self.app = app
+        self.guard = guard
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        refusal = self._refusal(scope)
+        await (refusal or self.app)(scope, receive, send_with_headers)
+
+    def _refusal(self, scope: Any) -> Response | None:
+        request = HTTPConnection(scope)
+        status, why = self.guard.refuses(request)
+        if not status:
+            return None
+        if status == 401 and scope["path"] == "/":
+            return RedirectResponse("/login", 303)
+        headers = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "5"}}.get(status, {})
+        return JSONResponse({"error": why}, status, headers)

@@ -1,0 +1,131 @@
+"""Who decides what a user's agents should run: nobody, chance, a person, or the queues."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+
+from microscaling.demand.task import Task
+from microscaling.demand.tasks import Tasks
+from microscaling.engine import scaling
+from microscaling.server.plan import Plan, by_name
+from microscaling.server.wire import Told
+
+OFF, RANDOM, MANUAL, QUEUE = "off", "random", "manual", "queue"
+MODES = (OFF, RANDOM, MANUAL, QUEUE)
+STEP_S = 2.0
+"""Between two steps of chance."""
+LONGEST_STEP = 0.4
+"""Of the way from one end to the other."""
+MEASURE_AFTER_S = 0.3
+"""Reports that follow sooner are no new measurement: the controller's velocity counts on its beat."""
+
+Demand = dict[str, int]
+"""Containers by name of the task, for each agent."""
+
+
+def random_step(plan: Plan, before: Mapping[str, int], chance: random.Random) -> Demand:
+    """The most important task wanders, the others take the rest.
+
+    A step that would go past an end stops there, so both ends are visited often.
+    """
+    if not plan.models:
+        return {}
+    first, *others = plan.models
+    least = first.min_containers
+    most = max(least, min(first.max_containers, plan.cap - sum(task.min_containers for task in others)))
+    longest = max(1, round((most - least) * LONGEST_STEP))
+    here = min(max(before.get(first.name, (least + most) // 2), least), most)
+    there = min(max(here + chance.choice((-1, 1)) * chance.randint(1, longest), least), most)
+    demand = {first.name: there}
+    left = plan.cap - there - sum(task.min_containers for task in others)
+    for task in others:
+        more = max(0, min(left, task.max_containers - task.min_containers))
+        demand[task.name] = task.min_containers + more
+        left -= more
+    return within_cap(plan, demand)
+
+
+def sliders(plan: Plan, wanted: Mapping[str, int]) -> Demand:
+    """What each slider stands at: where a person has put it, else at the task's minimum."""
+    return {
+        task.name: min(max(wanted.get(task.name, 0), task.min_containers), task.max_containers)
+        for task in plan.models
+    }
+
+
+def within_cap(plan: Plan, wanted: Mapping[str, int]) -> Demand:
+    """The same, with what is above the cap taken from the least important tasks."""
+    tasks = Tasks(
+        [
+            Task(
+                model.name,
+                demand=wanted.get(model.name, model.min_containers),
+                priority=model.priority,
+                min_containers=model.min_containers,
+                max_containers=model.max_containers,
+            )
+            for model in plan.models
+        ],
+        plan.cap,
+    )
+    scaling.guard(tasks)
+    return {task.name: task.demand for task in tasks.tasks}
+
+
+class Queues:
+    """The calculation of the LOCAL engine for one agent, on what that agent measures."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.tasks: Tasks = plan.tasks()
+        self._tasks = by_name(self.tasks.tasks)
+        self._measured = float("-inf")
+        self._adopted: set[str] = set()
+        self._gap: set[str] = set()
+
+    def hear(self, told: Mapping[str, Told], now: float) -> list[tuple[str, int, int, str]]:
+        """Decides on a report that came at `now` (seconds). Returns what changed: task, demand
+        before and after, and why.
+        """
+        for name, told_of in told.items():
+            if name in self._tasks:
+                self._take(self._tasks[name], told_of)
+        before = {task.name: task.demand for task in self.tasks.tasks}
+        # Demand of a task that the agent does not have would keep others from their share.
+        silent = [task for task in self.tasks.tasks if task.name not in self._adopted]
+        for task in silent:
+            task.held = "the agent does not know this task"
+            task.is_scalable = False
+        if now - self._measured >= MEASURE_AFTER_S:
+            self._measured = now
+            scaling.measure(self.tasks)
+            scaling.allocate(self.tasks)
+            scaling.guard(self.tasks)
+        else:
+            scaling.extra(self.tasks)
+        return [
+            (task.name, before[task.name], task.demand, str(task.reason or ""))
+            for task in self.tasks.tasks
+            if task.demand != before[task.name]
+        ]
+
+    def demand(self) -> Demand:
+        """What the agent should run of the tasks that it has."""
+        return {task.name: task.demand for task in self.tasks.tasks if task.name in self._adopted}
+
+    def _take(self, task: Task, told: Told) -> None:
+        if task.name not in self._adopted:
+            self._adopted.add(task.name)
+            task.is_scalable = True
+            task.demand = told.requested
+        task.requested, task.running = told.requested, told.running
+        task.held, task.backing_off = told.held, told.backing_off
+        if told.backing_off:
+            task.demand = told.requested
+        if not told.held:
+            task.metric.current = told.metric
+            if task.name in self._gap:
+                task.target.reset()
+            self._gap.discard(task.name)
+        else:
+            self._gap.add(task.name)

@@ -1,0 +1,195 @@
+"""The process: `python -m microscaling server`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import resource
+import socket
+import sqlite3
+from collections.abc import Mapping
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+
+from microscaling import __version__
+from microscaling.errors import ConfigError
+from microscaling.server.agents import Agents
+from microscaling.server.api import Api
+from microscaling.server.app import make_app
+from microscaling.server.auth import Guard
+from microscaling.server.jobs import Jobs
+from microscaling.server.keeper import Keeper
+from microscaling.server.limits import (
+    MOST_AGENTS,
+    MOST_BYTES,
+    MOST_HEADER_BYTES,
+    MOST_WATCHERS,
+    Refusals,
+    ToldOnce,
+)
+from microscaling.server.live import Live
+from microscaling.server.pages import Pages
+from microscaling.server.store import StoreError, default_path, open_store
+from microscaling.server.users import Users
+from microscaling.settings import Settings
+from microscaling.utils.text import quoted
+
+log = logging.getLogger("mssserver")
+
+FAILED = 1
+GRACE_S = 3
+LOOK_S = 5.0
+MOST_WAITING = 1000
+"""Connections that have asked for nothing yet."""
+KEEPALIVE = ((socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3),
+             (socket.TCP_USER_TIMEOUT, 30_000))  # fmt: skip
+"""Seconds, the last in ms: the other side of a connection that is gone is found out by the kernel, as
+the Go agent answers pings only if it happens to listen."""
+SHORT_TOKEN = 16
+
+
+def run(settings: Settings, environ: Mapping[str, str] = os.environ) -> int:
+    """Serves until SIGTERM or SIGINT. Returns the exit code. Raises ConfigError before it has begun."""
+    listener = listen(settings)
+    try:
+        server = make_server(settings, environ)
+        server.run(sockets=[listener])
+    finally:
+        listener.close()
+    log.info("stopped")
+    return FAILED if server.jobs.failed else 0
+
+
+def listen(settings: Settings) -> socket.socket:
+    """The socket that the settings describe, open. Raises ConfigError."""
+    host, port = _address(settings.server_address)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise ConfigError(f"MSS_SERVER_ADDRESS: {host} is not found: {error.strerror}") from None
+    family, kind, proto, _, address = found[0]
+    if not (settings.server_token or settings.server_open or _is_loopback(str(address[0]))):
+        raise ConfigError(
+            f"MSS_SERVER_ADDRESS: {host} can be reached by others, and there is no token: set "
+            "MSS_SERVER_TOKEN, or MSS_SERVER_OPEN=true if everybody who can reach it may do everything",
+        )
+    sock = socket.socket(family, kind, proto)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in KEEPALIVE:
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+        sock.bind(address)
+    except OSError as error:
+        sock.close()
+        raise ConfigError(
+            f"MSS_SERVER_ADDRESS: cannot listen at {quoted(settings.server_address)}: {error.strerror}",
+        ) from None
+    return sock
+
+
+def make_server(settings: Settings, environ: Mapping[str, str]) -> Server:
+    """Everything put together."""
+    store = open_store(settings.server_store or default_path(environ))
+    if settings.server_token and len(settings.server_token) < SHORT_TOKEN:
+        log.warning("MSS_SERVER_TOKEN: is shorter than %d characters, which can be guessed", SHORT_TOKEN)
+    users, refusals = Users(), Refusals()
+    uvicorns = logging.getLogger("uvicorn.error")
+    uvicorns.filters[:] = [ToldOnce(refusals)]
+    jobs = Jobs()
+    keeper = Keeper(store, users, settings, jobs)
+    try:
+        guard = Guard(settings.server_token, store.secret(), refusals)
+        keeper.load()
+    except (StoreError, sqlite3.Error) as error:
+        raise ConfigError(f"MSS_SERVER_STORE: {store.path} cannot be used: {error}") from None
+    live = Live(users, bool(settings.server_token), jobs)
+    api, pages = Api(users, keeper, live), Pages(guard, keeper)
+    app = make_app(guard, Agents(users, guard, refusals), api, pages, keeper, live)
+    _many_files()
+    config = uvicorn.Config(
+        app,
+        http="h11",
+        ws="websockets-sansio",
+        ws_max_size=MOST_BYTES,
+        ws_ping_interval=None,  # see KEEPALIVE
+        ws_per_message_deflate=False,
+        h11_max_incomplete_event_size=MOST_HEADER_BYTES,
+        limit_concurrency=MOST_AGENTS + MOST_WATCHERS + MOST_WAITING,
+        timeout_graceful_shutdown=GRACE_S,
+        proxy_headers=False,
+        server_header=False,
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+    )
+    return Server(config, live, jobs)
+
+
+class Server(uvicorn.Server):
+    """uvicorn's, which also lets go of pages when it is to end, and of connections that ask nothing."""
+
+    def __init__(self, config: uvicorn.Config, live: Live, jobs: Jobs) -> None:
+        super().__init__(config)
+        self.live = live
+        self.jobs = jobs
+        self._idle: dict[H11Protocol, object] = {}
+
+    def handle_exit(self, sig: int, frame: object) -> None:
+        """A second signal ends the process at once. (uvicorn would raise the signal anew at the end.)"""
+        if self.should_exit:
+            os._exit(1)
+        self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for sock in sockets or ():
+            host, port = sock.getsockname()[:2]
+            shown = f"[{host}]" if ":" in host else host
+            log.info("microscaling %s: the server is at http://%s:%d/", __version__, shown, port)
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % int(LOOK_S * 10) == 0:
+            self._drop_idle()
+        return self.jobs.failed or await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        log.info("stopping")
+        self.live.close()
+        await super().shutdown(sockets)
+
+    def _drop_idle(self) -> None:
+        """Connections that have sent no whole request between two looks are cut off."""
+        idle: dict[H11Protocol, object] = {}
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, H11Protocol):
+                cycle: RequestResponseCycle | None = connection.cycle
+                if cycle is None or cycle.response_complete:
+                    idle[connection] = cycle
+        for connection, asked in idle.items():
+            if connection in self._idle and self._idle[connection] is asked:
+                connection.transport.abort()
+        self._idle = idle
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.strip().rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not (colon and host and re.fullmatch("[0-9]{1,5}", port) and int(port) < 65536):
+        raise ConfigError(f"MSS_SERVER_ADDRESS: expected host:port, got {quoted(text)}")
+    return host, int(port)
+
+
+def _is_loopback(address: str) -> bool:
+    return address == "::1" or address.startswith("127.")
+
+
+def _many_files() -> None:
+    """A thousand agents need more than the usual 1024 open files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_AGENTS + MOST_WATCHERS + 2 * MOST_WAITING
+    wanted = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

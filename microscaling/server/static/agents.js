@@ -1,0 +1,95 @@
+// Who is connected, how old their last word is, and what to type to attach one.
+
+import { byId, el, keyed, say, show } from "./dom.js";
+import { age, count, number, quoted } from "./format.js";
+
+const OLD_MS = 3000;
+
+export class Agents {
+  constructor(tell) {
+    this.place = byId("agents");
+    this.shown = [];
+    this.tell = tell;
+    for (const button of document.querySelectorAll("[data-copy]")) {
+      button.addEventListener("click", () => this.copy(button));
+    }
+  }
+
+  /** `token`: whether agents need one. */
+  draw(state, token) {
+    const { connected, shown } = state.agents;
+    this.shown = shown.toReversed();
+    say(byId("agents-count"), connected > shown.length ? `${number(connected)}, the last ${shown.length}:` : number(connected));
+    show(byId("agents-some"), connected > 0);
+    show(byId("attach"), connected === 0);
+    if (connected === 0) this.attach(state, token);
+    keyed(
+      this.place,
+      this.shown,
+      ({ id }) => id,
+      () => this.make(),
+      (row, agent) => this.update(row.parts, agent),
+    );
+  }
+
+  make() {
+    const parts = { name: el("b", {}), about: el("span", { class: "muted" }), hold: el("p", { class: "hold" }), last: el("span", { class: "last" }) };
+    const row = el("li", {}, el("p", {}, parts.name, parts.last), el("p", {}, parts.about), parts.hold);
+    row.parts = parts;
+    return row;
+  }
+
+  update(parts, agent) {
+    parts.agent = agent;
+    say(parts.name, agent.name || `agent ${agent.id}`);
+    const about = [
+      agent.version && `version ${agent.version}`,
+      agent.engine === "LOCAL" ? "decides by itself" : agent.engine && "does what the server wants",
+      !agent.detail && "tells what the Go agent tells",
+      count(agent.received, "report"),
+    ];
+    say(parts.about, about.filter(Boolean).join(" · "));
+    say(parts.hold, agent.hold && `Holds all tasks: ${agent.hold}`);
+    show(parts.hold, Boolean(agent.hold));
+  }
+
+  /** Lets the last words grow old; `now` in Unix milliseconds of the server's clock. */
+  tick(now) {
+    for (const { parts } of this.place.children) {
+      const old = now - parts.agent.last;
+      say(parts.last, `last word ${age(old)}`);
+      parts.last.classList.toggle("old", old > OLD_MS);
+    }
+  }
+
+  attach(state, token) {
+    const address = location.protocol === "https:" ? location.origin : location.host;
+    const settings = [
+      `MSS_API_ADDRESS=${address}`,
+      `MSS_USER_ID=${quoted(state.user)}`,
+      "MSS_CONFIG=SERVER",
+      "MSS_DEMAND_ENGINE=SERVER",
+      "MSS_MONITOR=SERVER",
+      ...(token ? ["MSS_API_TOKEN=the-token-of-this-server"] : []),
+    ];
+    say(byId("attach-shell"), `${settings.join(" \\\n")} \\\nmicroscaling`);
+    const options = settings.map((setting) => `  -e ${setting} \\\n`).join("");
+    const docker = "docker run --rm --network host \\\n  -v /var/run/docker.sock:/var/run/docker.sock \\\n";
+    say(byId("attach-docker"), `${docker}${options}  microscaling/microscaling`);
+    show(byId("attach-config"), !state.configured);
+  }
+
+  async copy(button) {
+    const source = byId(button.dataset.copy);
+    try {
+      await navigator.clipboard.writeText(source.textContent);
+    } catch {
+      // Only where the page is at https or at this machine; else the way it was done before.
+      getSelection().selectAllChildren(source);
+      document.execCommand("copy");
+    }
+    say(button, "Copied");
+    this.tell("Copied.");
+    setTimeout(() => say(button, "Copy"), 2000);
+  }
+}

@@ -1,0 +1,43 @@
+// What a screen reader is told, politely, and not more often than one can listen to.
+
+import { byId } from "./dom.js";
+
+const EVERY_MS = 10000;
+
+export class Announcer {
+  constructor() {
+    this.region = byId("announcements");
+    this.changes = new Map();
+    this.timer = 0;
+    this.last = -Infinity;
+  }
+
+  /** At once: what the person has just done, or lost. */
+  tell(text) {
+    this.region.textContent = "";
+    setTimeout(() => (this.region.textContent = text), 50);
+  }
+
+  /** Changes of demand; several become one sentence. */
+  decided(decisions) {
+    for (const { app, before, after } of decisions) {
+      const first = this.changes.get(app)?.before ?? before;
+      this.changes.set(app, { before: first, after });
+    }
+    if (!this.timer && decisions.length) {
+      const wait = Math.max(500, this.last + EVERY_MS - performance.now());
+      this.timer = setTimeout(() => this.flush(), wait);
+    }
+  }
+
+  flush() {
+    this.timer = 0;
+    this.last = performance.now();
+    const words = [...this.changes]
+      .filter(([, { before, after }]) => before !== after)
+      .slice(0, 5)
+      .map(([app, { before, after }]) => `${app} from ${before} to ${after}`);
+    this.changes.clear();
+    if (words.length) this.region.textContent = `Wanted now: ${words.join("; ")}.`;
+  }
+}

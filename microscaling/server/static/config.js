@@ -1,0 +1,221 @@
+// The configuration of one user: shown, changed, downloaded. Every change is saved at once, or refused as a whole.
+
+import { ask, pathOf } from "./api.js";
+import { byId, el, keyed, say, show } from "./dom.js";
+import { AppForm } from "./form.js";
+import { number } from "./format.js";
+
+const CAP = 10;
+const NEW = { name: "", priority: 1, minContainers: 1, maxContainers: CAP, ruleType: "Queue", metricType: "NSQ", config: {} };
+const DEMO = [1, 2].map((priority) => ({
+  name: `priority-${priority}`,
+  priority,
+  minContainers: 1,
+  maxContainers: 9,
+  ruleType: "Remainder",
+  config: { image: `microscaling/priority-${priority}:latest` },
+}));
+
+export class Configuration {
+  /** `tell(text)` says something to screen readers; `failed(text)` shows what went wrong. */
+  constructor({ tell, failed }) {
+    this.tell = tell;
+    this.failed = failed;
+    this.user = "";
+    this.version = -1;
+    this.config = null;
+    this.form = new AppForm((app, index) => this.put(app, index));
+    byId("add-app").addEventListener("click", () => this.add());
+    byId("first-app").addEventListener("click", () => this.add());
+    byId("demo-apps").addEventListener("click", () => this.try({ maxContainers: CAP, apps: DEMO }, "Saved."));
+    byId("forget").addEventListener("click", () => this.forget());
+    byId("cap-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.setCap();
+    });
+  }
+
+  /** Reads it anew if it is another user's, or has changed. */
+  async follow(user, version, changed) {
+    if (user === this.user && version === this.version && !changed) return;
+    this.user = user;
+    this.version = version;
+    try {
+      const { version: read, config } = await ask("GET", pathOf(user, "config"));
+      if (user !== this.user) return;
+      this.version = read;
+      this.config = config;
+      this.draw();
+    } catch {
+      this.version = -1; // the next state has it read again
+    }
+  }
+
+  get apps() {
+    return Array.isArray(this.config?.apps) ? this.config.apps : [];
+  }
+
+  get cap() {
+    return this.config?.maxContainers;
+  }
+
+  draw() {
+    const there = this.config !== null;
+    show(byId("config-some"), there);
+    show(byId("config-none"), !there);
+    byId("config-json").href = pathOf(this.user, "config.json");
+    byId("config-yaml").href = pathOf(this.user, "config.yaml");
+    if (!there) return;
+    byId("cap-input").value = this.cap ?? "";
+    this.capProblem("");
+    const rows = this.apps.map((app, index) => ({ app, index }));
+    keyed(
+      byId("apps"),
+      rows,
+      ({ index }) => index,
+      () => this.row(),
+      (row, { app, index }) => this.update(row.parts, app, index),
+    );
+  }
+
+  row() {
+    const parts = {
+      name: el("b", {}),
+      about: el("span", { class: "muted" }),
+      edit: el("button", { type: "button", class: "quiet", text: "Edit" }),
+      remove: el("button", { type: "button", class: "quiet", text: "Remove" }),
+    };
+    parts.edit.addEventListener("click", () => this.edit(parts.app.name));
+    parts.remove.addEventListener("click", () => this.remove(parts));
+    const row = el("li", {}, el("p", {}, parts.name, " ", parts.about), el("p", { class: "buttons" }, parts.edit, parts.remove));
+    row.parts = parts;
+    return row;
+  }
+
+  update(parts, app, index) {
+    parts.app = app;
+    parts.index = index;
+    const name = String(app.name ?? "");
+    say(parts.name, name);
+    const least = number(Number(app.minContainers) || 0);
+    const about = [`priority ${app.priority ?? 0}`, `${least} to ${number(Number(app.maxContainers) || 0)}`];
+    about.push(app.metricType && app.ruleType !== "Remainder" ? `${app.ruleType} by ${app.metricType}` : "takes the rest");
+    say(parts.about, about.join(" · "));
+    parts.edit.setAttribute("aria-label", `Edit ${name} of the configuration`);
+    parts.remove.setAttribute("aria-label", `Remove ${name}`);
+  }
+
+  add() {
+    this.form.open(structuredClone(NEW), this.apps.length, true);
+  }
+
+  edit(name) {
+    const index = this.apps.findIndex((app) => app.name === name);
+    if (index >= 0) this.form.open(this.apps[index], index, false);
+  }
+
+  async remove({ app }) {
+    const sure = await this.confirm(`Remove ${app.name}?`, "Agents that run it keep it until they are started again.", "Remove");
+    if (!sure) return;
+    const apps = this.apps.filter((other) => other !== app && other.name !== app.name);
+    await this.try({ ...this.config, apps }, `${app.name} is removed.`);
+    byId("add-app").focus();
+  }
+
+  async forget() {
+    const sure = await this.confirm("Forget this configuration?", "The demand mode is forgotten with it.", "Forget");
+    if (!sure) return;
+    try {
+      await ask("DELETE", pathOf(this.user, "config"));
+      this.warnings([]);
+      await this.follow(this.user, 0, true);
+      this.tell("The configuration is forgotten.");
+      byId("first-app").focus();
+    } catch (refusal) {
+      this.failed(`It was not forgotten: ${refusal.message}.`);
+    }
+  }
+
+  async setCap() {
+    const text = byId("cap-input").value.trim();
+    const cap = /^-?\d{1,15}$/.test(text) ? Number(text) : text;
+    try {
+      await this.write({ ...this.config, maxContainers: cap }, "Saved.");
+    } catch (refusal) {
+      const found = refusal.problems?.find((problem) => problem.startsWith("maxContainers: "));
+      this.capProblem(found ? found.slice("maxContainers: ".length) : refusal.problems?.[0] ?? refusal.message);
+      byId("cap-input").focus();
+    }
+  }
+
+  capProblem(text) {
+    const problem = byId("cap-problem");
+    say(problem, text);
+    show(problem, Boolean(text));
+    if (text) byId("cap-input").setAttribute("aria-invalid", "true");
+    else byId("cap-input").removeAttribute("aria-invalid");
+  }
+
+  /** Saves one app. Raises what the server refuses. */
+  async put(app, index) {
+    const apps = [...this.apps];
+    apps[index] = app;
+    await this.write({ maxContainers: CAP, ...this.config, apps }, `${app.name} is saved.`);
+  }
+
+  async write(config, done) {
+    try {
+      const { version, warnings } = await ask("PUT", pathOf(this.user, "config"), { version: Math.max(0, this.version), config });
+      this.version = version;
+      this.config = config;
+      this.draw();
+      this.warnings(warnings);
+      this.tell(done);
+    } catch (refusal) {
+      if (refusal.status === 412) await this.follow(this.user, this.version, true);
+      throw refusal;
+    }
+  }
+
+  async try(config, done) {
+    try {
+      await this.write(config, done);
+    } catch (refusal) {
+      this.failed(`It was not saved: ${[refusal.message, ...(refusal.problems ?? [])].join(". ")}.`);
+    }
+  }
+
+  warnings(warnings) {
+    keyed(
+      byId("warnings"),
+      warnings,
+      (text) => text,
+      (text) => el("li", { text }),
+      () => {},
+    );
+    show(byId("saved"), true);
+    show(byId("warnings"), warnings.length > 0);
+  }
+
+  /** Asks, in a dialog; gives true or false. */
+  confirm(question, more, yes) {
+    const dialog = byId("confirm");
+    const back = document.activeElement;
+    say(byId("confirm-question"), question);
+    say(byId("confirm-more"), more);
+    say(byId("confirm-yes"), yes);
+    dialog.returnValue = "";
+    dialog.showModal();
+    byId("confirm-no").focus();
+    return new Promise((answer) => {
+      dialog.addEventListener(
+        "close",
+        () => {
+          if (back?.isConnected) back.focus();
+          answer(dialog.returnValue === "yes");
+        },
+        { once: true },
+      );
+    });
+  }
+}

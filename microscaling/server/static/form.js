@@ -1,0 +1,127 @@
+// The form of one app, in a dialog: says at each field what is wrong with it.
+
+import { byId, el, say, show } from "./dom.js";
+import { count } from "./format.js";
+import { appFrom, FIELDS, textOf } from "./fields.js";
+
+const idOf = (path) => `field-${path.replace(".", "-")}`;
+
+export class AppForm {
+  /** `save(app, index)` writes it; a refusal is shown here. */
+  constructor(save) {
+    this.dialog = byId("app-dialog");
+    this.form = byId("app-form");
+    this.summary = byId("app-problems");
+    this.save = save;
+    this.rows = FIELDS.map((field) => this.row(field));
+    byId("app-fields").append(...this.rows.map(({ row }) => row));
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.submit();
+    });
+    this.form.addEventListener("change", () => this.reveal());
+    byId("app-cancel").addEventListener("click", () => this.dialog.close());
+    this.dialog.addEventListener("close", () => this.back?.isConnected && this.back.focus());
+  }
+
+  row(field) {
+    const id = idOf(field.path);
+    const problem = el("p", { class: "problem", id: `${id}-problem`, hidden: true });
+    const hint = field.hint ? el("p", { class: "hint muted", id: `${id}-hint`, text: field.hint }) : null;
+    const common = { id, name: field.path, autocomplete: "off", spellcheck: "false" };
+    let input;
+    if (field.kind === "choice") {
+      input = el("select", common, ...field.choices.map(([value, text]) => el("option", { value, text })));
+    } else if (field.kind === "json") input = el("textarea", { ...common, rows: 4 });
+    else input = el("input", { ...common, type: "text", inputmode: field.kind === "whole" ? "numeric" : "text" });
+    const described = [`${id}-problem`, hint && hint.id].filter(Boolean).join(" ");
+    input.setAttribute("aria-describedby", described);
+    const label = el("label", { for: id, text: field.label });
+    const row = el("div", { class: field.wide ? "field wide" : "field" }, label, input, hint, problem);
+    return { field, row, input, problem };
+  }
+
+  /** Opens it for the app at that place of the configuration; focus goes back to where it was. */
+  open(app, index, isNew) {
+    this.app = app;
+    this.index = index;
+    this.back = document.activeElement;
+    say(byId("app-title"), isNew ? "Add an app" : `Edit ${app.name}`);
+    for (const { field, input } of this.rows) input.value = textOf(app, field);
+    this.clear();
+    this.reveal();
+    this.dialog.showModal();
+    this.rows[0].input.focus();
+  }
+
+  values() {
+    return Object.fromEntries(this.rows.map(({ field, input }) => [field.path, input.value]));
+  }
+
+  reveal() {
+    const values = this.values();
+    for (const { field, row } of this.rows) show(row, !field.when || field.when(values));
+  }
+
+  clear() {
+    show(this.summary, false);
+    for (const { input, problem } of this.rows) {
+      input.removeAttribute("aria-invalid");
+      show(problem, false);
+      say(problem, "");
+    }
+  }
+
+  async submit() {
+    this.clear();
+    let app;
+    try {
+      app = appFrom(this.app, this.values());
+    } catch (error) {
+      this.problems([`apps[${this.index}].config: is not a JSON object: ${error.message}`], "");
+      return;
+    }
+    const button = byId("app-save");
+    button.disabled = true;
+    try {
+      await this.save(app, this.index);
+      this.dialog.close();
+    } catch (refusal) {
+      this.problems(refusal.problems ?? [], refusal.message);
+    } finally {
+      button.disabled = false;
+    }
+  }
+
+  /** Each problem goes to the field that it names, what belongs to none to the top. */
+  problems(problems, error) {
+    const others = [];
+    for (const problem of problems) {
+      const row = this.rowOf(problem);
+      if (!row) {
+        others.push(problem);
+        continue;
+      }
+      const text = problem.slice(problem.indexOf(": ") + 2);
+      say(row.problem, row.problem.textContent ? `${row.problem.textContent}; ${text}` : text);
+      show(row.problem, true);
+      row.input.setAttribute("aria-invalid", "true");
+    }
+    const wrong = this.rows.filter(({ problem }) => !problem.hidden);
+    const said = wrong.length ? [`${count(wrong.length, "field")} to mend.`, ...others] : others;
+    say(this.summary, said.length ? said.join(" ") : `It was not saved: ${error}.`);
+    show(this.summary, true);
+    (wrong[0]?.input ?? this.summary).focus();
+  }
+
+  rowOf(problem) {
+    const place = `apps[${this.index}].`;
+    if (!problem.startsWith(place)) return null;
+    const path = problem.slice(place.length).split(": ")[0];
+    const shown = this.rows.filter(({ row }) => !row.hidden);
+    return (
+      shown.find(({ field }) => field.path.toLowerCase() === path.toLowerCase()) ??
+      (path.startsWith("config") ? shown.find(({ field }) => field.path === "config") : null)
+    );
+  }
+}

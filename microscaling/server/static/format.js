@@ -1,0 +1,30 @@
+// Numbers, times and plurals, as people read them.
+
+const whole = new Intl.NumberFormat("en");
+const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+
+export const number = (value) => whole.format(value);
+
+/** "1 container", "2 containers" */
+export const count = (value, noun) => `${number(value)} ${noun}${value === 1 ? "" : "s"}`;
+
+/** A time of day, from Unix milliseconds. */
+export const time = (ms) => clock.format(new Date(ms));
+
+/** How long ago, from milliseconds. */
+export function age(ms) {
+  const seconds = Math.max(0, ms) / 1000;
+  if (seconds < 1.5) return "just now";
+  if (seconds < 90) return `${Math.round(seconds)} s ago`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min ago`;
+  return `${Math.round(seconds / 3600)} h ago`;
+}
+
+/** "a", "a and b", "a, b and c" */
+export function list(words) {
+  if (words.length < 2) return words.join("");
+  return `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
+}
+
+/** In single quotes for a shell, unless it needs none. */
+export const quoted = (word) => (/^[\w.,:/@%+=-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);

@@ -1,0 +1,146 @@
+// What was: the last hour twice a second and the day by the minute, from the server, then from every state.
+
+const MOST = 7300;
+const STEP_S = 0.45;
+const GAP_S = 4;
+const KINDS = ["running", "demand", "metric"];
+
+class Samples {
+  constructor() {
+    this.times = [];
+    this.caps = [];
+    this.tasks = new Map();
+  }
+
+  get last() {
+    return this.times.at(-1) ?? -Infinity;
+  }
+
+  /** One sample at `time` (seconds): the cap, and values by task. */
+  add(time, cap, values) {
+    if (this.times.length && time - this.last > GAP_S) this.push(this.last + GAP_S / 4, null, new Map());
+    this.push(time, cap, values);
+    if (this.times.length > MOST * 1.1) this.trim(this.times.length - MOST);
+  }
+
+  push(time, cap, values) {
+    for (const app of values.keys()) {
+      if (this.tasks.has(app)) continue;
+      const empty = () => new Array(this.times.length).fill(null);
+      this.tasks.set(app, { running: empty(), demand: empty(), metric: empty() });
+    }
+    this.times.push(time);
+    this.caps.push(cap);
+    for (const [app, columns] of this.tasks) {
+      const value = values.get(app);
+      for (const kind of KINDS) columns[kind].push(value?.[kind] ?? null);
+    }
+  }
+
+  trim(count) {
+    this.times.splice(0, count);
+    this.caps.splice(0, count);
+    for (const columns of this.tasks.values()) for (const kind of KINDS) columns[kind].splice(0, count);
+  }
+
+  /** Takes in a part of the answer to `history`, as far as it is newer. */
+  load(part, gapS) {
+    for (const [i, ms] of part.times.entries()) {
+      const time = ms / 1000;
+      if (time <= this.last) continue;
+      const values = new Map();
+      for (const [app, columns] of Object.entries(part.tasks)) {
+        if (columns.running[i] === null && columns.demand[i] === null) continue;
+        values.set(app, { running: columns.running[i], demand: columns.demand[i], metric: columns.metric[i] });
+      }
+      if (this.times.length && time - this.last > gapS) this.push(this.last + gapS / 2, null, new Map());
+      this.push(time, part.cap[i], values);
+    }
+  }
+}
+
+export class Past {
+  constructor() {
+    this.clear();
+  }
+
+  clear() {
+    this.full = new Samples();
+    this.coarse = new Samples();
+  }
+
+  /** The time (seconds) of the first sample; Infinity if there is none. */
+  get first() {
+    return Math.min(this.coarse.times[0] ?? Infinity, this.full.times[0] ?? Infinity);
+  }
+
+  /** Starts anew with what the server remembers; what was seen since is kept behind it. */
+  load(history) {
+    const seen = this.full;
+    this.clear();
+    this.coarse.load(history.coarse, 150);
+    this.full.load(history.full, GAP_S);
+    for (const [i, time] of seen.times.entries()) {
+      if (time <= this.full.last + STEP_S) continue;
+      const values = new Map();
+      for (const [app, columns] of seen.tasks) {
+        if (columns.running[i] === null) continue;
+        values.set(app, { running: columns.running[i], demand: columns.demand[i], metric: columns.metric[i] });
+      }
+      this.full.add(time, seen.caps[i], values);
+    }
+  }
+
+  /** One more, from a state. No agent, no entry: a gap. */
+  take(state) {
+    const time = state.now / 1000;
+    if (!state.agents.connected || time - this.full.last < STEP_S) return;
+    const told = state.tasks.filter((task) => task.reported);
+    this.full.add(time, state.cap, new Map(told.map((task) => [task.app, task])));
+  }
+
+  /** The last `seconds` before `now` (both seconds), in at most about `most` samples. */
+  slice(now, seconds, most = 1500) {
+    const from = now - seconds;
+    const parts = [];
+    const start = this.full.times[0] ?? Infinity;
+    if (start > from) parts.push(picked(this.coarse, from, Math.min(start, now), 1));
+    const first = firstAfter(this.full.times, from);
+    const step = Math.max(1, Math.ceil((this.full.times.length - first) / most));
+    parts.push(picked(this.full, from, now + 1, step));
+    return joined(parts);
+  }
+}
+
+/** The index of the first that is later. */
+function firstAfter(times, time) {
+  let low = 0;
+  let high = times.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (times[middle] <= time) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** From just before `from`, so that a line begins at the edge, up to `to`, every step-th, gaps always. */
+function picked(samples, from, to, step) {
+  const indexes = [];
+  const first = Math.max(0, firstAfter(samples.times, from) - 1);
+  for (let i = first; i < samples.times.length && samples.times[i] < to; i++) {
+    if (i % step === 0 || samples.caps[i] === null || i === samples.times.length - 1) indexes.push(i);
+  }
+  return { samples, indexes };
+}
+
+function joined(parts) {
+  const apps = new Set(parts.flatMap(({ samples }) => [...samples.tasks.keys()]));
+  const column = (pick) => parts.flatMap(({ samples, indexes }) => indexes.map((i) => pick(samples, i)));
+  return {
+    times: column((samples, i) => samples.times[i]),
+    caps: column((samples, i) => samples.caps[i]),
+    of: (app, kind) => column((samples, i) => samples.tasks.get(app)?.[kind][i] ?? null),
+    apps,
+  };
+}

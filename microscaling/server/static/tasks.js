@@ -1,0 +1,257 @@
+// The containers of every task, one by one, and what there is to know of it.
+
+import { ask, pathOf } from "./api.js";
+import { colourOf, Queue } from "./charts.js";
+import { byId, el, keyed, say, show, throttled } from "./dom.js";
+import { count, list, number } from "./format.js";
+
+const MOST_CELLS = 80;
+const MOST_SHARED = 300;
+const MOST_CHARTS = 24;
+const RULES = { Queue: "queue", SimpleQueue: "simple queue", Remainder: "takes the rest" };
+const NAMES = { run: "running", start: "starting", stop: "stopping", back: "backing off", free: "free" };
+
+/** How many of a task's containers are in each state, in the order they are drawn. */
+export function states(task) {
+  const stop = task.reported ? Math.min(task.stopping, task.running) : 0;
+  return {
+    run: task.reported ? task.running - stop : 0,
+    stop,
+    start: task.reported ? task.starting : 0,
+    back: task.reported && task.backingOff ? 1 : 0,
+  };
+}
+
+/** "4 running and 2 starting" */
+export function inWords(counts) {
+  const words = Object.entries(counts)
+    .filter(([, n]) => n > 0)
+    .map(([state, n]) => `${number(n)} ${NAMES[state]}`);
+  return list(words) || "none running";
+}
+
+/** Draws one square a container; `cells` is a list of [state, colour property]. */
+export function drawCells(place, cells) {
+  while (place.childElementCount > cells.length) place.lastElementChild.remove();
+  while (place.childElementCount < cells.length) place.append(el("span"));
+  for (const [i, [state, property]] of cells.entries()) {
+    const cell = place.children[i];
+    const name = `cell ${state}`;
+    if (cell.className !== name) cell.className = name;
+    if (cell.property !== property) {
+      cell.property = property;
+      if (property) cell.style.setProperty("--c", `var(${property})`);
+      else cell.style.removeProperty("--c");
+    }
+  }
+}
+
+const repeat = (n, value) => Array.from({ length: Math.max(0, n) }, () => value);
+
+export class Tasks {
+  /** `on.edit(app)` opens the form; `on.tell(text)` says something to screen readers. */
+  constructor(on) {
+    this.on = on;
+    this.place = byId("tasks");
+    this.user = "";
+    this.charts = 0;
+    this.moved = new Map();
+  }
+
+  draw(state, user) {
+    this.user = user;
+    this.state = state;
+    keyed(
+      this.place,
+      state.tasks,
+      (task) => `${user}/${task.app}`,
+      () => this.make(),
+      (card, task, index) => this.update(card.parts, task, index),
+      (card) => this.gone(card.parts),
+    );
+    this.drawShared(state);
+  }
+
+  make() {
+    const parts = {
+      rank: el("span", { class: "rank" }),
+      name: el("h3", {}),
+      chips: el("span", { class: "chips" }),
+      running: el("b", {}),
+      wanted: el("span", {}),
+      cells: el("div", { class: "cells", role: "img" }),
+      more: el("span", { class: "more muted" }),
+      about: el("p", { class: "about muted" }),
+      reason: el("p", { class: "reason" }),
+      edit: el("button", { type: "button", class: "quiet", text: "Edit" }),
+      slider: el("input", { type: "range", step: 1 }),
+      sliderName: el("span", {}),
+      output: el("output", {}),
+      metric: el("p", { class: "metric" }),
+      chart: el("div", { class: "chart", role: "img" }),
+    };
+    parts.sliderRow = el("label", { class: "slider", hidden: true }, parts.sliderName, parts.slider, parts.output);
+    parts.queue = el("div", { class: "queue", hidden: true }, parts.metric, parts.chart);
+    const counts = el("p", { class: "counts" }, parts.running, parts.wanted);
+    const head = el("div", { class: "task-head" }, parts.rank, parts.name, parts.chips, counts);
+    const row = el("div", { class: "cell-row" }, parts.cells, parts.more);
+    const left = el("div", { class: "task-left" }, row, parts.sliderRow, parts.reason, parts.about);
+    const foot = el("div", { class: "task-edit" }, parts.edit);
+    const card = el("li", { class: "task" }, head, el("div", { class: "task-body" }, left, parts.queue), foot);
+    card.parts = { ...parts, card };
+    parts.edit.addEventListener("click", () => this.on.edit(card.parts.app));
+    this.listen(card.parts);
+    return card;
+  }
+
+  gone(parts) {
+    if (!parts.plot) return;
+    parts.plot.end();
+    this.charts -= 1;
+  }
+
+  update(parts, task, index) {
+    parts.app = task.app;
+    parts.card.style.setProperty("--c", `var(${colourOf(index)})`);
+    parts.card.style.setProperty("--c-soft", `var(${colourOf(index)}-soft)`);
+    say(parts.rank, String(task.priority));
+    parts.rank.title = `priority ${task.priority}`;
+    parts.rank.setAttribute("aria-label", `priority ${task.priority}`);
+    parts.rank.setAttribute("role", "img");
+    say(parts.name, task.app);
+    this.chips(parts.chips, task);
+    say(parts.running, task.reported ? number(task.running) : "–");
+    say(parts.wanted, task.reported ? ` running / ${number(task.demand)} wanted` : " no agent tells of it");
+    this.cells(parts, task);
+    const rule = RULES[task.rule] ?? "";
+    const limits = `${number(task.min)} to ${count(task.max, "container")}`;
+    say(parts.about, [limits, rule, task.image].filter(Boolean).join(" · "));
+    say(parts.reason, task.held ? `Held: ${task.held}` : task.reason);
+    show(parts.reason, Boolean(task.held || task.reason));
+    show(parts.edit, task.configured);
+    parts.edit.setAttribute("aria-label", `Edit ${task.app}`);
+    this.slider(parts, task);
+    this.queue(parts, task, index);
+  }
+
+  chips(place, task) {
+    const chips = [];
+    if (task.backingOff) chips.push(["bad", "backing off", "its containers keep failing: it waits before the next try"]);
+    if (task.held) chips.push(["warn", "held", task.held]);
+    if (!task.reported) chips.push(["", "not reported", "no connected agent has this task"]);
+    if (!task.configured) chips.push(["", "not in the configuration", "an agent told of it"]);
+    keyed(
+      place,
+      chips,
+      ([, text]) => text,
+      ([kind, text]) => el("span", { class: `chip ${kind}`, text }),
+      (chip, [, , title]) => (chip.title = title),
+    );
+  }
+
+  cells(parts, task) {
+    const counts = states(task);
+    const drawn = Object.entries(counts).flatMap(([state, n]) => repeat(Math.min(n, MOST_CELLS), [state, ""]));
+    const most = Math.max(task.max * Math.max(1, this.state.agents.connected), drawn.length);
+    const free = Math.min(most, MOST_CELLS) - drawn.length;
+    drawCells(parts.cells, [...drawn, ...repeat(free, ["free", ""])].slice(0, MOST_CELLS));
+    const hidden = most - MOST_CELLS;
+    say(parts.more, hidden > 0 ? `and room for ${number(hidden)} more` : "");
+    const label = task.reported ? inWords(counts) : "not known";
+    parts.cells.setAttribute("aria-label", `Containers of ${task.app}: ${label}, at most ${number(most)}`);
+  }
+
+  // Sliders
+
+  slider(parts, task) {
+    const visible = this.state.mode === "manual" && task.configured;
+    show(parts.sliderRow, visible);
+    if (!visible) return;
+    parts.slider.min = task.min;
+    parts.slider.max = task.max;
+    const each = this.state.agents.connected > 1 ? " of each agent" : "";
+    say(parts.sliderName, `Containers wanted of ${task.app}${each}`);
+    const moved = this.moved.get(task.app);
+    if (!moved || performance.now() - moved > 1500) parts.slider.value = task.slider;
+    say(parts.output, parts.slider.value);
+  }
+
+  listen(parts) {
+    const send = throttled(() => this.send(parts), 150);
+    parts.slider.addEventListener("input", () => {
+      this.moved.set(parts.app, performance.now());
+      say(parts.output, parts.slider.value);
+      send();
+    });
+  }
+
+  async send(parts) {
+    try {
+      await ask("PUT", pathOf(this.user, "demand"), { demand: { [parts.app]: Number(parts.slider.value) } });
+    } catch (refusal) {
+      this.on.failed(`The slider has no effect: ${refusal.message}.`);
+    }
+  }
+
+  // Queues
+
+  queue(parts, task, index) {
+    const visible = task.target !== null && task.metric !== null;
+    show(parts.queue, visible);
+    if (!visible) return;
+    const over = task.metric > task.target;
+    say(parts.metric, `${number(task.metric)} waiting, target ${number(task.target)}`);
+    parts.metric.classList.toggle("over", over);
+    parts.chart.setAttribute("aria-label", `Queue of ${task.app} over time: now ${task.metric}, target ${task.target}`);
+    parts.task = task;
+    parts.index = index;
+    if (!parts.plot && this.charts < MOST_CHARTS) {
+      this.charts += 1;
+      parts.plot = new Queue(parts.chart);
+    }
+  }
+
+  /** Draws the queues' charts. */
+  plot(past, now, span, theme) {
+    for (const { parts } of this.place.children) {
+      if (parts.plot && !parts.queue.hidden) parts.plot.draw(past, parts.task, colourOf(parts.index), now, span, theme);
+    }
+  }
+
+  // The cap
+
+  drawShared(state) {
+    const place = byId("shared");
+    const cells = [];
+    const total = state.tasks.reduce((sum, task) => sum + (task.reported ? task.running : 0), 0);
+    const each = Math.max(1, Math.ceil(Math.max(state.cap, total) / MOST_SHARED));
+    let running = 0;
+    const words = [];
+    for (const [index, task] of state.tasks.entries()) {
+      const counts = states(task);
+      running += counts.run + counts.stop;
+      if (counts.run + counts.stop > 0) words.push(`${task.app} ${number(counts.run + counts.stop)}`);
+      // What is only on its way has no place yet.
+      for (const name of ["run", "stop"]) cells.push(...repeat(Math.round(counts[name] / each), [name, colourOf(index)]));
+    }
+    cells.push(...repeat(Math.round(state.cap / each) - cells.length, ["free", ""]));
+    place.classList.toggle("dense", cells.length > 40);
+    drawCells(place, cells);
+    say(byId("each"), each > 1 ? `One square stands for ${number(each)} containers.` : "");
+    place.setAttribute("aria-label", words.length ? `Running: ${list(words)}` : "Nothing runs");
+    say(byId("running"), state.agents.connected ? number(running) : "–");
+    say(byId("cap"), ` of ${count(state.cap, "container")} run`);
+    say(byId("wanted"), this.wanted(state, running));
+  }
+
+  wanted(state, running) {
+    if (!state.agents.connected) return "No agent is connected.";
+    const wanted = state.tasks.reduce((sum, task) => sum + (task.reported ? task.demand : 0), 0);
+    const sliders = state.tasks.reduce((sum, task) => sum + (task.configured ? task.slider : 0), 0);
+    const most = state.cap / state.agents.connected;
+    if (state.mode === "manual" && sliders > most) {
+      return `The sliders add up to ${number(sliders)}, the cap is ${number(most)}: the least important give way.`;
+    }
+    return `${number(wanted)} wanted, ${number(Math.max(0, state.cap - running))} free`;
+  }
+}

@@ -1,0 +1,192 @@
+"""Wishes and history in one SQLite file: what was saved is there, whole, whatever happens next.
+
+All calls are made from one thread at a time; none but `open_store` may come from the event loop.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from microscaling.errors import ConfigError, MicroscalingError
+
+SCHEMA = 1
+TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE users (
+    name TEXT PRIMARY KEY, version INTEGER NOT NULL, config TEXT, mode TEXT NOT NULL,
+    paused INTEGER NOT NULL, sliders TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE history (
+    user TEXT NOT NULL, level INTEGER NOT NULL, start INTEGER NOT NULL, data BLOB NOT NULL,
+    PRIMARY KEY (user, level, start)
+) WITHOUT ROWID;
+CREATE INDEX history_age ON history (level, start);
+"""
+BUSY_S = 1.0
+MOST_DELETED = 2000
+"""Pieces of history that are deleted in one go, so that nothing waits long."""
+
+
+class StoreError(MicroscalingError):
+    """The store cannot be written just now, or not any more; what was there still is."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is kept of one user; the config as JSON, empty if there is none."""
+
+    name: str
+    version: int
+    config: str
+    mode: str
+    paused: bool
+    sliders: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some history of one user: `level` 0 is at full rate; `start` in Unix milliseconds."""
+
+    user: str
+    level: int
+    start: int
+    data: bytes
+
+
+def default_path(environ: Mapping[str, str]) -> str:
+    """Where the store is if nobody says."""
+    base = environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
+    return os.path.join(base, "microscaling", "server.db")
+
+
+def open_store(path: str) -> Store:
+    """Opens or makes it. Raises ConfigError if that cannot be done: another process has it, say."""
+    try:
+        Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        return Store(path)
+    except (OSError, sqlite3.Error, ValueError) as error:
+        text = str(error) or type(error).__name__
+        if "locked" in text:
+            text = "another process has it open: is there a second server?"
+        raise ConfigError(f"MSS_SERVER_STORE: {path} cannot be used: {text}") from None
+
+
+class Store:
+    """The file. `new`: it has just been made. A second process cannot open it meanwhile."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+        try:
+            self.new = self._prepare()
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _prepare(self) -> bool:
+        self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.execute("PRAGMA journal_size_limit = 16777216")
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+            if version not in (0, SCHEMA):
+                raise ValueError("it is of a newer version of this program")
+            if not version:
+                for statement in TABLES.split(";")[:-1]:
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA user_version = {SCHEMA}")
+                self._db.execute("INSERT INTO meta VALUES ('secret', ?)", (secrets.token_hex(32),))
+            self._db.execute("COMMIT")
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        return not version
+
+    def close(self) -> None:
+        self._db.close()
+
+    @contextmanager
+    def _change(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of it, or none."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise StoreError(f"cannot write {self.path}: {error}") from None
+
+    def secret(self) -> str:
+        """Random, made with the store: what cookies are signed with."""
+        return str(self._db.execute("SELECT value FROM meta WHERE key = 'secret'").fetchone()[0])
+
+    def users(self) -> list[Row]:
+        """Everybody of whom something is kept."""
+        rows = self._db.execute(
+            "SELECT name, version, config, mode, paused, sliders FROM users ORDER BY name",
+        )
+        return [
+            Row(name, version, config or "", mode, bool(paused), json.loads(sliders))
+            for name, version, config, mode, paused, sliders in rows
+        ]
+
+    def save(self, row: Row) -> None:
+        """Keeps it in place of what was there. Raises StoreError; then what was there still is."""
+        values = (row.name, row.version, row.config, row.mode, int(row.paused), json.dumps(row.sliders))
+        with self._change() as db:
+            db.execute("INSERT OR REPLACE INTO users VALUES (?, ?, ?, ?, ?, ?)", values)
+
+    def delete(self, name: str) -> None:
+        """Forgets what is kept of a user, but not the history, which ends by itself."""
+        with self._change() as db:
+            db.execute("DELETE FROM users WHERE name = ?", (name,))
+
+    def add_history(self, pieces: Iterable[Piece]) -> None:
+        """Keeps pieces; one of the same user, level and start is replaced."""
+        rows = [(piece.user, piece.level, piece.start, piece.data) for piece in pieces]
+        with self._change() as db:
+            db.executemany("INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?)", rows)
+
+    def history(self, user: str, level: int, since: int) -> list[Piece]:
+        """The pieces that begin at `since` (Unix ms) or later, oldest first."""
+        rows = self._db.execute(
+            "SELECT start, data FROM history WHERE user = ? AND level = ? AND start >= ? ORDER BY start",
+            (user, level, since),
+        )
+        return [Piece(user, level, start, data) for start, data in rows]
+
+    def last_piece(self, user: str, level: int, start: int) -> bytes:
+        """The data of one piece; empty if there is none."""
+        row = self._db.execute(
+            "SELECT data FROM history WHERE user = ? AND level = ? AND start = ?",
+            (user, level, start),
+        ).fetchone()
+        return bytes(row[0]) if row else b""
+
+    def drop_history(self, level: int, before: int) -> bool:
+        """Deletes some of what began before (Unix ms). Returns whether there may be more."""
+        with self._change() as db:
+            cursor = db.execute(
+                "DELETE FROM history WHERE (user, level, start) IN "
+                "(SELECT user, level, start FROM history WHERE level = ? AND start < ? LIMIT ?)",
+                (level, before, MOST_DELETED),
+            )
+            return cursor.rowcount >= MOST_DELETED
+
+    def history_users(self) -> set[str]:
+        """Of whom there is history."""
+        return {name for (name,) in self._db.execute("SELECT DISTINCT user FROM history")}
