@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.leaks import Held
+from tests.scheduler.real_kubernetes import RealKubernetes
 
 
 @pytest.fixture(autouse=True)
@@ -24,5 +28,27 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """The settings of whoever runs the tests do not decide what they see; DOCKER_HOST says where the
     engine is, and stays."""
     for name in os.environ:
-        if name.startswith("MSS_") or name in ("NSQ_STATS_ENDPOINT", "AWS_REGION"):
+        if name.startswith(("MSS_", "AWS_", "AZURE_")) or name == "NSQ_STATS_ENDPOINT":
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The files of a certificate for 127.0.0.1 and localhost, and of its key."""
+    if not shutil.which("openssl"):
+        pytest.skip("openssl is needed to make a certificate")
+    folder = tmp_path_factory.mktemp("tls")
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    made = f"req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout {key} -out {cert}"
+    names = "subjectAltName=IP:127.0.0.1,DNS:localhost"
+    subprocess.run(["openssl", *made.split(), "-addext", names], check=True, capture_output=True)
+    return cert, key
+
+
+@pytest.fixture(scope="session")
+def real_kubernetes(
+    tmp_path_factory: pytest.TempPathFactory, certificate: tuple[Path, Path]
+) -> Iterator[RealKubernetes]:
+    """A real API server, if there is one; it takes some seconds to start."""
+    with RealKubernetes(tmp_path_factory.mktemp("kubernetes"), certificate) as real:
+        yield real

@@ -10,8 +10,10 @@ import subprocess
 import sys
 import threading
 import time
+from urllib.parse import urlsplit
 
 import pytest
+import requests
 from rich.console import Console
 
 from microscaling.api.apps import apps_from_data
@@ -127,8 +129,6 @@ def test_every_job_is_taken_once(tmp_path, jobs):
 
 
 def test_dispenser_hands_out_one_job_a_request(jobs):
-    import requests
-
     jobs.put("q", 3)
     dispenser = Dispenser(jobs)
     dispenser.start()
@@ -255,3 +255,21 @@ def test_picture_shows_who_is_in_trouble():
     text = "\n".join(drawn(record, 100, 30))
     for words in ("held", "stopping 2", "backing off", "█ █ · ·", "█ ▒ ▒ ·", "░ · ·"):
         assert words in text
+
+
+def test_page_shows_the_agent(tmp_path):
+    with start_demo(tmp_path) as demo:
+        assert demo.stdout.readline().startswith("Local processes")
+        url = demo.stdout.readline().removeprefix("The page: ").strip()
+        page = urlsplit(url)
+        state = f"http://{page.netloc}/api/users/{page.query.removeprefix('user=')}"
+
+        def shown():
+            answer = requests.get(state, timeout=5).json()
+            running = sum(task["running"] for task in answer["tasks"])
+            return answer["agents"]["connected"] == 1 and running == tasks.CAP and answer
+
+        assert [task["target"] for task in wait_for(shown)["tasks"]] == [10, 10, None]
+        demo.send_signal(signal.SIGTERM)
+        assert demo.communicate(timeout=60)[1] == ""
+    assert (demo.returncode, os.listdir(tmp_path)) == (0, [])

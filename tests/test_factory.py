@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 
 import pytest
 
 from microscaling import factory
-from microscaling.errors import ConfigError
+from microscaling.errors import ConfigError, ServerError
 from microscaling.scheduler.dry_run import DryRunScheduler
 from microscaling.scheduler.toy import ToyScheduler
 from microscaling.settings import Settings
@@ -51,6 +52,18 @@ def test_credentials_that_are_passed_on_are_named_but_not_shown(caplog: pytest.L
     assert "hunter" not in caplog.text
 
 
+def test_what_is_missing_to_measure_is_said_at_once_and_once() -> None:
+    queue = {"ruleType": "Queue", "maxContainers": 1}
+    config = {"targetQueueLength": 1, "queueURL": "https://sqs/1/q", "queueName": "q"}
+    kinds = ["SQS", "AzureQueue", "AzureQueue", "SQS"]
+    apps = [{"name": f"{i}", "metricType": k, "config": config, **queue} for i, k in enumerate(kinds)]
+    data = json.dumps({"maxContainers": 4, "apps": apps})
+    with pytest.raises(ConfigError) as error:
+        factory.make_tasks(settings(MSS_CONFIG="ENVVAR", MSS_CONFIG_DATA=data), {})
+    named = [problem.partition(":")[0] for problem in error.value.problems]
+    assert named == ["AWS_REGION", "AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT_KEY"]
+
+
 def test_a_dry_run_is_possible_with_any_scheduler() -> None:
     made = factory.make_scheduler(settings(MSS_SCHEDULER="TOY", MSS_DRY_RUN="true"), {})
     assert isinstance(made, DryRunScheduler)
@@ -61,3 +74,42 @@ def test_no_monitor_is_silent(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     assert factory.make_monitors(settings(MSS_MONITOR="none")) == []
     assert not caplog.text
+
+
+SERVER = {"MSS_API_ADDRESS": "127.0.0.1:1", "MSS_DEMAND_ENGINE": "SERVER", "MSS_CONFIG": "ENVVAR"}
+
+
+def test_engine_and_monitor_share_one_websocket() -> None:
+    chosen = settings(**SERVER, MSS_API_TOKEN="t0ken")
+    connection = factory.make_connection(chosen)
+    assert connection is not None
+    assert (connection.url, connection.origin) == ("ws://127.0.0.1:1/", "http://localhost/")
+    assert connection.headers == {"Authorization": "Bearer t0ken"}
+    engine = factory.make_engine(chosen, connection)
+    (monitor,) = factory.make_monitors(chosen, connection)
+    assert (engine.connection, monitor.connection) == (connection, connection)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("environ", [{"MSS_MONITOR": "none"}, {"MSS_SEND_METRICS_TO_API": "false"}])
+def test_who_tells_nobody_connects_to_nobody(environ: dict[str, str]) -> None:
+    chosen = settings(MSS_API_ADDRESS="127.0.0.1:1", **environ)
+    assert factory.make_connection(chosen) is None
+    assert factory.make_monitors(chosen) == []
+
+
+def test_the_public_server_is_gone(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    assert factory.make_connection(settings()) is None
+    assert factory.make_monitors(settings()) == []
+    (told,) = caplog.messages
+    assert "app.microscaling.com is gone; no metrics are sent" in told
+    with pytest.raises(ServerError, match="or MSS_CONFIG to FILE, ENVVAR or HARDCODED"):
+        factory.make_tasks(settings(), {})
+    with pytest.raises(ServerError, match="or MSS_DEMAND_ENGINE to LOCAL"):
+        factory.make_engine(settings(MSS_DEMAND_ENGINE="SERVER"))
+
+
+@pytest.mark.parametrize("make", [factory.make_connection, factory.make_engine, factory.make_monitors])
+def test_a_bad_address_is_named(make: Callable[[Settings], object]) -> None:
+    with pytest.raises(ConfigError, match=r"^MSS_API_ADDRESS: expected host:port"):
+        make(settings(MSS_API_ADDRESS="ftp://x", MSS_DEMAND_ENGINE="SERVER"))

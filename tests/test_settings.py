@@ -16,6 +16,7 @@ README = Path(__file__).parent.parent / "README.md"
 DEFAULTS = {
     "scheduler": "DOCKER",
     "api_address": "app.microscaling.com",
+    "api_token": "",
     "user_id": "5k5gk",
     "send_metrics_to_api": True,
     "monitor": "SERVER",
@@ -25,6 +26,7 @@ DEFAULTS = {
     "docker_cert_path": "",
     "demand_engine": "LOCAL",
     "marathon_api": "http://localhost:8080",
+    "marathon_token": "",
     "config": "SERVER",
     "config_data": "",
     "config_file": "",
@@ -42,11 +44,16 @@ DEFAULTS = {
     "aws_region": "",
     "azure_storage_account_name": "",
     "azure_storage_account_key": "",
+    "azure_storage_connection_string": "",
     "pass_env": "",
     "on_exit": "stop",
     "exit_timeout_s": 30.0,
     "dry_run": False,
     "state_dir": "",
+    "server_address": "127.0.0.1:8000",
+    "server_token": "",
+    "server_open": False,
+    "server_store": "",
 }
 OF_THE_IMAGE = {"MSS_DROP_TO": "65532 in the image"}
 """Read before there are any settings, and only there."""
@@ -58,6 +65,7 @@ NOT_MSS = [
     "AWS_REGION",
     "AZURE_STORAGE_ACCOUNT_NAME",
     "AZURE_STORAGE_ACCOUNT_KEY",
+    "AZURE_STORAGE_CONNECTION_STRING",
 ]
 
 
@@ -141,6 +149,16 @@ def test_every_bad_variable_at_once() -> None:
         'MSS_ON_EXIT: expected stop or leave, got "x"',
         'MSS_PULL_IMAGES: expected true or false, got "ma\\nybe"',
     ]
+
+
+@pytest.mark.parametrize("token", ["a b", "a\nb", "é", "\x7f", " "])
+def test_a_token_that_does_not_fit_into_a_header_is_refused_and_not_shown(token: str) -> None:
+    with pytest.raises(ConfigError, match=r"^MSS_API_TOKEN: expected .* got a value that is not shown$"):
+        Settings.from_env({"MSS_API_TOKEN": token})
+
+
+def test_a_token_may_come_with_a_line_feed_at_its_end() -> None:
+    assert Settings.from_env({"MSS_API_TOKEN": "t0ken\n"}).api_token == "t0ken"
 
 
 def test_secrets_are_not_shown() -> None:

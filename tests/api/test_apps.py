@@ -12,18 +12,14 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from microscaling.api.apps import LATER, apps_from_data, apps_from_parsed
+from microscaling.api.apps import apps_from_data, apps_from_parsed
+from microscaling.api.measured import METRICS
 from microscaling.errors import ConfigError
 from microscaling.metric.nsq import NSQMetric
 from microscaling.settings import Settings
 from microscaling.target.queue import QueueLengthTarget
 
 VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "apps.json").read_text("utf-8"))
-WHEN_THESE_METRICS_COME = [
-    i
-    for i, case in enumerate(VECTORS)
-    if {t["metric"] for t in case["tasks"] or ()} & {"SQSMetric", "AzureQueueMetric"}
-]
 FIELDS = [
     "name",
     "priority",
@@ -66,8 +62,6 @@ def test_vectors(case: dict[str, Any]) -> None:
     """Every case of the Go agent's, those it let through by mistake as errors."""
     if case["error"] or case["stricter"]:
         assert problems(case["json"])
-    elif VECTORS.index(case) in WHEN_THESE_METRICS_COME:
-        assert "is not available in this version" in problems(case["json"])[0]
     else:
         tasks, cap = apps(case["json"])
         assert cap == case["max_containers"]
@@ -79,10 +73,9 @@ def _like_vector(task: Any) -> dict[str, Any]:
     return {name: getattr(task, name) for name in FIELDS} | kinds
 
 
-def test_no_vector_is_left_out() -> None:
-    assert [json.loads(VECTORS[i]["json"])["apps"][0]["metricType"] for i in WHEN_THESE_METRICS_COME] == list(
-        LATER
-    )
+def queue(metric_type: str, /, **config: Any) -> dict[str, Any]:
+    """A task whose queue that metric measures."""
+    return one(ruleType="Queue", metricType=metric_type, config={"targetQueueLength": 5, **config})
 
 
 @pytest.mark.parametrize(
@@ -100,8 +93,14 @@ def test_no_vector_is_left_out() -> None:
         ({"name": ""}, "apps[0].name: is missing"),
         ({"name": []}, "apps[0].name: expected text, got a list"),
         ({"config": 3}, "apps[0].config: expected an object, got 3"),
-        ({"ruleType": "Queue", "metricType": "x\ny"}, 'apps[0].metricType: expected NSQ or SQL, got "x\\ny"'),
-        ({"ruleType": "Queue"}, 'apps[0].metricType: expected NSQ or SQL, got ""'),
+        (
+            {"ruleType": "Queue", "metricType": "x\ny"},
+            'apps[0].metricType: expected AzureQueue, HTTP, NSQ, Redis, SQL or SQS, got "x\\ny"',
+        ),
+        (
+            {"ruleType": "Queue"},
+            'apps[0].metricType: expected AzureQueue, HTTP, NSQ, Redis, SQL or SQS, got ""',
+        ),
         (
             {"ruleType": "Queue", "metricType": "SQL", "config": {"query": "q"}},
             "apps[0].config.databaseURL: is missing",
@@ -219,6 +218,92 @@ def test_sql(rule: str) -> None:
     assert type(task.target).__name__.startswith(rule)
 
 
+URL = "http://me:${PASSWORD}@h:80/q?n=${NAME}"
+SENT = {"Authorization": "Bearer ${NAME}", "X-Number": 3}
+
+
+def metric_of(metric_type: str, /, **config: Any) -> Any:
+    settings = Settings(
+        aws_region="eu-west-1", azure_storage_account_name="mine", azure_storage_account_key="k"
+    )
+    return apps_from_data(json.dumps(queue(metric_type, **config)).encode(), settings)[0][0].metric
+
+
+def test_what_the_metrics_are_made_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PASSWORD", "a/b@c")
+    monkeypatch.setenv("NAME", "n:1")
+    assert metric_of("SQS", queueURL="https://sqs/1/q").source.key == ("sqs", "eu-west-1", "https://sqs/1/q")
+    kind, account, name = metric_of("AzureQueue", queueName="q").source.key
+    assert (kind, account.name, account.key, name) == ("azure", "mine", "k", "q")
+    http = metric_of("HTTP", url=URL, path="a.b", headers=SENT)
+    headers = (("Authorization", "Bearer n:1"), ("X-Number", "3"))
+    assert http.source.key == ("http", "http://me:a%2Fb%40c@h:80/q?n=n:1", headers)
+    assert http.path.text == "a.b"
+    redis = metric_of("Redis", url="redis://:${PASSWORD}@h", key="k", kind="group", group="g")
+    assert redis.source.key == ("redis", "redis://:a%2Fb%40c@h", ("XPENDING", "k", "g"))
+    assert metric_of("Redis", url="redis://h", key="k").source.key[2] == ("LLEN", "k")
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "problem"),
+    [
+        ("HTTP", {}, "url: is missing: metricType HTTP needs it"),
+        ("HTTP", {"url": 3}, "url: expected text, got 3"),
+        ("HTTP", {"url": "ftp://u:hunter22@h"}, "url: expected a URL such as http"),
+        ("HTTP", {"url": "http://h/${NOT_SET}"}, "url: the variable NOT_SET, which it refers to, is not set"),
+        ("HTTP", {"url": "http://h", "path": "a..b"}, "path: expected names with dots between"),
+        ("HTTP", {"url": "http://h", "path": ["a"]}, "path: expected text, got a list"),
+        ("HTTP", {"url": "http://h", "headers": "a: b"}, 'headers: expected an object, got "a: b"'),
+        ("HTTP", {"url": "http://h", "headers": {"A": None}}, "headers.A: expected text, got null"),
+        (
+            "HTTP",
+            {"url": "http://h", "headers": {"A": "hunter22\n"}},
+            "headers.A: the header 'A' cannot be sent",
+        ),
+        (
+            "HTTP",
+            {"url": "http://h", "headers": {"A": "${NOT_SET}"}},
+            "headers.A: the variable NOT_SET, which",
+        ),
+        ("Redis", {"key": "k"}, "url: is missing: metricType Redis needs it"),
+        ("Redis", {"url": "redis://h"}, "key: is missing: metricType Redis needs it"),
+        ("Redis", {"url": "http://:hunter22@h", "key": "k"}, "url: expected redis://"),
+        (
+            "Redis",
+            {"url": "redis://h", "key": "k", "kind": "set"},
+            "kind: expected list, stream or group, got",
+        ),
+        (
+            "Redis",
+            {"url": "redis://h", "key": "k", "kind": "group"},
+            "group: is the name of a consumer group",
+        ),
+        ("Redis", {"url": "redis://h", "key": "k", "group": "g"}, "group: is the name of a consumer group"),
+        ("SQS", {"queueURL": 3}, "queueURL: expected text, got 3"),
+        ("AzureQueue", {"queueName": []}, "queueName: expected text, got a list"),
+    ],
+)
+def test_problem_of_a_metric(kind: str, config: dict[str, Any], problem: str) -> None:
+    found = problems(queue(kind, **config))
+    assert len(found) == 1
+    assert found[0].startswith(f"apps[0].config.{problem}")
+    assert "hunter22" not in found[0]
+
+
+@pytest.mark.parametrize(("kind", "key"), [("SQS", "queueURL"), ("AzureQueue", "queueName")])
+def test_queue_that_is_not_named_is_a_warning(caplog: pytest.LogCaptureFixture, kind: str, key: str) -> None:
+    """The Go agent let it through."""
+    found = warnings(caplog, queue(kind))
+    assert found == [
+        f"apps[0].config.{key}: is missing: with nothing to measure, the task stays put",
+    ]
+
+
+def test_what_only_other_metrics_need_is_not_known(caplog: pytest.LogCaptureFixture) -> None:
+    found = warnings(caplog, queue("NSQ", topicName="t", channelName="c", url="http://h", queueURL="u"))
+    assert found == ["apps[0].config.url: is not known here, and ignored"]
+
+
 def test_settings_reach_metric_and_target() -> None:
     settings = Settings(nsq_stats_endpoint="nsq:1", kp=7.5)
     task = apps_from_data(json.dumps(QUEUE).encode(), settings)[0][0]
@@ -239,7 +324,8 @@ KEYS = [
     *("name", "maxContainers", "minContainers", "priority", "ruleType", "metricType", "targetValue", "env"),
     *("networkMode", "networks", "ports", "publishAllPorts", "volumes", "memory", "cpus", "labels", "x"),
     *("stopGraceSeconds", "targetQueueLength", "image", "command", "target", "published", "host_ip"),
-    *("protocol", "type", "source", "read_only", "databaseURL", "query"),
+    *("protocol", "type", "source", "read_only", "databaseURL", "query", "url", "path", "headers", "key"),
+    *("kind", "group", "queueURL", "queueName"),
 ]
 WORDS = (
     "",
@@ -247,6 +333,13 @@ WORDS = (
     "Queue",
     "NSQ",
     "SQL",
+    "HTTP",
+    "Redis",
+    "SQS",
+    "AzureQueue",
+    "http://h/${X}",
+    "redis://h",
+    "group",
     "80",
     "1-2:3-4",
     "/a:/b",
@@ -266,7 +359,12 @@ VALUES = st.recursive(
     max_leaves=8,
 )
 APPS = st.fixed_dictionaries(
-    {"name": st.text()}, optional={"config": st.dictionaries(st.sampled_from(KEYS), VALUES)}
+    {"name": st.text()},
+    optional={
+        "config": st.dictionaries(st.sampled_from(KEYS), VALUES),
+        "ruleType": st.just("Queue"),
+        "metricType": st.sampled_from([*METRICS]),
+    },
 )
 
 

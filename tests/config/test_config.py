@@ -116,8 +116,14 @@ def test_no_file(tmp_path: Path, make: Callable[[Path], None], problem: str) -> 
 
 @pytest.mark.parametrize(("language", "block"), EXAMPLES)
 def test_examples_of_the_readme_are_good(
-    tmp_path: Path, language: str, block: str, caplog: pytest.LogCaptureFixture
+    tmp_path: Path,
+    language: str,
+    block: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    for name in re.findall(r"\$\{(\w+)\}", block):
+        monkeypatch.setenv(name, "secret")
     read(tmp_path / f"a.{language}", block.encode())
     assert not caplog.messages
 

@@ -1,16 +1,21 @@
-"""docker-compose.yml comes up, scales, and goes down, with base images that were made locally."""
+"""docker-compose.yml comes up, scales, is seen on the page's live channel, and goes down, with base images
+that were made locally."""
 
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import shutil
+import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 from docker import APIClient
 
 from tests.integration import engines
@@ -33,10 +38,17 @@ def compose_command() -> list[str]:
     return give_up("neither docker compose nor docker-compose is here")
 
 
+@pytest.fixture(scope="module")
+def port() -> str:
+    """Of the server, on this machine."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return str(listener.getsockname()[1])
+
+
 @pytest.fixture
-def compose(engine: APIClient):
+def compose(engine: APIClient, port: str):
     """Runs a command of Compose on the project, which is taken down afterwards."""
-    environ = {**os.environ, "BUILD_NETWORK": "host"}
+    environ = {**os.environ, "BUILD_NETWORK": "host", "SERVER_PORT": port}
     for variable, images in BASES.items():
         there = [image for image in images if engine.images(name=image, quiet=True)]
         environ[variable] = there[0] if there else give_up(f"{images[0]} is missing: run scripts/base-images")
@@ -47,21 +59,25 @@ def compose(engine: APIClient):
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         return done.stdout
 
-    run("down", "--remove-orphans")
+    def down() -> None:
+        run("--profile", "nsq", "down", "--remove-orphans", "--volumes")
+
+    down()
     engines.remove(engine, demo_containers(engine))
     yield run
-    run("down", "--remove-orphans")
+    down()
     engines.remove(engine, demo_containers(engine))
 
 
 def demo_containers(engine: APIClient) -> list[dict]:
-    return [c for name in ("consumer", "remainder") for c in engines.ours(engine, name)]
+    names = ("consumer", "remainder", "priority-1", "priority-2")
+    return [c for name in names for c in engines.ours(engine, name)]
 
 
-def counts(engine: APIClient) -> tuple[int, ...]:
-    """How many run, of the consumer and of the remainder."""
+def counts(engine: APIClient, *names: str) -> tuple[int, ...]:
+    """How many run of each of these tasks."""
     tasks = [c["Labels"][engines.LABEL] for c in demo_containers(engine) if c["State"] == "running"]
-    return tasks.count("consumer"), tasks.count("remainder")
+    return tuple(tasks.count(name) for name in names)
 
 
 def publish(jobs: int) -> None:
@@ -71,17 +87,63 @@ def publish(jobs: int) -> None:
     nsqd.close()
 
 
-def until(holds: Callable[[], bool], compose: Callable[..., str], timeout_s: float = 60) -> None:
+def until(holds: Callable[[], Any], compose: Callable[..., str], timeout_s: float = 60) -> Any:
     deadline = time.monotonic() + timeout_s
-    while not holds():
+    while not (found := holds()):
         assert time.monotonic() < deadline, compose("logs", "--tail=60")
         time.sleep(0.2)
+    return found
 
 
-def test_the_demo_comes_up_scales_and_goes_down(engine: APIClient, compose: Callable[..., str]):
+def answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=5).ok
+    except requests.ConnectionError:
+        return False
+
+
+def states(port: str, user: str, timeout_s: float = 90) -> Iterator[dict[str, Any]]:
+    """What the page is sent of a user, as it comes."""
+    deadline = time.monotonic() + timeout_s
+    with requests.get(f"http://127.0.0.1:{port}/live?user={user}", stream=True, timeout=20) as answer:
+        event = ""
+        for line in answer.iter_lines(chunk_size=1):
+            assert time.monotonic() < deadline, "waited in vain"
+            if line.startswith(b"event: "):
+                event = line.removeprefix(b"event: ").decode()
+            elif line.startswith(b"data: ") and event == "state":
+                yield json.loads(line.removeprefix(b"data: "))
+
+
+def running(state: dict[str, Any]) -> dict[str, int]:
+    return {task["app"]: task["running"] for task in state["tasks"] if task["reported"]}
+
+
+def test_from_nothing_to_what_moves_on_the_page(
+    engine: APIClient, compose: Callable[..., str], port: str
+) -> None:
     compose("up", "-d", "--build")
-    until(lambda: counts(engine) == (1, 9), compose)
-    publish(jobs=150)
-    until(lambda: counts(engine) == (9, 1), compose)
+    until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), compose)
+    assert "<title>Microscaling</title>" in requests.get(f"http://127.0.0.1:{port}/", timeout=10).text
+    seen: set[int] = set()
+    for state in states(port, "5k5gk"):
+        shown = running(state)
+        assert sum(shown.values()) <= state["cap"] == 10
+        if shown.keys() == {"priority-1", "priority-2"} and sum(shown.values()) == 10:
+            seen.add(shown["priority-1"])
+        if len(seen) > 2:
+            break
+    assert sum(counts(engine, "priority-1", "priority-2")) in (8, 9, 10)  # some may be changing hands
     compose("down")
+    assert demo_containers(engine) == []
+
+
+def test_by_the_length_of_a_real_queue(engine: APIClient, compose: Callable[..., str], port: str) -> None:
+    compose("--profile", "nsq", "up", "-d", "--build", "nsq")
+    until(lambda: counts(engine, "consumer", "remainder") == (1, 9), compose)
+    publish(jobs=150)
+    until(lambda: counts(engine, "consumer", "remainder") == (9, 1), compose)
+    shown = next(state for state in states(port, "nsq") if running(state) == {"consumer": 9, "remainder": 1})
+    assert shown["agents"]["shown"][0]["engine"] == "LOCAL"
+    compose("--profile", "nsq", "down")
     assert demo_containers(engine) == []

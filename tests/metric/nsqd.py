@@ -9,7 +9,7 @@ import subprocess
 import time
 from urllib.request import ProxyHandler, build_opener
 
-import pytest
+from tests.services.service import give_up
 
 FOUND = os.environ.get("MSS_TEST_NSQD") or shutil.which("nsqd")
 
@@ -24,7 +24,7 @@ def wait_for(what, within_s=20.0):
 class Nsqd:
     def __init__(self, folder) -> None:
         if not FOUND:
-            pytest.skip("no nsqd on the PATH, and MSS_TEST_NSQD does not name one")
+            give_up("no nsqd on the PATH, and MSS_TEST_NSQD does not name one")
         self.folder = folder
         self.log = folder / "nsqd.log"
 

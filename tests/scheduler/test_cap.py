@@ -61,7 +61,7 @@ def test_never_more_than_the_cap_run(seed: int, faults: Faults, there: int) -> N
 
 def test_without_the_check_for_room_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """The property above sees what it is for: a created container that is not parked breaks the cap."""
-    monkeypatch.setattr(Fleet, "has_room", lambda self: True)
+    monkeypatch.setattr(Fleet, "room", lambda self: 1000)
     world = begin(1, Faults())
     live(world, 60)
     assert world.excess

@@ -50,8 +50,9 @@ def test_secrets_by_name() -> None:
         "T_TOKEN=3",
         "X_KEY=",
         "my_password=a=b",
+        "AZURE_STORAGE_CONNECTION_STRING=AccountKey=4",
     ]
-    assert secrets_in(env) == ["1", "2", "3", "a=b"]
+    assert secrets_in(env) == ["1", "2", "3", "a=b", "AccountKey=4"]
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import socket
 import ssl
-import subprocess
 
 import pytest
 
@@ -45,6 +43,31 @@ def test_the_error_says_what_happened(fault, says):
     with Server(FAULTS[fault]) as server, pytest.raises(FetchError) as caught:
         fetch(server.url(), deadline_s=0.4, max_bytes=100_000)
     assert str(caught.value) == f"{server.url()}: {says}"
+
+
+def test_a_redirect_is_not_read_to_its_end():
+    head = b"HTTP/1.1 302 Found\r\nLocation: http://[\r\nContent-Length: 1000000\r\n\r\n"
+    with Server(drips(head, b"x", b"")) as server, pytest.raises(FetchError, match="redirect"):
+        fetch(server.url())
+
+
+def test_ask_gives_any_answer_whatever_its_status():
+    with Server(answers(b"because", "409 Conflict", "X-Why: yes")) as server:
+        client = Client()
+        answer = client.ask("PUT", server.url(), {"X-Mine": "yes"}, b"body")
+        client.close()
+    assert (answer.status, answer.headers["x-why"], answer.body) == (409, "yes", b"because")
+    assert server.heads[0].startswith(b"PUT / ")
+
+
+def test_nothing_is_taken_from_netrc(tmp_path, monkeypatch):
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password s3cret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    with Server(answers(GOOD)) as server:
+        fetch(server.url(), headers={"Authorization": "Bearer mine"})
+        fetch(server.url())
+    assert b"Authorization: Bearer mine" in server.heads[0]
+    assert b"Authorization" not in server.heads[1]
 
 
 def test_status_is_there_to_be_looked_at():
@@ -186,19 +209,6 @@ def test_everything_else_is_not_loopback(host):
 )
 def test_public_url(url, public):
     assert public_url(url) == public
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    if not shutil.which("openssl"):
-        pytest.skip("openssl is needed to make a certificate")
-    folder = tmp_path_factory.mktemp("tls")
-    key, cert = folder / "key.pem", folder / "cert.pem"
-    made = f"req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout {key} -out {cert}"
-    subprocess.run(
-        ["openssl", *made.split(), "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True
-    )
-    return cert, key
 
 
 @pytest.fixture

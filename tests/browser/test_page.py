@@ -1,0 +1,272 @@
+"""What a person sees and does."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import TOKEN, USER, Open, Site
+from tests.integration.agents import app, wait_for
+
+HOSTILE = '<img src=x onerror="document.title=1">'
+
+
+def cells(page: Any, task: str, state: str = "run") -> Any:
+    return card(page, task).locator(f".cells .{state}")
+
+
+def card(page: Any, task: str) -> Any:
+    return page.locator("#tasks > li").filter(has=page.get_by_role("heading", name=task, exact=True))
+
+
+def expect_count(locator: Any, least: int, most: int | None = None) -> None:
+    most = least if most is None else most
+    wait_for(lambda: least <= locator.count() <= most, f"{least} to {most} of {locator}", within_s=30)
+
+
+def text(page: Any, selector: str, pattern: str) -> None:
+    """Waits until the text of the first that is found matches."""
+    found = page.locator(selector).first
+    wait_for(lambda: re.search(pattern, found.text_content() or ""), f"{pattern} in {selector}", within_s=30)
+
+
+def test_live_update_from_a_real_agent(scene: Site, open_page: Open) -> None:
+    page = open_page(scene.url)
+    expect_count(cells(page, "checkout"), 1)
+    expect_count(cells(page, "batch"), 9)
+    scene.queues.put("checkout", 500)
+    expect_count(cells(page, "checkout"), 8)
+    expect_count(cells(page, "batch"), 2)
+    expect_count(page.locator("#shared .run"), 10)
+    text(page, "#running", "^10$")
+    text(page, "#decisions", "checkout.*→.*queue 500 of target 20")
+    text(page, "#tasks .metric", "500 waiting, target 20")
+    text(page, "#agents", "last word just now")
+    picture = "c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some(value => value > 0)"
+    assert page.locator("#shares canvas").evaluate(picture)
+
+
+def test_nothing_is_known_yet(site: Site, open_page: Open) -> None:
+    page = open_page(site.url, permissions=["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy the command for a shell").click()
+    wanted = ["MSS_API_ADDRESS=" + site.address, f"MSS_USER_ID={USER}", "MSS_DEMAND_ENGINE=SERVER"]
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert [line for line in wanted if line not in copied] == []
+    assert page.locator("input[name=mode]").first.is_disabled()
+    page.get_by_role("button", name="Take the demo's").click()
+    expect_count(page.locator("#apps > li"), 2)
+    assert [entry["name"] for entry in site.config()["apps"]] == ["priority-1", "priority-2"]
+
+
+def test_sliders_pause_and_modes(scene: Site, open_page: Open) -> None:
+    page = open_page(scene.url)
+    page.get_by_role("radio", name="Manual").check(force=True)
+    slider = page.get_by_role("slider", name="Containers wanted of checkout")
+    expect_count(cells(page, "checkout"), 1)
+    slider.focus()
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+    expect_count(cells(page, "checkout"), 5)
+    text(page, "#decisions", "checkout.*the server wants 5|set by hand")
+    page.get_by_role("button", name="Pause").click()
+    text(page, "#mode-hint", "Paused")
+    page.get_by_role("button", name="Resume").click()
+    text(page, "#mode-hint", "sliders")
+    page.get_by_role("radio", name="Manual").focus()
+    page.keyboard.press("ArrowRight")
+    text(page, "#mode-hint", "queues")
+    wait_for(lambda: scene.running.get(f"/api/users/{USER}")["mode"] == "queue")
+
+
+def test_edit_shows_problems_at_the_fields_then_saves(site: Site, open_page: Open) -> None:
+    site.configure("off")
+    page = open_page(site.url)
+    page.console.allowed.append("400")  # a browser always tells of an answer of that kind
+    edit = page.get_by_role("button", name="Edit checkout", exact=True)
+    edit.click()
+    least = page.get_by_label("At least")
+    least.fill("ten")
+    page.get_by_label("More of its config").fill('{"memory": "much", "labels": {"team": "a"}}')
+    page.get_by_role("button", name="Save").last.click()
+    text(page, "#field-minContainers-problem", 'expected a whole number, got "ten"')
+    text(page, "#field-config-problem", "memory|bytes|64m")
+    assert least.get_attribute("aria-invalid") == "true"
+    assert least.evaluate("field => field === document.activeElement")
+    least.fill("2")
+    page.get_by_label("More of its config").fill('{"labels": {"team": "a"}}')
+    page.keyboard.press("Tab")
+    page.get_by_role("button", name="Save").last.click()
+    wait_for(lambda: not page.locator("#app-dialog").is_visible())
+    saved = site.config()["apps"][0]
+    assert (saved["minContainers"], saved["config"]["labels"]) == (2, {"team": "a"})
+    assert saved["config"]["query"] == site.apps()[0]["config"]["query"]
+    assert edit.evaluate("button => button === document.activeElement")
+
+
+def test_add_remove_cap_and_download(site: Site, open_page: Open) -> None:
+    site.configure("off")
+    page = open_page(site.url)
+    page.console.allowed.append("400")
+    page.get_by_role("button", name="Add an app").click()
+    page.get_by_label("Name", exact=True).fill("mailer")
+    page.get_by_label("Gets", exact=True).select_option("Remainder")
+    assert not page.get_by_label("Its queue is in").is_visible()
+    page.get_by_label("Image").fill("example/mailer")
+    page.keyboard.press("Enter")
+    expect_count(page.locator("#apps > li"), 3)
+    page.get_by_role("button", name="Remove batch").click()
+    page.locator("#confirm-yes").click()
+    expect_count(page.locator("#apps > li"), 2)
+    cap = page.get_by_label("Containers that all share")
+    for value in ("lots", "12"):
+        cap.fill(value)
+        page.keyboard.press("Enter")
+        text(page, "#cap-problem", 'got "lots"' if value == "lots" else "^$")
+    wait_for(lambda: site.config()["maxContainers"] == 12)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="JSON").click()
+    with open(download.value.path()) as file:
+        assert [entry["name"] for entry in json.load(file)["apps"]] == ["checkout", "mailer"]
+
+
+def test_somebody_else_was_faster(site: Site, open_page: Open) -> None:
+    site.configure("off")
+    page = open_page(site.url)
+    page.console.allowed.append("412")
+    page.get_by_role("button", name="Edit batch", exact=True).click()
+    page.get_by_role("textbox", name="Priority").fill("7")
+    page.route(
+        "**/config",
+        lambda route: route.continue_() if route.request.method == "GET" else conflict(route, site),
+    )
+    page.get_by_role("button", name="Save").last.click()
+    text(page, "#app-problems", "somebody else has changed")
+    page.unroute("**/config")
+    page.get_by_role("button", name="Save").last.click()
+    wait_for(lambda: site.config()["apps"][1]["priority"] == 7)
+    assert site.config()["maxContainers"] == 9
+
+
+def conflict(route: Any, site: Site) -> None:
+    """Somebody else saves, just before this request arrives."""
+    site.running.put(
+        f"/api/users/{USER}/config",
+        {"version": site.running.get(f"/api/users/{USER}/config")["version"],
+         "config": {"maxContainers": 9, "apps": site.apps()}},
+    )  # fmt: skip
+    route.continue_()
+
+
+def test_token_login(guarded: Site, open_page: Open) -> None:
+    page = open_page(guarded.url)
+    field = page.get_by_label("Token of this server")
+    field.fill("wrong")
+    page.get_by_role("button", name="Log in").click()
+    text(page, "#failed", "not the token")
+    field.fill(TOKEN)
+    page.keyboard.press("Enter")
+    text(page, "#connection", "live")
+    assert "MSS_API_TOKEN" in page.locator("#attach-shell").text_content()
+    assert TOKEN not in page.content()
+    page.get_by_role("button", name="Log out").click()
+    page.wait_for_url("**/login")
+
+
+def test_session_that_has_ended_leads_to_the_login(guarded: Site, open_page: Open) -> None:
+    page = open_page(guarded.url)
+    page.get_by_label("Token of this server").fill(TOKEN)
+    page.keyboard.press("Enter")
+    text(page, "#connection", "live")
+    page.console.allowed += ["401", "ERR_", "EventSource"]
+    guarded.stop()
+    guarded.environ["MSS_SERVER_TOKEN"] = "another-token-of-that-server"
+    guarded.start()
+    page.wait_for_url("**/login")
+
+
+def test_comes_back_after_a_restart_of_the_server(scene: Site, open_page: Open) -> None:
+    page = open_page(scene.url)
+    expect_count(cells(page, "batch"), 9)
+    page.evaluate("window.thisIsTheSamePage = true")
+    page.console.allowed += ["ERR_"]
+    scene.stop()
+    text(page, "#connection", "reconnecting")
+    assert page.locator("#away").is_visible()
+    assert cells(page, "batch").count() == 9  # what was seen last stays
+    scene.start()
+    text(page, "#connection", "live")
+    scene.queues.put("checkout", 500)
+    expect_count(cells(page, "checkout"), 8)
+    text(page, "#announcements", "checkout from|Connected")
+    assert page.evaluate("window.thisIsTheSamePage")
+
+
+def test_names_are_data(site: Site, open_page: Open) -> None:
+    name = HOSTILE.replace("1", "2")
+    site.configure("off", app(HOSTILE, 1))
+    page = open_page(site.url)
+    with site.running.agent(USER) as agent:
+        detail = {
+            "name": HOSTILE,
+            "hold": HOSTILE,
+            "engine": "SERVER",
+            "tasks": [{"app": name, "held": HOSTILE}],
+        }
+        agent.report(detail, **{HOSTILE: (1, 1, 0), name: (1, 1, 0)})
+        expect_count(page.get_by_role("heading", name=HOSTILE), 1)
+        text(page, "#agents", "<img")
+        text(page, "#tasks", "Held: <img")
+        page.get_by_role("button", name=f"Edit {HOSTILE}", exact=True).click()
+        text(page, "#app-title", "<img")
+        assert page.locator("img[src=x]").count() == 0
+        assert page.title() == f"{USER} · Microscaling"
+
+
+def test_another_user(site: Site, open_page: Open) -> None:
+    site.configure("off")
+    page = open_page(f"{site.running.url}/?user=nobody")
+    text(page, "#attach-shell", "MSS_USER_ID=nobody")
+    wait_for(lambda: page.locator("#user option[value=shop]").count() == 1)
+    page.locator("#user").select_option(USER)
+    expect_count(page.locator("#tasks > li"), 2)
+    page.locator("#user").select_option("")
+    page.get_by_label("Name, as in").fill("it's me")
+    page.keyboard.press("Enter")
+    text(page, "#attach-shell", r"MSS_USER_ID='it'\\''s me'")
+    page.go_back()
+    expect_count(page.locator("#tasks > li"), 2)
+
+
+def test_a_name_that_nobody_can_have(site: Site, open_page: Open) -> None:
+    page = open_page(f"{site.running.url}/?user=a%2Fb")
+    page.console.allowed.append("404")
+    text(page, "#notice", 'Nothing can be shown of "a/b": no user can have this name')
+
+
+@pytest.mark.parametrize("width", [320, 390, 768])
+def test_nothing_sticks_out_of_a_narrow_screen(scene: Site, open_page: Open, width: int) -> None:
+    page = open_page(scene.url, width=width)
+    expect_count(cells(page, "batch"), 9)
+    page.get_by_role("radio", name="Manual").check(force=True)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    page.get_by_role("button", name="Edit checkout", exact=True).click()
+    box = page.locator("#app-dialog").bounding_box()
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= width
+
+
+def test_dark_by_the_system_and_by_choice(site: Site, open_page: Open) -> None:
+    page = open_page(site.url, color_scheme="dark")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    dark = page.evaluate(ground)
+    toggle = page.get_by_role("button", name="Colours")
+    toggle.click()
+    light = page.evaluate(ground)
+    assert sum(map(int, re.findall(r"\d+", dark))) < 100 < 600 < sum(map(int, re.findall(r"\d+", light)))
+    page.reload()
+    assert page.evaluate(ground) == light
+    toggle.click()
+    assert page.evaluate(ground) == dark

@@ -1,0 +1,153 @@
+"""Pulling at start, from a real registry."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from docker import APIClient
+from docker.errors import NotFound
+
+from tests.integration import engines
+from tests.integration.agents import AgentProcess, Witness, app
+from tests.integration.engines import give_up
+from tests.integration.registries import RealRegistry
+
+BYTES_A_SECOND = 150_000
+
+
+@pytest.fixture
+def registry(engine: APIClient, tmp_path: Path) -> Iterator[RealRegistry]:
+    try:
+        with RealRegistry(tmp_path) as real:
+            yield real
+    except engines.Missing as missing:
+        give_up(missing)
+
+
+@pytest.fixture
+def name(engine: APIClient) -> Iterator[str]:
+    """Of a repository that no other test uses; afterwards the engine has nothing of it."""
+    name = f"mss-test/pulled-{uuid.uuid4().hex[:8]}"
+    yield name
+    for image in engine.images():
+        for tag in image["RepoTags"] or ():
+            if name in tag:
+                with contextlib.suppress(NotFound):
+                    engine.remove_image(tag, force=True)
+
+
+@pytest.fixture
+def image(engine: APIClient, registry: RealRegistry, name: str) -> str:
+    """In the registry, and not here."""
+    return registry.has(engine, "mss-test/sleeper", name)
+
+
+def run(folder: Path, task: str, image: str) -> AgentProcess:
+    return AgentProcess(folder, [app(task, 1, image, maxContainers=2)], MSS_PULL_IMAGES="true")
+
+
+def test_what_is_not_here_is_pulled_first(engine: APIClient, tmp_path: Path, prefix: str, image: str) -> None:
+    witness = Witness(engine, prefix)
+    with run(tmp_path, f"{prefix}a", image) as agent:
+        witness.wait(a=2)
+        log = agent.log()
+        assert log.index(f"pulling {image}") < log.index(f"pulled {image}")
+        assert agent.stop() == 0
+
+
+def test_a_pull_that_fails_is_a_warning_if_the_image_is_here(
+    engine: APIClient, tmp_path: Path, prefix: str, image: str, registry: RealRegistry
+) -> None:
+    engine.pull(image)
+    registry.stop()
+    witness = Witness(engine, prefix)
+    with run(tmp_path, f"{prefix}a", image) as agent:
+        witness.wait(a=2)
+        assert agent.log().count(f"could not pull {image}: ") == 1
+        assert agent.stop() == 0
+
+
+def test_a_pull_that_fails_is_no_end_if_the_image_is_not_here(
+    engine: APIClient, tmp_path: Path, prefix: str, image: str, registry: RealRegistry
+) -> None:
+    """The task backs off until somebody puts the image there; others run."""
+    registry.stop()
+    witness = Witness(engine, prefix)
+    apps = [app(f"{prefix}a", 1, image, maxContainers=1), app(f"{prefix}b", 2, maxContainers=2)]
+    with AgentProcess(tmp_path, apps, MSS_PULL_IMAGES="true") as agent:
+        witness.wait(b=2)
+        agent.says("backing off")
+        assert f"image {image} is neither here nor to be had" in agent.log()
+        engine.tag("mss-test/sleeper", image)
+        witness.wait(a=1)
+        assert agent.stop() == 0
+
+
+def test_a_pull_that_takes_its_time_says_how_far_it_is(
+    engine: APIClient, tmp_path: Path, prefix: str, registry: RealRegistry, name: str
+) -> None:
+    with engines.built(engine, name, "FROM mss-test/sleeper\nCOPY big /\n", big=os.urandom(2**20)):
+        registry.has(engine, name, name)
+    with SlowLine(registry.host) as line:
+        image = f"{line.host}/{name}"
+        with run(tmp_path, f"{prefix}a", image) as agent:
+            agent.says(f"pulled {image}")
+            told = re.findall(rf"pulling {re.escape(image)}: (\d+) of (\d+) MB", agent.log())
+            assert told[-1][1] == "1"
+            agent.stop()
+
+
+class SlowLine:
+    """A line to a server, over which little comes at a time."""
+
+    def __init__(self, to: str) -> None:
+        self.to = to
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.host = f"127.0.0.1:{self.listening.getsockname()[1]}"
+        self.socks: list[socket.socket] = []
+        self.threads = [threading.Thread(target=self._accept, name="slow line")]
+
+    def __enter__(self) -> SlowLine:
+        self.threads[0].start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for sock in (self.listening, *self.socks):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        for thread in self.threads:
+            thread.join()
+        for sock in (self.listening, *self.socks):
+            sock.close()
+
+    def _accept(self) -> None:
+        host, _, port = self.to.partition(":")
+        while True:
+            try:
+                near, _ = self.listening.accept()
+                far = socket.create_connection((host, int(port)))
+            except OSError:
+                return
+            self.socks += [near, far]
+            for source, sink, rate in ((near, far, 1e9), (far, near, BYTES_A_SECOND)):
+                self.threads.append(
+                    threading.Thread(target=_carry, args=(source, sink, rate), name="slow line")
+                )
+                self.threads[-1].start()
+
+
+def _carry(source: socket.socket, sink: socket.socket, rate: float) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(16384):
+            sink.sendall(data)
+            time.sleep(len(data) / rate)
+        sink.shutdown(socket.SHUT_WR)

@@ -1,0 +1,109 @@
+"""The HTTP interface, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from microscaling.api.apps import apps_from_data, apps_from_parsed
+from microscaling.settings import Settings
+from tests.server.running import PLAN, Running
+
+BAD: dict[str, Any] = {"maxContainers": -1, "apps": [{"priority": "x"}, {"name": "a", "minContainers": 2}]}
+
+
+def test_config_is_kept_and_versioned(server: Running) -> None:
+    path = "/api/users/config/config"
+    assert server.get(path) == {"version": 0, "config": None}
+    assert server.put(path, {"version": 0, "config": PLAN}) == {"version": 1, "warnings": []}
+    assert server.get(path) == {"version": 1, "config": PLAN}
+    assert server.ask("PUT", path, {"version": 0, "config": PLAN}).status_code == 412
+    assert server.ask("DELETE", path).status_code == 200
+    assert server.ask("DELETE", path).status_code == 404
+    assert server.get(path)["version"] == 0
+
+
+def test_config_is_checked_as_a_file_is(server: Running) -> None:
+    answer = server.ask("PUT", "/api/users/bad/config", {"version": 0, "config": BAD})
+    with pytest.raises(Exception, match="maxContainers") as error:
+        apps_from_parsed(BAD, Settings())
+    assert answer.status_code == 400
+    assert answer.json()["problems"] == str(error.value).splitlines()
+    assert server.ask("GET", "/apps/bad").status_code == 404
+
+
+def test_warnings_come_back(server: Running) -> None:
+    plan = {"maxContainers": 1, "colour": "red", "apps": [{"name": "a", "maxContainers": 1}]}
+    assert server.put("/api/users/warn/config", {"version": 0, "config": plan})["warnings"] == [
+        "colour: is not known here, and ignored",
+    ]
+
+
+def test_variables_of_the_agent_are_not_looked_for_here(server: Running) -> None:
+    config = {"url": "http://${NO_SUCH_HOST}:${NO_SUCH_PORT}/", "headers": {"X": "${NOPE}"}, "path": "a"}
+    plan = {
+        "maxContainers": 1,
+        "apps": [{"name": "a", "maxContainers": 1, "ruleType": "Queue", "metricType": "HTTP",
+                  "config": {**config, "targetQueueLength": 1}}],
+    }  # fmt: skip
+    server.put("/api/users/refer/config", {"version": 0, "config": plan})
+    assert server.get("/apps/refer")["apps"] == plan["apps"]
+
+
+def test_downloads_are_what_an_agent_reads(server: Running) -> None:
+    server.configure("down", "off")
+    for form in ("json", "yaml"):
+        answer = server.ask("GET", f"/api/users/down/config.{form}")
+        assert answer.headers["Content-Disposition"] == f'attachment; filename="microscaling.{form}"'
+        if form == "json":
+            tasks, cap = apps_from_data(answer.content, Settings())
+        else:
+            from microscaling.config.yaml_text import parse
+
+            tasks, cap = apps_from_parsed(parse(answer.content), Settings())
+        assert ([task.name for task in tasks], cap) == (["p1", "p2"], 10)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("PUT", "mode", {"mode": "magic"}, 400),
+        ("PUT", "mode", {"mode": ["off"]}, 400),
+        ("PUT", "paused", {"paused": 1}, 400),
+        ("PUT", "demand", {"demand": {"p1": 0}}, 400),
+        ("PUT", "demand", {"demand": {"p1": 10}}, 400),
+        ("PUT", "demand", {"demand": {"p1": True}}, 400),
+        ("PUT", "demand", {"demand": {"nope": 1}}, 404),
+        ("PUT", "demand", {"demand": [1]}, 400),
+        ("PUT", "config", {"version": True, "config": PLAN}, 400),
+        ("PUT", "config", {"version": 1, "config": [1]}, 400),
+        ("PUT", "config", [], 400),
+        ("GET", "history?since=-1", None, 400),
+        ("GET", "history?since=٣", None, 400),
+        ("POST", "config", {}, 405),
+    ],
+)
+def test_refused(server: Running, method: str, path: str, body: Any, status: int) -> None:
+    if not server.get("/api/users/refused/config")["version"]:
+        server.configure("refused", "manual")
+    before = server.get("/api/users/refused/config")
+    answer = server.ask(method, f"/api/users/refused/{path}", body)
+    assert answer.status_code == status, answer.text
+    assert server.get("/api/users/refused/config") == before
+
+
+def test_without_a_configuration_there_is_no_mode(server: Running) -> None:
+    answer = server.ask("PUT", "/api/users/none/mode", {"mode": "random"})
+    assert (answer.status_code, answer.json()) == (409, {"error": "this user has no configuration yet"})
+    assert "none" not in json.dumps(server.get("/api/users"))
+
+
+def test_health(guarded: Running) -> None:
+    assert [
+        guarded.ask("GET", path, headers={"Authorization": ""}).text for path in ("/healthz", "/readyz")
+    ] == [
+        "ok\n",
+        "ok\n",
+    ]

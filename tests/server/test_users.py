@@ -1,0 +1,135 @@
+"""Who is connected, what is wanted of them, and that there is never too much of anything."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from microscaling.server import modes, users
+from microscaling.server.limits import Refused
+from microscaling.server.modes import Demand
+from microscaling.server.plan import read_plan
+from microscaling.server.users import Agent, Users, Wishes
+from microscaling.server.wire import About, Report, Told
+from microscaling.settings import Settings
+from tests.server.running import PLAN
+
+
+class Recorded:
+    """An agent that notes what it is told."""
+
+    def __init__(self, everyone: Users) -> None:
+        self.offers: list[Demand] = []
+        self.evicted = 0
+        self.agent: Agent = everyone.connect(self.offers.append, self.evict)
+
+    def evict(self) -> None:
+        self.evicted += 1
+
+
+def connected(everyone: Users, user: str, engine: str = "", **tasks: Told) -> Recorded:
+    recorded = Recorded(everyone)
+    hear(everyone, recorded, user, engine, **tasks)
+    return recorded
+
+
+def hear(everyone: Users, recorded: Recorded, user: str, engine: str = "", **tasks: Told) -> None:
+    about = About(engine=engine) if engine else None
+    everyone.hear(recorded.agent, Report(user, tasks, about), 0.0)
+
+
+def configured(everyone: Users, name: str, mode: str) -> Wishes:
+    wishes = Wishes(1, read_plan(PLAN, Settings()), mode)
+    everyone.keep(everyone.get(name)).set(wishes)
+    return wishes
+
+
+def test_users_are_bounded_and_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(users, "MOST_USERS", 2)
+    everyone = Users()
+    first = connected(everyone, "a")
+    connected(everyone, "b")
+    with pytest.raises(Refused, match="more than 2 users"):
+        connected(everyone, "c")
+    everyone.disconnect(first.agent)
+    connected(everyone, "c")
+    assert everyone.users.keys() == {"b", "c"}
+
+
+def test_agents_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(users, "MOST_AGENTS", 2)
+    everyone = Users()
+    Recorded(everyone), Recorded(everyone)
+    with pytest.raises(Refused, match="more than 2 agents"):
+        Recorded(everyone)
+
+
+def test_tasks_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(users, "MOST_TOLD", 3)
+    everyone = Users()
+    first = connected(everyone, "a", x=Told(1, 1), y=Told(1, 1))
+    second = connected(everyone, "b", x=Told(1, 1))
+    with pytest.raises(Refused, match="more than 3 tasks"):
+        hear(everyone, second, "b", x=Told(1, 1), y=Told(1, 1))
+    everyone.disconnect(first.agent)
+    hear(everyone, second, "b", x=Told(1, 1), y=Told(1, 1))
+
+
+def test_the_longest_silent_goes_and_each_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(users, "MOST_SILENT", 2)
+    everyone = Users()
+    speaking = connected(everyone, "a")
+    silent = [Recorded(everyone) for _ in range(4)]
+    assert [recorded.evicted for recorded in (speaking, *silent)] == [0, 1, 1, 0, 0]
+
+
+def test_a_connection_is_one_users() -> None:
+    everyone = Users()
+    recorded = connected(everyone, "a")
+    with pytest.raises(Refused, match="another than before"):
+        hear(everyone, recorded, "b")
+    assert everyone.users.keys() == {"a"}
+
+
+def test_who_decides_itself_is_listened_to() -> None:
+    everyone = Users()
+    configured(everyone, "a", modes.QUEUE)
+    local = connected(everyone, "a", "LOCAL", p1=Told(1, 1, 900), p2=Told(9, 9))
+    hear(everyone, local, "a", "LOCAL", p1=Told(1, 8, 900), p2=Told(9, 2))
+    assert local.offers == []
+    found = [(d.app, d.before, d.after) for d in everyone.users["a"].decisions]
+    assert found == [("p1", 1, 8), ("p2", 9, 2)]
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        (modes.OFF, []),
+        (modes.MANUAL, [{"p1": 1, "p2": 1}]),
+        (modes.QUEUE, [{"p1": 3, "p2": 7}]),
+    ],
+)
+def test_what_a_new_agent_is_told(mode: str, expected: list[Demand]) -> None:
+    everyone = Users()
+    configured(everyone, "a", mode)
+    assert connected(everyone, "a", p1=Told(3, 3, 50), p2=Told(4, 4)).offers[:1] == expected
+
+
+def test_paused_nothing_is_said() -> None:
+    everyone = Users()
+    wishes = replace(configured(everyone, "a", modes.MANUAL), paused=True)
+    everyone.users["a"].set(wishes)
+    recorded = connected(everyone, "a", p1=Told(3, 3), p2=Told(4, 4))
+    assert recorded.offers == []
+    everyone.users["a"].set(replace(wishes, paused=False))
+    assert recorded.offers == [{"p1": 1, "p2": 1}]
+
+
+def test_two_agents_are_decided_on_each_by_itself() -> None:
+    everyone = Users()
+    configured(everyone, "a", modes.QUEUE)
+    calm = connected(everyone, "a", p1=Told(1, 1, 0), p2=Told(9, 9))
+    busy = connected(everyone, "a", p1=Told(1, 1, 900), p2=Told(9, 9))
+    assert calm.offers[-1] == {"p1": 1, "p2": 9}
+    assert busy.offers[-1] == {"p1": 1, "p2": 1}

@@ -1,0 +1,41 @@
+"""A real Prometheus that scrapes one target twice a second."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from urllib.parse import quote
+
+from tests.services.service import Service, ask, find, free_port
+
+CONFIG = """\
+global: {{scrape_interval: 200ms, scrape_timeout: 200ms}}
+scrape_configs:
+  - job_name: queue
+    static_configs: [{{targets: ["{target}"]}}]
+"""
+
+
+class Prometheus(Service):
+    listens = "Server is ready to receive web requests"
+
+    def __init__(self, folder: Path, target: str) -> None:
+        super().__init__(folder)
+        self.target = target
+
+    def command(self) -> list[str]:
+        self.url = f"http://127.0.0.1:{free_port()}"
+        config = self.folder / "prometheus.yml"
+        config.write_text(CONFIG.format(target=self.target))
+        return [
+            find("prometheus"),
+            f"--config.file={config}",
+            f"--storage.tsdb.path={self.folder}/data",
+            f"--web.listen-address=127.0.0.1:{self.port}",
+        ]
+
+    def query_url(self, query: str) -> str:
+        return f"{self.url}/api/v1/query?query={quote(query)}"
+
+    def result(self, query: str) -> list[object]:
+        return list(json.loads(ask(self.query_url(query)))["data"]["result"])
