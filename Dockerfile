@@ -1,4 +1,4 @@
-# The agent. Any Debian-like base with python3 (3.10 or later) and its venv module will do:
+# The agent, and the server. Any Debian-like base with python3 (3.10 or later) and its venv module will do:
 #   docker build --build-arg BASE=... .
 ARG BASE=python:3.12-slim
 
@@ -14,11 +14,12 @@ WORKDIR /src
 # What it depends on changes seldom: a layer of its own.
 COPY pyproject.toml setup.cfg README.md LICENSE ./
 COPY microscaling/__init__.py microscaling/
-RUN /pip/bin/pip --python /opt/microscaling install -q '.[yaml]' \
+RUN /pip/bin/pip --python /opt/microscaling install -q '.[azure,kubernetes,redis,server,sqs,yaml]' \
     && /pip/bin/pip --python /opt/microscaling uninstall -q -y microscaling
 COPY microscaling microscaling
 RUN /pip/bin/pip --python /opt/microscaling install -q --no-deps . \
-    && ln -s /opt/microscaling/bin/microscaling /microscaling
+    && ln -s /opt/microscaling/bin/microscaling /microscaling \
+    && mkdir -m 700 /state
 
 FROM ${BASE}
 ARG VERSION=1.0.0
@@ -33,6 +34,8 @@ LABEL org.opencontainers.image.title="microscaling" \
       org.opencontainers.image.created="${CREATED}"
 COPY --from=build /opt/microscaling /opt/microscaling
 COPY --from=build /microscaling /microscaling
+# Where the server keeps its store, if it is told to (MSS_SERVER_STORE).
+COPY --from=build --chown=65532:65532 /state /var/lib/microscaling
 # Starts as root, for the group of the engine's socket is not known before; then the agent drops to this user.
 ENV MSS_DROP_TO=65532 PYTHONDONTWRITEBYTECODE=1
 # The agent passes its environment on to what it starts, but not what this base has put there.

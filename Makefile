@@ -23,8 +23,8 @@ help: ## list the targets
 venv: ## set up .venv with all that the other targets need
 	@scripts/venv demo yaml test lint
 
-demo: ## see it work: a queue, three tasks, a live table (DEMO_SECONDS=20: end by itself)
-	@scripts/venv demo yaml
+demo: ## see it work: a queue, three tasks, a live table and page (DEMO_SECONDS=20: end by itself)
+	@scripts/venv demo server yaml
 	@$(bin)/python -m scripts.demo
 
 test: ## run the tests (ARGS=... goes to pytest; needs no engine, but uses one that answers)

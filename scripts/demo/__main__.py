@@ -1,8 +1,9 @@
 """`python -m scripts.demo`: Microscaling at work, in a terminal.
 
-A queue whose load rises and falls, three tasks of different priority that share 10 containers, and a
-live table. With a Docker engine in reach these are containers, else local processes; both take real
-jobs. DEMO_SECONDS=20 ends it by itself; then the exit code says whether all was as it should be.
+A queue whose load rises and falls, three tasks of different priority that share 10 containers, a live
+table, and a page for the browser if the extra `server` is installed. With a Docker engine in reach these
+are containers, else local processes; both take real jobs. DEMO_SECONDS=20 ends it by itself; then the
+exit code says whether all was as it should be.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from collections.abc import Callable, Iterator
 
 from microscaling import factory
 from microscaling.agent import Agent
+from microscaling.settings import Settings
+from scripts.demo import page as pages
 from scripts.demo import show
 from scripts.demo.containers import Containers, NotHere
 from scripts.demo.jobs import Jobs
@@ -27,7 +30,7 @@ from scripts.demo.load import Load, changes
 from scripts.demo.processes import Processes
 from scripts.demo.record import Record, Warnings
 from scripts.demo.summary import failures, summary
-from scripts.demo.tasks import CAP, SECONDS_A_JOB, settings_for
+from scripts.demo.tasks import CAP, SECONDS_A_JOB, configuration, settings_for
 
 LOOK_S = 0.1
 SLOW_S = 5.0
@@ -60,16 +63,19 @@ def demo(folder: str, seconds: float, stopped: threading.Event) -> int:
     with (
         contextlib.closing(Jobs(database)) as jobs,
         contextlib.closing(mode(folder, database, jobs)) as chosen,
+        contextlib.ExitStack() as stack,
     ):
-        settings = settings_for(chosen, folder, database)
-        tasks = factory.make_tasks(settings, os.environ)
-        scheduler = factory.make_scheduler(settings, os.environ)
-        agent = Agent(tasks, factory.make_engine(settings), scheduler, exit_timeout_s=settings.exit_timeout_s)
+        page = pages.start(folder)
+        if page:
+            stack.callback(page.close)
+            page.show(configuration(chosen, database))
+        head = f"{chosen.head}\nThe page: {page.url}" if page else chosen.head
+        agent = make_agent(settings_for(chosen, folder, database, page))
         run, load, record = Run(agent), Load(jobs), Record(CAP, chosen.noun)
-        with warnings_to(record), show.choose(record, chosen.head, seconds) as draw:
+        with warnings_to(record), show.choose(record, head, seconds) as draw:
 
             def look() -> None:
-                record.look(tasks)
+                record.look(agent.tasks)
                 draw()
 
             record.begin()
@@ -92,6 +98,18 @@ def demo(folder: str, seconds: float, stopped: threading.Event) -> int:
     for what in wrong:
         print(f"FAILED: {what}", file=sys.stderr)
     return 1 if wrong else 0
+
+
+def make_agent(settings: Settings) -> Agent:
+    """As `python -m microscaling` makes it."""
+    connection = factory.make_connection(settings)
+    return Agent(
+        factory.make_tasks(settings, os.environ),
+        factory.make_engine(settings, connection),
+        factory.make_scheduler(settings, os.environ),
+        factory.make_monitors(settings, connection),
+        exit_timeout_s=settings.exit_timeout_s,
+    )
 
 
 def tidy(run: Run, look: Callable[[], None]) -> None:

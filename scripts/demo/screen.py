@@ -24,7 +24,7 @@ SPARK_WIDTH = 24
 
 
 class Screen:
-    """Draws a record; `mode` says in a line what is being scaled, `seconds` when it ends (0: never)."""
+    """Draws a record; `mode` says in a line or two what is scaled, `seconds` when it ends (0: never)."""
 
     def __init__(self, record: Record, mode: str, seconds: float) -> None:
         self.record = record
@@ -39,8 +39,12 @@ class Screen:
         height = options.height or console.height
         tall = height >= 30
         parts: list[RenderableType] = [
-            Text(self.mode, style="grey62", no_wrap=True, overflow="ellipsis"),
-            Text(),
+            Text(
+                self.mode if "\n" in self.mode else f"{self.mode}\n",
+                style="grey62",
+                no_wrap=True,
+                overflow="ellipsis",
+            ),
             self._table(moments[-1], options.max_width),
             self._legend(options.max_width - 4),
             History(self.record, 10 if tall else 5),

@@ -9,6 +9,7 @@ from typing import Any
 from microscaling.settings import Settings
 from scripts.demo.containers import Containers
 from scripts.demo.jobs import WAITING
+from scripts.demo.page import USER, Page
 from scripts.demo.processes import Processes
 
 CAP = 10
@@ -43,8 +44,9 @@ def configuration(mode: Containers | Processes, database: str) -> str:
     return json.dumps({"maxContainers": CAP, "apps": apps}, indent=2)
 
 
-def settings_for(mode: Containers | Processes, folder: str, database: str) -> Settings:
+def settings_for(mode: Containers | Processes, folder: str, database: str, page: Page | None) -> Settings:
     """What a user would put into the environment of `python -m microscaling`."""
+    told = {"MSS_MONITOR": "SERVER", "MSS_API_ADDRESS": page.address, "MSS_USER_ID": USER} if page else {}
     return Settings.from_env(
         {
             "MSS_SCHEDULER": mode.scheduler,
@@ -55,6 +57,7 @@ def settings_for(mode: Containers | Processes, folder: str, database: str) -> Se
             "MSS_PASS_ENV": "none",
             "MSS_STATE_DIR": os.path.join(folder, "state"),
             "MSS_EXIT_TIMEOUT_S": "20",
+            **told,
             **GAINS,
             **{name: os.environ[name] for name in PASSED if name in os.environ},
         }

@@ -1,0 +1,298 @@
+"""A thousand agents and twenty pages on one server: is anything lost, how late are pages, does memory grow?
+
+    python scripts/bench_server.py [--seconds 600] [--agents 1000] [--pages 20] [--users 20]
+
+The server is a process of its own, agents and pages are this one, all on this machine. Every agent
+sends a report every 500 ms, with details, in the mode `queue`; every page is a plain client of /live.
+How late a page is: from handing a report to the kernel to the first state that counts it, for every
+report of every agent of the user that the page shows. Ends with 1 if something is not as it must be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import base64
+import contextlib
+import json
+import os
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+ROOT = Path(__file__).parents[1]
+EVERY_S = 0.5
+MOST_P99_S = 0.25
+MOST_GROWTH = 0.05
+"""Of the memory, from a fifth of the time to the end."""
+APPS = {
+    "maxContainers": 20,
+    "apps": [
+        {
+            "name": f"app-{i}",
+            "priority": i,
+            "minContainers": 1,
+            "maxContainers": 10,
+            "ruleType": "Queue" if i < 4 else "Remainder",
+            "metricType": "NSQ",
+            "config": {"targetQueueLength": 50, "topicName": "t", "channelName": "c"},
+        }
+        for i in range(1, 5)
+    ],
+}
+
+
+def frame(text: str) -> bytes:
+    """A text frame of a client, masked with zeros, which costs nothing (RFC 6455, section 5)."""
+    data = text.encode()
+    if len(data) < 126:
+        head = struct.pack("!BB", 0x81, 0x80 | len(data))
+    else:
+        head = struct.pack("!BBH", 0x81, 0x80 | 126, len(data))
+    return head + bytes(4) + data
+
+
+@dataclass
+class Agent:
+    """One connection that reports, does what it is told, and remembers when it sent what."""
+
+    name: str
+    user: str
+    sent: list[float] = field(default_factory=list)
+    demand: dict[str, int] = field(default_factory=lambda: {f"app-{i}": 1 for i in range(1, 5)})
+    heard: int = 0
+
+    async def run(self, port: int, delay: float, end: float) -> None:
+        await asyncio.sleep(delay)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        key = base64.b64encode(os.urandom(16)).decode()
+        head = (
+            f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Origin: http://localhost/\r\nSec-WebSocket-Version: 13\r\n"
+            f"Sec-WebSocket-Key: {key}\r\n\r\n"
+        )
+        writer.write(head.encode())
+        answer = await reader.readuntil(b"\r\n\r\n")
+        assert b" 101 " in answer, answer
+        listening = asyncio.create_task(self._listen(reader))
+        due = time.monotonic()
+        while time.monotonic() < end:
+            writer.write(frame(self._report()))
+            self.sent.append(time.monotonic())
+            await writer.drain()
+            due += EVERY_S
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+        await asyncio.sleep(max(0.0, end + 3 - time.monotonic()))  # let pages see the last
+        listening.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await listening
+        writer.close()
+
+    def _report(self) -> str:
+        n = len(self.sent)
+        tasks = [
+            {"app": app, "runningCount": count, "pendingCount": count, "metric": (n * 7 + i) % 120}
+            for i, (app, count) in enumerate(self.demand.items())
+        ]
+        details = [
+            {"app": app, "demand": count, "priority": i, "min": 1, "max": 10, "target": 50, "held": "",
+             "backingOff": False, "reason": "queue 120 of target 50: wants 7 more, 2 free, takes 2"}
+            for i, (app, count) in enumerate(self.demand.items(), 1)
+        ]  # fmt: skip
+        detail = {
+            "name": self.name,
+            "version": "1",
+            "engine": "SERVER",
+            "cap": 20,
+            "hold": "",
+            "tasks": details,
+        }
+        metrics = {"tasks": tasks, "createdAt": int(time.time())}
+        return json.dumps({"user": self.user, "metrics": metrics, "detail": detail})
+
+    async def _listen(self, reader: asyncio.StreamReader) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                _, length = await reader.readexactly(2)
+                if length == 126:
+                    (length,) = struct.unpack("!H", await reader.readexactly(2))
+                message = json.loads(await reader.readexactly(length))
+                for task in message["demand"]["tasks"]:
+                    self.demand[task["app"]] = task["demandCount"]
+                self.heard += 1
+
+
+@dataclass
+class Page:
+    """One page, and how late it saw each report."""
+
+    user: str
+    states: int = 0
+    late: list[float] = field(default_factory=list)
+    seen: dict[str, int] = field(default_factory=dict)
+
+    async def run(self, port: int, agents: dict[str, Agent]) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**22)
+        writer.write(f"GET /live?user={self.user} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+        await reader.readuntil(b"\r\n\r\n")
+        name = b""
+        try:
+            while line := await reader.readline():
+                if line.startswith(b"event: "):
+                    name = line[7:].strip()
+                elif line.startswith(b"data: ") and name == b"state":
+                    self._take(json.loads(line[6:]), agents, time.monotonic())
+        finally:
+            writer.close()
+
+    def _take(self, state: Any, agents: dict[str, Agent], now: float) -> None:
+        self.states += 1
+        for shown in state["agents"]["shown"]:
+            agent = agents.get(shown["name"])
+            if agent is None:
+                continue
+            before = self.seen.get(agent.name, 0)
+            self.late += [now - agent.sent[n] for n in range(before, shown["received"])]
+            self.seen[agent.name] = shown["received"]
+
+
+def ask(port: int, path: str, method: str = "GET", body: object = None) -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    request = Request(
+        f"http://127.0.0.1:{port}{path}",
+        data,
+        {"Content-Type": "application/json"},
+        method=method,
+    )
+    with urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+def memory_mb(pid: int) -> float:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def machine_s() -> float:
+    """What all processes together have used of all cores."""
+    user, nice, system, _, _, irq, softirq = map(int, Path("/proc/stat").read_text().split()[1:8])
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+
+
+def start_server(folder: str) -> tuple[subprocess.Popen[str], int]:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("MSS_")}
+    environ |= {"MSS_SERVER_ADDRESS": "127.0.0.1:0", "MSS_SERVER_STORE": f"{folder}/server.db"}
+    server = subprocess.Popen(
+        [sys.executable, "-m", "microscaling", "server"],
+        cwd=ROOT,
+        env=environ,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert server.stderr is not None
+    line = server.stderr.readline()
+    found = re.search(r":(\d+)/$", line.strip())
+    if not found:
+        raise SystemExit(f"the server does not start: {line}{server.stderr.read()}")
+    return server, int(found[1])
+
+
+async def load(
+    options: argparse.Namespace,
+    port: int,
+    pid: int,
+) -> tuple[list[Agent], list[Page], list[float]]:
+    agents = [Agent(f"agent-{i}", f"user-{i % options.users}") for i in range(options.agents)]
+    pages = [Page(f"user-{i % options.users}") for i in range(options.pages)]
+    by_name = {agent.name: agent for agent in agents}
+    spread = max(2.0, options.agents / 200)
+    end = time.monotonic() + spread + options.seconds
+    watching = [asyncio.create_task(page.run(port, by_name)) for page in pages]
+    working = [
+        asyncio.create_task(agent.run(port, spread * i / len(agents), end)) for i, agent in enumerate(agents)
+    ]
+    await asyncio.sleep(spread)
+    memory = []
+    while time.monotonic() < end:
+        memory.append(memory_mb(pid))
+        await asyncio.sleep(max(0.5, options.seconds / 60))
+    await asyncio.gather(*working)
+    for task in watching:
+        task.cancel()
+    await asyncio.gather(*watching, return_exceptions=True)
+    return agents, pages, memory
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--seconds", type=float, default=600.0)
+    parser.add_argument("--agents", type=int, default=1000)
+    parser.add_argument("--pages", type=int, default=20)
+    parser.add_argument("--users", type=int, default=20)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        server, port = start_server(folder)
+        try:
+            for i in range(options.users):
+                ask(port, f"/api/users/user-{i}/config", "PUT", {"version": 0, "config": APPS})
+                ask(port, f"/api/users/user-{i}/mode", "PUT", {"mode": "queue"})
+            used, own = cpu_s(server.pid), cpu_s(os.getpid())
+            everybody, began = machine_s(), time.monotonic()
+            agents, pages, memory = asyncio.run(load(options, port, server.pid))
+            seconds = time.monotonic() - began
+            busy = (cpu_s(server.pid) - used) / seconds
+            others = (machine_s() - everybody - cpu_s(os.getpid()) + own) / seconds - busy
+            print(f"server: {busy:.0%} of a core; others than server and load: {others:.0%} of one")
+            got = ask(port, "/api/status")["reports"]
+        finally:
+            server.terminate()
+            _, errors = server.communicate(timeout=30)
+    return report(agents, pages, memory, got, errors)
+
+
+def report(agents: list[Agent], pages: list[Page], memory: list[float], got: int, errors: str) -> int:
+    sent = sum(len(agent.sent) for agent in agents)
+    late = sorted(late for page in pages for late in page.late)
+    p50, p99 = late[len(late) // 2], late[int(len(late) * 0.99)]
+    early = memory[len(memory) // 5 :][:5]
+    last = memory[-5:]
+    growth = sum(last) / len(last) / (sum(early) / len(early)) - 1
+    unseen = sum(len(a.sent) - p.seen.get(a.name, 0) for p in pages for a in agents if a.user == p.user)
+    heard, drawn = sum(agent.heard for agent in agents), sum(page.states for page in pages)
+    print(f"{len(agents)} agents, {len(pages)} pages")
+    print(f"reports sent {sent}, counted by the server {got}, not seen by their pages {unseen}")
+    print(f"demand messages to agents {heard}, states to pages {drawn}")
+    print(
+        f"from report to page: p50 {p50 * 1e3:.0f} ms, p99 {p99 * 1e3:.0f} ms, most {late[-1] * 1e3:.0f} ms"
+    )
+    print(f"memory: {memory[0]:.0f} MB at first, {early[0]:.0f} early, {memory[-1]:.0f} at last")
+    bad = []
+    if got != sent:
+        bad.append(f"{sent - got} reports are lost")
+    if p99 > MOST_P99_S:
+        bad.append("pages are late")
+    if growth > MOST_GROWTH:
+        bad.append(f"memory has grown by {growth:.1%}")
+    if extra := [line for line in errors.splitlines() if not line.startswith("INFO")]:
+        bad.append("the server has said: " + " | ".join(extra[:5]))
+    for problem in bad:
+        print(f"NOT AS IT MUST BE: {problem}")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
