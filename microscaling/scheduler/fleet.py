@@ -367,13 +367,26 @@ class Fleet:
                 if container.proven:
                     self.trouble[container.task.name].held()
         for trouble in self.trouble.values():
-            if trouble.due(now) and not self.draining and self._may_try(trouble.task):
-                trouble.probing = True
-                limit = self._limit(trouble.task)
-                if limit > trouble.task.demand:
-                    trouble.task.reason = Reason("trying one container again", trouble.task.demand, limit)
-                    trouble.task.demand = limit
-                    self.tasks.changed.set()
+            if trouble.due(now) and not self.draining:
+                self._try_again(trouble)
+            elif trouble.probing and self._crowded(trouble.task):
+                trouble.stand_by()
+
+    def _try_again(self, trouble: Trouble) -> None:
+        task = trouble.task
+        self.tasks.changed.set()
+        if not self._may_try(task):
+            trouble.stand_by()
+            return
+        trouble.probing = True
+        limit = self._limit(task)
+        if limit > task.demand:
+            task.reason = Reason("trying one container again", task.demand, limit)
+            task.demand = limit
+
+    def _crowded(self, task: Task) -> bool:
+        """More is asked for than the cap allows, and this task is not entitled to its part of it."""
+        return self.tasks.check_capacity() < 0 and task.requested > task.min_containers
 
     def _may_try(self, task: Task) -> bool:
         """Whether there is a place for one more: a free one, one that its minimum entitles it to, or

@@ -56,6 +56,12 @@ class Trouble:
             self.backoff.reset()
             log.info("%s: a container stays up: no longer backing off", self.task.name)
 
+    def stand_by(self) -> None:
+        """There is no place to try one in. It counts as the others do meanwhile, so that it can give
+        way, but its next failed start makes it back off again, for twice as long."""
+        self.strikes = STRIKES - 1
+        self.task.backing_off = self.probing = False
+
     def due(self, now: float) -> bool:
         """Time to try one container."""
         return self.task.backing_off and not self.probing and now >= self.until

@@ -114,6 +114,26 @@ def test_a_container_that_is_tried_again_gets_a_place_that_others_have(world: Si
     assert world.tasks.get_task("a").demand == 1, "the guard makes room for it: it is below its minimum"
 
 
+def test_without_a_place_to_try_one_it_counts_as_the_others_do_so_that_it_can_give_way(
+    world: SimulatedEngine,
+) -> None:
+    world.decide({"b": 6, "c": 2})
+    world.run(10)
+    world.faults.refused = 1.0
+    world.decide({"c": 5})
+    world.run(1)
+    task = world.tasks.get_task("c")
+    assert (task.backing_off, task.demand) == (True, 2)
+    world.faults.refused = 0.0
+    world.run(2)
+    world.tick()
+    assert not task.backing_off
+    world.faults.refused = 1.0
+    world.decide({"b": 4, "c": 4})
+    world.run(1)
+    assert (task.backing_off, task.demand) == (True, 2), "the next failed start is enough"
+
+
 def test_containers_that_hold_for_long_and_then_exit_are_no_failures(world: SimulatedEngine) -> None:
     world.decide({"a": 2})
     for _ in range(12):
