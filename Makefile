@@ -48,9 +48,9 @@ image: ## build the image microscaling/microscaling
 		--build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse -q --verify HEAD) \
 		--build-arg CREATED=$$(date -u +%Y-%m-%dT%H:%M:%SZ) -t $(IMAGE) .
 
-bench: ## time the calculation for 10 to 10,000 tasks
-	@scripts/venv test
-	@for bench in scripts/bench_*.py; do $(bin)/python "$$bench" || exit 1; done
+bench: ## measure us, the alternatives and the floor in one run (some minutes; needs an engine; ARGS=...)
+	@scripts/venv demo yaml
+	@$(bin)/python -m scripts.bench $(ARGS)
 
 clean: ## remove what the other targets made in this folder
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
