@@ -28,6 +28,8 @@ LOOK_EVERY_S = 0.5
 RETRY_S, RETRY_MOST_S = 0.25, 5.0
 SHUTDOWN_LOOK_S = 0.02
 JOIN_S = 3.0
+BEGIN_JOIN_S = 1.0
+"""For a count that is under way when the agent is asked to stop."""
 
 
 class Agent:
@@ -73,15 +75,18 @@ class Agent:
         self._begin.start()
         while self._begin.is_alive() and not self._stopping.is_set():
             self._begin.join(SHUTDOWN_LOOK_S)
+        self._begin.stop()
+        self._begin.join(BEGIN_JOIN_S)
         if self._begin.error is not None:
             self._say_dead(self._begin)
             return self._close(1)
-        if self._stopping.is_set():  # nothing has been asked of anybody yet
+        if not self._begin.done:  # nothing has been adopted, nor asked of anybody
             log.info("asked to stop before the start was over")
             return self._close(0)
         for thread in (self._counter, self._scheduling, *self._reporting):
             thread.start()
-        self.engine.get_demand(self.tasks, self.demand_update)
+        if not self._stopping.is_set():
+            self.engine.get_demand(self.tasks, self.demand_update)
         dead = None
         while dead is None and not self._stopping.wait(LOOK_EVERY_S):
             dead = self._dead_thread()
@@ -157,19 +162,22 @@ class _Begin(StoppableThread):
     def __init__(self, agent: Agent) -> None:
         super().__init__("mss-begin")
         self.agent = agent
+        self.done = False
+        """What runs has been taken over: from now on the agent answers for it."""
 
     def cycle(self) -> None:
         scheduler, tasks = self.agent.scheduler, self.agent.tasks
-        for task in list(tasks.tasks):
-            self._patiently(functools.partial(scheduler.init_scheduler, task))
-        self._patiently(functools.partial(scheduler.count_all_tasks, tasks))
+        steps = [functools.partial(scheduler.init_scheduler, task) for task in tasks.tasks]
+        steps.append(functools.partial(scheduler.count_all_tasks, tasks))
+        self.done = all(self._patiently(step) for step in steps)
         with tasks:
             found = [f"{task.running} of {task.name}" for task in tasks.tasks if task.running]
-        if found and not self.stopped.is_set():
+        if found and self.done:
             log.info("adopted what runs already: %s", ", ".join(found))
         self.stop()
 
-    def _patiently(self, step: Callable[[], None]) -> None:
+    def _patiently(self, step: Callable[[], None]) -> bool:
+        """Tries until it is done; False if it was stopped before."""
         backoff = Backoff(RETRY_S, RETRY_MOST_S, jitter=0.2)
         waited = False
         while not self.stopped.is_set():
@@ -183,7 +191,8 @@ class _Begin(StoppableThread):
             else:
                 if waited:
                     log.info("waited long enough: it answers")
-                return
+                return True
+        return False
 
 
 class _Counter(StoppableThread):

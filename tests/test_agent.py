@@ -131,6 +131,26 @@ def test_stopped_before_the_start_is_over_it_has_nothing_to_undo() -> None:
     assert scheduler.calls == ["init a", "cleanup"]
 
 
+class Adopting(Scheduler):
+    """Finds three that run, and is stopped just then."""
+
+    agent: Agent
+
+    def count_all_tasks(self, tasks: Tasks) -> None:
+        if not self.agent._stopping.is_set():
+            tasks.tasks[0].demand = tasks.tasks[0].requested = 3
+        super().count_all_tasks(tasks)
+        self.agent.stop()
+
+
+def test_stopped_as_soon_as_it_has_adopted_it_stops_what_it_has_adopted() -> None:
+    scheduler = Adopting()
+    agent = scheduler.agent = make(scheduler)
+    assert agent.run() == 0
+    assert "drain" in scheduler.calls
+    assert agent.tasks.exited()
+
+
 def test_a_start_that_cannot_be_ends_with_code_1(caplog: pytest.LogCaptureFixture) -> None:
     scheduler = Scheduler()
     scheduler.fails = [PermanentError("another agent has the lock")]
