@@ -7,6 +7,7 @@ from typing import Any
 
 import docker
 from docker.errors import DockerException
+from docker.transport import UnixHTTPAdapter
 from requests.adapters import HTTPAdapter
 
 from microscaling.errors import ConfigError
@@ -26,11 +27,24 @@ def connect(host: str, tls_verify: bool, cert_path: str, timeout_s: int) -> dock
         max_pool_size=MOST_CONNECTIONS,
     )
     client.trust_env = False  # a proxy of the environment is not for the engine
-    if not host.startswith(("unix:", "npipe:", "ssh:")):
+    if host.startswith("unix:"):
+        client.mount("http+docker://", _KeptAlive(host.replace("unix:", "http+unix:"), timeout_s))
+    elif not host.startswith(("npipe:", "ssh:")):
         # max_pool_size goes only to the library's own adapters
         for scheme in ("http://", "https://"):
             client.mount(scheme, HTTPAdapter(pool_maxsize=MOST_CONNECTIONS))
     return client
+
+
+class _KeptAlive(UnixHTTPAdapter):
+    """All calls share one pool. The library's own adapter has a pool for each address, and a call for
+    a container has an address of its own, so it would connect anew for every one."""
+
+    def __init__(self, url: str, timeout_s: int) -> None:
+        super().__init__(url, timeout_s, max_pool_size=MOST_CONNECTIONS)
+
+    def get_connection(self, url: str | bytes, proxies: Any = None) -> Any:
+        return super().get_connection(self.socket_path, proxies)
 
 
 def _tls(verify: bool, cert_path: str) -> Any:
