@@ -18,10 +18,13 @@ from microscaling.errors import PermanentError
 from microscaling.scheduler.backend import EngineAway, Event
 from microscaling.scheduler.container import Container, Operation, Phase, Work
 from microscaling.scheduler.strangers import Strangers
-from microscaling.scheduler.trouble import HOLDS_S, Trouble
+from microscaling.scheduler.trouble import HOLDS_S
+from microscaling.scheduler.troubles import Troubles
 
 log = logging.getLogger("mssscheduler")
 
+REMOVE_AFTER_S = 1.0
+"""From the end of a container that was told to stop to its removal."""
 WORK_FOR = {
     Phase.CREATING: Work.CREATE,
     Phase.STARTING: Work.START,
@@ -45,7 +48,7 @@ class Fleet:
         self.containers: dict[str, list[Container]] = {name: [] for name in self.by_name}
         self.by_id: dict[str, Container] = {}
         self.by_nonce: dict[str, Container] = {}
-        self.trouble = {task.name: Trouble(task) for task in tasks.tasks}
+        self.troubles = Troubles(self)
         self.instance = uuid.uuid4().hex[:12]
         self.touches = 0
         self.gone: dict[str, int] = {}
@@ -64,7 +67,7 @@ class Fleet:
 
     def plan(self, now: float) -> None:
         """Sets going all that demand and what is there differ in. May be called at any time."""
-        self._check_trouble(now)
+        self.troubles.check(now)
         for task in self.tasks.tasks:
             self.balance(task, now)
         self.start_parked(now)
@@ -130,21 +133,17 @@ class Fleet:
     def next_due(self, now: float) -> float | None:
         """When `plan` has something to do though nothing has happened, monotonic seconds."""
         times = [c.not_before for c in self.all() if c.not_before > now]
-        for trouble in self.trouble.values():
-            if trouble.task.backing_off and not trouble.probing:
-                times.append(max(trouble.until, now + 0.5))
-            if trouble.strikes:
-                unproven = (c for c in self.containers[trouble.task.name] if not c.proven)
-                times += [c.started + HOLDS_S for c in unproven if c.started is not None]
-        return min(times, default=None)
+        return min([*times, *self.troubles.times(now)], default=None)
 
     def drain(self) -> None:
         """From now on nothing is wanted of any task."""
         self.draining = self.acting = True
+        self._remove_now()
 
     def leave(self) -> None:
         """From now on nothing is created or started; what was not started yet is not wanted."""
         self.leaving = self.acting = True
+        self._remove_now()
         for container in self.all():
             if container.phase in (Phase.CREATING, Phase.CREATED):
                 container.unwanted = True
@@ -227,11 +226,12 @@ class Fleet:
         container.phase = Phase.EXITED
         container.unwanted = True
         if not unasked:
+            self._remove_later(container, now)
             return
         container.unasked = True
         how = f"container {container.short_id} {how}"
         if strike and early and (container.started is None or now - container.started < HOLDS_S):
-            self._strike(container.task, how, now)
+            self.troubles.strike(container.task, how, now)
         else:
             log.warning("%s: %s", container.task.name, how)
 
@@ -293,16 +293,11 @@ class Fleet:
         if self.draining:
             return 0
         if task.backing_off:
-            limit = self._limit(task)
+            limit = self.troubles.limit(task)
             if task.demand > limit:
                 task.reason = Reason("backing off after failed starts", task.demand, limit)
                 task.demand = limit
         return max(0, task.demand)
-
-    def _limit(self, task: Task) -> int:
-        """While a task backs off: what runs, and one more if it is time to try one."""
-        runs = [c for c in self.containers[task.name] if c.wanted and c.phase is Phase.RUNNING]
-        return len(runs) + (self.trouble[task.name].probing and all(c.proven for c in runs))
 
     def _add(self, task: Task, missing: int) -> None:
         """Takes back what was about to be given up, then asks for new containers."""
@@ -344,6 +339,16 @@ class Fleet:
         elif work is Work.REMOVE:
             self.forget(container)
 
+    def _remove_later(self, container: Container, now: float) -> None:
+        """Removing costs the engine as much as starting: what others wait for goes first."""
+        if not self.draining and not self.leaving:
+            container.not_before = now + REMOVE_AFTER_S
+
+    def _remove_now(self) -> None:
+        for container in self.all():
+            if container.phase is Phase.EXITED and not container.failures:
+                container.not_before = 0.0
+
     def _refused(self, work: Work, container: Container, error: PermanentError, now: float) -> None:
         """The engine will not create or start it."""
         if work is Work.START:
@@ -352,48 +357,4 @@ class Fleet:
         wanted = container.wanted
         self.forget(container)
         if wanted:
-            self._strike(container.task, f"could not be created: {error}", now)
-
-    # Back-off
-
-    def _strike(self, task: Task, why: str, now: float) -> None:
-        self.trouble[task.name].strike(why, now)
-
-    def _check_trouble(self, now: float) -> None:
-        """Ends the back-off of tasks whose container has stayed up; tries one of those that are due."""
-        for container in self.all():
-            if not container.proven and container.phase is Phase.RUNNING and container.started is not None:
-                container.proven = now - container.started >= HOLDS_S
-                if container.proven:
-                    self.trouble[container.task.name].held()
-        for trouble in self.trouble.values():
-            if trouble.due(now) and not self.draining:
-                self._try_again(trouble)
-            elif trouble.probing and self._crowded(trouble.task):
-                trouble.stand_by()
-
-    def _try_again(self, trouble: Trouble) -> None:
-        task = trouble.task
-        self.tasks.changed.set()
-        if not self._may_try(task):
-            trouble.stand_by()
-            return
-        trouble.probing = True
-        limit = self._limit(task)
-        if limit > task.demand:
-            task.reason = Reason("trying one container again", task.demand, limit)
-            task.demand = limit
-
-    def _crowded(self, task: Task) -> bool:
-        """More is asked for than the cap allows, and this task is not entitled to its part of it."""
-        return self.tasks.check_capacity() < 0 and task.requested > task.min_containers
-
-    def _may_try(self, task: Task) -> bool:
-        """Whether there is a place for one more: a free one, one that its minimum entitles it to, or
-        one that a less important task has above its own minimum."""
-        if task.requested >= task.max_containers:
-            return False
-        if task.requested < task.min_containers or self.tasks.check_capacity() > 0:
-            return True
-        others = self.tasks.tasks
-        return any(t.priority > task.priority and t.requested > t.min_containers for t in others)
+            self.troubles.strike(container.task, f"could not be created: {error}", now)

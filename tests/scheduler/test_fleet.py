@@ -8,6 +8,7 @@ import pytest
 
 from microscaling.scheduler.backend import Event, Seen, State
 from microscaling.scheduler.container import Phase
+from microscaling.scheduler.fleet import REMOVE_AFTER_S
 from tests.scheduler.simulated_engine import Faults, SimulatedEngine, small_world
 
 
@@ -66,7 +67,27 @@ def test_the_newest_go_first(world: SimulatedEngine) -> None:
     world.run(2)
     world.decide({"a": 2})
     world.run(2)
-    assert set(world.real) == old
+    assert {id for id, real in world.real.items() if real.state is State.RUNNING} == old
+
+
+@pytest.mark.parametrize(("draining", "left_at_once"), [(False, 3), (True, 0)])
+def test_what_was_stopped_is_removed_when_there_is_time(
+    world: SimulatedEngine, draining: bool, left_at_once: int
+) -> None:
+    world.decide({"a": 3})
+    world.run(2)
+    world.faults = Faults(effect_s=0.01, reply_s=0.0, event_s=0.0)
+    if draining:
+        world.fleet.drain()
+    world.decide({"a": 0})
+    world.run(0.5)
+    assert (len(world.real), running(world)["a"]) == (left_at_once, 0)
+    due = world.fleet.next_due(world.now)
+    assert (due is None) == draining
+    world.run(REMOVE_AFTER_S)
+    world.tick()
+    world.run(0.5)
+    assert not world.real
 
 
 def test_what_is_created_waits_for_a_place(world: SimulatedEngine) -> None:
@@ -90,7 +111,7 @@ def test_a_task_that_keeps_failing_backs_off_and_comes_back(world: SimulatedEngi
     task = world.tasks.get_task("a")
     assert task.backing_off
     assert (task.demand, task.requested) == (0, 0), "its share is free for others"
-    tries = world.fleet.trouble["a"].backoff
+    tries = world.fleet.troubles.of("a").backoff
     for _ in range(100):
         world.tick()
         world.run(0.1)

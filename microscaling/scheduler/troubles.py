@@ -1,0 +1,83 @@
+"""The back-offs of a fleet: when they end, and when and where one container is tried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from microscaling.demand.reason import Reason
+from microscaling.demand.task import Task
+from microscaling.scheduler.container import Phase
+from microscaling.scheduler.trouble import HOLDS_S, Trouble
+
+if TYPE_CHECKING:
+    from microscaling.scheduler.fleet import Fleet
+
+
+class Troubles:
+    """Each task's failed starts, looked at together: a try needs a place under the shared cap."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+        self._by_name = {task.name: Trouble(task) for task in fleet.tasks.tasks}
+
+    def strike(self, task: Task, why: str, now: float) -> None:
+        """One more start of this task has failed."""
+        self._by_name[task.name].strike(why, now)
+
+    def of(self, name: str) -> Trouble:
+        """The trouble of one task."""
+        return self._by_name[name]
+
+    def limit(self, task: Task) -> int:
+        """While a task backs off: what runs, and one more if it is time to try one."""
+        runs = [c for c in self.fleet.containers[task.name] if c.wanted and c.phase is Phase.RUNNING]
+        return len(runs) + (self._by_name[task.name].probing and all(c.proven for c in runs))
+
+    def check(self, now: float) -> None:
+        """Ends the back-off of tasks whose container has stayed up; tries one of those that are due."""
+        for container in self.fleet.all():
+            if not container.proven and container.phase is Phase.RUNNING and container.started is not None:
+                container.proven = now - container.started >= HOLDS_S
+                if container.proven:
+                    self._by_name[container.task.name].held()
+        for trouble in self._by_name.values():
+            if trouble.due(now) and not self.fleet.draining:
+                self._try_again(trouble)
+            elif trouble.probing and self._crowded(trouble.task):
+                trouble.stand_by()
+
+    def times(self, now: float) -> Iterator[float]:
+        """When `check` may have something to do, monotonic seconds."""
+        for trouble in self._by_name.values():
+            if trouble.task.backing_off and not trouble.probing:
+                yield max(trouble.until, now + 0.5)
+            if trouble.strikes:
+                unproven = (c for c in self.fleet.containers[trouble.task.name] if not c.proven)
+                yield from (c.started + HOLDS_S for c in unproven if c.started is not None)
+
+    def _try_again(self, trouble: Trouble) -> None:
+        task = trouble.task
+        self.fleet.tasks.changed.set()
+        if not self._may_try(task):
+            trouble.stand_by()
+            return
+        trouble.probing = True
+        limit = self.limit(task)
+        if limit > task.demand:
+            task.reason = Reason("trying one container again", task.demand, limit)
+            task.demand = limit
+
+    def _crowded(self, task: Task) -> bool:
+        """More is asked for than the cap allows, and this task is not entitled to its part of it."""
+        return self.fleet.tasks.check_capacity() < 0 and task.requested > task.min_containers
+
+    def _may_try(self, task: Task) -> bool:
+        """Whether there is a place for one more: a free one, one that its minimum entitles it to, or
+        one that a less important task has above its own minimum."""
+        if task.requested >= task.max_containers:
+            return False
+        if task.requested < task.min_containers or self.fleet.tasks.check_capacity() > 0:
+            return True
+        others = self.fleet.tasks.tasks
+        return any(t.priority > task.priority and t.requested > t.min_containers for t in others)
