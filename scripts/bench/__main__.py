@@ -23,22 +23,31 @@ HALF_A_BEAT_S = 0.25
 Results = dict[str, dict[str, list[float]]]
 
 
+def shares(rounds: int) -> list[float]:
+    """Where in a beat each round's change falls: spread evenly, so that it is seen after half a beat on
+    average, as by chance."""
+    return [(number + 0.5) / rounds for number in range(rounds)]
+
+
 def hand_over(witness: Witness, floor: Floor, rounds: int) -> Results:
     case = containers.HandOver()
-    floors = [case.floor(floor, witness) for _ in range(rounds)]
-    return {"8 change hands": {"floor": floors, "ours": list(case.ours(witness, rounds))}}
+    times: dict[str, list[float]] = {"floor": [], "ours": []}
+    for share in shares(rounds):
+        times["floor"].append(case.floor(floor, witness))
+        times["ours"].append(case.ours(witness, share))
+    return {"8 change hands": times}
 
 
 def scale(witness: Witness, floor: Floor, rounds: int) -> Results:
     case = containers.UpAndDown()
-    pairs = {
-        "floor": [case.floor(floor, witness) for _ in range(rounds)],
-        "ours": list(case.ours(witness, rounds)),
-    }
-    with containers.compose() as to:
-        pairs["Compose"] = [case.others(to, "many", witness) for _ in range(rounds)]
-    with containers.swarm() as to:
-        pairs["Swarm"] = [case.others(to, "mssmany", witness) for _ in range(rounds)]
+    pairs: dict[str, list[tuple[float, float]]] = {"floor": [], "ours": [], "Compose": [], "Swarm": []}
+    for share in shares(rounds):
+        pairs["floor"].append(case.floor(floor, witness))
+        pairs["ours"].append(case.ours(witness, share))
+        with containers.compose() as to:
+            pairs["Compose"].append(case.others(to, "many", witness))
+        with containers.swarm() as to:
+            pairs["Swarm"].append(case.others(to, "mssmany", witness))
     return {
         f"1 to {containers.MANY}": {who: [up for up, _ in both] for who, both in pairs.items()},
         f"{containers.MANY} to 1": {who: [down for _, down in both] for who, both in pairs.items()},

@@ -44,21 +44,22 @@ class HandOver:
         floor.remove(low + high)
         return took
 
-    def ours(self, witness: Witness, rounds: int) -> Iterator[float]:
+    def ours(self, witness: Witness, share: float) -> float:
+        """The queue jumps when `share` of a beat has gone by."""
         with tempfile.TemporaryDirectory() as folder:
             queue = Queue(Path(folder))
-            with OurAgent([queue_app("high", queue, CAP - 1), rest_app("low", CAP)], CAP):
-                for number in range(rounds):
-                    queue.put(0)
-                    witness.wait(**{f"{MINE}-low": CAP - 1, f"{MINE}-high": 1})
-                    # another part of the beat each time
-                    time.sleep(QUIET_S + 0.5 * number / rounds)
-                    witness.fresh()
-                    began = now()
-                    queue.put(1000)
-                    yield witness.wait(**{f"{MINE}-low": 1, f"{MINE}-high": CAP - 1}) - began
-                    if witness.most > CAP:
-                        raise AssertionError(f"the cap of {CAP} was broken: {witness.most} ran")
+            with OurAgent([queue_app("high", queue, CAP - 1), rest_app("low", CAP)], CAP) as agent:
+                witness.wait(**{f"{MINE}-low": CAP - 1, f"{MINE}-high": 1})
+                time.sleep(QUIET_S)
+                agent.wait_for_beat(share)
+                witness.fresh()
+                began = now()
+                queue.put(1000)
+                took = witness.wait(**{f"{MINE}-low": 1, f"{MINE}-high": CAP - 1}) - began
+                if witness.most > CAP:
+                    raise AssertionError(f"the cap of {CAP} was broken: {witness.most} ran")
+            witness.wait(**{f"{MINE}-low": 0, f"{MINE}-high": 0})
+            return took
 
 
 class UpAndDown:
@@ -77,20 +78,25 @@ class UpAndDown:
         floor.remove(ids)
         return up, down
 
-    def ours(self, witness: Witness, rounds: int) -> Iterator[tuple[float, float]]:
+    def ours(self, witness: Witness, share: float) -> tuple[float, float]:
+        """The queue jumps, and empties, when `share` of a beat has gone by."""
         with tempfile.TemporaryDirectory() as folder:
             queue = Queue(Path(folder))
-            with OurAgent([queue_app("many", queue, MANY)], MANY):
+            with OurAgent([queue_app("many", queue, MANY)], MANY) as agent:
                 witness.wait(**{f"{MINE}-many": 1})
-                for number in range(rounds):
-                    time.sleep(QUIET_S + 0.5 * number / rounds)
-                    began = now()
-                    queue.put(100_000)
-                    up = witness.wait(**{f"{MINE}-many": MANY}) - began
-                    time.sleep(QUIET_S)
-                    began = now()
-                    queue.put(0)
-                    yield up, witness.wait(**{f"{MINE}-many": 1}) - began
+                up = self._ours(agent, queue, 100_000, witness, MANY, share)
+                down = self._ours(agent, queue, 0, witness, 1, share)
+            witness.wait(**{f"{MINE}-many": 0})
+            return up, down
+
+    def _ours(
+        self, agent: OurAgent, queue: Queue, items: int, witness: Witness, count: int, share: float
+    ) -> float:
+        time.sleep(QUIET_S)
+        agent.wait_for_beat(share)
+        began = now()
+        queue.put(items)
+        return witness.wait(**{f"{MINE}-many": count}) - began
 
     def others(self, scale: Callable[[int], None], name: str, witness: Witness) -> tuple[float, float]:
         scale(1)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
 from scripts.bench.engine import IMAGE, MINE
 
 ROOT = Path(__file__).resolve().parents[2]
+BEAT_S = 0.5
 
 
 class Queue:
@@ -91,6 +94,13 @@ class OurAgent:
             self.process.kill()
             self.process.wait()
         self.folder.cleanup()
+
+    def wait_for_beat(self, share: float) -> None:
+        """Until this share of a beat has gone by since the agent has looked at its queue: how long a
+        change waits to be seen is not left to chance."""
+        looked = re.search(r":(\d\d\.\d+): \S+: \d+ -> ", self.log.read_text())
+        assert looked, "it has not decided yet"
+        time.sleep((float(looked[1]) + share * BEAT_S - time.time()) % BEAT_S)
 
     def cpu_s(self) -> float:
         """Seconds of processor that it has used."""
