@@ -2,7 +2,8 @@
 
 The form is the Go agent's: {"maxContainers": n, "apps": [{"name", "priority", "minContainers",
 "maxContainers", "ruleType", "metricType", "config": {"image", "command", "targetQueueLength",
-"topicName", "channelName", ...}}]}. Numbers of containers, and of items for a queue's length.
+"topicName", "channelName", ...}}]}, with "fallback" and "scaleDownWindowSeconds" of our own beside
+"ruleType". Numbers of containers, and of items for a queue's length.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 from microscaling.api.container import read_container
 from microscaling.api.measured import OF_ANY, read_metric
+from microscaling.api.policies import read_fallback, read_window
 from microscaling.api.reader import Notes, Section, shown
 from microscaling.api.strict_json import parse
 from microscaling.demand.task import Task
@@ -80,6 +82,7 @@ def _task(entry: Mapping[str, Any] | None, place: str, notes: Notes, settings: S
     least, most = app.whole("minContainers", least=0), app.whole("maxContainers", least=0)
     _check_counts(app, least, most)
     target, metric = _rule(app, config, most, settings)
+    measured = not isinstance(target, RemainderTarget)
     container = read_container(config, most)
     task = Task(
         name=name,
@@ -96,6 +99,8 @@ def _task(entry: Mapping[str, Any] | None, place: str, notes: Notes, settings: S
         network_mode=container.network_mode,
         publish_all_ports=container.publish_all_ports,
         container=container.options,
+        fallback=read_fallback(app, measured, least, most),
+        scale_down_window_s=read_window(app, measured),
     )
     # The Go agent read these as well; nothing here depends on them.
     app.text("appType"), app.take("targetValue")

@@ -11,6 +11,7 @@ from typing import Any
 from microscaling import __version__
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
+from microscaling.log import masked
 
 HEADER = "microscaling-detail"
 MOST_TEXT = 300
@@ -26,7 +27,8 @@ def task_detail(task: Task) -> dict[str, Any]:
         "min": task.min_containers,
         "max": task.max_containers,
         "target": getattr(task.target, "length", None),
-        "held": task.held[:MOST_TEXT],
+        "held": masked(task.held)[:MOST_TEXT],
+        "fallback": task.falling_back[:MOST_TEXT],
         "backingOff": task.backing_off,
         "reason": "" if task.reason is None else str(task.reason)[:MOST_TEXT],
     }
@@ -40,6 +42,6 @@ def agent_detail(tasks: Tasks, name: str, engine: str) -> dict[str, Any]:
         "version": __version__,
         "engine": engine,
         "cap": tasks.max_containers,
-        "hold": tasks.hold[:MOST_TEXT],
+        "hold": masked(tasks.hold)[:MOST_TEXT],
         "tasks": [task_detail(task) for task in tasks.tasks],
     }

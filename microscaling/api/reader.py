@@ -8,10 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from microscaling.api.strict_json import Object
-from microscaling.utils.text import one_line, quoted
+from microscaling.utils.text import quoted, short
 
 INT64 = range(-(2**63), 2**63)
 DECIMAL = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
+
+
+MOST_NOTES = 100
+"""Of a kind: who has mended those sees the others."""
 
 
 @dataclass
@@ -20,15 +24,24 @@ class Notes:
 
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    ports: int = 0
+    """How many have been read, of all tasks."""
 
     def problem(self, place: str, what: str) -> None:
-        """Once each: what is read twice is not wrong twice."""
-        problem = f"{place}: {what}" if place else what
-        if problem not in self.problems:
-            self.problems.append(problem)
+        _note(self.problems, place, what)
 
     def warn(self, place: str, what: str) -> None:
-        self.warnings.append(f"{place}: {what}" if place else what)
+        _note(self.warnings, place, what)
+
+
+def _note(notes: list[str], place: str, what: str) -> None:
+    """Once each: what is read twice is not wrong twice."""
+    note = f"{place}: {what}" if place else what
+    if len(notes) < MOST_NOTES:
+        if note not in notes:
+            notes.append(note)
+    elif len(notes) == MOST_NOTES:
+        notes.append("there is more of this kind, which is not shown")
 
 
 def shown(value: object) -> str:
@@ -68,11 +81,11 @@ class Section:
                     continue
             self._data[key], self._spelled[key] = value, str(spelled)
         for spelled in repeated:
-            notes.warn(self.at(one_line(spelled)), "is there more than once; the last one counts")
+            notes.warn(self.at(spelled), "is there more than once; the last one counts")
 
     def at(self, key: str) -> str:
         """The place of a key, as errors name it."""
-        return f"{self.place}.{key}" if self.place else key
+        return f"{self.place}.{short(key)}" if self.place else short(key)
 
     def take(self, key: str) -> Any:
         """Whatever is there; None if nothing is."""
@@ -148,4 +161,4 @@ class Section:
 
     def left(self) -> list[str]:
         """The keys that nothing has asked for, as they are spelled."""
-        return [one_line(self._spelled[key]) for key in self._data if key not in self._taken]
+        return [self._spelled[key] for key in self._data if key not in self._taken]

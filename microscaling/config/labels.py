@@ -1,15 +1,20 @@
 """What the labels of an image say of its task: com.microscaling.is-scalable, .priority, .max-delta,
-.min-containers and .max-containers, in any case. Numbers are containers, but for the priority."""
+.min-containers and .max-containers, as the Go agent knew them, and .fallback-failure-threshold,
+.fallback-containers and .scale-down-window-seconds, in any case. Most are numbers of containers."""
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import re
 from collections.abc import Callable, Mapping
 
+from microscaling.api.policies import LONGEST_WINDOW_S
+from microscaling.api.reader import DECIMAL
+from microscaling.demand.fallback import Fallback
 from microscaling.demand.task import Task
 from microscaling.target.remainder import RemainderTarget
-from microscaling.utils.text import one_line, quoted
+from microscaling.utils.text import quoted, short
 
 log = logging.getLogger("mssconfig")
 
@@ -18,6 +23,7 @@ YES = ("true", "t", "1", "yes", "on")
 NO = ("false", "f", "0", "no", "off")
 WHOLE = re.compile(r"[+-]?[0-9]{1,19}")
 INT64 = range(-(2**63), 2**63)
+OF_FALLBACK = ("failure_threshold", "containers")
 
 
 def apply_labels(task: Task, labels: Mapping[str, object], image: str) -> None:
@@ -30,10 +36,11 @@ def apply_labels(task: Task, labels: Mapping[str, object], image: str) -> None:
         log.warning(
             "image %s: with its labels the task %s would have min-containers %d, above max-containers %d: "
             "both stay as they were, %d and %d",
-            one_line(image), quoted(task.name), least, most, task.min_containers, task.max_containers,
+            short(image), quoted(task.name), least, most, task.min_containers, task.max_containers,
         )  # fmt: skip
         wanted = {k: v for k, v in wanted.items() if k not in ("min_containers", "max_containers")}
     fixed_before = task.max_delta == 0
+    _apply_fallback(task, {k: int(wanted.pop(k)) for k in OF_FALLBACK if k in wanted}, image)
     for field, value in wanted.items():
         setattr(task, field, value)
     if fixed_before and "max_delta" not in wanted:
@@ -43,10 +50,24 @@ def apply_labels(task: Task, labels: Mapping[str, object], image: str) -> None:
         task.target = RemainderTarget(task.max_containers)
 
 
-def _wanted(labels: Mapping[str, object], image: str) -> dict[str, int]:
+def _apply_fallback(task: Task, wanted: Mapping[str, int], image: str) -> None:
+    """Each of the two labels overrides its half; a task that has none yet needs both."""
+    if task.fallback is not None:
+        task.fallback = dataclasses.replace(task.fallback, **wanted)
+    elif len(wanted) == len(OF_FALLBACK):
+        task.fallback = Fallback(**wanted)
+    elif wanted:
+        log.warning(
+            "image %s: a fallback needs both labels, %sfallback-failure-threshold and "
+            "%sfallback-containers: the task %s has none",
+            short(image), PREFIX, PREFIX, quoted(task.name),
+        )  # fmt: skip
+
+
+def _wanted(labels: Mapping[str, object], image: str) -> dict[str, float]:
     """The fields of a task that the labels set, with their values."""
     found = _by_lower_case(labels)
-    wanted = {}
+    wanted: dict[str, float] = {}
     for label, (field, read, expected) in READERS.items():
         if label not in found:
             continue
@@ -56,7 +77,7 @@ def _wanted(labels: Mapping[str, object], image: str) -> dict[str, int]:
             got = quoted(value) if isinstance(value, str) else f"a {type(value).__name__}"
             log.warning(
                 "image %s: label %s: expected %s, got %s: what was there before stays",
-                one_line(image), label, expected, got,
+                short(image), label, expected, got,
             )  # fmt: skip
         else:
             wanted[field] = meant
@@ -76,15 +97,27 @@ def _whole(text: str) -> int | None:
     return int(text) if WHOLE.fullmatch(text) and int(text) in INT64 else None
 
 
-def _count(text: str) -> int | None:
+def _count(text: str, least: int = 0) -> int | None:
     number = _whole(text)
-    return None if number is None or number < 0 else number
+    return None if number is None or number < least else number
 
 
-READERS: dict[str, tuple[str, Callable[[str], int | None], str]] = {
+def _threshold(text: str) -> int | None:
+    return _count(text, 1)
+
+
+def _window(text: str) -> float | None:
+    return float(text) if DECIMAL.fullmatch(text) and float(text) <= LONGEST_WINDOW_S else None
+
+
+WINDOW = f"a number of seconds from 0 to {LONGEST_WINDOW_S:g}"
+READERS: dict[str, tuple[str, Callable[[str], float | None], str]] = {
     f"{PREFIX}is-scalable": ("is_scalable", _flag, "true or false"),
     f"{PREFIX}priority": ("priority", _whole, "a whole number"),
     f"{PREFIX}max-delta": ("max_delta", _count, "a whole number, 0 or more"),
     f"{PREFIX}min-containers": ("min_containers", _count, "a whole number, 0 or more"),
     f"{PREFIX}max-containers": ("max_containers", _count, "a whole number, 0 or more"),
+    f"{PREFIX}fallback-failure-threshold": ("failure_threshold", _threshold, "a whole number, 1 or more"),
+    f"{PREFIX}fallback-containers": ("containers", _count, "a whole number, 0 or more"),
+    f"{PREFIX}scale-down-window-seconds": ("scale_down_window_s", _window, WINDOW),
 }

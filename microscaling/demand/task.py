@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from microscaling.demand.container import ContainerOptions
+from microscaling.demand.fallback import Fallback
 from microscaling.demand.reason import Reason
 from microscaling.metric.base import Metric
 from microscaling.metric.null import NullMetric
@@ -57,6 +58,12 @@ class Task:
     """An extra allocation has moved it since it was last measured."""
     overdue: bool = False
     """It has not settled for so long that it counts as settled. Only the scheduler writes it."""
+    fallback: Fallback | None = None
+    """What to do when it cannot be measured; None: hold it."""
+    falling_back: str = ""
+    """Why there is no reading, while its fallback is in force; empty: it is not."""
+    scale_down_window_s: float | None = None
+    """Seconds for which it has to do with fewer before it gives any back; None: as all tasks."""
 
     def is_remainder(self) -> bool:
         """Whether it soaks up what the others leave."""

@@ -27,7 +27,7 @@ class Engine(ABC):
 
     def __init__(self) -> None:
         self.threads: list[StoppableThread] = []
-        """For the agent to notice one that died."""
+        """For the agent to notice one that died, or, the first, which decides, that it stands still."""
         self.decided = threading.Event()
         """Set once the first decision has been made."""
 

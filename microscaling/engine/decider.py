@@ -7,7 +7,9 @@ import logging
 from microscaling.demand.reason import Reason
 from microscaling.demand.tasks import Tasks
 from microscaling.engine import scaling
+from microscaling.engine.fallback import Fallbacks
 from microscaling.engine.readings import Readings
+from microscaling.engine.window import Windows
 
 log = logging.getLogger("mssengine")
 
@@ -18,12 +20,15 @@ Change = tuple[str, int, int, Reason | None]
 class Decider:
     """Turns readings into demand, and says why: no threads, no clock.
 
-    Both methods take the lock, and both return whether any demand changed.
+    Both methods take the lock, and both return whether any demand changed. `scale_down_window_s`:
+    seconds for which tasks that say nothing else have to do with fewer before they give any back.
     """
 
-    def __init__(self, tasks: Tasks, readings: Readings) -> None:
+    def __init__(self, tasks: Tasks, readings: Readings, scale_down_window_s: float = 0.0) -> None:
         self.tasks = tasks
         self.readings = readings
+        self.fallbacks = Fallbacks(readings)
+        self.windows = Windows(tasks.tasks, scale_down_window_s)
 
     def beat(self, now: float) -> bool:
         """Measures at `now` (seconds), and shares the cap anew."""
@@ -31,13 +36,17 @@ class Decider:
         with self.tasks as tasks:
             tasks.changed.clear()
             before = demands_of(tasks)
-            held = self.readings.apply()
+            failed = self.readings.apply()
+            in_force = self.fallbacks.apply(now)
             scaling.measure(tasks)
+            self.windows.apply(now)
             changed = not tasks.hold and scaling.allocate(tasks)
             changed = (not tasks.hold and scaling.guard(tasks)) or changed
             changes = changes_since(tasks, before)
+        self.fallbacks.say()
         say(changes)
-        log.debug("measured %d tasks: %d change, %d held", len(before), len(changes), held)
+        held = failed - in_force
+        log.debug("%d tasks: %d change, %d held, %d fallback", len(before), len(changes), held, in_force)
         return changed
 
     def extra(self) -> bool:

@@ -32,7 +32,7 @@ class BeatThread(StoppableThread):
         self.slot = demand_update
         self.clock = engine.clock
         self.sources = Sources(tasks.tasks, engine.beat_s, self.clock)
-        self.decider = Decider(tasks, self.sources.readings)
+        self.decider = Decider(tasks, self.sources.readings, engine.scale_down_window_s)
         self.beats: Beats | None = None
         self.late = Episode()
 
@@ -58,7 +58,9 @@ class BeatThread(StoppableThread):
     def _between(self, due: float) -> None:
         """Until the next beat is due: whenever something has changed, allocates once more."""
         while not self.stopped.is_set() and (left := due - self.clock()) > 0:
-            if self.tasks.changed.wait(left) and not self.stopped.is_set():
+            changed = self.tasks.changed.wait(left)
+            # The process may have been frozen meanwhile: then what was measured is old.
+            if changed and not self.stopped.is_set() and self.clock() < due:
                 self._notify(self.decider.extra())
 
     def _next_beat(self, beats: Beats) -> float:
@@ -75,12 +77,22 @@ class BeatThread(StoppableThread):
 
 
 class LocalEngine(Engine):
-    """Measures every `beat_s` seconds, one request per source, and decides by itself."""
+    """Measures every `beat_s` seconds, one request per source, and decides by itself.
 
-    def __init__(self, beat_s: float = BEAT_S, clock: Callable[[], float] = time.monotonic) -> None:
+    `scale_down_window_s`: seconds for which a task that says nothing else has to do with fewer before it
+    gives any back.
+    """
+
+    def __init__(
+        self,
+        beat_s: float = BEAT_S,
+        clock: Callable[[], float] = time.monotonic,
+        scale_down_window_s: float = 0.0,
+    ) -> None:
         super().__init__()
         self.beat_s = beat_s
         self.clock = clock
+        self.scale_down_window_s = scale_down_window_s
 
     def get_demand(self, tasks: Tasks, demand_update: Slot) -> None:
         with tasks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -88,7 +89,7 @@ class Row:
         self.ours = ""
         """What was written to `task.held`: a hold that is not ours is left alone."""
         self.gap = False
-        """It was held when last looked at, so its target knows of no recent measurement."""
+        """It was held when last looked at, or that is long ago: its target knows of no recent measurement."""
 
     def judge(self, reading: Reading, now: float) -> None:
         """Finds the task's own value in a good reading. Says so once if that fails."""
@@ -130,8 +131,13 @@ class Readings:
                 if source.key not in polls:
                     polls[source.key] = (Poll(source), [], Episode())
                 polls[source.key][1].append(Row(task))
+        self._judged = math.inf
         self._groups = list(polls.values())
         self.polls = [poll for poll, _, _ in self._groups]
+
+    def rows(self) -> list[Row]:
+        """The tasks that are measured."""
+        return [row for _, rows, _ in self._groups for row in rows]
 
     def start(self, now: float, patience_s: float) -> list[Poll]:
         """The sources to ask now: all that are not still busy with the last request."""
@@ -153,6 +159,10 @@ class Readings:
     def judge(self, now: float) -> None:
         """Works out each task's value, or why there is none, and says once what fails and what
         works again. Without the lock: nothing of the tasks is written."""
+        if now - self._judged > self.max_age_s:  # beats were missed, say because the process was frozen
+            for row in self.rows():
+                row.gap = True
+        self._judged = now
         for poll, rows, told in self._groups:
             reading = poll.reading  # once: a new one may come at any time
             trouble = poll.trouble(reading, now, self.max_age_s)
@@ -178,6 +188,11 @@ class Readings:
         return held
 
 
+def few(names: list[str]) -> str:
+    """The first of these, and how many more there are, for a log line."""
+    named = ", ".join(names[:NAMES])
+    return named if len(names) <= NAMES else f"{named} and {len(names) - NAMES} more"
+
+
 def _names(rows: list[Row]) -> str:
-    named = ", ".join(row.task.name for row in rows[:NAMES])
-    return named if len(rows) <= NAMES else f"{named} and {len(rows) - NAMES} more"
+    return few([row.task.name for row in rows])

@@ -13,6 +13,7 @@ from microscaling.engine import scaling
 from microscaling.engine.base import Engine, Slot, put_closed, put_token
 from microscaling.engine.decider import changes_since, demands_of, say
 from microscaling.engine.meter import MeterThread
+from microscaling.engine.readings import few
 from microscaling.utils.episode import Episode
 from microscaling.utils.threads import StoppableThread, stop_all
 from microscaling.utils.websocket import Connection
@@ -40,6 +41,7 @@ class ServerEngine(Engine):
 
     def get_demand(self, tasks: Tasks, demand_update: Slot) -> None:
         thread = DemandThread(self, tasks, demand_update)
+        _say_what_counts_for_nothing(tasks)
         with tasks:
             meter = MeterThread(tasks)
         self._measuring = [meter, *meter.sources.threads]
@@ -111,6 +113,13 @@ class DemandThread(StoppableThread):
         if changes or not self.engine.decided.is_set():
             put_token(self.slot)
         self.engine.decided.set()
+
+
+def _say_what_counts_for_nothing(tasks: Tasks) -> None:
+    """A task that cannot be measured is reported as held; what becomes of it is up to the server."""
+    own = [t.name for t in tasks.tasks if t.fallback is not None or t.scale_down_window_s]
+    if own:
+        log.warning("%s: fallback and scale-down window mean nothing here: the server decides", few(own))
 
 
 def fulfil(tasks: Tasks, wants: Mapping[str, int]) -> None:

@@ -19,14 +19,14 @@ Json = dict[str, Any]
 class Sum:
     """What all connected agents of a user tell of one task."""
 
-    __slots__ = ("backing_off", "demand", "held", "metric", "reason", "requested", "running", "starting",
-                 "stopping", "told")  # fmt: skip
+    __slots__ = ("backing_off", "demand", "fallback", "held", "metric", "reason", "requested", "running",
+                 "starting", "stopping", "told")  # fmt: skip
 
     def __init__(self) -> None:
         self.told: Told | None = None
         self.running = self.requested = self.demand = self.starting = self.stopping = self.metric = 0
         self.backing_off = False
-        self.held = self.reason = ""
+        self.held = self.fallback = self.reason = ""
 
     def add(self, told: Told, wanted: int | None) -> None:
         """`wanted`: what the server wants of that agent; None: it decides itself."""
@@ -42,6 +42,7 @@ class Sum:
         self.metric = max(self.metric, told.metric)
         self.backing_off = self.backing_off or told.backing_off
         self.held = self.held or told.held
+        self.fallback = self.fallback or told.fallback
         self.reason = told.reason or self.reason
 
 
@@ -168,6 +169,7 @@ def _task(
         "stopping": of.stopping,
         "backingOff": of.backing_off,
         "held": of.held,
+        "fallback": of.fallback,
         "metric": of.metric if measured else None,
         "target": target,
         "slider": sliders.get(app, of.demand),

@@ -32,6 +32,7 @@ class Told:
     most: int = 0
     target: int | None = None
     held: str = ""
+    fallback: str = ""
     backing_off: bool = False
     reason: str = ""
 
@@ -98,6 +99,7 @@ def _read_detail(report: Report, data: Mapping[str, Any]) -> None:
         told.most = _whole(entry, "max", MOST_METRIC)
         told.target = None if entry.get("target") is None else _whole(entry, "target", MOST_METRIC)
         told.held = _text(entry, "held", MOST_REASON)
+        told.fallback = _text(entry, "fallback", MOST_REASON)
         told.backing_off = entry.get("backingOff") is True
         told.reason = _text(entry, "reason", MOST_REASON)
 

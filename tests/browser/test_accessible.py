@@ -19,11 +19,17 @@ def test_page_with_an_agent_in_trouble(site: Site, open_page: Open, look: dict[s
     page = open_page(site.url, **look)
     with site.running.agent(USER) as agent:
         told = {"app": "checkout", "demand": 4, "held": "no reading", "backingOff": True, "reason": "holds"}
-        detail = {"name": "web-1", "engine": "LOCAL", "hold": "a second agent", "tasks": [told]}
+        falls = {"app": "batch", "demand": 3, "fallback": "no answer", "reason": "fallback to 3"}
+        detail = {"name": "web-1", "engine": "LOCAL", "hold": "a second agent", "tasks": [told, falls]}
         agent.report(detail, checkout=(2, 4, 70), batch=(5, 3, 0), stranger=(1, 1, 0))
         for state in ("run", "start", "stop", "back"):
             wait = page.locator(f"#tasks .{state}").first
             wait.wait_for()
+        chips = page.locator("#tasks .chip.warn").all()
+        assert [(chip.inner_text(), chip.get_attribute("title")) for chip in chips] == [
+            ("held", "no reading"),
+            ("fallback", "no answer"),
+        ]
         assert violations(page) == []
         label = cells(page, "checkout", "run").first.locator("..").get_attribute("aria-label")
         assert label == "Containers of checkout: 2 running, 2 starting and 1 backing off, at most 8"

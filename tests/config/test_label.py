@@ -13,6 +13,7 @@ from microscaling.config.base import Config
 from microscaling.config.images import Images
 from microscaling.config.label import LabelConfig
 from microscaling.config.labels import PREFIX, apply_labels
+from microscaling.demand.fallback import Fallback
 from microscaling.demand.task import Task
 from microscaling.errors import PermanentError, Stopped, TemporaryError
 from microscaling.target.remainder import RemainderTarget
@@ -132,6 +133,45 @@ def test_the_remainder_follows_its_maximum_and_a_queue_its_length() -> None:
         apply_labels(task, {f"{PREFIX}max-containers": "20"}, "team/app")
     assert remainder.target.delta(0) == 20
     assert isinstance(queue.target, SimpleQueueLengthTarget)
+
+
+@pytest.mark.parametrize(
+    ("before", "labels", "after"),
+    [
+        (None, {"fallback-failure-threshold": "3", "fallback-containers": "4"}, Fallback(3, 4)),
+        (Fallback(3, 4), {"fallback-containers": "7"}, Fallback(3, 7)),
+        (Fallback(3, 4), {"Fallback-Failure-Threshold": "1"}, Fallback(1, 4)),
+        (Fallback(3, 4), {}, Fallback(3, 4)),
+    ],
+)
+def test_a_fallback_and_a_window(
+    before: Fallback | None, labels: dict[str, str], after: Fallback, caplog: pytest.LogCaptureFixture
+) -> None:
+    task = a_task(fallback=before, scale_down_window_s=9.0)
+    with_window = {**labels, "scale-down-window-seconds": "2.5"}
+    apply_labels(task, {f"{PREFIX}{name}": value for name, value in with_window.items()}, "team/app")
+    assert (task.fallback, task.scale_down_window_s) == (after, 2.5)
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ({"fallback-containers": "4"}, "image team/app: a fallback needs both labels, "),
+        ({"fallback-containers": "4", "fallback-failure-threshold": "0"},
+         f"image team/app: label {PREFIX}fallback-failure-threshold: expected a whole number, 1 or more, "),
+        ({"scale-down-window-seconds": "3601"},
+         f"image team/app: label {PREFIX}scale-down-window-seconds: expected a number of seconds from 0 to "),
+        ({"scale-down-window-seconds": "nan"}, f"image team/app: label {PREFIX}scale-down-window-seconds: "),
+    ],
+)  # fmt: skip
+def test_a_fallback_or_a_window_that_makes_no_sense(
+    labels: dict[str, str], said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    task = a_task()
+    apply_labels(task, {f"{PREFIX}{name}": value for name, value in labels.items()}, "team/app")
+    assert (task.fallback, task.scale_down_window_s) == (None, None)
+    assert caplog.messages[0].startswith(said)
 
 
 class Told(Config):

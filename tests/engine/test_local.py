@@ -274,6 +274,29 @@ def test_a_machine_that_sleeps_misses_beats_and_says_so_once(said):
     assert len([m for m in said() if m.startswith("too busy for a beat every 0.4 s: ")]) == 2
 
 
+def test_after_a_freeze_nothing_is_decided_by_what_was_measured_before_it():
+    jump, extras = [0.0], []
+    toy = task("toy")
+    run = Run(toy, beat_s=3600)
+    run.engine.clock = lambda: time.monotonic() + jump[0]
+
+    def extra():
+        run.tasks.changed.clear()
+        extras.append("decided")
+        return False
+
+    with run:
+        assert run.slot.get(timeout=20) is TOKEN
+        run.engine.threads[0].decider.extra = extra
+        run.tasks.changed.set()
+        wait_for(lambda: extras)  # so it waits for the next beat, or for another change
+        before = len(toy.target.seen)
+        jump[0] = 7200.0
+        run.tasks.changed.set()
+        wait_for(lambda: len(toy.target.seen) > before)
+    assert extras == ["decided"]
+
+
 def test_the_slot():
     slot = queue.Queue(maxsize=1)
     for _ in range(3):

@@ -145,6 +145,14 @@ def test_the_first_reading_after_a_gap_primes_the_velocity():
     assert a.target.resets == 2
 
 
+def test_beats_that_were_missed_are_a_gap_too():
+    a = task("a")
+    readings = Readings([a], MAX_AGE_S)
+    for now in (0.0, 0.5, 0.5 + MAX_AGE_S, 60.0, 60.5):
+        beat(readings, now, shelf={"a": 3})
+    assert a.target.resets == 1
+
+
 def test_a_hold_of_somebody_else_is_left_alone():
     a = task("a")
     readings = Readings([a], MAX_AGE_S)

@@ -8,6 +8,7 @@ import sqlite3
 
 import pytest
 
+from microscaling.demand.fallback import Fallback
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.engine.base import CLOSED, TOKEN
@@ -181,6 +182,19 @@ def test_it_measures_what_the_server_is_told(tmp_path):
         run.server.demand(seen=3, held=2)
         run.becomes(seen=3, held=2)
     assert (seen.held, held.metric.current) == ("", 0)
+
+
+def test_policies_of_ours_mean_nothing_here_and_that_is_said(tmp_path, caplog):
+    sqlite3.connect(tmp_path / "jobs.db").close()
+    metric = SQLMetric(f"sqlite:///{tmp_path}/jobs.db", "select x")
+    failing = task("failing", metric=metric, fallback=Fallback(1, 5))
+    with Run(failing, task("p2", scale_down_window_s=5.0), task("p3", scale_down_window_s=0.0)) as run:
+        wait_for(lambda: bool(failing.held))
+        run.server.demand(failing=2)
+        run.becomes(failing=2, p2=0, p3=0)
+        assert (bool(failing.held), failing.falling_back) == (True, "")
+    said = [m for m in caplog.messages if "mean nothing" in m]
+    assert said == ["failing, p2: fallback and scale-down window mean nothing here: the server decides"]
 
 
 def test_a_connection_that_others_use_stays_open():

@@ -10,6 +10,7 @@ import tracemalloc
 
 import pytest
 
+from microscaling.demand.fallback import Fallback
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.engine.beats import Beats
@@ -60,11 +61,14 @@ def make_task(number):
 class World:
     """What is around the engine, moved on by `random` only."""
 
-    def __init__(self, seed, cap=CAP):
+    def __init__(self, seed, cap=CAP, policies=False):
         self.random = random.Random(seed)
         self.tasks = Tasks([make_task(n) for n in range(12)], cap)
+        for task in self.tasks.tasks[:8] if policies else ():
+            task.fallback = Fallback(self.random.randint(1, 4), self.random.randint(0, 30))
         self.readings = Readings(self.tasks.tasks, 3 * BEAT_S)
-        self.decider = Decider(self.tasks, self.readings)
+        self.decider = Decider(self.tasks, self.readings, 5.0 if policies else 0.0)
+        self.fell_back = 0
         self.beats = Beats(BEAT_S, 1000.0)
         self.lengths = {task.name: 50 for task in self.tasks.tasks}
         self.answers = []  # (when, poll)
@@ -82,6 +86,7 @@ class World:
         self.readings.give_up()
         self.changes += self.decider.beat(now)
         self.decisions += 1
+        self.fell_back += any(task.falling_back for task in self.tasks.tasks)
         self.check()
         for _ in range(self.random.randrange(4)):
             self.something_happens()
@@ -154,8 +159,19 @@ def test_an_hour_of_beats_keeps_the_cap_the_minimums_and_the_time(seed, lines):
 
 
 @pytest.mark.usefixtures("lines")
-def test_an_hour_of_beats_does_not_grow():
-    world = World(3)
+@pytest.mark.parametrize("seed", [5, 6])
+def test_so_does_an_hour_with_fallbacks_and_windows(seed):
+    world = World(seed, policies=True)
+    for _ in range(BEATS):
+        world.beat()
+    assert world.fell_back > BEATS / 20
+    assert world.changes > BEATS / 10
+
+
+@pytest.mark.usefixtures("lines")
+@pytest.mark.parametrize("policies", [False, True])
+def test_an_hour_of_beats_does_not_grow(policies):
+    world = World(3, policies=policies)
     sizes = []
     tracemalloc.start()
     try:

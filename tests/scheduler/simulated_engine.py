@@ -6,7 +6,8 @@ import heapq
 import itertools
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
@@ -17,6 +18,9 @@ from microscaling.scheduler.fleet import Fleet
 from microscaling.scheduler.listing import Listing
 
 TIME_OUT_S = 10.0
+
+Reply = Callable[[Operation, "Exception | None", str], None]
+"""Called with an operation, how it failed, and the id that a create gave."""
 
 
 @dataclass
@@ -32,9 +36,13 @@ class Faults:
     effect_s: float = 0.5
     reply_s: float = 0.2
     event_s: float = 0.3
+    disordered: bool = True
+    """Events overtake each other; only some listeners look at this."""
+    broken: dict[str, str] = field(default_factory=dict)
+    """Tasks whose containers `crash` within 3 s, cannot `start`, or cannot be `create`d."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Real:
     """A container as the engine has it."""
 
@@ -43,23 +51,30 @@ class Real:
     nonce: str
     state: State
     created: float
+    owners: list[object] = field(default_factory=list)
+    """The agents that take it for one of theirs."""
 
 
-class SimulatedEngine:
-    """Carries out what a fleet asks, late and unreliably, and counts what really runs."""
+class Listener(Protocol):
+    """Somebody who looks at the engine's event stream."""
 
-    def __init__(self, tasks: Tasks, rng: random.Random, faults: Faults) -> None:
-        self.tasks, self.rng, self.faults = tasks, rng, faults
+    def tell(self, event: Event) -> None: ...
+
+
+class VirtualEngine:
+    """Carries out what it is asked, late and unreliably. Time passes in `run`, and only there."""
+
+    def __init__(self, rng: random.Random, faults: Faults) -> None:
+        self.rng, self.faults = rng, faults
         self.now = 0.0
         self.real: dict[str, Real] = {}
-        self.most_running = 0
-        self.excess: list[str] = []
-        self.allowed = tasks.max_containers
-        self.fleet = Fleet(tasks)
-        self.listing = Listing(self.fleet)
-        self._agenda: list[tuple[float, int, Callable[[], None]]] = []
+        self.listeners: list[Listener] = []
+        self.up = True
+        self.healthy = False
+        """Containers that were to die by themselves do not."""
+        self._times_away = 0
+        self._agenda: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._numbers = itertools.count()
-        self.foreign_touched: list[str] = []
 
     def running(self, task: str = "") -> int:
         return sum(1 for r in self.real.values() if r.state is State.RUNNING and task in ("", r.task))
@@ -68,41 +83,26 @@ class SimulatedEngine:
         """A container that is there already."""
         real = Real(f"c{next(self._numbers)}", task, nonce, state, self.now)
         self.real[real.id] = real
-        self.allowed = max(self.allowed, self.running())
         return real
 
-    def at(self, delay: float, what: Callable[[], None]) -> None:
-        heapq.heappush(self._agenda, (self.now + delay, next(self._numbers), what))
+    def at(self, delay: float, what: Callable[..., None], *arguments: Any) -> None:
+        heapq.heappush(self._agenda, (self.now + delay, next(self._numbers), what, arguments))
 
     def run(self, seconds: float) -> None:
         end = self.now + seconds
-        while self._agenda and self._agenda[0][0] <= end:
-            self.now, _, what = heapq.heappop(self._agenda)
-            what()
+        agenda = self._agenda
+        while agenda and agenda[0][0] <= end:
+            self.now, _, what, arguments = heapq.heappop(agenda)
+            what(*arguments)
             self.pump()
         self.now = end
 
     def pump(self) -> None:
-        for operation in self.fleet.take():
-            self._submit(operation)
+        """Called after everything that happens."""
 
-    def decide(self, demand: dict[str, int]) -> None:
-        for name, count in demand.items():
-            task = self.tasks.get_task(name)
-            task.demand = task.demand if task.backing_off else count
-        self.fleet.acting = True
-        self.fleet.plan(self.now)
-        self.pump()
-
-    def tick(self) -> None:
-        self.fleet.plan(self.now)
-        self.pump()
-
-    def list(self) -> None:
-        """A listing takes a while; what it shows is from when it was asked for."""
-        asked = self.listing.ask()
-        shown = [Seen(r.id, r.task, r.state, r.created, r.nonce) for r in self.real.values()]
-        self.at(self.rng.uniform(0, self.faults.reply_s), lambda: self.listing.apply(asked, shown, self.now))
+    def snapshot(self) -> list[Seen]:
+        """What a listing shows."""
+        return [Seen(r.id, r.task, r.state, r.created, r.nonce) for r in self.real.values()]
 
     def kill(self, real: Real) -> None:
         """It ends by itself, or by somebody else's hand."""
@@ -110,68 +110,139 @@ class SimulatedEngine:
             real.state = State.EXITED
             self._tell("die", real)
 
-    def _submit(self, operation: Operation) -> None:
-        if self.fleet.call_off(operation, self.now):
-            return
+    def remove(self, real: Real) -> None:
+        """Somebody removes it, by force if it runs."""
+        self.kill(real)
+        if self.real.pop(real.id, None) is not None:
+            self._tell("destroy", real)
+
+    def go_away(self, killing: bool) -> None:
+        """Nobody answers until `up` is set again; what was under way may be lost. `killing`: the
+        containers end with it, as they do unless the engine was told to keep them."""
+        self.up = False
+        self._times_away += 1
+        for real in list(self.real.values()) if killing else ():
+            self.kill(real)
+
+    def carry_out(self, operation: Operation, reply: Reply, by: object = None) -> None:
+        """An operation that somebody asks for: sooner or later it is done, or not, and answered."""
         faults, rng = self.faults, self.rng
-        if rng.random() < faults.away:
-            self._reply(operation, 0.0, EngineAway("connection refused"))
+        if not self.up or rng.random() < faults.away:
+            self.at(0.0, reply, operation, EngineAway("connection refused"), "")
             return
-        if rng.random() < faults.refused:
-            self._reply(operation, rng.uniform(0, faults.reply_s), PermanentError("no such image"))
+        broken = faults.broken and faults.broken.get(operation.container.task.name)
+        if rng.random() < faults.refused or broken == operation.work.value:
+            self.at(rng.uniform(0, faults.reply_s), reply, operation, PermanentError("no such image"), "")
             return
         lost = rng.random() < faults.lost_reply
         delay = rng.uniform(0, 1.5 * TIME_OUT_S) if lost else rng.uniform(0.01, faults.effect_s)
         never = lost and rng.random() < 0.3
         if not never:
-            self.at(delay, lambda: self._take_effect(operation, replies=not lost))
+            answer = None if lost else reply
+            self.at(delay, self._take_effect, operation, answer, by, self._times_away)
         if lost:
-            self._reply(operation, TIME_OUT_S, TemporaryError("no answer within 10 s"))
+            self.at(TIME_OUT_S, reply, operation, TemporaryError("no answer within 10 s"), "")
 
-    def _reply(self, operation: Operation, delay: float, error: Exception | None, id: str = "") -> None:
-        self.at(delay, lambda: self.fleet.on_done(operation, error, self.now, id))
-
-    def _take_effect(self, operation: Operation, replies: bool) -> None:
+    def _take_effect(self, operation: Operation, reply: Reply | None, by: object, away: int) -> None:
+        if away != self._times_away:
+            self._answer(operation, reply, None, "", away)
+            return
         container, error = operation.container, None
         real = self.real.get(container.id)
         if operation.work is Work.CREATE:
             real = self.add(container.task.name, State.CREATED, container.nonce)
+            real.owners.append(by)
             self._tell("create", real)
         elif operation.work is Work.START:
-            error = self._start(real)
+            error = self._start(real, by)
         elif real is not None and operation.work is Work.STOP:
             self.kill(real)
         elif real is not None:
-            self.kill(real)
-            del self.real[real.id]
-            self._tell("destroy", real)
-        if replies:
-            self._reply(operation, self.rng.uniform(0, self.faults.reply_s), error, real.id if real else "")
+            self.remove(real)
+        if reply is not None:
+            delay = self.rng.uniform(0, self.faults.reply_s)
+            self.at(delay, self._answer, operation, reply, error, real.id if real else "", away)
 
-    def _start(self, real: Real | None) -> PermanentError | None:
+    def _answer(
+        self, operation: Operation, reply: Reply | None, error: Exception | None, id: str, away: int
+    ) -> None:
+        if reply is not None:
+            reply(operation, EngineAway("connection reset") if away != self._times_away else error, id)
+
+    def _start(self, real: Real | None, by: object) -> PermanentError | None:
         if real is None:
             return PermanentError("no such container")
-        if real.state is State.CREATED:
+        if real.state is not State.RUNNING:
             real.state = State.RUNNING
-            self._witness(real)
+            self.started(real, by)
             self._tell("start", real)
-            if self.rng.random() < self.faults.dies:
-                self.at(self.rng.expovariate(0.2), lambda: self.kill(real))
+            crashes = self.faults.broken.get(real.task) == "crash"
+            if crashes or self.rng.random() < self.faults.dies:
+                self.at(self.rng.uniform(0, 3) if crashes else self.rng.expovariate(0.2), self._die, real)
         return None
 
-    def _witness(self, started: Real) -> None:
-        """Called at every start: the only moment at which a cap can be broken."""
-        running = self.running()
-        self.most_running = max(self.most_running, running)
-        if running > self.tasks.max_containers:
-            self.excess.append(f"{self.now:.2f} s: {started.task} {started.id} makes it {running}")
+    def _die(self, real: Real) -> None:
+        if not self.healthy:
+            self.kill(real)
+
+    def started(self, real: Real, by: object) -> None:
+        """Called at every start, with who has asked for it: the only moment at which a cap can be broken."""
 
     def _tell(self, kind: str, real: Real) -> None:
         event = Event(kind, real.id, real.task, real.nonce, 137 if kind == "die" else None)
+        for listener in self.listeners:
+            listener.tell(event)
+
+
+class SimulatedEngine(VirtualEngine):
+    """An engine with the fleet that looks after it, and what there is of the agent around it."""
+
+    def __init__(self, tasks: Tasks, rng: random.Random, faults: Faults) -> None:
+        super().__init__(rng, faults)
+        self.tasks = tasks
+        self.most_running = 0
+        self.excess: list[str] = []
+        self.fleet = Fleet(tasks)
+        self.listing = Listing(self.fleet)
+        self.listeners.append(self)
+
+    def pump(self) -> None:
+        for operation in self.fleet.take():
+            if not self.fleet.call_off(operation, self.now):
+                self.carry_out(operation, self._done)
+
+    def decide(self, demand: dict[str, int]) -> None:
+        for name, count in demand.items():
+            task = self.tasks.get_task(name)
+            task.demand = task.demand if task.backing_off else count
+        self.fleet.acting = True
+        self.tick()
+
+    def tick(self) -> None:
+        self.fleet.plan(self.now)
+        self.pump()
+
+    def list(self) -> None:
+        """A listing takes a while; what it shows is from when it was asked for."""
+        self.at(self.rng.uniform(0, self.faults.reply_s), self._list, self.listing.ask(), self.snapshot())
+
+    def tell(self, event: Event) -> None:
         if self.rng.random() < self.faults.lost_event:
             return
         for _ in range(1 + (self.rng.random() < self.faults.repeated_event)):
-            self.at(self.rng.uniform(0, self.faults.event_s), lambda: self._deliver(event))
+            self.at(self.rng.uniform(0, self.faults.event_s), self._deliver, event)
+
+    def started(self, real: Real, by: object) -> None:
+        running = self.running()
+        self.most_running = max(self.most_running, running)
+        if running > self.tasks.max_containers:
+            self.excess.append(f"{self.now:.2f} s: {real.task} {real.id} makes it {running}")
+
+    def _list(self, asked: int, shown: list[Seen]) -> None:
+        self.listing.apply(asked, shown, self.now)
+
+    def _done(self, operation: Operation, error: Exception | None, id: str) -> None:
+        self.fleet.on_done(operation, error, self.now, id)
 
     def _deliver(self, event: Event) -> None:
         self.listing.heard(event.id, event.kind)

@@ -102,7 +102,7 @@ def test_details_are_asked_for_and_shown(server: Running) -> None:
     with server.agent("detail") as agent:
         assert (agent.websocket.getheaders() or {})["microscaling-detail"] == "1"
         task = {"app": "a", "demand": 5, "priority": 2, "min": 1, "max": 6, "target": 9, "backingOff": True,
-                "held": "no answer", "reason": "because"}  # fmt: skip
+                "held": "no answer", "fallback": "refused", "reason": "because"}  # fmt: skip
         agent.report({"name": "box", "engine": "LOCAL", "cap": 7, "hold": "", "tasks": [task]}, a=(3, 5, 12))
         state = until(lambda: (s := server.get("/api/users/detail"))["tasks"] and s)
     assert state["cap"] == 7
@@ -110,5 +110,5 @@ def test_details_are_asked_for_and_shown(server: Running) -> None:
     assert not state["configured"]
     expected = {"app": "a", "demand": 5, "running": 3, "requested": 5, "starting": 2, "stopping": 0,
                 "target": 9, "metric": 12, "held": "no answer", "backingOff": True, "reason": "because",
-                "max": 6}  # fmt: skip
+                "fallback": "refused", "max": 6}  # fmt: skip
     assert state["tasks"][0].items() >= expected.items()

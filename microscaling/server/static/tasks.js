@@ -138,6 +138,7 @@ export class Tasks {
     const chips = [];
     if (task.backingOff) chips.push(["bad", "backing off", "its containers keep failing: it waits before the next try"]);
     if (task.held) chips.push(["warn", "held", task.held]);
+    if (task.fallback) chips.push(["warn", "fallback", task.fallback]);
     if (!task.reported) chips.push(["", "not reported", "no connected agent has this task"]);
     if (!task.configured) chips.push(["", "not in the configuration", "an agent told of it"]);
     keyed(

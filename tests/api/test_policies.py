@@ -1,0 +1,105 @@
+"""What a configuration says of failed readings and of scaling down."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+import pytest
+
+from microscaling.api.apps import apps_from_data
+from microscaling.demand.fallback import Fallback
+from microscaling.demand.task import Task
+from microscaling.errors import ConfigError
+from microscaling.settings import Settings
+
+CONFIG = {"topicName": "t", "channelName": "c", "targetQueueLength": 5}
+GOOD = {"failureThreshold": 3, "containers": 4}
+
+
+def read(rule: str = "Queue", **app: Any) -> Task:
+    base = {"name": "a", "minContainers": 1, "maxContainers": 9, "ruleType": rule, "metricType": "NSQ"}
+    data = {"maxContainers": 9, "apps": [{**base, "config": CONFIG, **app}]}
+    [task], _ = apps_from_data(json.dumps(data).encode(), Settings())
+    return task
+
+
+def test_by_default_a_task_is_held_and_its_window_is_that_of_all() -> None:
+    task = read()
+    assert (task.fallback, task.scale_down_window_s) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("app", "fallback", "window_s"),
+    [
+        ({"fallback": GOOD}, Fallback(3, 4), None),
+        ({"FALLBACK": {"failurethreshold": 1, "Containers": 1}}, Fallback(1, 1), None),
+        ({"fallback": None, "scaleDownWindowSeconds": None}, None, None),
+        ({"scaleDownWindowSeconds": 0}, None, 0.0),
+        ({"scaleDownWindowSeconds": "2.5"}, None, 2.5),
+        ({"fallback": GOOD, "scaleDownWindowSeconds": 3600}, Fallback(3, 4), 3600.0),
+    ],
+)
+def test_policies(
+    app: dict[str, Any], fallback: Fallback | None, window_s: float | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    task = read(**app)
+    assert (task.fallback, task.scale_down_window_s) == (fallback, window_s)
+    assert caplog.messages == []
+
+
+WHOLE = "expected a whole number"
+WINDOW = "apps[0].scaleDownWindowSeconds: expected a number of seconds from 0 to 3600, got "
+
+
+@pytest.mark.parametrize(
+    ("app", "problem"),
+    [
+        ({"fallback": 4}, "apps[0].fallback: expected an object, got 4"),
+        ({"fallback": {"containers": 4}}, "apps[0].fallback.failureThreshold: is missing: a fallback needs"),
+        ({"fallback": {"failureThreshold": 3}}, "apps[0].fallback.containers: is missing: a fallback needs"),
+        ({"fallback": GOOD | {"failureThreshold": 0}}, f"apps[0].fallback.failureThreshold: {WHOLE}, 1 or"),
+        ({"fallback": GOOD | {"containers": -1}}, f"apps[0].fallback.containers: {WHOLE}, 0 or more, got -1"),
+        ({"fallback": GOOD | {"containers": "4"}}, f'apps[0].fallback.containers: {WHOLE}, got "4"'),
+        ({"fallback": GOOD | {"containers": True}}, f"apps[0].fallback.containers: {WHOLE}, got true"),
+        ({"scaleDownWindowSeconds": -1}, WINDOW + "-1"),
+        ({"scaleDownWindowSeconds": 3601}, WINDOW + "3601"),
+        ({"scaleDownWindowSeconds": "1m"}, WINDOW + '"1m"'),
+    ],
+)  # fmt: skip
+def test_a_bad_one_is_one_line_that_names_it(app: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        read(**app)
+    [found] = error.value.problems
+    assert found.startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("app", "warning"),
+    [
+        ({"fallback": GOOD | {"replicas": 4}}, "apps[0].fallback.replicas: is not known here, and ignored"),
+        (
+            {"fallback": GOOD | {"containers": 12}},
+            "apps[0].fallback.containers: is 12, and the task has 1 to 9: it will fall back to 9",
+        ),
+        (
+            {"fallback": GOOD | {"containers": 0}},
+            "apps[0].fallback.containers: is 0, and the task has 1 to 9: it will fall back to 1",
+        ),
+        (
+            {"rule": "Remainder", "fallback": GOOD},
+            "apps[0].fallback: means nothing for a task without a queue to measure",
+        ),
+        (
+            {"rule": "Remainder", "scaleDownWindowSeconds": 5},
+            "apps[0].scaleDownWindowSeconds: means nothing for a task without a queue to measure",
+        ),
+    ],
+)
+def test_what_may_not_be_meant_is_a_warning(
+    app: dict[str, Any], warning: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "mssconfig"):
+        read(**app)
+    assert caplog.messages == [warning]

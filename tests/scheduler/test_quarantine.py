@@ -1,0 +1,51 @@
+"""A crash loop: who sees it, and what becomes of the task's share of the cap, in virtual time."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+import pytest
+
+from microscaling.api.detail import agent_detail
+from tests.scheduler.simulated_engine import Faults
+from tests.scheduler.test_whole_loop import CAP, Loop, settle
+
+HOLDS_BEATS = 80
+
+
+def test_its_share_is_used_and_everybody_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "mssscheduler")
+    loop = Loop(1, Faults())
+    settle(loop)
+    assert loop.running() == {"web": 2, "mail": 1, "batch": 7}
+    loop.engine.faults.broken["web"] = "crash"
+    for real in [real for real in loop.engine.real.values() if real.task == "web"]:
+        loop.engine.kill(real)
+    loop.push("web", 5000)
+    settle(loop, HOLDS_BEATS)
+    web = loop.tasks.get_task("web")
+    others = []
+    for _ in range(HOLDS_BEATS):
+        loop.beat()
+        if web.backing_off and not web.demand:
+            others.append(loop.running()["batch"])
+    assert len(others) > HOLDS_BEATS / 2, "the tries are ever further apart"
+    assert max(others) == CAP - 1, "all but mail's one"
+    [told] = [task for task in agent_detail(loop.tasks, "", "LOCAL")["tasks"] if task["app"] == "web"]
+    assert told.items() >= {"backingOff": True, "reason": "backing off after failed starts"}.items()
+    waits = [int(s) for s in re.findall(r"web: .*; backing off, next try in (\d+) s", caplog.text)]
+    assert len(waits) >= 4
+    assert waits == [min(60, 2**n) for n in range(len(waits))]
+
+
+def test_when_it_is_over_it_gets_its_share_back(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "mssscheduler")
+    loop = Loop(1, Faults(broken={"web": "crash"}))
+    loop.push("web", 5000)
+    settle(loop, HOLDS_BEATS)
+    assert loop.tasks.get_task("web").backing_off
+    loop.engine.faults.broken.clear()
+    settle(loop, 240)
+    assert loop.running() == {"web": 8, "mail": 1, "batch": 1}
+    assert "web: a container stays up: no longer backing off" in caplog.messages
