@@ -7,7 +7,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from microscaling.demand.tasks import Tasks
 from microscaling.engine.base import CLOSED, Engine, Slot
@@ -17,7 +17,9 @@ from microscaling.scheduler.base import Scheduler
 from microscaling.utils.backoff import Backoff
 from microscaling.utils.episode import Episode
 from microscaling.utils.signals import caught
+from microscaling.utils.text import one_line
 from microscaling.utils.threads import StoppableThread, stop_all
+from microscaling.utils.vitals import RUNNING, STARTING, STOPPING, Vitals
 
 log = logging.getLogger("mssagent")
 
@@ -25,18 +27,22 @@ COUNT_EVERY_S = 0.5
 MONITOR_EVERY_S = 0.5
 LOOK_EVERY_S = 0.5
 """How often retries that have come due, and threads that have died, are looked for."""
-RETRY_S, RETRY_MOST_S = 0.25, 5.0
+RETRY_S, RETRY_MOST_S = 0.25, 1.0
+"""However long an outage, its end is noticed within a second."""
 SHUTDOWN_LOOK_S = 0.02
 JOIN_S = 3.0
 BEGIN_JOIN_S = 1.0
 """For a count that is under way when the agent is asked to stop."""
+NAMES = 5
+"""How many tasks a line names at most."""
 
 
 class Agent:
     """One run of the agent. `run()` blocks until `stop()` is called or something has failed.
 
     With `leave`, what runs is left running at the end, for the next agent to adopt; else
-    everything is stopped, which may take `exit_timeout_s` seconds if it cannot be counted.
+    everything is stopped, which may take `exit_timeout_s` seconds if it cannot be counted. `vitals`
+    is told all the while how it is.
     """
 
     def __init__(
@@ -48,6 +54,7 @@ class Agent:
         leave: bool = False,
         exit_timeout_s: float = 30.0,
         stopping: threading.Event | None = None,
+        vitals: Vitals | None = None,
     ) -> None:
         self.tasks = tasks
         self.engine = engine
@@ -56,7 +63,10 @@ class Agent:
         self.leave = leave
         self.exit_timeout_s = exit_timeout_s
         self.demand_update: Slot = queue.Queue(maxsize=1)
+        self.vitals = vitals or Vitals()
         self._stopping = stopping or threading.Event()
+        self._failure = ""
+        """Why the exit code is not 0; empty: it is."""
         self._begin = _Begin(self)
         self._counter = _Counter(self)
         self._scheduling = _Scheduling(self)
@@ -67,86 +77,142 @@ class Agent:
         self._stopping.set()
 
     def run(self) -> int:
-        """Returns the exit code: 0 if it was asked to stop and left nothing behind, else 1."""
+        """Returns the exit code: 0 if it was asked to stop and left nothing behind, else 1. The last
+        line of the log says which, and why."""
         with caught(self._stopping):
-            return self._run()
+            self._run()
+        if self._failure:
+            log.critical("stopped with exit code 1: %s", self._failure)
+            return 1
+        log.info("stopped")
+        return 0
 
-    def _run(self) -> int:
+    def _run(self) -> None:
         self._begin.start()
         while self._begin.is_alive() and not self._stopping.is_set():
             self._begin.join(SHUTDOWN_LOOK_S)
+            self._tell(STARTING)
         self._begin.stop()
         self._begin.join(BEGIN_JOIN_S)
         if self._begin.error is not None:
-            self._say_dead(self._begin)
-            return self._close(1)
-        if not self._begin.done:  # nothing has been adopted, nor asked of anybody
+            self._fail(self._begin)
+        elif self._begin.done:
+            self._watch()
+            self._shut_down()
+        else:  # nothing has been adopted, nor asked of anybody
             log.info("asked to stop before the start was over")
-            return self._close(0)
-        for thread in (self._counter, self._scheduling, *self._reporting):
-            thread.start()
+        self._close()
+
+    def _watch(self) -> None:
+        """Until it is asked to stop, or a thread has died."""
+        self._counter.start()
+        self._scheduling.start()
         if not self._stopping.is_set():
             self.engine.get_demand(self.tasks, self.demand_update)
-        dead = None
-        while dead is None and not self._stopping.wait(LOOK_EVERY_S):
-            dead = self._dead_thread()
-        if dead is not None:
-            self._say_dead(dead)
-        return self._shut_down(failed=dead is not None)
+        for thread in self._reporting:  # now, as whoever hears of us may answer at once: the engine listens
+            thread.start()
+        self._tell(RUNNING)
+        while not self._failure and not self._stopping.wait(LOOK_EVERY_S):
+            self._tell(RUNNING)
+            dead = next((t for t in self._threads() if not t.is_alive() and t.ident is not None), None)
+            if dead is not None:
+                self._fail(dead)
 
-    def _dead_thread(self) -> StoppableThread | None:
-        own = [self._counter, self._scheduling, *self._reporting]
-        everyone = [*own, *self.engine.threads, *self.scheduler.threads]
-        return next((t for t in everyone if not t.is_alive() and t.ident is not None), None)
+    def _threads(self) -> Iterator[StoppableThread]:
+        yield from (self._counter, self._scheduling, *self._reporting)
+        yield from self.engine.threads
+        yield from self.scheduler.threads
 
-    def _say_dead(self, thread: StoppableThread) -> None:
+    def _fail(self, thread: StoppableThread) -> None:
+        """It has died, so the agent ends."""
         error = thread.error
         if isinstance(error, MicroscalingError):
-            log.critical("%s", error)
-        else:
-            log.critical("thread %s has ended, so the agent does: %r", thread.name, error, exc_info=error)
+            self._failure = one_line(str(error))
+            return
+        cause = f", because of {error.__cause__!r}" if error and error.__cause__ else ""
+        self._failure = f"thread {thread.name} has died: {error!r}{cause}"
+        log.critical("thread %s has died, so the agent ends", thread.name, exc_info=error)
 
-    def _shut_down(self, failed: bool) -> int:
+    def _tell(self, state: str) -> None:
+        """Once a second in all, however often it is called."""
+        loops = [("counting", self._counter), ("scheduling", self._scheduling)]
+        loops += [("beats", thread) for thread in self.engine.threads[:1]]
+        due = {name: thread.due for name, thread in loops if thread.due and state == RUNNING}
+        self.vitals.tell(state, lambda: self._says(state), due)
+
+    def _says(self, state: str) -> str:
+        if state == STARTING:
+            return "starting: waiting for what runs the containers" if self._begin.waits else "starting"
+        if state == STOPPING:
+            return "stopping"
+        with self.tasks as tasks:
+            running = sum([task.running for task in tasks.tasks])
+            held = [task.name for task in tasks.tasks if task.held or tasks.hold]
+            failing = [task.name for task in tasks.tasks if task.backing_off]
+        says = [f"{running} of {self.tasks.max_containers} containers run"]
+        if self._counter.episode.failing:
+            says.append("they cannot be counted now, trying again")
+        says += [
+            f"{word}: {_named(names)}" for word, names in (("held", held), ("backing off", failing)) if names
+        ]
+        return "; ".join(says)
+
+    def _shut_down(self) -> None:
         """The engine goes first, so that nothing is decided any more; then what runs, while it is still
         counted and told of; then the counter and the monitors. After a failure everything is left as
         it is, for the agent that is started next."""
-        self.engine.stop_demand(self.demand_update)
+        failed = bool(self._failure)
+        self._tell(STOPPING)
+        self._surely(lambda: self.engine.stop_demand(self.demand_update))
         if self._scheduling.is_alive():
             self._scheduling.join(JOIN_S)
         if self.leave or failed:
             log.info("leaving what runs as it is")
-            self.scheduler.leave(self.tasks)
+            self._surely(lambda: self.scheduler.leave(self.tasks))
         else:
             log.info("stopping all containers")
-            self.scheduler.drain(self.tasks)
-        done = self._wait_idle()
-        return self._close(0 if done and not failed else 1)
+            self._surely(lambda: self.scheduler.drain(self.tasks))
+        # What a thread that has died was at will not be over, however long it is waited for.
+        self._surely(lambda: self._wait_idle(JOIN_S if failed else self.exit_timeout_s))
 
-    def _wait_idle(self) -> bool:
-        """Waits for the scheduler to be done; False at the deadline, with what may be left in the log."""
+    def _wait_idle(self, patience_s: float) -> None:
+        """Waits for the scheduler to be done; at the deadline, with what may be left in the log."""
         graces = [task.container.stop_grace_s for task in self.tasks.tasks]
-        deadline = time.monotonic() + self.exit_timeout_s + max(graces, default=0.0)
+        deadline = time.monotonic() + patience_s + max(graces, default=0.0)
         patience = threading.Event()
         while not self.scheduler.idle(self.tasks):
             if time.monotonic() >= deadline:
                 left = ", ".join(self.scheduler.left()) or "unknown"
                 log.error("this takes too long, so it is given up; may be left: %s", left)
-                return False
+                self._failure = self._failure or f"it took too long; may be left: {left}"
+                return
             retry = self.scheduler.next_retry()
             if retry is not None and retry <= time.monotonic():
                 _try(lambda: self.scheduler.stop_start_tasks(self.tasks))
+            self._tell(STOPPING)
             patience.wait(SHUTDOWN_LOOK_S)
-        return True
 
-    def _close(self, code: int) -> int:
+    def _close(self) -> None:
         for monitor in self.monitors:
-            monitor.close()
+            self._surely(monitor.close)
         late = stop_all([self._begin, self._counter, *self._reporting], JOIN_S)
         if late:
             log.warning("still waiting for an answer: %s", ", ".join(thread.name for thread in late))
-        self.scheduler.cleanup()
-        log.info("stopped")
-        return code
+        self._surely(self.scheduler.cleanup)
+        self.vitals.close()
+
+    def _surely(self, step: Callable[[], None]) -> None:
+        """What has ended a thread may end a step of the shutdown too; the others are taken all the same."""
+        try:
+            step()
+        except Exception as error:
+            log.exception("a step of the shutdown has failed")
+            self._failure = self._failure or f"a step of the shutdown has failed: {error!r}"
+
+
+def _named(names: list[str]) -> str:
+    more = f" and {len(names) - NAMES} more" if len(names) > NAMES else ""
+    return ", ".join(names[:NAMES]) + more
 
 
 def _try(step: Callable[[], None]) -> None:
@@ -162,6 +228,8 @@ class _Begin(StoppableThread):
     def __init__(self, agent: Agent) -> None:
         super().__init__("mss-begin")
         self.agent = agent
+        self.waits = False
+        """Somebody does not answer; it tries again."""
         self.done = False
         """What runs has been taken over: from now on the agent answers for it."""
 
@@ -179,18 +247,18 @@ class _Begin(StoppableThread):
     def _patiently(self, step: Callable[[], None]) -> bool:
         """Tries until it is done; False if it was stopped before."""
         backoff = Backoff(RETRY_S, RETRY_MOST_S, jitter=0.2)
-        waited = False
         while not self.stopped.is_set():
             try:
                 step()
             except TemporaryError as error:
-                if not waited:
+                if not self.waits:
                     log.warning("waiting: %s", error)
-                waited = True
+                self.waits = True
                 self.stopped.wait(error.delay_s or backoff.next())
             else:
-                if waited:
+                if self.waits:
                     log.info("waited long enough: it answers")
+                self.waits = False
                 return True
         return False
 
@@ -210,7 +278,7 @@ class _Counter(StoppableThread):
         except TemporaryError as error:
             if self.episode.fails(time.monotonic()):
                 log.warning("cannot count what runs: %s; trying again", error)
-            self.stopped.wait(error.delay_s or self.backoff.next())
+            self.rest(error.delay_s or self.backoff.next())
             return
         if self.episode.works():
             log.info("what runs can be counted again")

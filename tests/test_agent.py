@@ -155,7 +155,7 @@ def test_a_start_that_cannot_be_ends_with_code_1(caplog: pytest.LogCaptureFixtur
     scheduler = Scheduler()
     scheduler.fails = [PermanentError("another agent has the lock")]
     assert make(scheduler).run() == 1
-    assert "another agent has the lock" in caplog.text
+    assert caplog.messages[-1] == "stopped with exit code 1: another agent has the lock"
 
 
 def test_what_cannot_be_counted_is_said_once_and_once_when_it_can(caplog: pytest.LogCaptureFixture) -> None:
@@ -179,7 +179,7 @@ def test_what_does_not_end_is_named_and_the_code_is_1(caplog: pytest.LogCaptureF
     with Running(agent) as run:
         until(lambda: agent.tasks.tasks[0].running == 5)
     assert run.code == 1
-    assert "may be left: a 0123456789ab (running)" in caplog.text
+    assert caplog.messages[-1].endswith("it took too long; may be left: a 0123456789ab (running)")
 
 
 def test_a_thread_that_dies_ends_the_agent_and_leaves_what_runs(caplog: pytest.LogCaptureFixture) -> None:
@@ -190,8 +190,15 @@ def test_a_thread_that_dies_ends_the_agent_and_leaves_what_runs(caplog: pytest.L
         scheduler.count_fails = ZeroDivisionError("a bug")
         run.thread.join(PATIENCE_S)
     assert run.code == 1
-    assert "thread mss-counter has ended, so the agent does: ZeroDivisionError('a bug')" in caplog.text
+    assert caplog.messages[-1] == (
+        "stopped with exit code 1: thread mss-counter has died: ZeroDivisionError('a bug')"
+    )
     assert agent.tasks.tasks[0].running == 5
+
+
+def test_the_end_of_an_outage_however_long_is_noticed_within_a_second() -> None:
+    counter = make(Scheduler())._counter
+    assert max(counter.backoff.next() for _ in range(100)) <= 1.0
 
 
 class Hanging(Monitor):

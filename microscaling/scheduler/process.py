@@ -18,14 +18,9 @@ from microscaling.demand.task import Task
 from microscaling.errors import PermanentError, TemporaryError
 from microscaling.scheduler import process_command, process_log
 from microscaling.scheduler.backend import Backend, Event, Seen, State
-from microscaling.scheduler.process_handle import (
-    PROC,
-    Handle,
-    kill_rest,
-    leader_with_environment,
-    start_time,
-)
+from microscaling.scheduler.process_handle import Handle, kill_rest, leader_with_environment
 from microscaling.scheduler.process_state import Entry, StateFolder, default_folder
+from microscaling.utils.process import PROC, start_time
 
 log = logging.getLogger("mssscheduler")
 

@@ -7,40 +7,15 @@ import logging
 import os
 import select
 import signal
-import subprocess
 import threading
 from collections.abc import Mapping
 
+from microscaling.utils.process import PROC, start_time
+
 log = logging.getLogger("mssscheduler")
 
-PROC = "/proc"
 PIDFD_SIGNAL_PROCESS_GROUP = 4
 """linux/pidfd.h, since Linux 6.9: the signal goes to the whole group that the process leads."""
-
-
-def start_time(pid: int) -> str | None:
-    """When the process started, as the system tells it; None if it has ended or there is none.
-
-    A number of a process is used again by and by: only together with this does it name one. On Linux
-    field 22 of /proc/PID/stat, see proc(5), in ticks since the boot; elsewhere what `ps` says.
-    """
-    if not os.path.exists(f"{PROC}/self/stat"):
-        return _start_time_by_ps(pid)
-    try:
-        with open(f"{PROC}/{pid}/stat", "rb") as stat:
-            # The name, in parentheses, may itself have blanks and parentheses: count from its end.
-            fields = stat.read().rpartition(b")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return None if fields[0] in b"ZX" else fields[19].decode()
-
-
-def _start_time_by_ps(pid: int) -> str | None:
-    ps = ["ps", "-o", "stat=,lstart=", "-p", str(pid)]
-    env = {**os.environ, "LC_ALL": "C", "TZ": "UTC"}  # the same words, whoever asks
-    answer = subprocess.run(ps, capture_output=True, text=True, timeout=5, env=env).stdout
-    state, _, started = answer.strip().partition(" ")
-    return None if not state or state.startswith("Z") else started.strip()
 
 
 def with_environment(name: str, value: str) -> list[int]:

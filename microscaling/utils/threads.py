@@ -14,15 +14,18 @@ class StoppableThread(threading.Thread):
     """A daemon thread with an Event to stop it, a fixed `run()`, and hooks for what it does.
 
     A subclass writes `cycle()`, which is called until `stop()`; every wait inside it must end when
-    `stop()` is called: use `self.stopped.wait(seconds)`, or override `stop()` to end another kind
-    of wait as well. An exception that leaves `cycle()` ends the thread and is kept in `error`, for
-    the main thread to find.
+    `stop()` is called: use `self.stopped.wait(seconds)`, or `self.rest(seconds)` for more than a few
+    seconds, or override `stop()` to end another kind of wait as well. An exception that leaves
+    `cycle()` ends the thread and is kept in `error`, for the main thread to find.
     """
 
     def __init__(self, name: str) -> None:
         super().__init__(name=name, daemon=True)
         self.stopped = threading.Event()
         self.error: BaseException | None = None
+        self.due = 0.0
+        """When its present cycle began, or is to end its rest: time.monotonic() seconds. Long after that
+        it stands still."""
 
     def stop(self) -> None:
         """Only flags: never blocks, may be called from any thread and more than once."""
@@ -32,12 +35,18 @@ class StoppableThread(threading.Thread):
         """One round of work, waits included."""
         raise NotImplementedError  # pragma: no cover - subclasses must write it
 
+    def rest(self, seconds: float) -> None:
+        """Waits, unless it is stopped meanwhile; this is no standstill."""
+        self.due = time.monotonic() + seconds
+        self.stopped.wait(seconds)
+
     def on_exit(self) -> None:
         """Called in the thread, whatever ended it."""
 
     def run(self) -> None:
         try:
             while not self.stopped.is_set():
+                self.due = time.monotonic()
                 self.cycle()
         except BaseException as error:
             self.error = error

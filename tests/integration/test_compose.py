@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 PROJECT = "mss-test-compose"
 BASES = {
     "BUSYBOX_IMAGE": ("microscaling-base/busybox", "busybox:stable"),
-    "PYTHON_IMAGE": ("microscaling-base/python", "python:3.12-slim"),
+    "PYTHON_IMAGE": ("microscaling-base/python", "python:3.12.13-slim-bookworm"),
     "NSQ_IMAGE": ("microscaling-base/nsq", "nsqio/nsq:v1.3.0"),
 }
 
@@ -115,6 +115,16 @@ def states(port: str, user: str, timeout_s: float = 90) -> Iterator[dict[str, An
                 yield json.loads(line.removeprefix(b"data: "))
 
 
+def healths(engine: APIClient) -> dict[str, str]:
+    """What the engine says of each service of the project that has a health check."""
+    found = {}
+    for container in engine.containers(filters={"label": f"com.docker.compose.project={PROJECT}"}):
+        health = engine.inspect_container(container["Id"])["State"].get("Health")
+        if health:
+            found[container["Labels"]["com.docker.compose.service"]] = health["Status"]
+    return found
+
+
 def running(state: dict[str, Any]) -> dict[str, int]:
     return {task["app"]: task["running"] for task in state["tasks"] if task["reported"]}
 
@@ -134,6 +144,7 @@ def test_from_nothing_to_what_moves_on_the_page(
         if len(seen) > 2:
             break
     assert sum(counts(engine, "priority-1", "priority-2")) in (8, 9, 10)  # some may be changing hands
+    until(lambda: healths(engine) == {"server": "healthy", "agent": "healthy"}, compose)
     compose("down")
     assert demo_containers(engine) == []
 

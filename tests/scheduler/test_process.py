@@ -13,7 +13,7 @@ import pytest
 from microscaling.demand.task import Task
 from microscaling.errors import PermanentError, TemporaryError
 from microscaling.scheduler.backend import Seen, State
-from microscaling.scheduler.process_handle import start_time
+from microscaling.utils.process import start_time
 from tests.scheduler.processes import (
     FAMILY,
     ORPHANS,
@@ -243,7 +243,7 @@ def test_kernel_without_signals_to_groups_through_pidfds(make, monkeypatch):
 
 
 def test_start_time_as_ps_tells_it(monkeypatch, tmp_path):
-    monkeypatch.setattr("microscaling.scheduler.process_handle.PROC", str(tmp_path))
+    monkeypatch.setattr("microscaling.utils.process.PROC", str(tmp_path))
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     assert start_time(child.pid) == start_time(child.pid) != ""
     child.communicate(b"\n")

@@ -14,8 +14,8 @@ import pytest
 from microscaling.demand.task import Task
 from microscaling.errors import ConfigError, TemporaryError
 from microscaling.scheduler.backend import State
-from microscaling.scheduler.process_handle import start_time
 from microscaling.scheduler.process_state import StateFolder, boot_id, default_folder
+from microscaling.utils.process import start_time
 from tests.scheduler.processes import (
     FAMILY,
     SLEEP,
