@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, MutableMapping, Sequence
 
 from microscaling import __version__, factory
@@ -15,14 +16,17 @@ from microscaling.agent import Agent
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import ConfigError, ServerError, Stopped
 from microscaling.settings import Settings
-from microscaling.utils import privileges
+from microscaling.utils import health, privileges
+from microscaling.utils.notify import Notifier
 from microscaling.utils.signals import caught
 from microscaling.utils.threads import StoppableThread
+from microscaling.utils.vitals import STARTING, Vitals
 
 log = logging.getLogger("mssagent")
 
 FAILED, BAD_SETTINGS = 1, 2
 LOOK_S = 0.02
+OF_HEALTH = ("MSS_HEALTH_FILE", "MSS_SERVER_ADDRESS")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,46 +39,76 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"microscaling {__version__}")
     parser.add_argument("command", nargs="?", choices=["server"], help="what agents report to, with a page")
-    if parser.parse_args(arguments).command == "server":
-        return serve(os.environ)
+    parser.add_argument(
+        "--health",
+        action="store_true",
+        help="only say how the agent (with `server`: the server) on this machine is; exit code 1 if not well",
+    )
+    asked = parser.parse_args(arguments)
+    logs.guard_crashes()
+    try:
+        if asked.health:
+            return examine(os.environ, server=asked.command == "server")
+        return serve(os.environ) if asked.command == "server" else run(os.environ)
+    except ConfigError as error:
+        return _say(error)
+    except Exception as error:
+        log.critical("it has failed in an unexpected way", exc_info=True)
+        log.critical("stopped with exit code 1: %r", error)
+        return FAILED
+
+
+def run(environ: MutableMapping[str, str]) -> int:
+    """Runs the agent that these variables describe. Returns the exit code. Raises ConfigError."""
     stopping = threading.Event()
     with caught(stopping):
         try:
-            agent = build(os.environ, stopping)
+            agent = build(environ, stopping)
         except Stopped:
             log.info("asked to stop before the start was over")
             return 0
-        except ConfigError as error:
-            return _say(error)
         return agent.run()
 
 
-def serve(environ: MutableMapping[str, str]) -> int:
-    """Runs the server that these variables describe. Returns the exit code, as `main`."""
+def examine(environ: MutableMapping[str, str], server: bool) -> int:
+    """Says in one line how what runs here is. Returns the exit code: 0 well, 1 not."""
     try:
-        dropped = privileges.drop(environ)
-        settings = Settings.from_env(environ)
-        logs.setup(settings)
-        if dropped:
-            log.info("%s", dropped)
-        try:
-            # Imported when chosen: the agent does without, and need not have it installed.
-            from microscaling.server import serve as server
-        except ModuleNotFoundError as error:
-            if (error.name or "").startswith("microscaling"):
-                raise
-            missing = (error.name or "something").partition(".")[0]
-            raise ConfigError(
-                f"the server needs an extra: pip install 'microscaling[server]' ({missing} is missing)"
-            ) from None
-        return server.run(settings, environ)
+        privileges.drop(environ)  # as the agent has: where its file is depends on its user
+        settings = Settings.from_env({name: environ.get(name, "") for name in OF_HEALTH})
     except ConfigError as error:
-        return _say(error)
+        _say(error)
+        return FAILED
+    if server:
+        well, line = health.check_server(settings.server_address)
+    else:
+        well, line = health.check(settings.health_file or health.found_file(environ), time.monotonic())
+    sys.stdout.write(f"{'healthy' if well else 'unhealthy'}: {line}\n")
+    return 0 if well else FAILED
+
+
+def serve(environ: MutableMapping[str, str]) -> int:
+    """Runs the server that these variables describe. Returns the exit code. Raises ConfigError."""
+    dropped = privileges.drop(environ)
+    settings = Settings.from_env(environ)
+    logs.setup(settings)
+    if dropped:
+        log.info("%s", dropped)
+    try:
+        # Imported when chosen: the agent does without, and need not have it installed.
+        from microscaling.server import serve as server
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("microscaling"):
+            raise
+        missing = (error.name or "something").partition(".")[0]
+        raise ConfigError(
+            f"the server needs an extra: pip install 'microscaling[server]' ({missing} is missing)"
+        ) from None
+    return server.run(settings, environ)
 
 
 def _say(error: ConfigError) -> int:
     for problem in error.problems:
-        sys.stderr.write(f"microscaling: {problem}\n")
+        sys.stderr.write(f"microscaling: {logs.masked(problem)}\n")
     return FAILED if isinstance(error, ServerError) else BAD_SETTINGS
 
 
@@ -90,10 +124,16 @@ def build(environ: MutableMapping[str, str], stopping: threading.Event | None = 
     logs.setup(settings)
     if dropped:
         log.info("%s", dropped)
+    notifier = Notifier.of(environ)
     connection = factory.make_connection(settings)
     engine = factory.make_engine(settings, connection)
     scheduler = factory.make_scheduler(settings, environ)
-    tasks = _until(stopping, lambda: factory.make_tasks(settings, environ))
+    vitals = Vitals(health.HealthFile(settings.health_file or health.default_file(environ)), notifier)
+    try:
+        tasks = _until(stopping, lambda: factory.make_tasks(settings, environ), vitals)
+    except BaseException:
+        vitals.close()
+        raise
     monitors = factory.make_monitors(settings, connection)
     log.info(
         "microscaling %s: %s scheduler, %s configuration, %d tasks share %d containers%s",
@@ -105,7 +145,7 @@ def build(environ: MutableMapping[str, str], stopping: threading.Event | None = 
         ", dry run" if settings.dry_run else "",
     )
     leave = settings.on_exit == "leave"
-    return Agent(tasks, engine, scheduler, monitors, leave, settings.exit_timeout_s, stopping)
+    return Agent(tasks, engine, scheduler, monitors, leave, settings.exit_timeout_s, stopping, vitals)
 
 
 class _Configuring(StoppableThread):
@@ -121,13 +161,14 @@ class _Configuring(StoppableThread):
         self.stop()
 
 
-def _until(stopping: threading.Event, make: Callable[[], Tasks]) -> Tasks:
+def _until(stopping: threading.Event, make: Callable[[], Tasks], vitals: Vitals) -> Tasks:
     """The tasks, unless `stopping` is set before: then Stopped is raised, and who makes them is left to
     itself, as the process is about to end."""
     thread = _Configuring(make)
     thread.start()
     while thread.is_alive() and not stopping.is_set():
         thread.join(LOOK_S)
+        vitals.tell(STARTING, lambda: "starting: waiting for the configuration")
     if thread.error is not None:
         raise thread.error
     if thread.tasks is None:

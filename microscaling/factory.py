@@ -13,10 +13,11 @@ from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.engine.base import Engine
 from microscaling.errors import ConfigError
+from microscaling.log import keep_secret
 from microscaling.monitor.base import Monitor
 from microscaling.scheduler.base import Scheduler
 from microscaling.settings import Settings
-from microscaling.utils.env import credentials_in, own, passed_on
+from microscaling.utils.env import credentials_in, own, passed_on, secrets_in
 
 if TYPE_CHECKING:
     from microscaling.config.images import Images
@@ -33,6 +34,7 @@ def make_tasks(settings: Settings, environ: Mapping[str, str]) -> Tasks:
     tasks, max_containers = _chosen("MSS_CONFIG", settings.config, CONFIGS)(settings).get_apps(
         settings.user_id
     )
+    keep_secret(value for task in tasks for value in _secrets_of(task))
     _check_sources(tasks)
     passed = passed_on(environ, settings.pass_env)
     for task in tasks:
@@ -141,13 +143,15 @@ def _server(settings: Settings) -> Config:
 def _local(settings: Settings, connection: Connection | None) -> Engine:
     from microscaling.engine.local import LocalEngine
 
-    return LocalEngine()
+    return LocalEngine(scale_down_window_s=settings.scale_down_window_s)
 
 
 def _server_engine(settings: Settings, connection: Connection | None) -> Engine:
     from microscaling.engine.server import ServerEngine
 
     needed_server(settings, {"MSS_DEMAND_ENGINE": "LOCAL"})
+    if settings.scale_down_window_s:
+        log.warning("MSS_SCALE_DOWN_WINDOW_S means nothing with MSS_DEMAND_ENGINE=SERVER: the server decides")
     connection = connection or make_connection(settings)
     assert connection is not None
     return ServerEngine(connection)
@@ -239,6 +243,13 @@ def _check_sources(tasks: Iterable[Task]) -> None:
             problems |= dict.fromkeys(error.problems)
     if problems:
         raise ConfigError(*problems)
+
+
+def _secrets_of(task: Task) -> Iterable[str]:
+    """What the configuration says of a task that nobody may see."""
+    yield from secrets_in(task.env)
+    if task.metric.source is not None:
+        yield from task.metric.source.secrets
 
 
 def _merged(passed: list[str], own: list[str]) -> list[str]:

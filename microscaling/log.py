@@ -1,18 +1,25 @@
-"""Log lines: plain for people, JSON for programs, neither with secrets in them."""
+"""Log lines: plain for people, JSON for programs, neither with secrets in them.
+
+What else leaves the process (errors of the configuration, what monitors send) is masked here too, since
+it is here that the secrets of the process are known.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import logging
 import os
 import re
 import sys
+import threading
 import time
-from collections.abc import Collection, Mapping
-from typing import TextIO
+from collections.abc import Iterable, Mapping
+from typing import Any, TextIO
 
 from microscaling.settings import Settings
-from microscaling.utils.env import mask, secrets_in
+from microscaling.utils.env import secrets_in
+from microscaling.utils.masking import Secrets, mask
 from microscaling.utils.text import one_line, quoted
 
 log = logging.getLogger("mssagent")
@@ -30,26 +37,38 @@ COMPONENTS = (
     "msstarget",
     "mssutils",
 )
+STANDARD = {*vars(logging.makeLogRecord({}))}
+"""What every record has; what others add is shown in JSON."""
 COLOURS = {"DEBUG": 36, "INFO": 32, "WARNING": 33, "ERROR": 31, "CRITICAL": 35}
 
 
 class MaskingHandler(logging.StreamHandler[TextIO]):
     """Writes to a stream, with the values of known secrets masked, tracebacks included."""
 
-    def __init__(self, stream: TextIO, secrets: Collection[str]) -> None:
+    def __init__(self, stream: TextIO, secrets: Secrets) -> None:
         super().__init__(stream)
         self.secrets = secrets
 
     def format(self, record: logging.LogRecord) -> str:
         # A copy: other handlers of the same record (a test's, say) must see it as it was.
         record = copy.copy(record)
-        record.msg, record.args = mask(record.getMessage(), self.secrets), None
+        mask = self.secrets.mask
+        record.msg, record.args = mask(record.getMessage()), None
         if record.exc_info and not record.exc_text:
             record.exc_text = logging.Formatter().formatException(record.exc_info)
         record.exc_info = None  # only the text is masked
         if record.exc_text:
-            record.exc_text = mask(record.exc_text, self.secrets)
+            record.exc_text = mask(record.exc_text)
+        for name in vars(record).keys() - STANDARD:
+            setattr(record, name, mask(str(getattr(record, name))))
         return super().format(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Says which call it was that could not be logged: logging's own shows what was to be logged."""
+        if logging.raiseExceptions and sys.stderr is not None:
+            kind = (sys.exc_info()[0] or Exception).__name__
+            with contextlib.suppress(OSError, ValueError):
+                sys.stderr.write(f"{record.pathname}:{record.lineno}: cannot be logged: {kind}\n")
 
 
 class PlainFormatter(logging.Formatter):
@@ -85,14 +104,15 @@ def setup(settings: Settings, stream: TextIO | None = None, environ: Mapping[str
     stream = sys.stderr if stream is None else stream
     words = {w for w in re.split(r"[\s,;]+", settings.log_debug) if w}
     detail = "detail" in words
-    secrets = settings.secrets() + secrets_in(f"{name}={value}" for name, value in environ.items())
+    found = settings.secrets() + secrets_in(f"{name}={value}" for name, value in environ.items())
+    secrets = Secrets(found)
     handler = MaskingHandler(stream, secrets)
     if settings.log_format == "json":
         handler.setFormatter(_json_formatter(detail))
     else:
         handler.setFormatter(PlainFormatter(_takes_colour(stream, environ), detail))
     root = logging.getLogger()
-    for old in [h for h in root.handlers if isinstance(h, MaskingHandler)]:
+    for old in _handlers():
         root.removeHandler(old)
     root.addHandler(handler)
     for component in COMPONENTS:
@@ -105,6 +125,38 @@ def setup(settings: Settings, stream: TextIO | None = None, environ: Mapping[str
             ", ".join(quoted(word) for word in sorted(unknown)),
             ", ".join(COMPONENTS),
         )
+
+
+def keep_secret(values: Iterable[str]) -> None:
+    """From now on these are masked as well, in the log and by `masked`."""
+    values = list(values)
+    for handler in _handlers():
+        handler.secrets.add(values)
+
+
+def masked(text: str) -> str:
+    """A text that is about to leave the process, with the values of known secrets masked."""
+    handlers = _handlers()
+    return handlers[0].secrets.mask_again(text) if handlers else mask(text, ())
+
+
+def guard_crashes() -> None:
+    """From now on an exception that nobody has caught, which Python itself would write out as it is, goes
+    through the log, also while there are no settings yet."""
+    if not _handlers():
+        setup(Settings())
+    sys.excepthook = _log_crash
+    threading.excepthook = lambda about: _log_crash(about.exc_type, about.exc_value, about.exc_traceback)
+    sys.unraisablehook = lambda about: _log_crash(about.exc_type, about.exc_value, about.exc_traceback)
+
+
+def _log_crash(kind: type[BaseException], error: BaseException | None, trace: Any) -> None:
+    error = kind() if error is None else error
+    log.critical("unexpected: %s", kind.__name__, exc_info=(kind, error, trace))
+
+
+def _handlers() -> list[MaskingHandler]:
+    return [handler for handler in logging.getLogger().handlers if isinstance(handler, MaskingHandler)]
 
 
 def _takes_colour(stream: TextIO, environ: Mapping[str, str]) -> bool:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 from microscaling.errors import ConfigError
+from microscaling.utils.masking import passwords_in
+from microscaling.utils.secret_file import SUFFIX, place_of, read_secret
 from microscaling.utils.text import quoted
 
 log = logging.getLogger("msstarget")
@@ -55,6 +57,16 @@ def _seconds(value: str) -> float:
     raise ValueError("expected a number of seconds above 0, at most 86400")
 
 
+def _window(value: str) -> float:
+    try:
+        seconds = _number(value)
+    except ValueError:
+        seconds = -1.0
+    if 0 <= seconds <= 3600:
+        return seconds
+    raise ValueError("expected a number of seconds from 0 to 3600")
+
+
 def _gain(value: str) -> float:
     try:
         return _number(value)
@@ -91,13 +103,22 @@ def _setting(
     read: Callable[[str], T] | None = None,
     variable: str = "",
     secret: bool = False,
+    may_hold_secret: bool = False,
     shown: bool = True,
     said: str = "",
 ) -> T:
     """A field. `variable`: its name if not MSS_ and the field's; `said`: the default in words, for
-    the table of settings; `shown`: whether the value may stand in the repr."""
-    about = {"meaning": meaning, "read": read or _text, "variable": variable, "secret": secret, "said": said}
-    made: T = field(default=default, repr=shown and not secret, metadata=about)
+    the table of settings; `shown`: whether the value may stand in the repr. What is `secret`, or may
+    hold one, may not, and can be given as a file too: VARIABLE_FILE."""
+    about = {
+        "meaning": meaning,
+        "read": read or _text,
+        "variable": variable,
+        "secret": secret,
+        "in_file": secret or may_hold_secret,
+        "said": said,
+    }
+    made: T = field(default=default, repr=shown and not about["in_file"], metadata=about)
     return made
 
 
@@ -135,13 +156,15 @@ class Settings:
     )
     demand_engine: str = _setting("LOCAL", "who decides: LOCAL, or SERVER")
     marathon_api: str = _setting(
-        "http://localhost:8080", "address of Marathon; user and password may stand in it", shown=False
+        "http://localhost:8080",
+        "address of Marathon; user and password may stand in it",
+        may_hold_secret=True,
     )
     marathon_token: str = _setting(
         "", "token of DC/OS, sent to Marathon in place of user and password", secret=True
     )
     config: str = _setting("SERVER", "where the tasks come from: SERVER, FILE, ENVVAR, LABEL or HARDCODED")
-    config_data: str = _setting("", "with ENVVAR: the configuration itself, as JSON", shown=False)
+    config_data: str = _setting("", "with ENVVAR: the configuration itself, as JSON", may_hold_secret=True)
     config_file: str = _setting("", "with FILE: path of the configuration, JSON or YAML")
     kube_config: str = _setting("", "path of a kubeconfig; empty: the service account of the pod")
     kube_namespace: str = _setting("default", "namespace of the deployments")
@@ -158,8 +181,16 @@ class Settings:
     ki: float = _setting(0.0, "controller: integral gain", read=_gain)
     kd: float = _setting(10.0 / 8, "controller: derivative gain", read=_gain, said="MSS_TU / 8")
     vel_samples: int = _setting(1, "controller: samples that the velocity is averaged over", read=_samples)
+    scale_down_window_s: float = _setting(
+        0.0,
+        "seconds for which a queue has to do with fewer containers before it gives any back; 0: at once",
+        read=_window,
+    )
     nsq_stats_endpoint: str = _setting(
-        "127.0.0.1:4151", "host:port of nsqd's HTTP interface", variable="NSQ_STATS_ENDPOINT"
+        "127.0.0.1:4151",
+        "host:port of nsqd's HTTP interface; user and password may stand before it",
+        variable="NSQ_STATS_ENDPOINT",
+        may_hold_secret=True,
     )
     aws_region: str = _setting("", "region of the SQS queues", variable="AWS_REGION")
     azure_storage_account_name: str = _setting(
@@ -193,6 +224,11 @@ class Settings:
         "folder for the PROCESS scheduler's lock and state; empty: a folder of this user's own under "
         "XDG_RUNTIME_DIR or the temporary folder",
     )
+    health_file: str = _setting(
+        "",
+        "file that the agent writes for `microscaling --health`; empty: in a folder of this user's own under "
+        "XDG_RUNTIME_DIR, /dev/shm or the temporary folder",
+    )
     server_address: str = _setting("127.0.0.1:8000", "host:port at which `microscaling server` listens")
     server_token: str = _setting(
         "",
@@ -211,24 +247,28 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Settings:
-        """The settings in these variables. Raises ConfigError that names every bad one.
+        """The settings in these variables, and in the files that they name. Raises ConfigError that names
+        every bad one.
 
         A bad number for the controller is a warning and the default, as in the Go agent.
         """
         values: dict[str, Any] = {}
         problems: list[str] = []
         for name, about in _TABLE.items():
-            variable = about["variable"]
-            value = environ.get(variable, "")
+            try:
+                place, value = _given(about, environ)
+            except ConfigError as error:
+                problems += error.problems
+                continue
             if value == "":
                 continue
-            got = "a value that is not shown" if about["secret"] else quoted(value)
+            got = "a value that is not shown" if about["in_file"] else quoted(value)
             try:
                 values[name] = about["read"](value)
             except _Fallback as bad:
-                log.warning("%s: %s, got %s: using the default", variable, bad, got)
+                log.warning("%s: %s, got %s: using the default", place, bad, got)
             except ValueError as bad:
-                problems.append(f"{variable}: {bad}, got {got}")
+                problems.append(f"{place}: {bad}, got {got}")
         if problems:
             raise ConfigError(*problems)
         values.setdefault("kp", 0.8 * values.get("ku", cls.ku))
@@ -236,8 +276,15 @@ class Settings:
         return cls(**values)
 
     def secrets(self) -> list[str]:
-        """The values that must not be seen in a log."""
-        return [getattr(self, name) for name, a in _TABLE.items() if a["secret"] and getattr(self, name)]
+        """What must not be seen in a log: secrets, and the passwords in URLs."""
+        found: list[str] = []
+        for name, about in _TABLE.items():
+            value = getattr(self, name)
+            if about["secret"] and value:
+                found.append(value)
+            elif isinstance(value, str):
+                found += passwords_in(value if "//" in value else f"//{value}")
+        return found
 
 
 def variables() -> dict[str, tuple[str, str]]:
@@ -245,9 +292,25 @@ def variables() -> dict[str, tuple[str, str]]:
     return {a["variable"]: (a["said"] or _in_words(a["default"]), a["meaning"]) for a in _TABLE.values()}
 
 
+def files() -> list[str]:
+    """The variables that name a file with what another one would hold."""
+    return [f"{about['variable']}{SUFFIX}" for about in _TABLE.values() if about["in_file"]]
+
+
 def variable_of(name: str) -> str:
     """The environment variable of a field of Settings."""
     return str(_TABLE[name]["variable"])
+
+
+def _given(about: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[str, str]:
+    """Where a setting is given, as errors name it, and its value; empty if it is not. Raises ConfigError."""
+    variable = about["variable"]
+    value = environ.get(variable, "")
+    if not (about["in_file"] and environ.get(variable + SUFFIX)):
+        return variable, value
+    if value != "":
+        raise ConfigError(f"{variable} and {variable}{SUFFIX}: both are set: take one of them away")
+    return place_of(variable, environ), read_secret(variable, environ)
 
 
 def _in_words(default: object) -> str:

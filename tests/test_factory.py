@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from microscaling import factory
+from microscaling.engine.local import LocalEngine
 from microscaling.errors import ConfigError, ServerError
 from microscaling.scheduler.dry_run import DryRunScheduler
 from microscaling.scheduler.toy import ToyScheduler
@@ -68,6 +69,17 @@ def test_a_dry_run_is_possible_with_any_scheduler() -> None:
     made = factory.make_scheduler(settings(MSS_SCHEDULER="TOY", MSS_DRY_RUN="true"), {})
     assert isinstance(made, DryRunScheduler)
     assert isinstance(made.real, ToyScheduler)
+
+
+def test_the_window_goes_to_the_engine_that_decides(caplog: pytest.LogCaptureFixture) -> None:
+    local = factory.make_engine(Settings(scale_down_window_s=7.0))
+    assert isinstance(local, LocalEngine)
+    assert local.scale_down_window_s == 7.0
+    assert caplog.messages == []
+    factory.make_engine(Settings(demand_engine="SERVER", api_address="127.0.0.1:1", scale_down_window_s=7.0))
+    assert caplog.messages[0].startswith(
+        "MSS_SCALE_DOWN_WINDOW_S means nothing with MSS_DEMAND_ENGINE=SERVER"
+    )
 
 
 def test_no_monitor_is_silent(caplog: pytest.LogCaptureFixture) -> None:

@@ -110,6 +110,40 @@ def test_secrets_are_masked(form: str) -> None:
     assert "hunter22" not in out.getvalue()
 
 
+@pytest.mark.parametrize("form", ["plain", "json"])
+def test_secrets_that_are_found_later_are_masked_too(form: str) -> None:
+    out = started(log_format=form)
+    assert log.masked("of a configuration") == "of a configuration"
+    log.keep_secret(["of a configuration"])
+    api.info("%s and %s", "hunter22", "of a configuration")
+    assert "*** and ***" in out.getvalue()
+    assert log.masked("hunter22, of a configuration, http://me:x@h") == "***, ***, http://me:***@h"
+
+
+def test_without_a_log_only_what_looks_secret_is_masked() -> None:
+    logging.getLogger().handlers[:] = []
+    log.keep_secret(["hunter22"])
+    assert log.masked("hunter22 http://me:x@h") == "hunter22 http://me:***@h"
+
+
+def test_what_others_add_to_a_record_is_masked() -> None:
+    out = started(log_format="json")
+    api.info("x", extra={"about": ["hunter22"]})
+    assert json.loads(out.getvalue())["about"] == "['***']"
+
+
+@pytest.mark.parametrize("form", ["plain", "json"])
+def test_what_cannot_be_logged_is_not_shown(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    out = started(log_format=form)
+    logging.getLogger().handlers[:] = [
+        h for h in logging.getLogger().handlers if h.__module__ == log.__name__
+    ]
+    api.info("%d", "hunter22")
+    told = capsys.readouterr().err
+    assert re.fullmatch(r".*test_log\.py:\d+: cannot be logged: TypeError\n", told)
+    assert not out.getvalue()
+
+
 def test_nothing_can_pass_for_a_line_of_its_own() -> None:
     out = started()
     forged = "x\nINFO 15:04:05.000: all is well\r\x1b[2K\u2028y"

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from microscaling.errors import ConfigError
-from microscaling.settings import Settings, variables
+from microscaling.settings import Settings, files, variables
 
 README = Path(__file__).parent.parent / "README.md"
 DEFAULTS = {
@@ -40,6 +42,7 @@ DEFAULTS = {
     "ki": 0.0,
     "kd": 1.25,
     "vel_samples": 1,
+    "scale_down_window_s": 0.0,
     "nsq_stats_endpoint": "127.0.0.1:4151",
     "aws_region": "",
     "azure_storage_account_name": "",
@@ -50,6 +53,7 @@ DEFAULTS = {
     "exit_timeout_s": 30.0,
     "dry_run": False,
     "state_dir": "",
+    "health_file": "",
     "server_address": "127.0.0.1:8000",
     "server_token": "",
     "server_open": False,
@@ -57,6 +61,17 @@ DEFAULTS = {
 }
 OF_THE_IMAGE = {"MSS_DROP_TO": "65532 in the image"}
 """Read before there are any settings, and only there."""
+IN_FILES = [
+    "MSS_API_TOKEN",
+    "MSS_MARATHON_API",
+    "MSS_MARATHON_TOKEN",
+    "MSS_CONFIG_DATA",
+    "NSQ_STATS_ENDPOINT",
+    "AZURE_STORAGE_ACCOUNT_KEY",
+    "AZURE_STORAGE_CONNECTION_STRING",
+    "MSS_SERVER_TOKEN",
+]
+"""Secrets, and what may hold one."""
 NOT_MSS = [
     "DOCKER_HOST",
     "DOCKER_TLS_VERIFY",
@@ -101,6 +116,8 @@ def test_readme_lists_exactly_these() -> None:
         ("MSS_VEL_SAMPLES", "7", "vel_samples", 7),
         ("MSS_ON_EXIT", "LEAVE", "on_exit", "leave"),
         ("MSS_EXIT_TIMEOUT_S", "2.5", "exit_timeout_s", 2.5),
+        ("MSS_SCALE_DOWN_WINDOW_S", "0", "scale_down_window_s", 0.0),
+        ("MSS_SCALE_DOWN_WINDOW_S", "2.5", "scale_down_window_s", 2.5),
         ("NSQ_STATS_ENDPOINT", "nsq:1", "nsq_stats_endpoint", "nsq:1"),
     ],
 )
@@ -134,6 +151,14 @@ def test_bad_number_of_samples_is_one(value: str) -> None:
     assert Settings.from_env({"MSS_VEL_SAMPLES": value}).vel_samples == 1
 
 
+@pytest.mark.parametrize("value", ["-1", "3601", "nan", "1m"])
+def test_a_bad_window_is_named(value: str) -> None:
+    problem = f'MSS_SCALE_DOWN_WINDOW_S: expected a number of seconds from 0 to 3600, got "{value}"'
+    with pytest.raises(ConfigError) as error:
+        Settings.from_env({"MSS_SCALE_DOWN_WINDOW_S": value})
+    assert error.value.problems == (problem,)
+
+
 def test_every_bad_variable_at_once() -> None:
     bad = {
         "MSS_PULL_IMAGES": "ma\nybe",
@@ -161,7 +186,92 @@ def test_a_token_may_come_with_a_line_feed_at_its_end() -> None:
     assert Settings.from_env({"MSS_API_TOKEN": "t0ken\n"}).api_token == "t0ken"
 
 
-def test_secrets_are_not_shown() -> None:
-    settings = Settings.from_env({"AZURE_STORAGE_ACCOUNT_KEY": "hunter22", "MSS_CONFIG_DATA": "hunter22"})
-    assert settings.secrets() == ["hunter22"]
+@pytest.mark.parametrize("variable", [*IN_FILES, "MSS_API_ADDRESS"])
+def test_secrets_are_not_shown(variable: str) -> None:
+    value = "http://me:hunter22@h"
+    settings = Settings.from_env({variable: value})
+    assert settings.secrets()[0] in (value, "hunter22")
     assert "hunter22" not in repr(settings)
+
+
+def test_harmless_values_are_not_secret() -> None:
+    assert not Settings().secrets()
+    assert Settings.from_env({"NSQ_STATS_ENDPOINT": "me:hunter22@nsqd:4151"}).secrets()[0] == "hunter22"
+
+
+# Secrets in files
+
+
+@pytest.mark.parametrize("variable", IN_FILES)
+@pytest.mark.parametrize("data", [b"s3cr3t", b"s3cr3t\n", b"\xef\xbb\xbfs3cr3t\r\n"])
+def test_a_secret_may_be_in_a_file(variable: str, data: bytes, tmp_path: Path) -> None:
+    """Also behind a link, as Kubernetes mounts them."""
+    (tmp_path / "target").write_bytes(data)
+    (tmp_path / "secret").symlink_to("target")
+    environ = {variable: "", f"{variable}_FILE": str(tmp_path / "secret")}
+    assert Settings.from_env(environ) == Settings.from_env({variable: "s3cr3t"})
+
+
+def test_these_may_be_in_files() -> None:
+    assert files() == [f"{variable}_FILE" for variable in IN_FILES]
+    text = README.read_text("utf-8")
+    assert [name for name in files() if f"`{name}`" not in text] == []
+
+
+@pytest.mark.parametrize("variable", IN_FILES)
+def test_an_empty_name_of_a_file_counts_as_unset(variable: str) -> None:
+    assert Settings.from_env({f"{variable}_FILE": ""}) == Settings()
+    assert Settings.from_env({f"{variable}_FILE": "", variable: "x"}) == Settings.from_env({variable: "x"})
+
+
+def test_what_is_no_secret_has_no_file() -> None:
+    """MSS_CONFIG_FILE is a setting of its own, and so is MSS_HEALTH_FILE."""
+    assert (
+        Settings.from_env({"MSS_CONFIG_FILE": "/no/such", "MSS_USER_ID_FILE": "/no/such"}).config == "SERVER"
+    )
+
+
+@pytest.mark.parametrize("variable", IN_FILES)
+def test_variable_and_file_at_once_are_refused(variable: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        Settings.from_env({variable: "s3cr3t", f"{variable}_FILE": "/run/secrets/x"})
+    assert error.value.problems == (f"{variable} and {variable}_FILE: both are set: take one of them away",)
+
+
+BAD_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "missing": (lambda path: None, "cannot be read: No such file or directory"),
+    "a folder": (Path.mkdir, "cannot be read: Is a directory"),
+    "a pipe": (os.mkfifo, "is not a regular file"),
+    "empty": (Path.touch, "is empty; leave MSS_API_TOKEN_FILE empty if there is no such secret"),
+    "blank": (lambda path: path.write_text(" \n\n"), "is empty; leave MSS_API_TOKEN_FILE empty if"),
+    "too big": (lambda path: path.write_text("s3cr3t" * 200_000), "is longer than 1048576 bytes"),
+    "not UTF-8": (lambda path: path.write_bytes(b"s3cr3t\xff"), "is not text in UTF-8"),
+    "with a NUL": (lambda path: path.write_bytes(b"s3cr3t\0"), "is not text: there is a NUL in it"),
+    "not what it should be": (
+        lambda path: path.write_text("s3cr3t s3cr3t"),
+        "expected printable ASCII characters without spaces, got a value that is not shown",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_FILES)
+def test_a_bad_file_is_one_line_that_shows_nothing_of_it(kind: str, tmp_path: Path) -> None:
+    make, says = BAD_FILES[kind]
+    make(path := tmp_path / "to\nken")
+    with pytest.raises(ConfigError) as error:
+        Settings.from_env({"MSS_API_TOKEN_FILE": str(path)})
+    (problem,) = error.value.problems
+    assert problem.startswith(f"MSS_API_TOKEN_FILE: {tmp_path}/to\\nken: {says}")
+    assert "s3cr3t" not in problem
+
+
+def test_a_file_that_may_not_be_read_says_who_cannot(tmp_path: Path) -> None:
+    (tmp_path / "token").touch(mode=0)
+    me = os.geteuid()
+    if me == 0:  # who may read everything
+        os.seteuid(65534)
+    try:
+        with pytest.raises(ConfigError, match=rf"Permission denied \(this runs as user {os.geteuid()}\)$"):
+            Settings.from_env({"MSS_API_TOKEN_FILE": str(tmp_path / "token")})
+    finally:
+        os.seteuid(me)

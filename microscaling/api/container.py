@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from microscaling.api.ports import read_ports
-from microscaling.api.reader import Section, clean, shown
+from microscaling.api.reader import INT64, Section, clean, shown
 from microscaling.api.volumes import read_mounts
 from microscaling.demand.container import ContainerOptions
-from microscaling.utils.text import one_line
+from microscaling.utils.text import short
 
 HOST = "host"
 RESERVED_LABELS = ("com.microscaling.microscaling-in-a-box", "com.microscaling.nonce")
@@ -81,7 +81,7 @@ def _networks(config: Section) -> Iterator[str]:
         elif options:
             config.notes.problem(place, "options of a network are not supported here: give only its name")
         else:
-            yield name
+            yield clean(name)
 
 
 def _names(config: Section, key: str) -> Iterator[tuple[str, Any, Any]]:
@@ -142,7 +142,7 @@ def _mapped(config: Section, key: str, values: Mapping[Any, Any]) -> Iterator[tu
 
 
 def _under(config: Section, key: str, name: object) -> str:
-    return f"{config.at(key)}.{one_line(str(name))}"
+    return f"{config.at(key)}.{short(str(name))}"
 
 
 def _memory(config: Section) -> int:
@@ -154,4 +154,8 @@ def _memory(config: Section) -> int:
     if match is None:
         config.wrong("memory", 'bytes, or text such as "64m" or "1gb"', value)
         return 0
-    return int(float(match[1]) * UNITS[(match[2] or "b")[0].lower()])
+    memory = int(float(match[1]) * UNITS[(match[2] or "b")[0].lower()])
+    if memory not in INT64:
+        config.wrong("memory", "a number of bytes of at most 64 bits", value)
+        return 0
+    return memory

@@ -15,6 +15,8 @@ SHORT = re.compile(
     r"(?P<container>[0-9]+(?:-[0-9]+)?)(?:/(?P<protocol>[a-z]+))?"
 )
 RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
+MOST_PORTS = 65535
+"""Of a whole configuration: a range is short to write, and long to carry out."""
 PROTOCOLS = ("tcp", "udp", "sctp")
 LONG = "there is no such key here; there are target, published, host_ip and protocol"
 EXPECTED = 'a port such as 80, "8080:80", "127.0.0.1:8080:80/udp" or "8000-8010:80"'
@@ -30,12 +32,16 @@ def read_ports(config: Section, most: int) -> tuple[Port, ...]:
     """The key `ports` of a task that may have `most` containers."""
     ports: list[Port] = []
     for place, entry in config.entries("ports"):
+        if config.notes.ports > MOST_PORTS:
+            config.notes.problem(place, f"all tasks together have more than {MOST_PORTS} ports")
+            break
         try:
             read = _long(entry, place, config.notes) if isinstance(entry, Mapping) else _short(entry)
         except _Bad as bad:
             config.notes.problem(place, str(bad))
             continue
         ports += read
+        config.notes.ports += len(read)
         _warn_if_few(read, most, place, config.notes)
     return tuple(ports)
 

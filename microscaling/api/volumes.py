@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from microscaling.api.reader import Notes, Section, shown
+from microscaling.api.reader import Notes, Section, clean, shown
 from microscaling.demand.container import Mount
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -35,9 +35,9 @@ def read_mounts(config: Section) -> tuple[Mount, ...]:
 def _short(entry: Any) -> Mount:
     if not isinstance(entry, str):
         raise _Bad(f"expected {EXPECTED}, got {shown(entry)}")
-    parts = entry.split(":")
+    parts = clean(entry).split(":")
     if len(parts) == 1:
-        return Mount("volume", "", entry)
+        return Mount("volume", "", parts[0])
     access = parts[2] if len(parts) == 3 else "rw"
     if len(parts) > 3 or access not in ("ro", "rw"):
         raise _Bad(f"expected SOURCE:TARGET, then :ro or :rw or nothing, got {shown(entry)}")

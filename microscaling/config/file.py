@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import codecs
-import os
-import stat
 
 from microscaling.api.apps import apps_from_data, apps_from_parsed
 from microscaling.config.base import Config, problems_of
 from microscaling.demand.task import Task
 from microscaling.errors import ConfigError
 from microscaling.settings import Settings
+from microscaling.utils.small_file import read_small
 from microscaling.utils.text import one_line
 
 MOST_BYTES = 1 << 20
@@ -40,15 +39,6 @@ class FileConfig(Config):
 def _read(path: str) -> bytes:
     """The file's bytes without a byte order mark, which editors on Windows like to write."""
     try:
-        # A pipe that nobody writes to must not hang the start.
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise ConfigError("is not a regular file")
-            data = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror}") from None
-    except ValueError:
-        raise ConfigError("is no path of a file") from None
-    if len(data) > MOST_BYTES:
-        raise ConfigError(f"is longer than {MOST_BYTES} bytes, which no configuration needs to be")
-    return data.removeprefix(codecs.BOM_UTF8)
+        return read_small(path, MOST_BYTES).removeprefix(codecs.BOM_UTF8)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None

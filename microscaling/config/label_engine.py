@@ -11,9 +11,10 @@ from docker.errors import APIError, DockerException
 
 from microscaling.config.images import Images
 from microscaling.demand.task import Task
-from microscaling.errors import PermanentError, TemporaryError
+from microscaling.errors import UNEXPECTED, PermanentError, TemporaryError
 from microscaling.settings import Settings
 from microscaling.utils.docker_client import connect
+from microscaling.utils.docker_error import AWAY, said
 from microscaling.utils.docker_pull import pull
 
 TIMEOUT_S = 60
@@ -38,13 +39,17 @@ class EngineImages(Images):
             if self._pulls:
                 pull(client, image)
             inspected = client.inspect_image(image)  # type: ignore[no-untyped-call]
+            labels = (inspected.get("Config") or {}).get("Labels") or {}
         except APIError as error:
-            if error.status_code == 503:
-                raise TemporaryError(_one_line(error.explanation or error)) from error
-            raise PermanentError(_one_line(error.explanation or error)) from error
-        except (requests.exceptions.RequestException, DockerException, OSError, ValueError) as error:
-            raise TemporaryError(_one_line(error)) from error
-        return (inspected.get("Config") or {}).get("Labels") or {}
+            if error.status_code in AWAY:
+                raise TemporaryError(said(error)) from error
+            raise PermanentError(said(error)) from error
+        except (requests.exceptions.RequestException, DockerException, OSError) as error:
+            raise TemporaryError(said(error)) from error
+        except UNEXPECTED as error:
+            why = f"that is no answer of a Docker engine ({type(error).__name__})"
+            raise TemporaryError(why) from error
+        return labels if isinstance(labels, dict) else {}
 
     def close(self) -> None:
         if self._client is not None:
@@ -55,7 +60,3 @@ class EngineImages(Images):
             s = self._settings
             self._client = connect(s.docker_host, s.docker_tls_verify, s.docker_cert_path, TIMEOUT_S)
         return self._client
-
-
-def _one_line(error: object) -> str:
-    return " ".join(str(error).split())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import Any
 
 from microscaling.api.strict_json import Object
@@ -14,6 +15,8 @@ try:
 except ImportError:
     raise ConfigError("YAML needs an extra: pip install 'microscaling[yaml]', or write JSON") from None
 
+MOST_TOLD = 200
+"""Characters of an error of the library."""
 TAG = "tag:yaml.org,2002:"
 CORE = (
     # tag, what plain text has to look like, the characters that it can begin with
@@ -47,15 +50,25 @@ class CoreLoader(yaml.SafeLoader):
         return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
 
     def object(self, node: yaml.MappingNode) -> Object:
-        own = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        own = Counter(str(key.value) for key, _ in node.value if isinstance(key, yaml.ScalarNode))
         self.flatten_mapping(node)
         made = Object()
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
                 raise ConfigError(f"not YAML: line {key_node.start_mark.line + 1}: a key has to be text")
             made[str(key_node.value)] = self.construct_object(value_node, deep=True)
-        made.repeated = tuple(sorted({key for key in own if own.count(key) > 1}))
+        made.repeated = tuple(sorted(key for key, count in own.items() if count > 1))
         return made
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Merges what `<<` refers to. Of keys that come up again only the last is kept: merges of merges
+        of merges would else outgrow all memory."""
+        super().flatten_mapping(node)
+        last = {key.value: (key, value) for key, value in node.value if isinstance(key, yaml.ScalarNode)}
+        node.value = [
+            *last.values(),
+            *(pair for pair in node.value if not isinstance(pair[0], yaml.ScalarNode)),
+        ]
 
 
 for _tag, _pattern, _first in CORE:
@@ -69,16 +82,23 @@ CoreLoader.add_constructor(TAG + "map", CoreLoader.object)
 def parse(data: bytes) -> Any:
     """The value in these bytes. Raises ConfigError that says where they are not YAML."""
     try:
-        return yaml.load(data.decode("utf-8"), Loader=CoreLoader)
+        text = data.decode("utf-8")
+        return yaml.load(text, Loader=CoreLoader)  # nosec B506  # a SafeLoader
     except UnicodeDecodeError as error:
         raise ConfigError(f"not YAML: byte {error.start + 1} is not UTF-8") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise ConfigError(f"not YAML: {where}{one_line(error.problem or str(error))}") from None
+        raise ConfigError(f"not YAML: {where}{_told(error.problem or str(error))}") from None
     except yaml.YAMLError as error:
-        raise ConfigError(f"not YAML: {one_line(str(error))}") from None
-    except (ValueError, KeyError) as error:
-        raise ConfigError(f"not YAML: a value does not fit its tag: {one_line(str(error))}") from None
+        raise ConfigError(f"not YAML: {_told(str(error))}") from None
+    except (ValueError, LookupError) as error:
+        raise ConfigError(f"not YAML: a value does not fit its tag: {_told(str(error))}") from None
     except RecursionError:
         raise ConfigError("not YAML that can be read: nested too deeply") from None
+
+
+def _told(problem: str) -> str:
+    """Without words of the configuration: what is taken for an alias or a tag may be a password that is
+    not in quotes."""
+    return one_line(re.sub(r"[:=]? ['\"](?!<)[^'\"]{2,}['\"]", "", problem))[:MOST_TOLD]

@@ -12,7 +12,7 @@ from microscaling.errors import ConfigError, MetricError
 from microscaling.metric.base import Metric, Source, whole_number
 from microscaling.settings import Settings
 from microscaling.utils.http import MOST_OF_REASON, Client, FetchError
-from microscaling.utils.text import one_line
+from microscaling.utils.text import one_line, short
 
 DEADLINE_S = 2.0
 MAX_BYTES = 2**20
@@ -137,7 +137,8 @@ def _reason(error: Exception) -> str:
     """What went wrong, in one line: Azure's own code and status if it answered."""
     status, code = getattr(error, "status_code", None), getattr(error, "error_code", None)
     if status is not None:
-        return f"answers with HTTP {status}" + (f", {getattr(code, 'value', code)}" if code else "")
+        named = f", {short(str(getattr(code, 'value', code)))}" if code else ""
+        return f"answers with HTTP {status}{named}"
     return one_line((str(error).splitlines() or [""])[0][:MOST_OF_REASON]) or type(error).__name__
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from typing import Any
 
 from microscaling.errors import MetricError
+from microscaling.utils.text import one_line
 
 __all__ = ["LARGEST", "Metric", "MetricError", "Source", "whole_number"]
 
@@ -21,6 +22,8 @@ class Source(ABC):
     """Sources of equal keys are one source: only one of them is asked."""
     name: str
     """For logs, so without credentials."""
+    secrets: Collection[str] = ()
+    """What it needs to ask, and nobody may see."""
 
     @abstractmethod
     def fetch(self) -> Any:
@@ -57,11 +60,12 @@ class Metric(ABC):
 
 
 def whole_number(value: object, what: str) -> int:
-    """A measured value as the whole number from 0 to LARGEST that it has to be, or MetricError."""
+    """A measured value as the whole number from 0 to LARGEST that it has to be, or MetricError, which
+    names `what` it is."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise MetricError(f"{what}: expected a whole number, got {value!r:.40}")
+        raise MetricError(f"{one_line(what)}: expected a whole number, got {value!r:.40}")
     if not 0 <= value <= LARGEST:
-        raise MetricError(f"{what}: {str(value)[:24]} is out of range (0 to 2^53)")
+        raise MetricError(f"{one_line(what)}: {str(value)[:24]} is out of range (0 to 2^53)")
     return value

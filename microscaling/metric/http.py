@@ -13,6 +13,8 @@ from microscaling.errors import ConfigError, MetricError
 from microscaling.metric.base import Metric, Source, whole_number
 from microscaling.utils.http import Client, FetchError, public_url
 from microscaling.utils.json_path import JSONPath
+from microscaling.utils.masking import secrets_of_headers, secrets_of_url
+from microscaling.utils.text import one_line
 
 DEADLINE_S = 2.0
 MAX_BYTES = 4 * 2**20
@@ -48,6 +50,7 @@ class HTTPSource(Source):
     ) -> None:
         self.key = ("http", url, tuple(sorted((headers or {}).items())))
         self.name = public_url(url)
+        self.secrets = [*secrets_of_url(url), *secrets_of_headers(headers or {})]
         self._url = url
         self._headers = {"Accept": "application/json", **(headers or {})}
         self._client = Client(deadline_s, MAX_BYTES)
@@ -85,7 +88,7 @@ class HTTPMetric(Metric):
         try:
             value = self.path.find(answer)
         except LookupError as error:
-            raise MetricError(f"{what}: {error.args[0]}") from None
+            raise MetricError(one_line(f"{what}: {error.args[0]}")) from None
         return whole_number(_rounded_up(_number(value)), what)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from microscaling.errors import MetricError
 from microscaling.metric.base import Metric, Source, whole_number
 from microscaling.utils.http import Client, FetchError, public_url
+from microscaling.utils.masking import secrets_of_url
 
 log = logging.getLogger("mssmetric")
 
@@ -35,6 +36,7 @@ class NSQSource(Source):
         self.url = f"{base.rstrip('/')}/stats?format=json"
         self.key = ("nsq", self.url)
         self.name = f"NSQ at {public_url(base)}"
+        self.secrets = secrets_of_url(base)
         self._client = Client(deadline_s, MAX_BYTES)
 
     def fetch(self) -> Depths:

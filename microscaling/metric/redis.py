@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from microscaling.errors import ConfigError, MetricError
 from microscaling.metric.base import Metric, Source, whole_number
 from microscaling.utils.http import MOST_OF_REASON, public_url
+from microscaling.utils.masking import secrets_of_url
 from microscaling.utils.text import one_line
 
 DEADLINE_S = 1.0
@@ -40,6 +41,7 @@ class RedisSource(Source):
     def __init__(self, url: str, command: tuple[str, ...], deadline_s: float = DEADLINE_S) -> None:
         self.key = ("redis", url, command)
         self.name = f"Redis at {public_url(url)}"
+        self.secrets = secrets_of_url(url)
         self._url = url
         self._command = command
         self._deadline_s = deadline_s

@@ -10,6 +10,9 @@ from urllib.parse import quote
 
 from microscaling.errors import ConfigError, MetricError
 from microscaling.metric.base import Metric, Source, whole_number
+from microscaling.utils.http import MOST_OF_REASON
+from microscaling.utils.masking import mask, secrets_of_url
+from microscaling.utils.text import one_line
 
 DEADLINE_S = 1.0
 STEPS = 1000
@@ -30,8 +33,13 @@ def sqlite_path(url: str) -> str:
         raise ConfigError(f"SQL metric: databases of the kind {scheme!r} are not supported; expected {FORMS}")
     path = rest.removeprefix("///")
     if path in ("", ":memory:") or path == rest:
-        raise ConfigError(f"SQL metric: {url} names no file; expected {FORMS}")
+        raise ConfigError(f"SQL metric: {_shown(url)} names no file; expected {FORMS}")
     return path
+
+
+def _shown(url: str) -> str:
+    """As logs may show it: with other databases it would have a password, or an option that is secret."""
+    return mask(url.partition("?")[0], ())
 
 
 class SQLSource(Source):
@@ -39,7 +47,8 @@ class SQLSource(Source):
 
     def __init__(self, url: str, query: str, deadline_s: float = DEADLINE_S) -> None:
         self.key = ("sql", url, query)
-        self.name = url
+        self.name = _shown(url)
+        self.secrets = secrets_of_url(url)
         self._path = sqlite_path(url)
         self._query = query
         self._deadline_s = deadline_s
@@ -54,7 +63,7 @@ class SQLSource(Source):
                 raise MetricError(f"{self.name}: no answer within {self._deadline_s:g} s") from None
             if not os.path.exists(self._path):
                 raise MetricError(f"{self.name}: there is no such file") from None
-            raise MetricError(f"{self.name}: {error}") from None
+            raise MetricError(f"{self.name}: {one_line(str(error)[:MOST_OF_REASON])}") from None
         if len(rows) != 1 or len(rows[0]) != 1:
             what = "no row" if not rows else "more than one value"
             raise MetricError(f"{self.name}: the query yields {what}; expected one number")

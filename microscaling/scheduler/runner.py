@@ -15,7 +15,8 @@ from microscaling.scheduler.container import Container, Operation, Work
 from microscaling.scheduler.fleet import Fleet
 from microscaling.scheduler.listing import Listing
 from microscaling.utils.backoff import Backoff
-from microscaling.utils.env import mask, secrets_in
+from microscaling.utils.env import secrets_in
+from microscaling.utils.masking import mask
 from microscaling.utils.pool import Pool
 from microscaling.utils.threads import StoppableThread, stop_all
 

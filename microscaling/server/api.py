@@ -89,7 +89,7 @@ class Api:
             raise Problem(404, "there is no configuration for this user")
         data = user.wishes.plan.data
         named = {key: value for key, value in data.items() if key.casefold() != "name"}
-        return JSONResponse({"name": user.name, **named})
+        return JSONResponse({"name": user.name, **named}, headers={"Cache-Control": "no-store"})
 
     async def watch(self, request: Request) -> Response:
         """The live channel."""

@@ -131,7 +131,7 @@ class Keeper:
                 self.history.sample(some, now_ms())
 
     async def _wander(self) -> None:
-        chance = random.Random()
+        chance = random.Random()  # nosec B311  # moves a demonstration
         while True:
             await asyncio.sleep(STEP_S)
             async for some in self._in_portions():

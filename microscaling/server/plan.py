@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from microscaling.api.apps import apps_from_parsed
+from microscaling.api.reader import clean
 from microscaling.api.strict_json import Object, parse
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
@@ -65,8 +66,10 @@ def read_plan(data: Any, settings: Settings) -> Plan:
 
     It is written down and read again, so that what is checked is what agents will get.
     """
+    if data is None:
+        raise ConfigError("expected an object with maxContainers and apps, got null")
     try:
-        text = json.dumps(data, ensure_ascii=True, allow_nan=False)
+        text = clean(json.dumps(data, ensure_ascii=False, allow_nan=False))
     except (ValueError, RecursionError):
         raise ConfigError("cannot be written as JSON") from None
     warnings: list[str] = []

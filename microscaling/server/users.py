@@ -93,7 +93,7 @@ class User:
         if old.plan is not wishes.plan or wishes.mode != modes.RANDOM:
             self.walk = {}
         if wishes.mode == modes.RANDOM and not self.walk:
-            self.step(random.Random())
+            self.step(random.Random())  # nosec B311  # moves a demonstration
         else:
             self.decide("set by hand")
 

@@ -22,7 +22,8 @@ class Backoff:
         """The delay before the next try, in seconds."""
         delay = min(self.most, self.first * 2.0 ** min(self.tries, 32))
         self.tries += 1
-        return delay * (1.0 - self.jitter * random.random()) if self.jitter else delay
+        chance = random.random()  # nosec B311  # so that not all come at once; nobody gains by knowing it
+        return delay * (1.0 - self.jitter * chance)
 
     def reset(self) -> None:
         """After a success: start from `first` again."""

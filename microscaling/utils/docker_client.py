@@ -27,6 +27,7 @@ def connect(host: str, tls_verify: bool, cert_path: str, timeout_s: int) -> dock
         max_pool_size=MOST_CONNECTIONS,
     )
     client.trust_env = False  # a proxy of the environment is not for the engine
+    client.max_redirects = 0  # an engine has none, and registry logins would go along
     if host.startswith("unix:"):
         client.mount("http+docker://", _KeptAlive(host.replace("unix:", "http+unix:"), timeout_s))
     elif not host.startswith(("npipe:", "ssh:")):

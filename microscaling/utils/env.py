@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
-from urllib.parse import quote
+
+from microscaling.utils.masking import passwords_in
 
 OWN = ("PATH", "HOME", "HOSTNAME", "PWD", "SHLVL", "_", "VIRTUAL_ENV", "PYTHON*")
 """What belongs to the agent's own process, and is never passed on."""
-CREDENTIALS = ("AWS_*", "AZURE_*", "*_TOKEN", "*_KEY", "*_SECRET", "*PASSWORD*")
+PASSWORDS = ("*_TOKEN", "*_KEY", "*_SECRET", "*PASSWORD*", "*PASSWD*", "*_PASS")
+CREDENTIALS = ("AWS_*", "AZURE_*", *PASSWORDS)
 """Names that it is worth saying are being passed on."""
-SECRET = (
-    *("AWS_*SECRET*", "AWS_*KEY*", "*_TOKEN", "*_KEY", "*_SECRET", "*PASSWORD*"),
-    "AZURE_*CONNECTION_STRING",
-)
+SECRET = ("AWS_*SECRET*", "AWS_*KEY*", "AZURE_*CONNECTION_STRING", *PASSWORDS)
 """Names whose values are masked: not a region, which is harmless and in many a word."""
-MASKED = "***"
-SHORTEST_MASKED = 4
-"""Characters. Shorter values are in so much other text that masking them would make it unreadable,
-and would give them away."""
-NOT_SECRET = ("true", "false", "none", "null")
-SHORTEST_LINE_MASKED = 8
-"""Characters of a line of a secret of several lines, such as a private key."""
+PATHS = ("*_FILE",)
+"""Names that are neither, whatever else is in them: the value is where a secret is, not the secret."""
 
 
 def passed_on(environ: Mapping[str, str], pass_env: str) -> list[str]:
@@ -46,32 +40,21 @@ def own(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def credentials_in(env: Iterable[str]) -> list[str]:
-    """The names in a list of "NAME=value" that look like credentials, sorted."""
-    return sorted({name for name, _ in _pairs(env) if _matches(name.upper(), CREDENTIALS)})
+    """The names in a list of "NAME=value" that look like credentials, or have a URL with a password in
+    their value, sorted."""
+    return sorted({name for name, value in _pairs(env) if _named(name, CREDENTIALS) or passwords_in(value)})
 
 
 def secrets_in(env: Iterable[str]) -> list[str]:
-    """The values in a list of "NAME=value" that must not be seen."""
-    return [value for name, value in _pairs(env) if value and _matches(name.upper(), SECRET)]
+    """What in the values of a list of "NAME=value" must not be seen."""
+    found: list[str] = []
+    for name, value in _pairs(env):
+        found += [value] if value and _named(name, SECRET) else passwords_in(value)
+    return found
 
 
-def mask(text: str, secrets: Collection[str]) -> str:
-    """The text with every secret replaced, also as it looks in a URL and line by line.
-
-    Values of fewer than 4 characters are left as they are.
-    """
-    for part in sorted(_parts(secrets), key=len, reverse=True):
-        text = text.replace(part, MASKED)
-    return text
-
-
-def _parts(secrets: Collection[str]) -> set[str]:
-    parts = set()
-    for secret in secrets:
-        if len(secret) >= SHORTEST_MASKED and secret.lower() not in NOT_SECRET:
-            parts |= {secret, secret.strip(), quote(secret, safe="")}
-            parts |= {line.strip() for line in secret.splitlines() if len(line) >= SHORTEST_LINE_MASKED}
-    return {part for part in parts if len(part) >= SHORTEST_MASKED}
+def _named(name: str, patterns: Iterable[str]) -> bool:
+    return _matches(name.upper(), patterns) and not _matches(name.upper(), PATHS)
 
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:

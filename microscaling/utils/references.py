@@ -1,4 +1,7 @@
-"""Variables of the environment in text: what is secret need not stand in a configuration."""
+"""Variables of the environment in text: what is secret need not stand in a configuration.
+
+${NAME} is the variable NAME, or what the file holds that NAME_FILE names, as secrets are mounted.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +9,21 @@ import re
 from collections.abc import Mapping
 from urllib.parse import quote
 
+from microscaling.errors import ConfigError
+from microscaling.utils.secret_file import SUFFIX, read_secret
+
 REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 class Unset(ValueError):
-    """A variable that is referred to, and is not set or empty."""
+    """A variable that is referred to, and is not set or empty, nor is there a file that can be read."""
 
 
 def filled_in(text: str, environ: Mapping[str, str]) -> str:
     """The text with every ${NAME} replaced by that variable. Raises Unset."""
 
     def value(found: re.Match[str]) -> str:
-        if not environ.get(found[1]):
-            raise Unset(f"the variable {found[1]}, which it refers to, is not set")
-        return environ[found[1]]
+        return _value(found[1], environ)
 
     return REFERENCE.sub(value, text)
 
@@ -27,5 +31,17 @@ def filled_in(text: str, environ: Mapping[str, str]) -> str:
 def filled_in_url(url: str, environ: Mapping[str, str]) -> str:
     """The same for a URL: in front of the @, in user and password, values are percent-encoded."""
     user, at, rest = url.rpartition("@")
-    encoded = {name: quote(environ.get(name, ""), safe="") for name in REFERENCE.findall(user)}
+    encoded = {name: quote(_value(name, environ), safe="") for name in REFERENCE.findall(user)}
     return filled_in(user, encoded) + at + filled_in(rest, environ)
+
+
+def _value(name: str, environ: Mapping[str, str]) -> str:
+    """Raises Unset. The variable counts before the file, as others use names that end in _FILE too."""
+    if environ.get(name):
+        return environ[name]
+    if not environ.get(name + SUFFIX):
+        raise Unset(f"the variable {name}, which it refers to, is not set")
+    try:
+        return read_secret(name, environ)
+    except ConfigError as error:
+        raise Unset(str(error)) from None

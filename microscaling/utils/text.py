@@ -14,6 +14,11 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
+def short(text: str) -> str:
+    """One line of it, and cut if it is long."""
+    return one_line(text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + "...")
+
+
 def quoted(text: str) -> str:
     """The text in double quotes, on one line, and cut if it is long."""
     if len(text) > MOST_SHOWN:

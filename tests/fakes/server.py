@@ -56,6 +56,8 @@ class FakeServer:
         )
         self.handshake = b""
         """What is answered in place of a handshake."""
+        self.headers: list[tuple[bytes, bytes]] = []
+        """What else its answer to a handshake says."""
         self.pongs = True
         self.reads = True
         self.tls = tls
@@ -172,7 +174,7 @@ class FakeServer:
             request = next(talk.events())
             assert isinstance(request, ws.Request)
             assert request.target == "/"
-            sock.sendall(talk.send(ws.AcceptConnection()))
+            sock.sendall(talk.send(ws.AcceptConnection(extra_headers=self.headers)))
         except (RemoteProtocolError, AssertionError) as error:
             self.violations.append(repr(error))
             return

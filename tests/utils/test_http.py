@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import socket
 import ssl
+import subprocess
+import sys
+import threading
+import time
 
 import pytest
 
@@ -118,6 +123,25 @@ def test_a_client_comes_back_after_any_fault():
             server.behave = answers(GOOD)
             assert client.fetch(server.url()) == GOOD
         client.close()
+
+
+def test_what_a_frozen_process_finds_when_it_goes_on_is_out_of_date():
+    asked, answer = threading.Event(), threading.Event()
+
+    def behave(server, sock):
+        asked.set()
+        answer.wait(20)
+        return answers(GOOD)(server, sock)
+
+    code = "import sys; from microscaling.utils.http import fetch; fetch(sys.argv[1], deadline_s=1)"
+    with Server(behave) as server:
+        frozen = subprocess.Popen([sys.executable, "-c", code, server.url()], stderr=subprocess.PIPE)
+        assert asked.wait(20)
+        frozen.send_signal(signal.SIGSTOP)
+        answer.set()
+        time.sleep(1.1)
+        frozen.send_signal(signal.SIGCONT)
+        assert b"no complete answer within 1 s" in frozen.communicate(timeout=20)[1]
 
 
 def test_a_client_comes_back_after_the_server_restarted():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from microscaling.utils.references import Unset, filled_in, filled_in_url
@@ -33,6 +35,20 @@ def test_filled_in(text: str, result: str) -> None:
 )
 def test_filled_in_url(url: str, result: str) -> None:
     assert filled_in_url(url, ENVIRON) == result
+
+
+def test_a_variable_may_be_a_file(tmp_path: Path) -> None:
+    (tmp_path / "word").write_text("p@ss\n")
+    environ = {
+        "WORD_FILE": str(tmp_path / "word"),
+        "A": "1",
+        "A_FILE": "/not/looked/at",
+        "NO_FILE": "/no/such",
+    }
+    assert filled_in_url("http://me:${WORD}@h/${A}", environ) == "http://me:p%40ss@h/1"
+    for text in ("${NO}", "http://u:${NO}@h"):
+        with pytest.raises(Unset, match=r"^NO_FILE: /no/such: cannot be read: No such file"):
+            filled_in_url(text, environ)
 
 
 @pytest.mark.parametrize("name", ["EMPTY", "MISSING"])

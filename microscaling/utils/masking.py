@@ -1,0 +1,130 @@
+"""Secrets: what they look like, and text without them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import threading
+from collections.abc import Collection, Iterable, Mapping
+from itertools import takewhile
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
+
+MASKED = "***"
+SHORTEST_MASKED = 4
+"""Characters. Shorter values are in so much other text that masking them would make it unreadable,
+and would give them away."""
+NOT_SECRET = ("true", "false", "none", "null")
+SHORTEST_LINE_MASKED = 8
+"""Characters of a line of a secret of several lines, such as a private key."""
+SHORTEST_CUT = 8
+"""Characters of what is left of a secret where a text was cut off."""
+CUT_BEFORE = ("", *"'\".)")
+"""What may follow there."""
+MOST_REMEMBERED = 1000
+IN_URL = re.compile(r"""(?<=//)([^\s/?#:@"'<>\\]*:)(?!\d{1,5}\.\.\.)([^\s/?#"'<>\\]+)(@|\.\.\.)""")
+"""User, password, and the @ that ends it, or the dots where a text was cut off."""
+IN_HEADER = re.compile(r"\b(bearer |basic |token=)[\w.~+/=-]{16,}", re.IGNORECASE)
+SECRET_HEADER = re.compile(r"auth|cookie|token|key|secret|passw|session|credential|signature", re.IGNORECASE)
+SECRET_FIELD = re.compile(r"auth|token|key|secret|passw|pwd|session|credential|sig(nature)?$", re.IGNORECASE)
+"""Of a URL's query."""
+
+
+class Secrets:
+    """Values that must not be seen; more can be added at any time, from any thread."""
+
+    def __init__(self, values: Iterable[str] = ()) -> None:
+        self._parts: list[str] = []
+        self._lock = threading.Lock()
+        self._remembered: dict[str, str] = {}
+        self.add(values)
+
+    def add(self, values: Iterable[str]) -> None:
+        """From now on these are masked too."""
+        parts = _parts(values)
+        with self._lock:
+            self._parts = sorted(parts | {*self._parts}, key=len, reverse=True)
+            self._remembered = {}
+
+    def mask(self, text: str) -> str:
+        """The text with every secret replaced, also as it looks in a URL, in JSON, line by line, and where
+        the text was cut off within it; so are a password in any URL and what follows Bearer, known or not.
+
+        Known values of fewer than 4 characters are left as they are.
+        """
+        for part in self._parts:
+            text = text.replace(part, MASKED)
+            if part[:SHORTEST_CUT] in text and len(part) > SHORTEST_CUT:
+                text = _without_begun(text, part)
+        if "//" in text:
+            text = IN_URL.sub(rf"\1{MASKED}\3", text)
+        return IN_HEADER.sub(rf"\1{MASKED}", text)
+
+    def mask_again(self, text: str) -> str:
+        """The same for what is looked at again and again: it is worked out once."""
+        if not text:
+            return text
+        remembered = self._remembered  # `add` puts another one in its place
+        masked = remembered.get(text)
+        if masked is None:
+            masked = self.mask(text)
+            if len(remembered) >= MOST_REMEMBERED:
+                remembered.clear()
+            remembered[text] = masked
+        return masked
+
+
+def mask(text: str, secrets: Collection[str]) -> str:
+    """The text without these secrets; see `Secrets.mask`."""
+    return Secrets(secrets).mask(text)
+
+
+def passwords_in(text: str) -> list[str]:
+    """The passwords of all URLs in a text, as they stand there and as they are meant."""
+    found = [match[2] for match in IN_URL.finditer(text) if match[3] == "@"]
+    return [*found, *(unquote(password) for password in found)]
+
+
+def secrets_of_url(url: str) -> list[str]:
+    """The password in a URL (the user, if there is no password: a token, then), also as it is sent, and
+    the values in its query whose names say that they are secret."""
+    try:
+        parts = urlsplit(url)
+        fields = parse_qsl(parts.query)
+    except ValueError:
+        return []
+    found = [value for name, value in fields if SECRET_FIELD.search(name)]
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    if user or password:
+        sent = base64.b64encode(f"{user}:{password}".encode(errors="surrogateescape")).decode()
+        found += [password or user, sent]
+    return found
+
+
+def secrets_of_headers(headers: Mapping[str, str]) -> list[str]:
+    """The values of the headers whose names say that they are secret, and what follows a scheme such as
+    Bearer, or a name, in them."""
+    found = [value for name, value in headers.items() if SECRET_HEADER.search(name)]
+    return [*found, *(word for value in found for word in re.split(r"[\s=;,]+", value)[1:])]
+
+
+def _without_begun(text: str, secret: str) -> str:
+    """The text without what it has of the beginning of a secret, where it was cut off."""
+    begin, rest = secret[:SHORTEST_CUT], secret[SHORTEST_CUT:]
+    head, *tails = text.split(begin)
+    made = [head]
+    for tail in tails:
+        same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(tail, rest, strict=False)))
+        cut = tail[same : same + 1] in CUT_BEFORE
+        made.append(MASKED + tail[same:] if cut else begin + tail)
+    return "".join(made)
+
+
+def _parts(secrets: Iterable[str]) -> set[str]:
+    parts = set()
+    for secret in secrets:
+        if len(secret) >= SHORTEST_MASKED and secret.lower() not in NOT_SECRET:
+            parts |= {secret, secret.strip(), json.dumps(secret)[1:-1], repr(secret)[1:-1]}
+            parts |= {quote(secret, safe="", errors="replace"), quote_plus(secret, errors="replace")}
+            parts |= {line.strip() for line in secret.splitlines() if len(line) >= SHORTEST_LINE_MASKED}
+    return {part for part in parts if len(part) >= SHORTEST_MASKED}

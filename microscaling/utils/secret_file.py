@@ -1,0 +1,42 @@
+"""Secrets in files, as Compose, Swarm and Kubernetes mount them: X_FILE names the file that holds X."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping
+
+from microscaling.errors import ConfigError
+from microscaling.utils.small_file import read_small
+from microscaling.utils.text import one_line
+
+SUFFIX = "_FILE"
+MOST_BYTES = 1 << 20
+"""A configuration may be one."""
+
+
+def read_secret(variable: str, environ: Mapping[str, str]) -> str:
+    """What the file holds that VARIABLE_FILE names, without the line ends at its end; empty if that is not
+    set, or empty. Raises ConfigError that names variable and file, and nothing of what is in it."""
+    path = environ.get(variable + SUFFIX, "")
+    if not path:
+        return ""
+    place = place_of(variable, environ)
+    try:
+        text = read_small(path, MOST_BYTES).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ConfigError(f"{place}: is not text in UTF-8") from None
+    except ValueError as error:
+        who = f" (this runs as user {os.geteuid()})" if os.strerror(errno.EACCES) in str(error) else ""
+        raise ConfigError(f"{place}: {error}{who}") from None
+    text = text.rstrip("\r\n")
+    if not text.strip():
+        raise ConfigError(f"{place}: is empty; leave {variable}{SUFFIX} empty if there is no such secret")
+    if "\0" in text:
+        raise ConfigError(f"{place}: is not text: there is a NUL in it")
+    return text
+
+
+def place_of(variable: str, environ: Mapping[str, str]) -> str:
+    """Variable and file, as errors name them."""
+    return f"{variable}{SUFFIX}: {one_line(environ.get(variable + SUFFIX, ''))}"
