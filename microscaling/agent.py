@@ -114,7 +114,7 @@ class Agent:
         self._tell(RUNNING)
         while not self._failure and not self._stopping.wait(LOOK_EVERY_S):
             self._tell(RUNNING)
-            dead = next((t for t in self._threads() if not t.is_alive() and t.ident is not None), None)
+            dead = next((thread for thread in self._threads() if thread.over), None)
             if dead is not None:
                 self._fail(dead)
 

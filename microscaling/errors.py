@@ -48,3 +48,8 @@ class TemporaryError(MicroscalingError):
 
 class MetricError(MicroscalingError):
     """A measurement that could not be had. Never to be read as a zero."""
+
+
+UNEXPECTED = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError)
+"""What it raises to look into an answer that is not of the form that it should have; RuntimeError is what
+Python says of JSON that is nested too deeply, and the Docker library of a line that is cut short."""

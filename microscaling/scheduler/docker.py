@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import threading
@@ -11,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import docker
 import requests
-from docker.errors import APIError, DockerException
+from docker.errors import APIError, DockerException, create_api_error_from_http_exception
 
 from microscaling.demand.task import Task
 from microscaling.errors import PermanentError, TemporaryError
 from microscaling.scheduler.backend import Backend, EngineAway, Event, Seen, State
 from microscaling.scheduler.docker_body import LABEL, NONCE_LABEL, create_body
 from microscaling.utils.docker_client import connect
+from microscaling.utils.docker_error import AWAY, said
 from microscaling.utils.docker_pull import pull
 
 if TYPE_CHECKING:
@@ -74,8 +76,13 @@ class DockerBackend(Backend):
             client = self._client_now()
             body = create_body(task, nonce)
             id = str(client.create_container_from_config(body)["Id"])  # type: ignore[no-untyped-call]
-            for network in task.container.networks[1:]:
-                client.connect_container_to_network(id, network)
+            try:
+                for network in task.container.networks[1:]:
+                    client.connect_container_to_network(id, network)
+            except Exception:  # it is not as it was asked for, and nobody will know its id
+                with contextlib.suppress(PermanentError, TemporaryError):
+                    self.remove(id)
+                raise
             return id
 
     def start(self, id: str) -> None:
@@ -109,6 +116,7 @@ class DockerBackend(Backend):
         filters = {"type": "container", "event": list(KINDS), "label": LABEL}
         with _asking():
             client = self._connect(CALL_TIMEOUT_S)
+        client.hooks["response"].append(_look_at_status)
         try:
             with _asking():
                 stream = client.events(decode=True, filters=filters)
@@ -145,6 +153,14 @@ class DockerBackend(Backend):
         return connect(self.host, self.tls_verify, self.cert_path, timeout_s)
 
 
+def _look_at_status(answer: requests.Response, **_: object) -> None:
+    """At once: the library does so only when it reads what came, and then the stream counts as open."""
+    try:
+        answer.raise_for_status()
+    except requests.HTTPError as error:
+        create_api_error_from_http_exception(error)
+
+
 @contextmanager
 def _errors(done: tuple[int, ...] = ()) -> Iterator[None]:
     """Turns the library's errors into ours; the statuses in `done` mean that it is as wanted."""
@@ -154,13 +170,13 @@ def _errors(done: tuple[int, ...] = ()) -> Iterator[None]:
         status = error.status_code
         if status in done:
             return
-        if status == 503:
-            raise EngineAway(_one_line(error.explanation or error)) from error
-        raise PermanentError(_one_line(error.explanation or error)) from error
+        if status in AWAY:
+            raise EngineAway(said(error)) from error
+        raise PermanentError(said(error)) from error
     except requests.exceptions.ReadTimeout as error:
         raise TemporaryError(f"no answer from the engine within {CALL_TIMEOUT_S} s") from error
     except (requests.exceptions.RequestException, DockerException, OSError, ValueError) as error:
-        raise EngineAway(_one_line(error)) from error
+        raise EngineAway(said(error)) from error
 
 
 @contextmanager
@@ -171,10 +187,6 @@ def _asking() -> Iterator[None]:
             yield
     except PermanentError as error:
         raise EngineAway(str(error)) from error
-
-
-def _one_line(error: object) -> str:
-    return " ".join(str(error).split())
 
 
 def _seen(listed: dict[str, Any], place: int) -> Seen:

@@ -188,12 +188,20 @@ class Fleet:
         elif isinstance(error, PermanentError) and operation.work in (Work.CREATE, Work.START):
             self._refused(operation.work, container, error, now)
         elif container.phase is not Phase.EXITED:
-            log.debug("%s: %s %s: %s", container.task.name, operation.work.value, container.short_id, error)
+            self._say_failed(operation, error)
             container.unknown = True
             container.failures += 1
             container.not_before = now + min(30.0, 0.5 * 2.0 ** min(container.failures, 8))
         self.balance(container.task, now)
         self.start_parked(now)
+
+    def _say_failed(self, operation: Operation, error: Exception) -> None:
+        """An engine that is away is news of whoever counts; one that refuses to stop or remove this one is
+        said here, once."""
+        container = operation.container
+        first = isinstance(error, PermanentError) and not container.failures
+        name, work, id = container.task.name, operation.work.value, container.short_id
+        log.log(logging.WARNING if first else logging.DEBUG, "%s: cannot %s %s: %s", name, work, id, error)
 
     def call_off(self, operation: Operation, now: float) -> bool:
         """Whether a create or start that is about to be made is not wanted any more; then it is not

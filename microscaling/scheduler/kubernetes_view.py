@@ -10,6 +10,8 @@ from typing import Any
 from microscaling.errors import TemporaryError
 from microscaling.scheduler.orchestrator import Count
 
+MOST_REPLICAS = 2**31 - 1
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -92,8 +94,9 @@ def known_of(deployment: Mapping[str, Any]) -> Known:
 
 
 def number(version: object) -> int | None:
-    """A resourceVersion as a number, if it is one."""
-    return int(version) if isinstance(version, str) and version.isascii() and version.isdigit() else None
+    """A resourceVersion as a number, if it is one: of 64 bits, so that longer ones are none."""
+    good = isinstance(version, str) and version.isascii() and version.isdigit() and len(version) <= 20
+    return int(version) if good else None  # type: ignore[call-overload]
 
 
 def older(one: int | None, other: int | None) -> bool:
@@ -105,6 +108,6 @@ def _whole(of: Mapping[str, Any], key: str, default: int = 0) -> int:
     value = of.get(key)
     if value is None:
         return default
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_REPLICAS:
         return value
-    raise TemporaryError(f"{key} of a deployment is {value!r}, which is no number of replicas")
+    raise TemporaryError(f"{key} of a deployment is {value!r:.40}, which is no number of replicas")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ class Listing:
         self.fleet = fleet
         self.silent: dict[tuple[str, str], float] = {}
         """What listings showed before the stream did: (id, kind of event) and when."""
+        self._applied: deque[tuple[float, int]] = deque()
+        """When the listings of the last 10 s were taken in, and what they had been asked at."""
 
     def ask(self) -> int:
         """Call before asking the engine; `apply` wants the answer."""
@@ -50,7 +53,7 @@ class Listing:
             if container not in present and container.touched <= asked:
                 self._missing(container, now)
         fleet.strangers.on_listed({seen.id for seen in ours}, now)
-        fleet.gone = {id: touch for id, touch in fleet.gone.items() if touch > asked}
+        self._forget_gone(asked, now)
         if adopting:
             for task in fleet.tasks.tasks:
                 task.demand = sum(1 for c in fleet.containers[task.name] if c.wanted)
@@ -103,6 +106,15 @@ class Listing:
             self.fleet.ended(container, "had been removed", now, strike=False)
         if container.id or container.unknown:
             self.fleet.forget(container)
+
+    def _forget_gone(self, asked: int, now: float) -> None:
+        """Forgets what has gone, once no event can be so late that it speaks of it."""
+        self._applied.append((now, asked))
+        known = -1
+        while self._applied and now - self._applied[0][0] >= DISAGREES_S:
+            known = self._applied.popleft()[1]
+        gone = self.fleet.gone
+        self.fleet.gone = {id: touch for id, touch in gone.items() if touch > known}
 
     def _silent(self, container: Container, kind: str, now: float) -> None:
         if not container.unknown and not container.busy:

@@ -21,6 +21,7 @@ from microscaling.utils.text import quoted
 DEADLINE_S = 5.0
 MAX_BYTES = 64 * 2**20
 """The list has the whole definition of every app."""
+MOST_INSTANCES = 2**31 - 1
 PASSES = (408, 425, 429)
 """What a 4xx does not mean for good."""
 CREDENTIALS = (
@@ -37,7 +38,9 @@ class Marathon(Orchestrator):
 
     what = "app"
 
-    def __init__(self, address: str, token: str = "", deadline_s: float = DEADLINE_S) -> None:
+    def __init__(  # nosec B107  # without a token there is none
+        self, address: str, token: str = "", deadline_s: float = DEADLINE_S
+    ) -> None:
         base = _base(address)
         self.url = f"{public_url(base) if token else base}/v2/apps/"
         self.name = f"Marathon at {public_url(base)}"
@@ -135,8 +138,8 @@ def _count(app: Mapping[str, Any]) -> Count:
 
 def _whole(app: Mapping[str, Any], key: str) -> int:
     value = app[key]
-    if type(value) is not int or value < 0:
-        raise ValueError(f"{key} of {app['id']} is {value!r}")
+    if type(value) is not int or not 0 <= value <= MOST_INSTANCES:
+        raise ValueError(f"{key} of {app['id']} is {value!r:.40}")
     return value
 
 

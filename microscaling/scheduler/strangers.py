@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mssscheduler")
 
-LEFTOVER_S = 10.0
+LEFTOVER_S = 15.0
 """For this long after the start, a container that is created but not started may be the last word of
-an agent that was killed: a call it had made is carried out without it."""
+an agent that was killed: a call it had made is carried out without it, sometimes late (agents wait 10 s
+for an answer). One that has not started after this long will not."""
 
 
 class Strangers:
@@ -26,12 +27,18 @@ class Strangers:
         self.adopted: float | None = None
         """When the first listing was taken over, monotonic seconds."""
         self.foreign: set[str] = set()
-        self.leftovers: dict[str, Event] = {}
+        self.unstarted: dict[str, tuple[Event, float]] = {}
+        """By id, those that were created by somebody else and have not started, and when that was seen."""
+        self._told: dict[str, State] = {}
+        """By id, what events have said before there was a listing to take over: it may be older."""
 
     def on_event(self, event: Event, now: float) -> None:
         """Something has happened to a container that the fleet does not know."""
-        if event.kind in ("die", "destroy"):
-            self.leftovers.pop(event.id, None)
+        if self.adopted is None and event.kind in ("start", "die"):
+            if self._told.get(event.id) is not State.EXITED:
+                self._told[event.id] = State.RUNNING if event.kind == "start" else State.EXITED
+        elif event.kind in ("die", "destroy"):
+            self.unstarted.pop(event.id, None)
             self._gone({event.id})
             self.fleet.bury(event.id)
         elif self.adopted is not None and event.id not in self.fleet.gone:
@@ -50,18 +57,30 @@ class Strangers:
         self._gone(self.foreign - ids)
         if self.adopted is None:
             self.adopted = now
-        elif self.leftovers and not self.foreign and not self._just_begun(now):
-            for event in self.leftovers.values():
+            self._told.clear()
+        elif self.unstarted and not self.foreign - self.unstarted.keys():
+            self._clear_up(now)
+
+    def _clear_up(self, now: float) -> None:
+        """What has not started for so long is nobody's any more."""
+        for event, since in list(self.unstarted.values()):
+            if now - since >= LEFTOVER_S:
+                del self.unstarted[event.id]
+                self._gone({event.id})
                 self._take(event, Phase.CREATED)
-            self.leftovers.clear()
 
     def _appeared(self, event: Event, now: float) -> None:
         if event.nonce.startswith(self.fleet.instance):
             self._take(event, Phase.CREATED if event.kind == "create" else Phase.RUNNING)
-        elif event.kind == "create" and (event.id in self.leftovers or self._just_begun(now)):
-            self.leftovers[event.id] = event
-        elif event.id not in self.foreign:
-            self.leftovers.pop(event.id, None)
+            return
+        if event.kind == "create":
+            if event.id not in self.foreign:  # else this comes after its start
+                self.unstarted.setdefault(event.id, (event, now))
+            if self._just_begun(now):
+                return
+        else:
+            self.unstarted.pop(event.id, None)
+        if event.id not in self.foreign:
             if not self.foreign:
                 log.error(
                     "%s: container %s has our label but is not ours: a second agent is at work on this "
@@ -84,9 +103,14 @@ class Strangers:
 
     def _adopt(self, seen: Seen) -> None:
         """What is there when the agent begins is taken over as it is; what never started, or has
-        exited, goes with the first decision."""
-        container = self._take(Event("", seen.id, seen.task, seen.nonce), Phase(seen.state.value))
-        container.unwanted = seen.state is not State.RUNNING
+        exited, goes with the first decision. Until then a container that is only created takes a
+        place: the last word of an agent that was killed may have been to start it."""
+        state = self._told.get(seen.id, seen.state)
+        created = state is State.CREATED
+        phase = Phase.REMOVING if created else Phase(state.value)
+        container = self._take(Event("", seen.id, seen.task, seen.nonce), phase)
+        container.may_run = container.may_run or created
+        container.unwanted = state is not State.RUNNING
 
     def _take(self, event: Event, phase: Phase) -> Container:
         """Counts it as ours from now on. One that nobody here waits for any more is not wanted."""

@@ -19,15 +19,13 @@ MOST_CONNECTIONS = 80
 def connect(host: str, tls_verify: bool, cert_path: str, timeout_s: int) -> docker.APIClient:
     """A client of the engine at `host`, with `timeout_s` for each call. Asks the engine for its version:
     raises DockerException if it is away, ConfigError if the certificates cannot be used."""
-    client = docker.APIClient(
+    client = _Client(
         base_url=host,
         version="auto",
         timeout=timeout_s,
         tls=_tls(tls_verify, cert_path),
         max_pool_size=MOST_CONNECTIONS,
     )
-    client.trust_env = False  # a proxy of the environment is not for the engine
-    client.max_redirects = 0  # an engine has none, and registry logins would go along
     if host.startswith("unix:"):
         client.mount("http+docker://", _KeptAlive(host.replace("unix:", "http+unix:"), timeout_s))
     elif not host.startswith(("npipe:", "ssh:")):
@@ -35,6 +33,14 @@ def connect(host: str, tls_verify: bool, cert_path: str, timeout_s: int) -> dock
         for scheme in ("http://", "https://"):
             client.mount(scheme, HTTPAdapter(pool_maxsize=MOST_CONNECTIONS))
     return client
+
+
+class _Client(docker.APIClient):
+    """Heeds neither proxies nor certificates that the environment has for others, and follows no redirect,
+    with which logins for registries would go along; not even when its constructor asks for the version."""
+
+    trust_env = property(lambda self: False, lambda self, value: None)
+    max_redirects = property(lambda self: 0, lambda self, value: None)
 
 
 class _KeptAlive(UnixHTTPAdapter):

@@ -11,6 +11,9 @@ import docker
 import requests
 from docker.errors import DockerException
 
+from microscaling.errors import UNEXPECTED
+from microscaling.utils.docker_error import said
+
 log = logging.getLogger("mssutils")
 
 SAY_EVERY_S = 2.0
@@ -22,8 +25,10 @@ def pull(client: docker.APIClient, image: str) -> None:
     log.info("pulling %s", image)
     try:
         _follow(client.pull(image, stream=True, decode=True), image)
-    except (DockerException, requests.exceptions.RequestException, OSError, ValueError) as error:
-        why = " ".join(str(error).split())
+    except (DockerException, requests.exceptions.RequestException, OSError) as error:
+        log.warning("could not pull %s: %s; using what is here of it", image, said(error))
+    except UNEXPECTED as error:
+        why = f"that is no answer of a Docker engine ({type(error).__name__})"
         log.warning("could not pull %s: %s; using what is here of it", image, why)
 
 

@@ -107,7 +107,9 @@ class Client:
             OSError, ValueError,
         )  # fmt: skip
         try:
-            return self._answer(question, most_of_error)
+            answer = self._answer(question, most_of_error)
+            _left()  # a process that was frozen meanwhile finds an answer that is long out of date
+            return answer
         except errors as error:
             told = f"{public_url(question.url)}: {reason_of(error, self.deadline_s)}"
             failure = FetchError(told, hopeless=_hopeless(error))

@@ -21,7 +21,7 @@ from typing import Any
 
 import urllib3
 
-from microscaling.errors import ConfigError, PermanentError, TemporaryError
+from microscaling.errors import UNEXPECTED, ConfigError, PermanentError, TemporaryError
 from microscaling.utils.abandon import Abandoning
 from microscaling.utils.http import limit_call, public_url, reason_of
 from microscaling.utils.kube_login import ApiException, client, hang_up, log_in, token_place
@@ -170,7 +170,7 @@ class Kube:
             raise self._problem(error) from None
         except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
             raise TemporaryError(f"{self.address}: {reason_of(error, deadline_s)}") from None
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+        except UNEXPECTED as error:
             log.debug("%s: unexpected answer: %r", self.address, error)
             raise TemporaryError(f"{self.address}: does not answer as a Kubernetes API server does") from None
 
@@ -274,13 +274,16 @@ def _status_of(error: ApiException) -> Item:
     """The Status object that should come with an error."""
     try:
         return _object(json.loads(error.body or ""))
-    except (ValueError, TypeError):
+    except UNEXPECTED:
         return {}
 
 
 def _delay(error: ApiException, told: Item) -> float | None:
     """How long the server wants to be left alone: header Retry-After, or what its Status says."""
-    named = (error.headers or {}).get("Retry-After") or (told.get("details") or {}).get("retryAfterSeconds")
+    details = told.get("details")
+    named = (error.headers or {}).get("Retry-After")
+    if not named and isinstance(details, dict):
+        named = details.get("retryAfterSeconds")
     try:
         return min(60.0, max(0.0, float(str(named)))) or None
     except ValueError:

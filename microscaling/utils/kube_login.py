@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
 import urllib3
 
 from microscaling.errors import ConfigError
-from microscaling.utils.http import deadline_pools, is_loopback
+from microscaling.utils.http import MOST_OF_REASON, deadline_pools, is_loopback
 from microscaling.utils.text import one_line
 
 try:
@@ -24,6 +25,8 @@ __all__ = ["ApiException", "client", "hang_up", "log_in", "token_place"]
 
 CONNECTIONS = 12
 """As many as there are threads that call: 8 scale, one counts, one watches."""
+QUOTED = re.compile(r"/?[{\[]")
+"""Where the library begins to quote the file."""
 OUTSIDE = (
     "MSS_KUBE_CONFIG: is empty, which means the credentials of the pod, but this does not run in one "
     "({0}); set it to the path of a kubeconfig"
@@ -41,14 +44,27 @@ def log_in(config_path: str) -> client.ApiClient:
             config.load_kube_config(config_path, client_configuration=settings, persist_config=False)
         else:
             config.load_incluster_config(client_configuration=settings)
+        return _client(settings)
     except ConfigError:
         raise
     except Exception as error:  # what can be wrong with a file is more than the library has errors for
-        told = one_line(" ".join(str(error).split()) or type(error).__name__)
         if not config_path:
-            raise ConfigError(OUTSIDE.format(told)) from None
-        raise ConfigError(f"MSS_KUBE_CONFIG: {one_line(config_path)}: {told}") from None
-    return _client(settings)
+            raise ConfigError(OUTSIDE.format(_told(error))) from None
+        raise ConfigError(f"MSS_KUBE_CONFIG: {one_line(config_path)}: {_told(error)}") from None
+
+
+def _told(error: Exception) -> str:
+    """What is wrong, without what the file holds: tokens and passwords. The library and the parser of
+    YAML quote it."""
+    if mark := getattr(error, "problem_mark", None):
+        context = getattr(error, "context", None) or "where it is wrong"
+        return f"not YAML: {context}, line {mark.line + 1}, column {mark.column + 1}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if not isinstance(error, config.ConfigException):
+        return f"is not of the form of a kubeconfig ({type(error).__name__})"
+    said = " ".join(QUOTED.split(str(error), maxsplit=1)[0].split())
+    return one_line(said[:MOST_OF_REASON]) or type(error).__name__
 
 
 def _readable(path: str) -> None:

@@ -23,6 +23,8 @@ class StoppableThread(threading.Thread):
         super().__init__(name=name, daemon=True)
         self.stopped = threading.Event()
         self.error: BaseException | None = None
+        self.over = False
+        """It has run, and ended. For a moment of its start a thread has an `ident` and is not yet alive."""
         self.due = 0.0
         """When its present cycle began, or is to end its rest: time.monotonic() seconds. Long after that
         it stands still."""
@@ -52,7 +54,10 @@ class StoppableThread(threading.Thread):
             self.error = error
             log.debug("thread %s died", self.name, exc_info=True)
         finally:
-            self.on_exit()
+            try:
+                self.on_exit()
+            finally:
+                self.over = True
 
 
 def stop_all(threads: Iterable[StoppableThread], timeout_s: float) -> list[StoppableThread]:

@@ -270,3 +270,16 @@ def test_a_container_of_a_task_that_is_not_configured_is_left_alone(world: Simul
     world.run(5)
     assert running(world)["a"] == 8
     assert world.running("unknown") == 1
+
+
+def test_a_refusal_to_stop_is_said_once(world: SimulatedEngine, caplog: pytest.LogCaptureFixture) -> None:
+    world.decide({"a": 1})
+    world.run(2)
+    world.faults.refused = 1.0
+    world.decide({"a": 0})
+    for _ in range(100):
+        world.tick()
+        world.run(0.1)
+        listed(world)
+    said = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert [message.split()[:3] for message in said] == [["a:", "cannot", "stop"]]
