@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from microscaling.api.reader import clean
 from microscaling.config.registry_name import DOCKER_IO
-from microscaling.utils.text import one_line
+from microscaling.utils.text import short
 
 log = logging.getLogger("mssconfig")
 
@@ -91,7 +92,7 @@ def _host(name: str) -> str:
 
 
 def _from_entry(entry: Mapping[str, Any], registry: str, path: Path) -> Login | None:
-    texts = {k: v for k, v in entry.items() if isinstance(v, str) and v}
+    texts = {k: clean(v) for k, v in entry.items() if isinstance(v, str) and v}
     if "identitytoken" in texts:
         return Login(identity_token=texts["identitytoken"])
     if "auth" not in texts:
@@ -113,7 +114,7 @@ def _from_helper(name: object, key: str, path: Path, environ: Mapping[str, str])
     program = f"docker-credential-{name}"
     found = shutil.which(program, path=environ.get("PATH")) if _is_name(name) else None
     if found is None:
-        log.warning("%s names the helper %s, which is not there", path, one_line(program))
+        log.warning("%s names the helper %s, which is not there", path, short(program))
         return None
     try:
         done = subprocess.run(  # nosec B603  # no shell; the name was looked at, and the user wrote it
@@ -123,13 +124,14 @@ def _from_helper(name: object, key: str, path: Path, environ: Mapping[str, str])
     except subprocess.TimeoutExpired:
         log.warning("%s has not answered within %g s", program, HELPER_S)
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         log.warning("%s has no answer that can be read: %s", program, type(error).__name__)
         return None
     user, secret = answer.get("Username"), answer.get("Secret")
     if not isinstance(user, str) or not isinstance(secret, str) or not secret:
         log.debug("%s has no login for %s", program, key)
         return None
+    user, secret = clean(user), clean(secret)
     return Login(identity_token=secret) if user == TOKEN_USER else Login(user, secret)
 
 

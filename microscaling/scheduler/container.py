@@ -42,6 +42,9 @@ class Container:
     """An operation ended without an answer: nothing is done with it until a listing has shown it."""
     may_run: bool = False
     """It runs, or was asked to start and is not known to have ended: it takes a place under the cap."""
+    doubtful: bool = False
+    """A start of it was not answered, and may be carried out as long as there is the container: even
+    when it has ended it keeps its place under the cap until it is removed."""
     touched: int = 0
     """When the last event or operation concerned it, in the fleet's own count."""
     started: float | None = None

@@ -6,16 +6,17 @@ import contextlib
 import logging
 import math
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import docker
 import requests
 from docker.errors import APIError, DockerException, create_api_error_from_http_exception
+from urllib3.exceptions import HTTPError
 
 from microscaling.demand.task import Task
-from microscaling.errors import PermanentError, TemporaryError
+from microscaling.errors import UNEXPECTED, PermanentError, TemporaryError
 from microscaling.scheduler.backend import Backend, EngineAway, Event, Seen, State
 from microscaling.scheduler.docker_body import LABEL, NONCE_LABEL, create_body
 from microscaling.utils.docker_client import connect
@@ -75,7 +76,7 @@ class DockerBackend(Backend):
         with _errors():
             client = self._client_now()
             body = create_body(task, nonce)
-            id = str(client.create_container_from_config(body)["Id"])  # type: ignore[no-untyped-call]
+            id = _text(client.create_container_from_config(body)["Id"])  # type: ignore[no-untyped-call]
             try:
                 for network in task.container.networks[1:]:
                     client.connect_container_to_network(id, network)
@@ -109,8 +110,8 @@ class DockerBackend(Backend):
     def list(self) -> list[Seen]:
         with _asking():
             listed = self._client_now().containers(all=True, filters={"label": LABEL})
-        # newest first, and the time of creation has seconds only: the order tells the rest
-        return [_seen(c, place) for place, c in enumerate(reversed(listed))]
+            # newest first, and the time of creation has seconds only: the order tells the rest
+            return [_seen(c, place) for place, c in enumerate(reversed(listed))]
 
     def watch(self, ready: Callable[[], None], on_event: Callable[[Event], None]) -> None:
         filters = {"type": "container", "event": list(KINDS), "label": LABEL}
@@ -123,9 +124,8 @@ class DockerBackend(Backend):
             with self._lock:
                 self._stream = stream
             ready()
-            with _asking():
-                for event in stream:
-                    on_event(_event(event))
+            for event in _events(stream):
+                on_event(event)
         finally:
             with self._lock:
                 self._stream = None
@@ -175,8 +175,11 @@ def _errors(done: tuple[int, ...] = ()) -> Iterator[None]:
         raise PermanentError(said(error)) from error
     except requests.exceptions.ReadTimeout as error:
         raise TemporaryError(f"no answer from the engine within {CALL_TIMEOUT_S} s") from error
-    except (requests.exceptions.RequestException, DockerException, OSError, ValueError) as error:
+    except (requests.exceptions.RequestException, DockerException, OSError, HTTPError) as error:
         raise EngineAway(said(error)) from error
+    except UNEXPECTED as error:
+        why = f"that is no answer of a Docker engine ({type(error).__name__})"
+        raise EngineAway(why) from error
 
 
 @contextmanager
@@ -189,14 +192,27 @@ def _asking() -> Iterator[None]:
         raise EngineAway(str(error)) from error
 
 
+def _events(stream: Iterable[Any]) -> Iterator[Event]:
+    """What becomes of an event is not the stream's fault, so it is not looked at here."""
+    with _asking():
+        for event in stream:
+            yield _event(event)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str) and value:
+        return value
+    raise TypeError(f"expected text, got a {type(value).__name__}")
+
+
 def _seen(listed: dict[str, Any], place: int) -> Seen:
     labels = listed["Labels"]
     return Seen(
-        id=listed["Id"],
-        task=labels[LABEL],
+        id=_text(listed["Id"]),
+        task=_text(labels[LABEL]),
         state=STATES.get(listed["State"], State.RUNNING),
-        created=listed["Created"] + place * 1e-6,
-        nonce=labels.get(NONCE_LABEL, ""),
+        created=float(listed["Created"]) + place * 1e-6,
+        nonce=str(labels.get(NONCE_LABEL, "")),
     )
 
 
@@ -204,9 +220,9 @@ def _event(event: dict[str, Any]) -> Event:
     attributes = event["Actor"]["Attributes"]
     code = attributes.get("exitCode")
     return Event(
-        kind=event["Action"],
-        id=event["Actor"]["ID"],
-        task=attributes.get(LABEL, ""),
-        nonce=attributes.get(NONCE_LABEL, ""),
+        kind=_text(event["Action"]),
+        id=_text(event["Actor"]["ID"]),
+        task=str(attributes.get(LABEL, "")),
+        nonce=str(attributes.get(NONCE_LABEL, "")),
         exit_code=int(code) if code is not None else None,
     )

@@ -16,7 +16,7 @@ from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import PermanentError
 from microscaling.scheduler.backend import EngineAway, Event
-from microscaling.scheduler.container import Container, Operation, Phase, Work
+from microscaling.scheduler.container import ACTIVE, Container, Operation, Phase, Work
 from microscaling.scheduler.strangers import Strangers
 from microscaling.scheduler.trouble import HOLDS_S
 from microscaling.scheduler.troubles import Troubles
@@ -190,6 +190,7 @@ class Fleet:
         elif container.phase is not Phase.EXITED:
             self._say_failed(operation, error)
             container.unknown = True
+            container.doubtful = container.doubtful or operation.work is Work.START
             container.failures += 1
             container.not_before = now + min(30.0, 0.5 * 2.0 ** min(container.failures, 8))
         self.balance(container.task, now)
@@ -226,7 +227,7 @@ class Fleet:
 
     def ended(self, container: Container, how: str, now: float, strike: bool = True) -> None:
         """It does not run any more; unasked, if it had not been told to stop."""
-        container.may_run = container.unknown = False
+        container.may_run, container.unknown = container.doubtful, False
         if container.phase in (Phase.EXITED, Phase.REMOVING):
             return
         unasked = container.phase in (Phase.STARTING, Phase.RUNNING) and not container.unwanted
@@ -247,7 +248,12 @@ class Fleet:
 
     def find(self, id: str, nonce: str) -> Container | None:
         """The container of that id, or of that nonce if its id is not known yet."""
-        return self.by_id.get(id) or (self.by_nonce.get(nonce) if nonce else None)
+        found = self.by_id.get(id)
+        if found is None and nonce:
+            found = self.by_nonce.get(nonce)
+            if found is not None and found.id:
+                return None  # another one with our labels, as `docker commit` makes them
+        return found
 
     def touch(self, container: Container) -> None:
         """No listing that was asked for before now says anything about it."""
@@ -309,8 +315,8 @@ class Fleet:
 
     def _add(self, task: Task, missing: int) -> None:
         """Takes back what was about to be given up, then asks for new containers."""
-        unborn = (Phase.CREATING, Phase.CREATED, Phase.STARTING)
-        back = [c for c in self.containers[task.name] if c.unwanted and c.phase in unborn][:missing]
+        back = [c for c in self.containers[task.name] if c.unwanted and c.phase in ACTIVE]
+        back = sorted(back, key=lambda c: (c.phase is not Phase.RUNNING, c.order))[:missing]
         for container in back:
             container.unwanted = False
         for _ in range(missing - len(back)):
@@ -320,6 +326,8 @@ class Fleet:
         """Asks for the next step of one container, if it has one and nothing stands against it."""
         if container.busy or container.unknown or not self.acting or self.hold:
             return
+        if self.leaving and container.phase is Phase.STARTING:  # it was not answered, and has not started
+            container.unwanted = True
         phase = container.phase
         if container.unwanted and phase is Phase.CREATING:
             self.forget(container)
@@ -349,7 +357,7 @@ class Fleet:
 
     def _remove_later(self, container: Container, now: float) -> None:
         """Removing costs the engine as much as starting: what others wait for goes first."""
-        if not self.draining and not self.leaving:
+        if not self.draining and not self.leaving and not container.doubtful:
             container.not_before = now + REMOVE_AFTER_S
 
     def _remove_now(self) -> None:

@@ -112,9 +112,13 @@ class Strangers:
         container.may_run = container.may_run or created
         container.unwanted = state is not State.RUNNING
 
+    def _nonce(self, event: Event) -> str:
+        """What tells it from all others: a clone has the nonce of what it was made of."""
+        return event.id if event.nonce in self.fleet.by_nonce else event.nonce or event.id
+
     def _take(self, event: Event, phase: Phase) -> Container:
         """Counts it as ours from now on. One that nobody here waits for any more is not wanted."""
-        container = self.fleet.new(self.fleet.by_name[event.task], event.nonce or event.id)
+        container = self.fleet.new(self.fleet.by_name[event.task], self._nonce(event))
         self.fleet.bind(container, event.id)
         container.phase = phase
         container.may_run = phase is Phase.RUNNING

@@ -1,0 +1,155 @@
+"""The description of the tasks, as JSON and as YAML."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+
+from microscaling.api.apps import apps_from_data, apps_from_parsed
+from microscaling.config.yaml_text import parse as parse_yaml
+from microscaling.demand.task import Task
+from microscaling.errors import ConfigError
+from microscaling.settings import Settings
+from tests.fuzz.checks import SECRET, check_error, check_line, fuzz, heard, is_whole
+from tests.fuzz.inputs import Dice, dice
+
+MOST = 2**63 - 1
+QUEUE = {"ruleType": "Queue", "priority": 1, "minContainers": 1, "maxContainers": 5, "appType": "Docker"}
+BOX = {
+    "image": "a/b:c", "command": "run it", "publishAllPorts": True, "targetQueueLength": 50,
+    "stopGraceSeconds": 2.5,
+    "networkMode": "bridge", "memory": "64m", "cpus": 0.5, "ports": [80, "127.0.0.1:8000-8009:80/udp",
+    {"target": 80, "published": "8080", "host_ip": "::1", "protocol": "tcp"}], "volumes": ["data:/data:ro",
+    "/etc:/e",
+    {"type": "tmpfs", "target": "/t"}], "env": {"A": 1, "DB_PASSWORD": SECRET}, "labels": ["a=b"],
+    "x-note": 1,
+}  # fmt: skip
+TASKS = [
+    {**QUEUE, "name": "n", "metricType": "NSQ", "config": {**BOX, "topicName": "t", "channelName": "c"}},
+    {
+        **QUEUE,
+        "name": "s",
+        "metricType": "SQL",
+        "config": {"databaseURL": "sqlite:////db", "query": "SELECT 1"},
+    },
+    {
+        **QUEUE,
+        "name": "r",
+        "metricType": "Redis",
+        "config": {"url": f"redis://:{SECRET}@h/0", "key": "k", "kind": "list", "networks": {"a": None}},
+    },
+    {
+        **QUEUE,
+        "name": "h",
+        "ruleType": "SimpleQueue",
+        "metricType": "HTTP",
+        "config": {
+            "url": f"http://u:{SECRET}@h/x",
+            "path": "a[0].b",
+            "headers": {"X-Token": SECRET, "Authorization": "${TOKEN}"},
+        },
+    },
+    {**QUEUE, "name": "rest", "ruleType": "Remainder", "config": {"env": [f"P={SECRET}"]}},
+]
+APPS = [{"name": "me", "maxContainers": 10, "apps": [task]} for task in TASKS]
+APPS += [{"maxContainers": 10, "apps": [TASKS[4], TASKS[1]]}]  # fmt: skip
+
+
+def check_task(task: Task) -> None:
+    assert task.name
+    assert is_whole(task.priority, -MOST - 1, MOST)
+    assert is_whole(task.min_containers, 0, task.max_containers)
+    assert is_whole(task.max_containers, 0, MOST)
+    assert task.max_delta == task.max_containers - task.min_containers
+    assert is_whole(getattr(task.target, "length", 0), 0, MOST)
+    assert type(task.publish_all_ports) is bool
+    box = task.container
+    assert is_whole(box.memory, 0, MOST)
+    assert 0 <= box.cpus <= 4096
+    assert 0 <= box.stop_grace_s <= 3600
+    assert not math.isnan(box.cpus + box.stop_grace_s)
+    assert all(is_whole(port.container, 1, 65535) for port in box.ports)
+    for text in _texts(task):
+        assert isinstance(text, str)
+        text.encode()  # or no engine can be told of it
+
+
+def _texts(task: Task) -> list[str]:
+    box = task.container
+    own = [task.name, task.image, task.command, task.network_mode, *task.env, *box.networks]
+    mounts = (text for mount in box.mounts for text in (mount.source, mount.target))
+    return [*own, *box.labels, *box.labels.values(), *mounts]
+
+
+def check_apps(data: bytes, read: Any) -> None:
+    with heard() as said:
+        try:
+            tasks, cap = read(data)
+        except ConfigError as error:
+            check_error(error)
+        else:
+            assert is_whole(cap, 0, MOST)
+            assert len({task.name for task in tasks}) == len(tasks)
+            for task in tasks:
+                check_task(task)
+    for line in said:
+        check_line(line)
+
+
+@fuzz
+@given(dice)
+def test_json(dice: Dice) -> None:
+    check_apps(dice.json(*APPS), lambda data: apps_from_data(data, Settings()))
+
+
+@fuzz
+@given(dice)
+def test_yaml(dice: Dice) -> None:
+    """JSON is YAML too, and what is no JSON any more may still be YAML."""
+    data = dice.json(*APPS)
+    assume(len(data) < 2_000)  # it takes long
+    check_apps(data, lambda data: apps_from_parsed(parse_yaml(data), Settings()))
+
+
+def huge(*values: str) -> bytes:
+    return ('{"maxContainers": 1, "apps": [' + ",".join(values) + "]}").encode()
+
+
+MANY = 200_000
+PUBLISHING = '{"name": "%d", "config": {"networkMode": "bridge", "ports": ["1-65535"]}}'
+HUGE = {
+    "numbers for tasks": huge(*["1"] * MANY),
+    "numbers for volumes": huge('{"name": "a", "config": {"volumes": [' + ",".join(["1"] * MANY) + "]}}"),
+    "numbers for labels": huge('{"name": "a", "config": {"labels": [' + ",".join(["1"] * MANY) + "]}}"),
+    "ranges of ports": huge('{"name": "a", "config": {"ports": [' + ",".join(['"1-65535"'] * MANY) + "]}}"),
+    "tasks with ranges of ports": huge(*(PUBLISHING % i for i in range(5_000))),
+    "one key": huge("{" + ",".join(['"a": 1'] * MANY) + "}"),
+    "keys": huge("{" + ",".join(f'"{i}": 1' for i in range(MANY // 4)) + "}"),
+    "one name": huge(*['{"name": "a"}'] * (MANY // 10)),
+    "one long key": huge('{"name": 1, "' + "x" * 10**6 + '": 1}'),
+    "one long variable": huge('{"name": 1, "config": {"env": {"' + "=" * 10**6 + '": 1}}}'),
+    "deep": b"[" * MANY,
+    "deep objects": b'{"a":' * MANY,
+    "digits": huge('{"name": "a", "priority": ' + "9" * 10**6 + "}"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HUGE)
+def test_much_of_it(name: str, cpu: Any) -> None:
+    """As much as fits into an answer of the server: it takes neither for ever nor all memory."""
+    with cpu(20.0):
+        check_apps(HUGE[name], lambda data: apps_from_data(data, Settings()))
+
+
+LAUGHS = b"a0: &a0 {k: 1, l: 2}\n" + b"".join(
+    b"a%d: &a%d {<<: [%s]}\n" % (i, i, b",".join([b"*a%d" % (i - 1)] * 9)) for i in range(1, 9)
+)
+
+
+@pytest.mark.parametrize("data", [LAUGHS, b"".join(b"k%d: 1\n" % i for i in range(20_000)), b"[" * 20_000])
+def test_much_of_yaml(data: bytes, cpu: Any) -> None:
+    with cpu(60.0):
+        check_apps(data, lambda data: apps_from_parsed(parse_yaml(data), Settings()))

@@ -1,0 +1,142 @@
+"""Lives of an agent in virtual time, without a broken invariant; and mutants of it that break them.
+
+A million beats: `make beats`. A life that fails is lived again by what it prints.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from microscaling.demand.task import Task
+from microscaling.demand.tasks import Tasks
+from microscaling.engine import guard, scaling
+from microscaling.engine.readings import Poll, Row
+from microscaling.scheduler.container import Container, Phase
+from microscaling.scheduler.fleet import Fleet
+from microscaling.scheduler.listing import Listing
+from microscaling.scheduler.trouble import Trouble
+from tests.scheduler import beats
+from tests.scheduler.invariants import Broken
+
+LIFE = 250
+PATIENCE = 20_000
+"""Beats within which a mutant must have been caught."""
+
+
+@pytest.mark.parametrize("seed", range(1, 9))
+def test_no_life_breaks_an_invariant(seed: int) -> None:
+    try:
+        record = beats.run(5_000, seed, LIFE)
+    except Exception as error:
+        pytest.fail(beats.told(error))
+    assert record.beats >= 5_000
+    assert record.figures["scaled down"] > 50
+    assert record.figures["starts"] > 300
+
+
+def test_a_seed_says_it_all() -> None:
+    first, again = (beats.run(1_000, 5, LIFE) for _ in range(2))
+    assert first == again
+
+
+def test_what_was_disabled_is_logged_again() -> None:
+    before = logging.root.manager.disable
+    with beats.quiet():
+        assert logging.root.manager.disable == logging.CRITICAL
+    assert logging.root.manager.disable == before
+
+
+# Mutants: each is a fault that somebody could make, and the invariant that sees it.
+
+Change = Callable[[pytest.MonkeyPatch], None]
+
+
+def instead(owner: Any, name: str, mutant: Any) -> Change:
+    """The agent with something else in this place."""
+    return lambda patch: patch.setattr(owner, name, mutant)
+
+
+def also(owner: Any, name: str, after: Callable[..., None]) -> Change:
+    """The agent that does this as well, afterwards."""
+    original = getattr(owner, name)
+
+    def mutant(self: Any, *arguments: Any) -> Any:
+        result = original(self, *arguments)
+        after(self, *arguments)
+        return result
+
+    return lambda patch: patch.setattr(owner, name, mutant)
+
+
+def stopping_takes_no_place(fleet: Fleet, container: Container, now: float) -> None:
+    container.may_run = container.may_run and container.phase is not Phase.STOPPING
+
+
+def only_the_first_is_missed(poll: Poll, reading: Any, now: float, max_age_s: float) -> str:
+    return reading.error if reading else "no answer yet"
+
+
+def never_busy(fleet: Fleet, container: Container, now: float) -> None:
+    container.busy = False
+
+
+def an_error_is_a_zero(row: Row) -> None:
+    if row.trouble:
+        row.task.held = row.ours = ""
+        row.task.metric.current = 0
+
+
+def acts_at_once(fleet: Fleet, tasks: Tasks) -> None:
+    fleet.acting = True
+
+
+def demand_is_nothing(listing: Listing, *_: Any) -> None:
+    if not listing.fleet.acting:
+        for task in listing.fleet.tasks.tasks:
+            task.demand = 0
+
+
+def all_is_unwanted(fleet: Fleet) -> None:
+    for container in fleet.all():
+        container.unwanted = True
+
+
+def one_to_the_end(fleet: Fleet, task: Task, want: Callable[..., int] = Fleet._want) -> int:
+    return 1 if fleet.draining else want(fleet, task)
+
+
+def most_important_last(tasks: Tasks) -> list[Any]:
+    return sorted(tasks.tasks, key=lambda task: -task.priority)
+
+
+MUTANTS = [
+    ("nobody looks for room", "cap", instead(Fleet, "room", lambda fleet: 1000)),
+    ("what is being stopped takes no place", "cap", also(Fleet, "_advance", stopping_takes_no_place)),
+    ("nobody waits for an answer", "one at a time", also(Fleet, "_advance", never_busy)),
+    ("an error is a zero", "scale-down", also(Row, "apply", an_error_is_a_zero)),
+    ("a reading never gets old", "scale-down", instead(Poll, "trouble", only_the_first_is_missed)),
+    ("the guard sleeps", "sum of demand", instead(scaling, "guard", lambda tasks: False)),
+    ("minimums are a wish", "convergence", instead(guard, "_raise", lambda movable, free: (False, free))),
+    ("the least important come first", "convergence", instead(Tasks, "by_priority", most_important_last)),
+    ("a second agent is none", "second agent", instead(Fleet, "hold", False)),
+    ("acts before it has decided", "adoption", also(Fleet, "__init__", acts_at_once)),
+    ("demand begins at nothing", "adoption", also(Listing, "apply", demand_is_nothing)),
+    ("leaving is draining", "rest|leave", also(Fleet, "leave", all_is_unwanted)),
+    ("draining keeps one of each", "drain", instead(Fleet, "_want", one_to_the_end)),
+    ("back-off never ends", "convergence", instead(Trouble, "held", lambda trouble: None)),
+    ("what is unknown stays so", "convergence", instead(Listing, "_compare", lambda *_: None)),
+    ("what is lost is lost", "convergence", instead(Listing, "_missing", lambda *_: None)),
+    ("nothing is forgotten", "memory", instead(Listing, "_forget_gone", lambda *_: None)),
+    ("a late word is believed", "one at a time", also(Fleet, "bury", lambda fleet, id: fleet.gone.clear())),
+]
+
+
+@pytest.mark.parametrize(("invariant", "change"), [pytest.param(i, c, id=name) for name, i, c in MUTANTS])
+def test_a_mutant_is_caught(invariant: str, change: Change, monkeypatch: pytest.MonkeyPatch) -> None:
+    change(monkeypatch)
+    with pytest.raises(Broken, match=f"^({invariant}):"):
+        beats.run(PATIENCE, 11, LIFE)
