@@ -1,0 +1,49 @@
+"""python -m tests.chaos --seed 1 --minutes 30"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.chaos import report
+from tests.chaos.run import run
+from tests.integration.engines import Missing
+
+
+def main() -> int:
+    """0: all invariants held; 1: one did not; 2: the run could not be made."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description="Faults at random.")
+    parser.add_argument("--seed", type=int, default=1, help="the same seed makes the same plan")
+    parser.add_argument("--minutes", type=float, default=5)
+    parser.add_argument("--out", type=Path, help="file for the figures, as JSON")
+    parser.add_argument("--folder", type=Path, help="for the logs and the history (default: a new one)")
+    given = parser.parse_args()
+    folder = given.folder or Path(tempfile.mkdtemp(prefix=f"mss-chaos-seed{given.seed}-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    replay = f"python -m tests.chaos --seed {given.seed} --minutes {given.minutes:g}"
+    print(f"{replay}: logs in {folder}", file=sys.stderr)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # nothing is left behind then either
+    try:
+        outcome = run(given.seed, given.minutes, folder)
+    except Missing as missing:
+        print(f"no chaos: {missing}", file=sys.stderr)
+        return 2
+    except BaseException:
+        print(f"the run itself has failed, or was cut off; logs in {folder}; to replay: {replay}")
+        raise
+    if given.out:
+        report.write(given.out, outcome.figures)
+    print(report.told(outcome.figures))
+    if outcome.violations:
+        print(f"{len(outcome.violations)} times an invariant did not hold; to replay: {replay}")
+        print(f"logs and history are in {folder}")
+        return 1
+    print("all invariants held")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

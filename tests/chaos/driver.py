@@ -1,0 +1,112 @@
+"""Carries out a plan on a stage."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.chaos import scene
+from tests.chaos.excuses import busy
+from tests.chaos.faults import bring_about
+from tests.chaos.history import Fault
+from tests.chaos.plan import Planned, Round
+from tests.chaos.recovery import RECOVERS_S, SETTLES_S
+from tests.chaos.stage import Stage
+
+LOOK_EVERY_S = 0.1
+BEGINS_S = 6.0
+SPARE_S = 0.5
+LAST_S = 8.0
+"""Time for the end of a run."""
+
+
+class Driver:
+    """One run. `say` is told, in a line each, what is done."""
+
+    def __init__(self, stage: Stage, plan: list[Round], seed: int, say: Callable[[str], None]) -> None:
+        self.stage = stage
+        self.history = stage.history
+        self.plan = plan
+        self.say = say
+        self.rng = random.Random(f"{seed}, by hand")
+        self.stopped = threading.Event()
+        self.rounds = 0
+
+    def run(self, minutes: float) -> None:
+        """For so long, and the time that the end takes."""
+        until = time.monotonic() + minutes * 60
+        self._begin()
+        for round in self.plan:
+            if self.stopped.is_set() or time.monotonic() > until - LAST_S:
+                break
+            self._round(round)
+        self._end()
+
+    def _begin(self) -> None:
+        self.stage.agent.start()
+        self.stage.agent.wait_for_a_beat()
+        self._until(self._well, BEGINS_S)
+
+    def _round(self, round: Round) -> None:
+        self.rounds += 1
+        self.say(f"{self.rounds}: " + "; ".join(map(str, round.faults)))
+        self._weigh()
+        self.history.add("disturbed")
+        with ThreadPoolExecutor(len(round.faults)) as pool:
+            faults = list(pool.map(self._fault, round.faults))
+        self._recover(max(fault.over(time.time()) for fault in faults))
+        if round.steady is not None:
+            self._settle(round.steady)
+        self.stopped.wait(round.gap_s)
+
+    def _fault(self, planned: Planned) -> Fault:
+        self.stopped.wait(planned.at)
+        return bring_about(self.stage, planned, self.stopped, self.rng)
+
+    def _recover(self, calm: float) -> None:
+        """Queues stay as they are meanwhile, so that there is something to be arrived at."""
+        self.stage.queues.hold()
+        self.history.add("calm", t=calm)
+        self._weigh(calm)
+        self._until(self._well, RECOVERS_S * busy(self.history.so_far(), calm))
+        self.stopped.wait(max(0.0, calm + RECOVERS_S + SPARE_S - time.time()))
+        self.stage.queues.let_go()
+
+    def _weigh(self, t: float | None = None) -> None:
+        """Notes how busy the machine is, and what the agent uses."""
+        self.history.add("load", detail=os.getloadavg()[0] / (os.cpu_count() or 1), t=t)
+        self.stage.agent.weigh()
+
+    def _well(self) -> bool:
+        counts = self.stage.witness.counts()
+        low = any(counts[part.name] < part.least for part in scene.PARTS)
+        return self.stage.witness.known and not low and sum(counts.values()) == scene.CAP
+
+    def _settle(self, waiting: dict[str, int]) -> None:
+        wanted = scene.share(waiting)
+        self.stage.queues.hold(waiting)
+        self.history.add("steady", detail=wanted)
+        self._until(lambda: self.stage.witness.counts() == wanted, SETTLES_S + SPARE_S)
+        self.history.add("moving")
+        self.stage.queues.let_go()
+
+    def _until(self, what: Callable[[], bool], within_s: float) -> None:
+        deadline = time.monotonic() + within_s
+        while not what() and time.monotonic() < deadline and not self.stopped.wait(LOOK_EVERY_S):
+            pass
+
+    def _end(self) -> None:
+        """The last agent is one that leaves nothing behind."""
+        stage = self.stage
+        stage.queues.hold()
+        if stage.agent.process is not None:
+            stage.agent.end("leave")
+        stage.agent.start(on_exit="stop")
+        stage.agent.wait_for_a_beat()
+        self._until(self._well, BEGINS_S)
+        code = stage.agent.end("end")
+        self.history.add("end", detail={"code": code, "left": stage.left()})

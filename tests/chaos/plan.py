@@ -1,0 +1,136 @@
+"""What is to go wrong, and when: all of it made up front, the same for the same seed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tests.chaos import link, source
+from tests.chaos.scene import MEASURED, MOST_WAITING, PARTS, TARGET
+
+ROUND_S = 6.0
+"""No round takes less, so this many are enough for any run."""
+OFTEN = {"agent": 2, "engine": 3, "link": 2, "containers": 2, "crash": 2, "demand": 2}
+"""How often a kind of these groups comes for each that comes once: there are many kinds of bad sources."""
+JUMPS = ("+3600", "-3600", "+30", "-30", "+31536000", "-86400", "+2")
+"""Seconds that the agent's wall clock is moved by."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One fault: `at` seconds after its round begins, for `lasts` seconds."""
+
+    kind: str
+    group: str
+    at: float
+    lasts: float
+    how: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        how = ", ".join(f"{key} {value}" for key, value in self.how.items())
+        return f"{self.kind} at {self.at:.1f} s for {self.lasts:.1f} s" + (f" ({how})" if how else "")
+
+
+@dataclass(frozen=True)
+class Round:
+    """Faults that overlap, then time to recover, then `gap_s` seconds more. `steady`: the lengths at
+    which all queues then stay until the tasks have settled; None: they move on."""
+
+    faults: tuple[Planned, ...]
+    gap_s: float
+    steady: dict[str, int] | None
+
+
+Maker = Callable[[random.Random], tuple[float, dict[str, Any]]]
+"""How long a fault lasts, and how it goes about it."""
+
+
+def _lasting(least: float, most: float, **how: Any) -> Maker:
+    return lambda rng: (rng.uniform(least, most), how)
+
+
+def _some(rng: random.Random) -> tuple[float, dict[str, Any]]:
+    name = rng.choice([part.name for part in PARTS] + [""] * 3)  # empty: of any task
+    return 0.0, {"task": name, "count": rng.randint(1, 6)}
+
+
+def _one_source(mode: str) -> Maker:
+    return lambda rng: (rng.uniform(0.5, 12), {"modes": {rng.choice(MEASURED): mode}})
+
+
+def _all_sources(rng: random.Random) -> tuple[float, dict[str, Any]]:
+    modes = sorted(source.MODES)
+    return rng.uniform(3, 12), {"modes": {name: rng.choice(modes) for name in MEASURED}}
+
+
+def _jump(rng: random.Random) -> tuple[float, dict[str, Any]]:
+    return rng.uniform(1, 10), {"offset": rng.choice(JUMPS)}
+
+
+KINDS: dict[str, tuple[str, Maker]] = {
+    "agent killed": ("agent", _lasting(0, 5)),
+    "agent killed, back at once": ("agent", _lasting(0, 0)),
+    "agent told to leave": ("agent", _lasting(0, 2)),
+    "agent frozen": ("agent", _lasting(0.5, 15)),
+    "agent's clock moved": ("clock", _jump),
+    "engine stopped": ("engine", _lasting(0, 5)),
+    "engine killed": ("engine", _lasting(0, 5)),
+    "engine frozen": ("engine", _lasting(0.5, 14)),
+    "containers killed": ("containers", _some),
+    "containers stopped": ("containers", _some),
+    "containers removed": ("containers", _some),
+    "foreign containers": ("foreign", _lasting(1, 8)),
+    "crash loop": ("crash", _lasting(4, 15)),
+    "cap filled": ("demand", _lasting(3, 8, waiting=MOST_WAITING)),
+    "queues emptied": ("demand", _lasting(3, 8, waiting=0)),
+    "all sources": ("sources", _all_sources),
+    **{f"link: {mode}": ("link", _lasting(0.5, 12)) for mode in link.MODES},
+    **{f"source: {mode}": ("sources", _one_source(mode)) for mode in source.MODES},
+}
+"""Every kind of fault: its group, of which there is one at a time, and how it is made up."""
+
+
+def make_plan(seed: int, minutes: float, without: tuple[str, ...] = ()) -> list[Round]:
+    """More rounds than there is time for. `without`: groups of faults that cannot be had; all else stays
+    the same."""
+    rng = random.Random(seed)
+    kinds = _bag(rng, sorted(kind for kind, (group, _) in KINDS.items() for _ in range(OFTEN.get(group, 1))))
+    rounds = [_round(rng, kinds) for _ in range(int(minutes * 60 / ROUND_S) + 1)]
+    left = [replace(r, faults=tuple(f for f in r.faults if f.group not in without)) for r in rounds]
+    return [round for round in left if round.faults]
+
+
+def _bag(rng: random.Random, kinds: list[str]) -> Iterator[str]:
+    """All kinds in random order, again and again, so that short runs too see many."""
+    while True:
+        yield from rng.sample(kinds, len(kinds))
+
+
+def _round(rng: random.Random, kinds: Iterator[str]) -> Round:
+    faults: list[Planned] = []
+    for _ in range(rng.choice((1, 1, 2, 2, 3))):
+        kind = next(kinds)
+        group, make = KINDS[kind]
+        if any(fault.group == group for fault in faults):
+            continue
+        lasts, how = make(rng)
+        at = rng.uniform(0, 4) if faults else 0.0
+        faults.append(Planned(kind, group, round(at, 2), round(lasts, 2), how))
+    steady = {name: rng.choice((0, MOST_WAITING)) for name in MEASURED} if rng.random() < 0.3 else None
+    return Round(tuple(faults), round(rng.uniform(0.5, 6), 2), steady)
+
+
+def demand(seed: int) -> Iterator[dict[str, int]]:
+    """How the lengths of the queues move: some stay, some wander, some jump."""
+    rng = random.Random(f"{seed}, demand")
+    lengths = dict.fromkeys(MEASURED, 0)
+    while True:
+        for name, length in lengths.items():
+            what = rng.random()
+            if what < 0.04:
+                lengths[name] = rng.choice((0, 0, TARGET, MOST_WAITING))
+            elif what < 0.5:
+                lengths[name] = min(MOST_WAITING, max(0, length + rng.randint(-25, 25)))
+        yield dict(lengths)

@@ -1,0 +1,90 @@
+"""What runs in a chaos run: the tasks, their queues, and the cap that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.integration.agents import app
+
+CAP = 12
+TARGET = 50
+"""Items: what each queue is to hold."""
+MOST_WAITING = 160
+FLAKY, SLOW = "mss-test/flaky", "mss-test/slow"
+IMAGES = {
+    # Ends at once for as long as there is a file of that name, else when it is asked to.
+    FLAKY: "if [ -e /chaos/crash ]; then echo 'cannot start: no database'; exit 3; fi; "
+    "trap 'exit 0' TERM; while :; do sleep 3600 & wait $!; done",
+    # Takes its time to end, longer than another takes to start.
+    SLOW: "trap 'sleep 0.7; exit 0' TERM; while :; do sleep 3600 & wait $!; done",
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One task, as far as the invariants care."""
+
+    name: str
+    priority: int
+    least: int
+    most: int
+    rule: str
+    image: str = "mss-test/sleeper"
+
+    @property
+    def measured(self) -> bool:
+        """Whether it has a queue; if not it takes what the others leave."""
+        return self.rule != "Remainder"
+
+
+PARTS = (
+    Part("alpha", 1, 2, 8, "Queue"),
+    Part("beta", 2, 1, 6, "Queue"),
+    Part("gamma", 3, 1, 4, "SimpleQueue", "mss-test/stubborn"),
+    Part("flaky", 4, 1, 3, "SimpleQueue", FLAKY),
+    Part("rest", 5, 1, CAP, "Remainder", SLOW),
+)
+BY_NAME = {part.name: part for part in PARTS}
+MEASURED = tuple(part.name for part in PARTS if part.measured)
+
+
+def apps(endpoints: Mapping[str, str], folder: Path) -> list[dict[str, Any]]:
+    """The tasks as a configuration has them. `endpoints`: host:port of each queue's own nsqd; alpha is
+    measured by the metric NSQ, whose endpoint is one for all, and the others by HTTP. `folder`: where
+    the flaky one looks for the file that makes it crash."""
+    return [_app(part, endpoints, folder) for part in PARTS]
+
+
+def _app(part: Part, endpoints: Mapping[str, str], folder: Path) -> dict[str, Any]:
+    config: dict[str, Any] = {"networkMode": "none"}
+    if part.measured:
+        config["targetQueueLength"] = TARGET
+    if part.name == "alpha":
+        config |= {"topicName": "alpha", "channelName": "work"}
+    elif part.measured:
+        config["url"] = f"http://{endpoints[part.name]}/stats?format=json"
+        config["path"] = "topics[0].channels[0].depth"
+    if part.name == "flaky":
+        config["volumes"] = [f"{folder}:/chaos:ro"]
+    return app(
+        part.name,
+        part.priority,
+        part.image,
+        minContainers=part.least,
+        maxContainers=part.most,
+        ruleType=part.rule,
+        metricType="NSQ" if part.name == "alpha" else "HTTP" if part.measured else "",
+        config=config,
+    )
+
+
+def share(waiting: Mapping[str, int]) -> dict[str, int]:
+    """How the cap is shared in the end if each queue stays either empty or far above its target."""
+    counts = {part.name: part.least for part in PARTS}
+    for part in PARTS:
+        if not part.measured or waiting[part.name] > TARGET:
+            counts[part.name] += min(part.most - part.least, CAP - sum(counts.values()))
+    return counts

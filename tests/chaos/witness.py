@@ -1,0 +1,90 @@
+"""Sees what the engine itself says, on a connection of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from typing import Any
+
+from docker import APIClient
+from docker.errors import DockerException
+from requests.exceptions import RequestException
+
+from tests.chaos.history import History
+from tests.chaos.scene import PARTS
+from tests.integration import engines
+from tests.integration.engines import LABEL
+
+AGAIN_S = 0.05
+AWAY = (DockerException, RequestException, OSError, ValueError, AttributeError, engines.Missing)
+"""What the client raises when the engine goes away in the middle of something."""
+
+
+class Witness:
+    """Follows the engine's events into the history; connects anew, and lists, whenever they end."""
+
+    def __init__(self, host: str, history: History) -> None:
+        self.host = host
+        self.history = history
+        self.stopped = threading.Event()
+        self.stream: Any = None
+        self.running: dict[str, str] = {}
+        """The tasks of what of ours runs now, by id."""
+        self.known = False
+        """Whether that can be relied on."""
+        self.thread = threading.Thread(target=self._run, name="witness", daemon=True)
+
+    def start(self) -> None:
+        self.thread.start()
+
+    def stop(self) -> None:
+        self.stopped.set()
+        with contextlib.suppress(*AWAY):
+            self.stream.close()
+        self.thread.join(15)
+
+    def counts(self) -> dict[str, int]:
+        """How many of each task run now."""
+        names = list(self.running.values())
+        return {part.name: names.count(part.name) for part in PARTS}
+
+    def _run(self) -> None:
+        while not self.stopped.is_set():
+            with contextlib.suppress(*AWAY):
+                self._follow()
+            self.stopped.wait(AGAIN_S)
+
+    def _follow(self) -> None:
+        client = engines.connect(self.host, timeout_s=5)
+        try:
+            self.stream = client.events(decode=True, filters={"type": "container"})
+            asked = time.time()
+            self.running = running(client)
+            self.history.add("listed", detail=dict(self.running), t=asked)
+            self.known = True
+            for event in self.stream:
+                if event["timeNano"] / 1e9 >= asked:
+                    self._note(event)
+                if self.stopped.is_set():
+                    return
+        finally:
+            self.known = False
+            self.history.add("lost")
+            client.close()
+
+    def _note(self, event: dict[str, Any]) -> None:
+        actor = event["Actor"]
+        task = actor["Attributes"].get(LABEL, "")
+        detail = actor["Attributes"].get("signal") or actor["Attributes"].get("exitCode")
+        kind = event["Action"].partition(":")[0]
+        if kind == "start" and task:
+            self.running[actor["ID"]] = task
+        elif kind in ("die", "destroy"):
+            self.running.pop(actor["ID"], None)
+        self.history.add(kind, task, actor["ID"], detail, t=event["timeNano"] / 1e9)
+
+
+def running(client: APIClient) -> dict[str, str]:
+    """The tasks of what of ours runs, by id."""
+    return {c["Id"]: c["Labels"][LABEL] for c in engines.ours(client) if c["State"] == "running"}
