@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from microscaling.errors import PermanentError, TemporaryError
 from microscaling.monitor.base import Monitor
 from microscaling.scheduler.toy import ToyScheduler
 from microscaling.target.remainder import RemainderTarget
+from microscaling.utils.threads import StoppableThread
 
 PATIENCE_S = 60.0
 
@@ -194,6 +195,30 @@ def test_a_thread_that_dies_ends_the_agent_and_leaves_what_runs(caplog: pytest.L
         "stopped with exit code 1: thread mss-counter has died: ZeroDivisionError('a bug')"
     )
     assert agent.tasks.tasks[0].running == 5
+
+
+class Starting(StoppableThread):
+    """A thread as others see it for a moment while it starts: it has an ident, and is not yet alive."""
+
+    ident = 1
+
+    def is_alive(self) -> bool:
+        return False
+
+
+def test_a_thread_that_is_only_just_starting_is_not_taken_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("microscaling.agent.LOOK_EVERY_S", 0.01)
+    agent = make(Scheduler())
+    seen: list[Starting] = []
+
+    def threads() -> Iterator[Starting]:
+        seen.append(Starting("mss-start-1"))
+        yield seen[-1]
+
+    monkeypatch.setattr(agent, "_threads", threads)
+    with Running(agent) as run:
+        until(lambda: len(seen) > 3 or not run.thread.is_alive())
+    assert run.code == 0
 
 
 def test_the_end_of_an_outage_however_long_is_noticed_within_a_second() -> None:

@@ -22,6 +22,7 @@ from microscaling.config.registry_name import DIGEST, ImageName, parse_name
 from microscaling.demand.task import Task
 from microscaling.errors import ConfigError, PermanentError, TemporaryError
 from microscaling.utils.http import REDIRECTS, Answer, Client, FetchError, is_loopback, public_url
+from microscaling.utils.text import short
 
 log = logging.getLogger("mssconfig")
 
@@ -194,10 +195,11 @@ class _Repository:
             parts = urlsplit(to)
             host = parts.hostname or ""
         except ValueError:
-            raise PermanentError(f"{public_url(url)} redirects to what is no URL") from None
+            raise PermanentError(f"{short(public_url(url))} redirects to what is no URL") from None
         local = parts.scheme == "http" and self.name.local and is_loopback(host)
         if not host or not (local or parts.scheme == "https"):
-            raise PermanentError(f"{public_url(url)} redirects to what is not safe: {public_url(to)}")
+            unsafe = short(public_url(to))
+            raise PermanentError(f"{short(public_url(url))} redirects to what is not safe: {unsafe}")
         return to
 
     def _ask_for_token(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
@@ -217,7 +219,7 @@ class _Repository:
             raise (PermanentError(str(error)) if error.hopeless else error) from None
 
     def _refusal(self, url: str, answer: Answer) -> PermanentError | TemporaryError:
-        status, where = answer.status, public_url(url)
+        status, where = answer.status, short(public_url(url))
         if status == 429 or status >= 500:
             return TemporaryError(f"{where}: answers with HTTP {status}", _delay(answer))
         if status in (401, 403):

@@ -16,7 +16,7 @@ from microscaling.config.registry_login import Login
 from microscaling.config.registry_name import ImageName
 from microscaling.errors import ConfigError, PermanentError
 from microscaling.utils.http import Answer, is_loopback, public_url
-from microscaling.utils.text import quoted
+from microscaling.utils.text import quoted, short
 
 CLIENT_ID = "microscaling"
 CHALLENGE = re.compile(
@@ -56,7 +56,8 @@ def authorization(name: ImageName, header: str, login: Login | None, ask: Ask) -
 def _token(name: ImageName, challenge: Mapping[str, str], login: Login | None, ask: Ask) -> str:
     realm = challenge.get("realm", "")
     if not _may_have_login(realm, name):
-        raise PermanentError(f"{name.registry} names a token server that is not safe: {public_url(realm)}")
+        unsafe = short(public_url(realm))
+        raise PermanentError(f"{name.registry} names a token server that is not safe: {unsafe}")
     fields = {"service": challenge.get("service", ""), "client_id": CLIENT_ID}
     fields["scope"] = challenge.get("scope") or f"repository:{name.repository}:pull"
     if login is not None and login.identity_token:
@@ -64,7 +65,8 @@ def _token(name: ImageName, challenge: Mapping[str, str], login: Login | None, a
     else:
         answer = _ask_for_token(realm, fields, login, ask)
     if answer.status in (400, 401, 403):
-        raise PermanentError(f"{public_url(realm)}: gives {who(login)} no token (HTTP {answer.status})")
+        where = short(public_url(realm))
+        raise PermanentError(f"{where}: gives {who(login)} no token (HTTP {answer.status})")
     return _read_token(answer, realm)
 
 
@@ -96,7 +98,7 @@ def _exchange(realm: str, fields: dict[str, str], identity_token: str, ask: Ask)
 
 
 def _read_token(answer: Answer, realm: str) -> str:
-    where = public_url(realm)
+    where = short(public_url(realm))
     if answer.status != 200:
         raise PermanentError(f"{where} gives no token (HTTP {answer.status})")
     try:

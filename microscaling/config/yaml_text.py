@@ -93,7 +93,7 @@ def parse(data: bytes) -> Any:
     except yaml.YAMLError as error:
         raise ConfigError(f"not YAML: {_told(str(error))}") from None
     except (ValueError, LookupError) as error:
-        raise ConfigError(f"not YAML: a value does not fit its tag: {_told(str(error))}") from None
+        raise ConfigError(f"not YAML: a value does not fit its tag ({type(error).__name__})") from None
     except RecursionError:
         raise ConfigError("not YAML that can be read: nested too deeply") from None
 
@@ -101,4 +101,4 @@ def parse(data: bytes) -> Any:
 def _told(problem: str) -> str:
     """Without words of the configuration: what is taken for an alias or a tag may be a password that is
     not in quotes."""
-    return one_line(re.sub(r"[:=]? ['\"](?!<)[^'\"]{2,}['\"]", "", problem))[:MOST_TOLD]
+    return one_line(re.sub(r"[:=]? ['\"](?!<)[^'\"]{2,}['\"].*", "", problem, flags=re.DOTALL))[:MOST_TOLD]

@@ -169,7 +169,7 @@ def public_url(url: str) -> str:
     """The URL without user, password, query and fragment: fit for a log."""
     try:
         parts = urlsplit(url)
-        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+        return one_line(urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")))
     except ValueError:
         return "(not a URL)"
 

@@ -12,11 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tests.chaos.history import Fault
 from tests.chaos.plan import Planned
-from tests.chaos.scene import BY_NAME, MEASURED
+from tests.chaos.scene import BY_NAME, MEASURED, MOST_WAITING
 from tests.chaos.stage import Stage
 from tests.chaos.witness import AWAY
 
 ALL = tuple(BY_NAME)
+FILLS_S = 4.0
+"""For a task to get what its queue asks for."""
 Doing = Iterator[None]
 """A fault: begins, yields for as long as it is to last, and ends."""
 
@@ -116,11 +118,15 @@ def _crash(stage: Stage, planned: Planned, rng: random.Random) -> Doing:
 
 def _sources(stage: Stage, planned: Planned, rng: random.Random) -> Doing:
     modes: dict[str, str] = planned.how["modes"]
+    if planned.how["full"]:
+        stage.queues.pin(modes, MOST_WAITING)
+        time.sleep(FILLS_S)
     for name, mode in modes.items():
         stage.sources[name].set(mode)
     yield
     for name in modes:
         stage.sources[name].set("good")
+    stage.queues.unpin(modes)
 
 
 def _demand(stage: Stage, planned: Planned, rng: random.Random) -> Doing:

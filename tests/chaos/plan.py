@@ -10,6 +10,8 @@ from typing import Any
 from tests.chaos import link, source
 from tests.chaos.scene import MEASURED, MOST_WAITING, PARTS, TARGET
 
+FULL = 0.6
+"""How many of the sources that fail have a full queue when they do: then there is something to be lost."""
 ROUND_S = 6.0
 """No round takes less, so this many are enough for any run."""
 OFTEN = {"agent": 2, "engine": 3, "link": 2, "containers": 2, "crash": 2, "demand": 2}
@@ -57,12 +59,18 @@ def _some(rng: random.Random) -> tuple[float, dict[str, Any]]:
 
 
 def _one_source(mode: str) -> Maker:
-    return lambda rng: (rng.uniform(0.5, 12), {"modes": {rng.choice(MEASURED): mode}})
+    return lambda rng: (
+        rng.uniform(0.5, 12),
+        {"modes": {rng.choice(MEASURED): mode}, "full": rng.random() < FULL},
+    )
 
 
 def _all_sources(rng: random.Random) -> tuple[float, dict[str, Any]]:
     modes = sorted(source.MODES)
-    return rng.uniform(3, 12), {"modes": {name: rng.choice(modes) for name in MEASURED}}
+    return rng.uniform(3, 12), {
+        "modes": {name: rng.choice(modes) for name in MEASURED},
+        "full": rng.random() < FULL,
+    }
 
 
 def _jump(rng: random.Random) -> tuple[float, dict[str, Any]]:

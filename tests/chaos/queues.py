@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 from tests.chaos.source import Source
 
@@ -17,6 +17,8 @@ class Queues:
         self.sources = sources
         self.moves = moves
         self.held = False
+        self.pinned: dict[str, int] = {}
+        """Lengths of single queues that do not move, whatever the others do."""
         self.stopped = threading.Event()
         self.thread = threading.Thread(target=self._run, name="queues", daemon=True)
 
@@ -35,11 +37,19 @@ class Queues:
     def let_go(self) -> None:
         self.held = False
 
+    def pin(self, names: Iterable[str], length: int) -> None:
+        """These stay at this length."""
+        self.pinned = {**self.pinned, **dict.fromkeys(names, length)}
+        self._set({})
+
+    def unpin(self, names: Container[str]) -> None:
+        self.pinned = {name: length for name, length in self.pinned.items() if name not in names}
+
     def _run(self) -> None:
         while not self.stopped.wait(MOVES_EVERY_S):
             if not self.held:
                 self._set(next(self.moves))
 
     def _set(self, lengths: Mapping[str, int]) -> None:
-        for name, length in lengths.items():
+        for name, length in {**lengths, **self.pinned}.items():
             self.sources[name].waiting = length

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import functools
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 
-from tests.chaos.excuses import backs_off, busy, delay, ending
+from tests.chaos.excuses import backs_off, busy, delay, ending, faults_of
 from tests.chaos.history import History, states
-from tests.chaos.scene import BY_NAME, PARTS
+from tests.chaos.scene import BY_NAME, COMFORTABLE, MOST_WAITING, PARTS, TARGET
 
 FRESH_S = 3 * 0.5 + 0.5
 """A reading counts for three beats, and a decision between two beats goes by what the last one judged."""
 LATE_S = 1.5
 """From a decision to the engine's event, or to our reading of it in the log, on a busy machine."""
+MOST_BUSY = 2.0
 GIVES = re.compile(r"gives \d+ to (\w+), which (comes first|is below its minimum)")
+QUEUE = re.compile(r"queue (\d+) of target")
 TRIED_AGAIN = "too many for the cap"
 """One that backs off gets a place again, so there is one too many for a moment."""
 
@@ -24,31 +26,36 @@ Unread = tuple[float, str]
 
 
 def lowered(history: History) -> Iterator[Unread]:
-    """By the agent's log: it has to be the reading of the task itself, or of the one that it gives to. One
-    that is below its minimum need not be measured to take from the task that has no queue."""
+    """By the agent's log. Giving back takes the very length that the log names, served just before; giving
+    way to one that is short, a length of that one that is above its target; and giving way to one that
+    is below its minimum, any reading of the two, or none if the giver has no queue. One that is tried
+    again after a back-off may take from any that is measured."""
     for happening in history.of("decided"):
         before, after, reason = happening.detail
-        if after >= before or "backing off" in reason:
-            continue
-        readers = {happening.task}
-        if given := GIVES.match(reason):
-            if given[2] != "comes first" and not BY_NAME[happening.task].measured:
-                continue
-            readers.add(given[1])
-        if TRIED_AGAIN in reason and _somebody_else_backs_off(history, happening.task, happening.t):
-            continue
-        if not _read(history, readers, happening.t, _window(history, happening.t)):
-            yield happening.t, f"{happening.task} was lowered from {before} to {after}: {reason}"
+        if after < before and "backing off" not in reason:
+            window_s = _window(history, happening.t)
+            if not _justified(history, happening.task, reason, happening.t, window_s):
+                yield happening.t, f"{happening.task} was lowered from {before} to {after}: {reason}"
+
+
+def _justified(history: History, task: str, reason: str, t: float, window_s: float) -> bool:
+    if given := GIVES.match(reason):
+        if given[2] == "comes first":
+            return _read(history, given[1], t, window_s, least=TARGET + 1)
+        return not BY_NAME[task].measured or any(_read(history, n, t, window_s) for n in (task, given[1]))
+    if told := QUEUE.match(reason):
+        return _read(history, task, t, window_s, least=int(told[1]), most=int(told[1]))
+    measured = not BY_NAME[task].measured or _read(history, task, t, window_s)
+    return TRIED_AGAIN in reason and measured and _somebody_else_backs_off(history, task, t)
 
 
 def _somebody_else_backs_off(history: History, task: str, t: float) -> bool:
-    priority = BY_NAME[task].priority
-    return any(part.priority < priority and backs_off(history, part.name, t) for part in PARTS)
+    return any(part.name != task and backs_off(history, part.name, t) for part in PARTS)
 
 
 def stopped(history: History) -> Iterator[Unread]:
-    """By the engine's events, which do not say who is given to: it has to be a reading of the task itself
-    or of any more important one. A stop is a signal 15, and may be tried again."""
+    """By the engine's events, which do not say who is given to: the task itself has to be well below its
+    target, or a more important one above its own. A stop is a signal 15, and may be tried again."""
     by_hand = {h.id for h in history.of("by hand")}
     asked: set[str] = set()
     for happening in history.of("kill"):
@@ -56,27 +63,37 @@ def stopped(history: History) -> Iterator[Unread]:
         if not task or id in by_hand or id in asked:
             continue
         asked.add(id)
-        if ending(history, t) or backs_off(history, task, t):
+        if ending(history, t) or backs_off(history, task, t) or _by_the_engine(history, t):
             continue
         window_s = _window(history, t) + delay(history, t, "engine", "link", "agent")
-        readers = {part.name for part in PARTS if part.priority <= BY_NAME[task].priority}
-        if not _read(history, readers, t, window_s) and not _needed(history, task, t, window_s):
+        above = [part.name for part in PARTS if part.priority < BY_NAME[task].priority]
+        if (
+            not _read(history, task, t, window_s, most=COMFORTABLE)
+            and not any(_read(history, name, t, window_s, least=TARGET + 1) for name in above)
+            and not _needed(history, task, t, window_s)
+            and not _somebody_else_backs_off(history, task, t)
+        ):
             yield t, f"{task} {id[:12]} was stopped"
 
 
+def _by_the_engine(history: History, t: float) -> bool:
+    """It stops everything when it is stopped, and when it starts what ran on without it."""
+    restarts = [f for f in faults_of(history, "engine") if f.kind != "engine frozen"]
+    return any(f.begin <= t <= f.over(history.last) for f in restarts)
+
+
 def _window(history: History, t: float) -> float:
-    """How old a reading may be when we see what came of it."""
-    return FRESH_S + LATE_S * busy(history, t)
+    """How old a reading may be when we see what came of it; the agent's own clock is not late."""
+    return FRESH_S + LATE_S * min(busy(history, t), MOST_BUSY)
 
 
-def _read(history: History, readers: set[str], t: float, window_s: float) -> bool:
-    """Whether the source of one of them has answered well just before."""
-    for reader in readers:
-        times = _servings(history)[reader]
-        at = bisect_left(times, t - window_s)
-        if at < len(times) and times[at] <= t + 0.1:
-            return True
-    return False
+def _read(
+    history: History, task: str, t: float, window_s: float, least: int = 0, most: int = MOST_WAITING
+) -> bool:
+    """Whether its source has answered well just before, with a length in these bounds."""
+    times, lengths = _servings(history)[task]
+    begin, end = bisect_left(times, t - window_s), bisect_right(times, t + 0.1)
+    return any(least <= length <= most for length in lengths[begin:end])
 
 
 def _needed(history: History, task: str, t: float, window_s: float) -> bool:
@@ -89,6 +106,11 @@ def _needed(history: History, task: str, t: float, window_s: float) -> bool:
 
 
 @functools.lru_cache(maxsize=2)
-def _servings(history: History) -> dict[str, list[float]]:
-    """When each task's source answered well."""
-    return {part.name: [h.t for h in history.of("served") if h.task == part.name] for part in PARTS}
+def _servings(history: History) -> dict[str, tuple[list[float], list[int]]]:
+    """When each task's source answered well, and with what."""
+    found: dict[str, tuple[list[float], list[int]]] = {part.name: ([], []) for part in PARTS}
+    for happening in history.of("served"):
+        times, lengths = found[happening.task]
+        times.append(happening.t)
+        lengths.append(happening.detail)
+    return found

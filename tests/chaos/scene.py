@@ -12,6 +12,8 @@ from tests.integration.agents import app
 CAP = 12
 TARGET = 50
 """Items: what each queue is to hold."""
+COMFORTABLE = TARGET * 7 // 10
+"""Nobody gives anything back above this."""
 MOST_WAITING = 160
 FLAKY, SLOW = "mss-test/flaky", "mss-test/slow"
 IMAGES = {

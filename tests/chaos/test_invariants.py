@@ -37,8 +37,8 @@ def history(*happenings: Happening, faults: tuple[Fault, ...] = (), **counts: in
     return History(sorted([*usual, *happenings], key=lambda h: h.t), list(faults))
 
 
-def served(task: str, begin: float, end: float) -> list[Happening]:
-    return [at(begin + i / 2, "served", task, detail=0) for i in range(int((end - begin) * 2))]
+def served(task: str, begin: float, end: float, length: int = 0) -> list[Happening]:
+    return [at(begin + i / 2, "served", task, detail=length) for i in range(int((end - begin) * 2))]
 
 
 def broken(happened: History) -> set[str]:
@@ -72,8 +72,11 @@ BREAKS = [
     ("reading", [STOPPED, *served("gamma", 0, 60)], {}),
     ("reading", [LOWERED, *served("gamma", 0, 60)], {}),
     ("reading", [REST], {}),
-    ("reading", [LOWERED, *served("alpha", 0, 60)], {}),  # which it does not give to
-    ("reading", [GAVE, *served("alpha", 0, 60)], {}),
+    ("reading", [LOWERED, *served("alpha", 0, 60, 99)], {}),  # which it does not give to
+    ("reading", [LOWERED, *served("beta", 0, 60, 99)], {}),  # which is not what it says
+    ("reading", [STOPPED, *served("beta", 0, 60, 99), *served("alpha", 0, 60)], {}),
+    ("reading", [GAVE, *served("alpha", 0, 60, 99)], {}),
+    ("reading", [GAVE, *served("beta", 0, 60)], {}),
     ("foreign", [at(50, "kill", "", "theirs", "15")], {}),
     ("foreign", [at(50, "destroy", "", "theirs")], {"faults": (Fault("", "engine", 5, 10, EVERYONE),)}),
     ("recovery", [at(10, "calm"), at(40, "disturbed"), at(9, "die", "rest", "rest-0")], {}),
@@ -101,8 +104,8 @@ HOLDS = [
     ("a busy machine", [*NO_ALPHA, *BACK, at(10, "load", detail=3.0)], {}),
     ("it backed off", [*NO_ALPHA, *BACK, at(20, "backs off", "alpha", detail=1)], {}),
     ("measured", [STOPPED, *served("beta", 0, 49)], {}),
-    ("a more important one may be given to", [STOPPED, *served("alpha", 0, 49)], {}),
-    ("gives way to one that is measured", [GAVE, *served("beta", 0, 49)], {}),
+    ("a more important one may be given to", [STOPPED, *served("alpha", 0, 49, 99)], {}),
+    ("gives way to one that is measured", [GAVE, *served("beta", 0, 49, 99)], {}),
     ("lowered by its own reading", [LOWERED, *served("beta", 0, 49)], {}),
     ("by hand", [STOPPED, at(49.9, "by hand", id="beta-0")], {}),
     ("decided before the trouble", [STOPPED, *served("beta", 0, 40)], LINK),

@@ -14,7 +14,7 @@ from microscaling.config.registry_auth import authorization
 from microscaling.config.registry_login import find_login
 from microscaling.config.registry_name import parse_name
 from microscaling.config.yaml_text import parse as parse_yaml
-from microscaling.errors import ConfigError, TemporaryError
+from microscaling.errors import ConfigError, PermanentError, TemporaryError
 from microscaling.scheduler.kubernetes_view import View, known_of, number
 from microscaling.scheduler.marathon import Marathon
 from microscaling.server.plan import read_plan
@@ -35,6 +35,27 @@ DEEP = "[" * 100_000
 def test_yaml_that_does_not_fit_its_tag(text: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_yaml(text.encode())
+    check_error(caught.value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [f"!!int {{a: {SECRET}}}", f"!!int {SECRET}", f"!!float [{SECRET}]", f"!{SECRET}'x x", f"*{SECRET}"],
+)
+def test_bad_yaml_tells_no_secret(value: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_yaml(f"password: {value}".encode())
+    check_error(caught.value)
+
+
+@pytest.mark.parametrize(
+    "realm", ["\xa0https://auth.example/", "http://auth.example/" + "x" * 5000, "https://u:" + SECRET + "@a/"]
+)
+def test_a_token_server_that_is_not_safe(realm: str) -> None:
+    with pytest.raises(PermanentError) as caught:
+        authorization(
+            parse_name("reg.example/a"), f'Bearer realm="{realm}"', None, lambda *_: pytest.fail("asked")
+        )
     check_error(caught.value)
 
 

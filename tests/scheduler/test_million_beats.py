@@ -105,6 +105,11 @@ def all_is_unwanted(fleet: Fleet) -> None:
         container.unwanted = True
 
 
+def takes_nothing_back(fleet: Fleet, task: Task, missing: int) -> None:
+    for _ in range(missing):
+        fleet.new(task)
+
+
 def one_to_the_end(fleet: Fleet, task: Task, want: Callable[..., int] = Fleet._want) -> int:
     return 1 if fleet.draining else want(fleet, task)
 
@@ -126,6 +131,7 @@ MUTANTS = [
     ("acts before it has decided", "adoption", also(Fleet, "__init__", acts_at_once)),
     ("demand begins at nothing", "adoption", also(Listing, "apply", demand_is_nothing)),
     ("leaving is draining", "rest|leave", also(Fleet, "leave", all_is_unwanted)),
+    ("nothing is taken back", "shaken", instead(Fleet, "_add", takes_nothing_back)),
     ("draining keeps one of each", "drain", instead(Fleet, "_want", one_to_the_end)),
     ("back-off never ends", "convergence", instead(Trouble, "held", lambda trouble: None)),
     ("what is unknown stays so", "convergence", instead(Listing, "_compare", lambda *_: None)),

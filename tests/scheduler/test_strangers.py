@@ -138,7 +138,7 @@ def test_a_word_that_comes_late_does_not_make_what_runs_unstarted(world: Simulat
     assert not world.fleet.by_id, "nobody has taken it for what an earlier agent has left"
 
 
-# For the fleet itself to mend
+# What the fleet does itself
 
 
 def test_a_start_that_was_not_answered_is_not_asked_for_again_by_an_agent_that_leaves(

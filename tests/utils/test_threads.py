@@ -39,6 +39,15 @@ def test_stop_before_start_is_no_error() -> None:
     assert stop_all([Sleeper("never started")], 0) == []
 
 
+def test_a_thread_is_over_when_it_has_run() -> None:
+    thread = Sleeper("one")
+    before = thread.over
+    thread.start()
+    meanwhile = thread.over
+    stop_all([thread], 60)
+    assert (before, meanwhile, thread.over) == (False, False, True)
+
+
 def test_what_ended_a_thread_is_kept() -> None:
     thread = Failing("failing")
     thread.start()
