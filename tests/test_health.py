@@ -104,7 +104,7 @@ def test_what_cannot_be_written_is_said_once(tmp_path: Path, caplog: pytest.LogC
 
 
 def test_no_link_of_somebody_else_is_followed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (tmp_path / "health.json.new").symlink_to(tmp_path / "precious")
+    (tmp_path / f"health.json.{os.getpid()}").symlink_to(tmp_path / "precious")
     HealthFile(str(tmp_path / "health.json")).write(report())
     assert not (tmp_path / "precious").exists()
     assert "cannot write" in caplog.text

@@ -123,7 +123,18 @@ class Fleet:
     @property
     def idle(self) -> bool:
         """Nothing is under way, and nothing that was to go is left."""
-        return all(c.wanted and not c.busy and not c.unknown for c in self.all())
+        return not self.unfinished()
+
+    def unfinished(self) -> list[Container]:
+        """What something is still under way with, or that is still to go. What ended is no reason to stay
+        when the rest is left: if it cannot be removed, the next agent will."""
+        return [
+            c for c in self.all() if not ((c.wanted and not c.busy and not c.unknown) or self._is_left(c))
+        ]
+
+    def _is_left(self, container: Container) -> bool:
+        ended = container.phase in (Phase.EXITED, Phase.REMOVING)
+        return self.leaving and ended and not container.busy and container.failures > 0
 
     @property
     def in_doubt(self) -> bool:

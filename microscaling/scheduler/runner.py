@@ -42,6 +42,8 @@ class FleetScheduler(Scheduler):
         self._starters = Pool("mss-start", STARTERS, self._carry_out)
         self._stoppers = Pool("mss-stop", 1, self._carry_out)
         self._listed = 0.0
+        self._ended = float("inf")
+        """When the event stream last did."""
 
     def init_scheduler(self, task: Task) -> None:
         """Raises TemporaryError while the engine is away. A task that cannot run is only said to be
@@ -98,7 +100,7 @@ class FleetScheduler(Scheduler):
         if self.tasks is None:
             return []
         with self.tasks:
-            return [f"{c.task.name} {c.short_id} ({c.phase.value})" for c in self.fleet.all()]
+            return [f"{c.task.name} {c.short_id} ({c.phase.value})" for c in self.fleet.unfinished()]
 
     @property
     def threads(self) -> list[StoppableThread]:
@@ -132,6 +134,7 @@ class FleetScheduler(Scheduler):
         with self.tasks:
             self.listing.reopened()
             self._listed = float("-inf")
+            self.fleet.troubles.forgive(self._ended)
 
     def on_stream_end(self, error: TemporaryError | None) -> None:
         """Until it is open again, only listings tell what happens."""
@@ -139,6 +142,7 @@ class FleetScheduler(Scheduler):
         with self.tasks:
             self._listed = float("-inf")
             self.fleet.away = self.fleet.away or isinstance(error, EngineAway)
+            self._ended = time.monotonic()
 
     def _begin(self, tasks: Tasks) -> None:
         """The first time: opens the event stream, then takes over what is there. Raises TemporaryError

@@ -30,11 +30,14 @@ class Trouble:
         self.until = 0.0
         """When the next container is tried, monotonic seconds; only while the task backs off."""
         self.probing = False
+        self.struck = float("-inf")
+        """When a start last failed, monotonic seconds."""
         self.backoff = Backoff(FIRST_S, MOST_S)
 
     def strike(self, why: str, now: float) -> None:
         """One more start has failed."""
         self.strikes += 1
+        self.struck = now
         task = self.task
         if task.backing_off and not self.probing:
             return  # it had been set going before the back-off began
@@ -55,6 +58,15 @@ class Trouble:
             self.probing = False
             self.backoff.reset()
             log.info("%s: a container stays up: no longer backing off", self.task.name)
+
+    def forgive(self, since: float) -> None:
+        """The engine went away at `since` (monotonic seconds) and is back: what failed meanwhile, and up to
+        5 s before, was its doing. The next back-off, if there is one, is as long as it would have been."""
+        if since - self.struck < HOLDS_S:
+            self.strikes = 0
+            if self.task.backing_off:
+                self.task.backing_off = self.probing = False
+                log.info("%s: the engine was away: no longer backing off", self.task.name)
 
     def stand_by(self) -> None:
         """There is no place to try one in. It counts as the others do meanwhile, so that it can give

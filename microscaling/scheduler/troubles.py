@@ -47,6 +47,12 @@ class Troubles:
             elif trouble.probing and self._crowded(trouble.task):
                 trouble.stand_by()
 
+    def forgive(self, since: float) -> None:
+        """The engine was away: the starts that failed then are not held against their tasks."""
+        for trouble in self._by_name.values():
+            trouble.forgive(since)
+        self.fleet.tasks.changed.set()
+
     def times(self, now: float) -> Iterator[float]:
         """When `check` may have something to do, monotonic seconds."""
         for trouble in self._by_name.values():

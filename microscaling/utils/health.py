@@ -66,7 +66,7 @@ class HealthFile:
 
     def write(self, report: Report) -> None:
         """Replaces the file; who reads it sees the old one or the new one."""
-        new = f"{self.path}.new"
+        new = f"{self.path}.{report.pid}"  # another agent of this user may write there too
         # Not synced: it is of no use after a crash of the machine.
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
         try:

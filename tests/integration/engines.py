@@ -135,7 +135,8 @@ def _has(client: APIClient, image: str) -> bool:
 
 def _build(client: APIClient, image: str, dockerfile: str, **files: bytes) -> None:
     context = _tar({"Dockerfile": dockerfile.encode(), **files})
-    for step in client.build(fileobj=context, custom_context=True, rm=True, tag=image, decode=True):
+    options = {"custom_context": True, "rm": True, "decode": True, "network_mode": "none"}
+    for step in client.build(fileobj=context, tag=image, **options):
         if "error" in step:
             raise Missing(f"{image} cannot be built: {step['error']}")
 
@@ -171,12 +172,13 @@ def _tar(files: dict[str, bytes]) -> io.BytesIO:
 class OwnEngine:
     """An engine of the test's own, to be stopped, killed and restarted as it likes.
 
-    It has no bridge and touches no firewall: containers use the host's network, or none. Needs root.
+    It has a network of its own, with nothing in it: containers use that as their host's, or none. Without
+    that it would remove the bridge of the machine's engine (--bridge=none does). Needs root.
     """
 
     def __init__(self) -> None:
-        if os.geteuid() != 0 or not all(map(shutil.which, ("dockerd", "setpriv"))):
-            raise Missing("an engine of one's own needs root, dockerd and setpriv")
+        if os.geteuid() != 0 or not all(map(shutil.which, ("dockerd", "setpriv", "unshare"))):
+            raise Missing("an engine of one's own needs root, dockerd, setpriv and unshare")
         self.folder = Path(tempfile.mkdtemp(prefix="mss-engine-"))
         self.host = f"unix://{self.folder}/docker.sock"
         self.process: subprocess.Popen[bytes] | None = None
@@ -194,6 +196,7 @@ class OwnEngine:
         with (folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [
+                    *("unshare", "--net"),
                     *("setpriv", "--pdeathsig", "TERM"),  # it does not outlive the tests
                     "dockerd",
                     f"--config-file={folder}/daemon.json",  # that of this machine is not for it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import pytest
@@ -61,6 +62,12 @@ def test_an_own_engine_can_be_restarted(own_engine: OwnEngine):
     client = connect(own_engine.host)
     assert [c["State"] for c in engines.ours(client)] == ["exited"]
     client.close()
+
+
+def test_an_own_engine_leaves_the_network_of_the_machine_alone(own_engine: OwnEngine):
+    assert own_engine.process is not None
+    namespaces = [os.readlink(f"/proc/{pid}/ns/net") for pid in ("self", own_engine.process.pid)]
+    assert namespaces[0] != namespaces[1]
 
 
 def test_of_an_own_engine_that_crashed_nothing_is_left(own_engine: OwnEngine):

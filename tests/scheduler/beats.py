@@ -186,7 +186,9 @@ def live(seed: int, record: Record, beats: int = 0) -> None:
         life.live(beats or beats_of(seed))
     except Exception as error:
         world = life.world
-        notes: list[tuple[Any, ...]] = [(0.0, f"cap {world.cap}", "server" if world.server else "local", *world.plans)]
+        notes: list[tuple[Any, ...]] = [
+            (0.0, f"cap {world.cap}", "server" if world.server else "local", *world.plans)
+        ]
         notes += [*world.invariants.journal, (world.now, {n: q.length for n, q in world.queues.items()})]
         last = "\n".join(f"  {note[0]:9.3f}  " + " ".join(map(str, note[1:])) for note in notes)
         length = f" --life {beats}" if beats else ""

@@ -283,3 +283,17 @@ def test_a_refusal_to_stop_is_said_once(world: SimulatedEngine, caplog: pytest.L
         listed(world)
     said = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
     assert [message.split()[:3] for message in said] == [["a:", "cannot", "stop"]]
+
+
+def test_leaving_does_not_wait_for_what_cannot_be_removed(world: SimulatedEngine) -> None:
+    world.decide({"a": 2})
+    world.run(2)
+    world.decide({"a": 1})
+    world.run(0.6)
+    world.faults = Faults(refused=1.0)
+    world.fleet.leave()
+    world.tick()
+    world.run(1)
+    assert {real.state for real in world.real.values()} == {State.RUNNING, State.EXITED}
+    assert world.fleet.idle
+    assert not world.fleet.unfinished()

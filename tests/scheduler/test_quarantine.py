@@ -49,3 +49,19 @@ def test_when_it_is_over_it_gets_its_share_back(caplog: pytest.LogCaptureFixture
     settle(loop, 240)
     assert loop.running() == {"web": 8, "mail": 1, "batch": 1}
     assert "web: a container stays up: no longer backing off" in caplog.messages
+
+
+@pytest.mark.parametrize(("away_after_s", "forgiven"), [(-2.0, True), (1.0, True), (20.0, False)])
+def test_what_the_end_of_the_engine_has_broken_is_forgiven(away_after_s: float, forgiven: bool) -> None:
+    loop = Loop(1, Faults())
+    settle(loop)
+    web = loop.tasks.get_task("web")
+    loop.engine.faults.broken["web"] = "start"
+    loop.engine.kill(next(real for real in loop.engine.real.values() if real.task == "web"))
+    while not web.backing_off:
+        loop.beat()
+    loop.engine.fleet.troubles.forgive(loop.engine.now + away_after_s)
+    assert web.backing_off != forgiven
+    loop.engine.faults.broken.clear()
+    settle(loop, 6 if forgiven else HOLDS_BEATS)
+    assert loop.running()["web"] == 2

@@ -1,0 +1,40 @@
+"""Which tests may run beside each other in several processes (pytest-xdist), and which go first."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+ENGINE = "the engine of this machine"
+FIRST = (ENGINE, "tests/browser/", "tests/contract/", "tests/integration/", "tests/test_")
+"""The lanes that take longest begin first."""
+WITH_ENGINES_OF_THEIR_OWN = (
+    "tests/integration/test_engine_restart.py",
+    "tests/integration/test_leave.py",
+)
+
+
+def lane(nodeid: str) -> str:
+    """The tests of a lane run one after the other, in one process. All that use the engine of this machine
+    share one, as one agent at a time may be at work there. Others go with the rest of their file, which
+    shares servers; those of the suite over all schedulers with the rest of their scheduler."""
+    file, _, test = nodeid.partition("::")
+    scheduler = re.search(r"\[(\w+)", test) if file == "tests/contract/test_schedulers.py" else None
+    integration = file.startswith("tests/integration/") and file not in WITH_ENGINES_OF_THEIR_OWN
+    if integration or file == "tests/browser/test_engine.py" or (scheduler and scheduler[1] == "DOCKER"):
+        return ENGINE
+    return f"{file} {scheduler[1]}" if scheduler else file
+
+
+def arrange(items: list[pytest.Item]) -> None:
+    """Puts the tests into the order in which their lanes begin."""
+    for item in items:
+        if "engine_to_ourselves" in getattr(item, "fixturenames", ()) and lane(item.nodeid) != ENGINE:
+            # It would wait for the process of that lane to end, and that for all tests to be done.
+            raise pytest.UsageError(f"{item.nodeid} uses {ENGINE}: tests/lanes.py has to say so")
+    items.sort(key=lambda item: _rank(lane(item.nodeid)))
+
+
+def _rank(lane: str) -> int:
+    return next((rank for rank, begin in enumerate(FIRST) if lane.startswith(begin)), len(FIRST))
