@@ -1,6 +1,8 @@
 # The agent, and the server. Any Debian-like base with python3 (3.10 or later) and its venv module will do:
 #   docker build --build-arg BASE=... .
-ARG BASE=python:3.12-slim
+# A tag is built anew when Debian mends something, a digest never changes. To pin that too:
+#   --build-arg BASE=python:3.12.13-slim-bookworm@sha256:...     (docker buildx imagetools inspect TAG shows it)
+ARG BASE=python:3.12.13-slim-bookworm
 
 FROM ${BASE} AS build
 # pip's own settings, for machines that need them; nothing of this stage ends up in the image.
@@ -10,6 +12,8 @@ ARG PIP_TRUSTED_HOST
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 # pip stays outside of the environment that is kept. Its path is the same in both stages, as scripts name it.
 RUN python3 -m venv /pip && python3 -m venv --without-pip /opt/microscaling
+# Writes down what is in it.
+RUN python3 -m venv /sbom && /pip/bin/pip --python /sbom install -q 'cyclonedx-bom >= 7, < 8'
 WORKDIR /src
 # What it depends on changes seldom: a layer of its own.
 COPY pyproject.toml setup.cfg README.md LICENSE ./
@@ -18,6 +22,8 @@ RUN /pip/bin/pip --python /opt/microscaling install -q '.[azure,kubernetes,redis
     && /pip/bin/pip --python /opt/microscaling uninstall -q -y microscaling
 COPY microscaling microscaling
 RUN /pip/bin/pip --python /opt/microscaling install -q --no-deps . \
+    && /sbom/bin/cyclonedx-py environment --output-reproducible --validate -o /opt/microscaling/sbom.cdx.json \
+        /opt/microscaling \
     && ln -s /opt/microscaling/bin/microscaling /microscaling \
     && mkdir -m 700 /state
 
@@ -40,5 +46,9 @@ COPY --from=build --chown=65532:65532 /state /var/lib/microscaling
 ENV MSS_DROP_TO=65532 PYTHONDONTWRITEBYTECODE=1
 # The agent passes its environment on to what it starts, but not what this base has put there.
 ENV MSS_IMAGE_ENV="GPG_KEY=${GPG_KEY} LANG=${LANG}"
+# Of the agent or of the server, whichever runs.
+HEALTHCHECK --interval=30s --timeout=10s --start-period=30s --retries=3 CMD ["/opt/microscaling/bin/python", "-ISc", \
+    "import os; words = open('/proc/1/cmdline').read().split('\\0'); \
+    os.execv('/microscaling', ['/microscaling', *(['server'] if 'server' in words else []), '--health'])"]
 # Neither a shell nor an init between: this is PID 1, at the path where the Go agent was.
 CMD ["/microscaling"]

@@ -2,16 +2,18 @@
 # make demo   shows it at work        make test   tests it
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint format image bench clean
+.PHONY: help venv demo test lint audit format image sbom bench beats chaos clean
 
 # Base images that were made locally (scripts/base-images), if any.
 -include .env
-PYTHON_IMAGE ?= python:3.12-slim
+PYTHON_IMAGE ?= $(shell sed -n 's/^ARG BASE=//p' Dockerfile)
 BUILD_NETWORK ?= default
 IMAGE ?= microscaling/microscaling
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' microscaling/__init__.py)
 # Arguments for pytest: make test ARGS="-k scaling -x"
 ARGS ?=
+# Processes that run the tests, which mostly wait; 0: none but pytest's own, as a debugger wants it.
+WORKERS ?= 4
 
 bin := .venv/bin
 # What pip is told on this machine, it is told in the build as well.
@@ -29,14 +31,21 @@ demo: ## see it work: a queue, three tasks, a live table and page (DEMO_SECONDS=
 
 test: ## run the tests (ARGS=... goes to pytest; needs no engine, but uses one that answers)
 	@scripts/venv demo yaml test
-	@$(bin)/python -m pytest $(ARGS)
+	@$(bin)/python -m pytest --numprocesses $(WORKERS) --ignore=tests/chaos $(ARGS)
 
-lint: ## ruff, types, layers
+lint: ## ruff, types, layers, bandit
 	@scripts/venv lint
 	$(bin)/ruff check .
 	$(bin)/ruff format --check .
 	$(bin)/mypy
 	$(bin)/lint-imports
+	$(bin)/bandit -q -c pyproject.toml -r microscaling
+
+audit: ## known vulnerabilities of all that the image has in it (asks pypi.org; fails if that cannot be reached)
+	@scripts/venv audit azure kubernetes redis server sqs yaml
+	@mkdir -p build
+	$(bin)/python -m pip freeze --exclude-editable >build/audit.txt
+	$(bin)/pip-audit --strict --disable-pip --no-deps -r build/audit.txt
 
 format: ## lay out the code as `make lint` wants it
 	@scripts/venv lint
@@ -48,9 +57,26 @@ image: ## build the image microscaling/microscaling
 		--build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse -q --verify HEAD) \
 		--build-arg CREATED=$$(date -u +%Y-%m-%dT%H:%M:%SZ) -t $(IMAGE) .
 
+sbom: image ## build the image and write what is in its environment to build/sbom.cdx.json (CycloneDX)
+	@mkdir -p build
+	docker run --rm --network none $(IMAGE) cat /opt/microscaling/sbom.cdx.json >build/sbom.cdx.json
+
 bench: ## measure us, the alternatives and the floor in one run (some minutes; needs an engine; ARGS=...)
 	@scripts/venv demo yaml
 	@$(bin)/python -m scripts.bench $(ARGS)
+
+beats: ## a million beats of the agent in virtual time, with all that can go wrong (some minutes; ARGS="--seed 2")
+	@scripts/venv yaml test
+	@$(bin)/python -m tests.scheduler.beats $(ARGS)
+
+chaos: ## faults at random on real parts, for minutes (ARGS="--seed 1 --minutes 30"; as root, with dockerd)
+	@scripts/venv test
+	@$(bin)/python -m tests.chaos $(ARGS)
+
+fuzz: ## hostile inputs, 100,000 for each parser (an hour or so; MSS_TEST_FUZZ=1000: fewer; ARGS=...)
+	@scripts/venv demo yaml test
+	@MSS_TEST_FUZZ=$${MSS_TEST_FUZZ:-long} $(bin)/python -m pytest -p no:logging -o faulthandler_timeout=0 \
+		--durations=0 tests/fuzz $(ARGS)
 
 clean: ## remove what the other targets made in this folder
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
