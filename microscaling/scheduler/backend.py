@@ -42,7 +42,7 @@ class Event:
     """Something that an engine says has happened to a container of ours."""
 
     kind: str
-    """`create`, `start`, `die` or `destroy`."""
+    """`create`, `start`, `kill` (somebody has sent it a signal), `die` or `destroy`."""
     id: str
     task: str
     nonce: str = ""

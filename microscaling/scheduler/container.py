@@ -53,6 +53,8 @@ class Container:
     """It has run for 5 s, or was there before this agent."""
     unasked: bool = False
     """It ended by itself, so its last words are worth a line in the log."""
+    told: bool = False
+    """Somebody has sent it a signal, so its end is no failure of its own."""
     exit_code: int | None = None
     failures: int = 0
     """Operations in a row that were not answered, or failed for no fault of the container."""

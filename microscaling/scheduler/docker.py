@@ -34,7 +34,7 @@ PULL_TIMEOUT_S = 60
 LAST_LINES, LAST_CHARACTERS = 5, 1000
 STATES = {"created": State.CREATED, "exited": State.EXITED, "dead": State.EXITED, "removing": State.EXITED}
 """All others run: running, paused, restarting."""
-KINDS = ("create", "start", "die", "destroy")
+KINDS = ("create", "start", "kill", "die", "destroy")
 
 
 class DockerBackend(Backend):

@@ -166,6 +166,10 @@ class Fleet:
         if event.task not in self.by_name:
             return
         container = self.find(event.id, event.nonce)
+        if event.kind == "kill":
+            if container is not None:
+                container.told = True
+            return
         if container is None:
             self.strangers.on_event(event, now)
             return
@@ -250,7 +254,12 @@ class Fleet:
             return
         container.unasked = True
         how = f"container {container.short_id} {how}"
-        if strike and early and (container.started is None or now - container.started < HOLDS_S):
+        if (
+            strike
+            and early
+            and not container.told
+            and (container.started is None or now - container.started < HOLDS_S)
+        ):
             self.troubles.strike(container.task, how, now)
         else:
             log.warning("%s: %s", container.task.name, how)

@@ -18,8 +18,11 @@ LATE_S = 1.5
 MOST_BUSY = 2.0
 GIVES = re.compile(r"gives \d+ to (\w+), which (comes first|is below its minimum)")
 QUEUE = re.compile(r"queue (\d+) of target")
-TRIED_AGAIN = "too many for the cap"
-"""One that backs off gets a place again, so there is one too many for a moment."""
+TOO_MANY = "too many for the cap"
+"""One that backs off gets a place again, or one whose containers are still to come was counted without them:
+there is one too many for a moment."""
+SAME_S = 0.1
+"""Between lines of the log that one decision has written."""
 
 Unread = tuple[float, str]
 """When something was taken without a reading, and what."""
@@ -29,7 +32,8 @@ def lowered(history: History) -> Iterator[Unread]:
     """By the agent's log. Giving back takes the very length that the log names, served just before; giving
     way to one that is short, a length of that one that is above its target; and giving way to one that
     is below its minimum, any reading of the two, or none if the giver has no queue. One that is tried
-    again after a back-off may take from any that is measured."""
+    again after a back-off may take from any that is measured. Who is too many for the cap gives way to
+    a more important one that was raised at the same moment."""
     for happening in history.of("decided"):
         before, after, reason = happening.detail
         if after < before and "backing off" not in reason:
@@ -40,13 +44,25 @@ def lowered(history: History) -> Iterator[Unread]:
 
 def _justified(history: History, task: str, reason: str, t: float, window_s: float) -> bool:
     if given := GIVES.match(reason):
-        if given[2] == "comes first":
-            return _read(history, given[1], t, window_s, least=TARGET + 1)
+        if given[2] == "comes first" and _read(history, given[1], t, window_s, least=TARGET + 1):
+            return True
+        if given[2] == "comes first" and not _below_minimum(history, (given[1],), t, window_s):
+            return False
         return not BY_NAME[task].measured or any(_read(history, n, t, window_s) for n in (task, given[1]))
     if told := QUEUE.match(reason):
         return _read(history, task, t, window_s, least=int(told[1]), most=int(told[1]))
     measured = not BY_NAME[task].measured or _read(history, task, t, window_s)
-    return TRIED_AGAIN in reason and measured and _somebody_else_backs_off(history, task, t)
+    other = _somebody_else_backs_off(history, task, t) or _one_was_raised(history, task, t, window_s)
+    return TOO_MANY in reason and measured and other
+
+
+def _one_was_raised(history: History, task: str, t: float, window_s: float) -> bool:
+    """Whether a more important task was, at the same moment and by its own reading."""
+    return any(
+        h.detail[1] > h.detail[0] and _read(history, h.task, t, window_s, least=TARGET + 1)
+        for h in history.of("decided")
+        if abs(h.t - t) <= SAME_S and BY_NAME[h.task].priority < BY_NAME[task].priority
+    )
 
 
 def _somebody_else_backs_off(history: History, task: str, t: float) -> bool:
@@ -98,8 +114,14 @@ def _read(
 
 def _needed(history: History, task: str, t: float, window_s: float) -> bool:
     """Whether the task has no queue, and somebody was below the minimum."""
-    return not BY_NAME[task].measured and any(
-        state.known and any(state.count(part.name) < part.least for part in PARTS)
+    everyone = tuple(part.name for part in PARTS)
+    return not BY_NAME[task].measured and _below_minimum(history, everyone, t, window_s)
+
+
+def _below_minimum(history: History, names: tuple[str, ...], t: float, window_s: float) -> bool:
+    """Whether one of these was, just before."""
+    return any(
+        state.known and any(state.count(name) < BY_NAME[name].least for name in names)
         for state in states(history)
         if state.until >= t - window_s and state.t <= t
     )

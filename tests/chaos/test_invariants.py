@@ -58,6 +58,9 @@ STOPPED = at(50, "kill", "beta", "beta-0", "15")
 LOWERED = at(50, "decided", "beta", detail=[3, 1, "queue 0 of target 50"])
 GAVE = at(50, "decided", "gamma", detail=[3, 1, "gives 2 to beta, which comes first and is short of 2"])
 REST = at(50, "kill", "rest", "rest-0", "15")
+REST_GAVE = at(50, "decided", "rest", detail=[3, 2, "gives 1 to alpha, which comes first and is short of 1"])
+TOO_MANY = at(50, "decided", "rest", detail=[3, 2, "1 too many for the cap of 12: gives back 1"])
+RAISED = at(50, "decided", "gamma", detail=[2, 3, "queue 160 of target 50: wants 1 more"])
 
 BREAKS = [
     ("cap", [at(10, "start", "rest", "one more")], {}),
@@ -77,6 +80,9 @@ BREAKS = [
     ("reading", [STOPPED, *served("beta", 0, 60, 99), *served("alpha", 0, 60)], {}),
     ("reading", [GAVE, *served("alpha", 0, 60, 99)], {}),
     ("reading", [GAVE, *served("beta", 0, 60)], {}),
+    ("reading", [REST_GAVE, *served("alpha", 0, 60, 40)], {}),
+    ("reading", [TOO_MANY], {}),
+    ("reading", [TOO_MANY, RAISED, *served("gamma", 0, 40, 99)], {}),
     ("foreign", [at(50, "kill", "", "theirs", "15")], {}),
     ("foreign", [at(50, "destroy", "", "theirs")], {"faults": (Fault("", "engine", 5, 10, EVERYONE),)}),
     ("recovery", [at(10, "calm"), at(40, "disturbed"), at(9, "die", "rest", "rest-0")], {}),
@@ -110,6 +116,9 @@ HOLDS = [
     ("by hand", [STOPPED, at(49.9, "by hand", id="beta-0")], {}),
     ("decided before the trouble", [STOPPED, *served("beta", 0, 40)], LINK),
     ("to one below its minimum", [REST, at(49, "die", "beta", "beta-0"), at(52, "start", "beta", "b")], {}),
+    ("to one below its minimum, which comes first", [REST_GAVE, at(49, "die", "alpha", "alpha-0"),
+                                                     at(52, "start", "alpha", "a")], {}),
+    ("to one that was raised with it", [TOO_MANY, RAISED, *served("gamma", 0, 60, 99)], {}),
     ("the end", [at(END + 1, "kill", "beta", "beta-0", "15")], {}),
     ("foreign, by hand", [at(50, "kill", "", "theirs"), at(49, "by hand", id="theirs")], {}),
     ("foreign, the engine", [at(50, "die", "", "theirs")], {"faults": (Fault("", "engine", 49, 52),)}),

@@ -17,7 +17,7 @@ from tests.fuzz.inputs import ENTROPY, Dice
 
 CAP = 3
 IDS = ["c1", "c2", "c3", "c4", "c5"]
-KINDS = ["create", "start", "die", "destroy", "", "pause"]
+KINDS = ["create", "start", "kill", "die", "destroy", "", "pause"]
 ERRORS = [None, None, None, TemporaryError("late"), PermanentError("no"), EngineAway("away")]
 STEPS = 12
 dice = st.binary(min_size=4 * ENTROPY, max_size=4 * ENTROPY).map(Dice)

@@ -297,3 +297,15 @@ def test_leaving_does_not_wait_for_what_cannot_be_removed(world: SimulatedEngine
     assert {real.state for real in world.real.values()} == {State.RUNNING, State.EXITED}
     assert world.fleet.idle
     assert not world.fleet.unfinished()
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_what_somebody_ends_is_no_failed_start(world: SimulatedEngine, told: bool) -> None:
+    world.decide({"a": 3})
+    world.run(1.5)
+    for real in list(world.real.values()):
+        if told:
+            world.fleet.on_event(Event("kill", real.id, "a"), world.now)
+        world.kill(real)
+    world.run(1.0)
+    assert world.tasks.get_task("a").backing_off != told
