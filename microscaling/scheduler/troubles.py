@@ -79,11 +79,19 @@ class Troubles:
         return self.fleet.tasks.check_capacity() < 0 and task.requested > task.min_containers
 
     def _may_try(self, task: Task) -> bool:
-        """Whether there is a place for one more: a free one, one that its minimum entitles it to, or
-        one that a less important task has above its own minimum."""
+        """Whether there is a place for one more: a free one, or one that whoever would have to give way has
+        above its minimum. That is the least important of those; it has to be less important than this
+        task, unless that is below its minimum, and it must not be held, unless this one comes first and
+        is measured. Without a place the rules for all tasks say what becomes of it."""
+        tasks = self.fleet.tasks
         if task.requested >= task.max_containers:
             return False
-        if task.requested < task.min_containers or self.fleet.tasks.check_capacity() > 0:
+        if sum(max(other.demand, other.requested) for other in tasks.tasks) < tasks.max_containers:
             return True
-        others = self.fleet.tasks.tasks
-        return any(t.priority > task.priority and t.requested > t.min_containers for t in others)
+        able = [t for t in tasks.by_priority() if t.is_scalable and not t.backing_off]
+        giver = next((t for t in reversed(able) if t.requested > t.min_containers), None)
+        if giver is None:
+            return False
+        comes_first = giver.priority > task.priority
+        entitled = comes_first or task.requested < task.min_containers
+        return entitled and (not giver.held or (comes_first and not task.held))

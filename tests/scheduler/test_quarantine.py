@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import random
 import re
 
 import pytest
 
 from microscaling.api.detail import agent_detail
-from tests.scheduler.simulated_engine import Faults
+from tests.scheduler.simulated_engine import Faults, small_world
 from tests.scheduler.test_whole_loop import CAP, Loop, settle
 
 HOLDS_BEATS = 80
@@ -65,3 +66,29 @@ def test_what_the_end_of_the_engine_has_broken_is_forgiven(away_after_s: float, 
     loop.engine.faults.broken.clear()
     settle(loop, 6 if forgiven else HOLDS_BEATS)
     assert loop.running()["web"] == 2
+
+
+@pytest.mark.parametrize(
+    ("above", "held", "tried"),
+    [("a", "", True), ("a", "no answer", False), ("c", "", True), ("c", "no answer", True)],
+)
+def test_no_try_costs_one_that_is_held_its_place(above: str, held: str, tried: bool) -> None:
+    world = small_world(random.Random(1), Faults(effect_s=0.05))
+    world.list()
+    world.run(1)
+    world.decide({"a": 1, "b": 1, "c": 1})
+    world.run(7)
+    world.faults.broken["b"] = "start"
+    world.kill(next(real for real in world.real.values() if real.task == "b"))
+    b, giver = world.tasks.get_task("b"), world.tasks.get_task(above)
+    while not b.backing_off:
+        world.run(0.1)
+        world.tick()
+    world.decide({above: 7})
+    giver.held = held
+    world.run(0.5)
+    before = b.demand
+    while b.backing_off and b.demand == before:
+        world.run(0.1)
+        world.tick()
+    assert (b.demand, b.backing_off) == ((1, True) if tried else (0, False))
