@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from microscaling.log import COMPONENTS, MaskingHandler
 from tests import lanes
 from tests.leaks import Held
 from tests.scheduler.real_kubernetes import RealKubernetes
@@ -35,6 +37,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
+def loggers_as_they_were() -> Iterator[None]:
+    """No test decides what the next one hears."""
+    loggers = [logging.getLogger(name) for name in COMPONENTS]
+    levels = [logger.level for logger in loggers]
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
 def nothing_leaks() -> Iterator[None]:
     """No test leaves a thread, a socket or a child process behind."""
     before = Held.now()
@@ -50,6 +62,19 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith(("MSS_", "AWS_", "AZURE_")) or name == "NSQ_STATS_ENDPOINT":
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def log_as_it_was() -> Iterator[None]:
+    """What a test sets up for the log ends with it: the next one counts on what is not logged, too."""
+    root = logging.getLogger()
+    handlers, levels = list(root.handlers), {name: logging.getLogger(name).level for name in COMPONENTS}
+    yield
+    for handler in root.handlers[:]:
+        if isinstance(handler, MaskingHandler) and handler not in handlers:
+            root.removeHandler(handler)
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
 
 
 @pytest.fixture(scope="session")

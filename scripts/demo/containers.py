@@ -8,6 +8,7 @@ import logging
 import secrets
 import shutil
 import tarfile
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ CANDIDATES = ("busybox", "alpine", "microscaling-base/busybox", "microscaling/pr
 MADE = "microscaling/demo-worker:latest"
 LABEL = "com.microscaling.microscaling-in-a-box"
 ANSWER_S, PULL_S, PROBE_S = 3, 30, 10
+FORGOTTEN_S = 60
 
 WORKER = """\
 trap 'exit 0' TERM
@@ -88,9 +90,11 @@ class Containers:
         return [c for c in found if PREFIX.match(c["Labels"][LABEL])]
 
     def _clear(self) -> None:
-        """A demo that was killed could not remove its containers; they have ended by themselves."""
+        """A demo that was killed could not remove its containers; they have ended by themselves, or never
+        started. A demo that runs beside this one starts what it has created at once."""
         for container in self._ours():
-            if container["State"] == "exited":
+            forgotten = container["State"] == "created" and time.time() - container["Created"] > FORGOTTEN_S
+            if container["State"] == "exited" or forgotten:
                 self._client.remove_container(container, v=True)
 
     def close(self) -> None:
