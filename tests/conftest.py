@@ -37,16 +37,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def loggers_as_they_were() -> Iterator[None]:
-    """No test decides what the next one hears."""
-    loggers = [logging.getLogger(name) for name in COMPONENTS]
-    levels = [logger.level for logger in loggers]
-    yield
-    for logger, level in zip(loggers, levels, strict=True):
-        logger.setLevel(level)
-
-
-@pytest.fixture(autouse=True)
 def nothing_leaks() -> Iterator[None]:
     """No test leaves a thread, a socket or a child process behind."""
     before = Held.now()
@@ -66,7 +56,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def log_as_it_was() -> Iterator[None]:
-    """What a test sets up for the log ends with it: the next one counts on what is not logged, too."""
+    """No test decides what the next one hears, and which secrets are masked in it."""
     root = logging.getLogger()
     handlers, levels = list(root.handlers), {name: logging.getLogger(name).level for name in COMPONENTS}
     yield
