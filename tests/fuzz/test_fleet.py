@@ -59,7 +59,8 @@ class World:
     def id(self) -> str:
         """Of one that was created, or of one that nobody here knows: it may be a clone of ours."""
         id = self.dice.pick([*IDS, *self.created.values()])
-        nonces = ["", f"{self.fleet.instance}-99", "other-1", *(c.nonce for c in self.fleet.all())]
+        known = (c.nonce for c in self.fleet.all() if c.nonce != c.id)  # else it has none to be cloned
+        nonces = ["", f"{self.fleet.instance}-99", "other-1", *known]
         self.labels.setdefault(id, (self.dice.pick("abx"), self.dice.pick(nonces)))
         return id
 
