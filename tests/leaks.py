@@ -49,9 +49,9 @@ class Held:
     def now(cls) -> Held:
         return cls(frozenset(threading.enumerate()), sockets(), children())
 
-    def leaked(self) -> list[str]:
+    def leaked(self, now: Held | None = None) -> list[str]:
         """What is held now and was not then, in words."""
-        now = Held.now()
+        now = now or Held.now()
         return [
             *(f"thread {thread.name}" for thread in now.threads - self.threads),
             *now.sockets - self.sockets,
@@ -59,11 +59,18 @@ class Held:
         ]
 
     def leaked_for_good(self, grace_s: float = GRACE_S) -> list[str]:
-        """As `leaked`, but what goes away by itself within the grace does not count."""
+        """As `leaked`, but only what is held throughout the grace: what others that live longer, such as a
+        service that is scraped, open and close meanwhile does not count."""
         deadline = time.monotonic() + grace_s
-        while leaked := self.leaked():
+        held = Held.now()
+        while leaked := self.leaked(held):
             if time.monotonic() >= deadline:
                 return leaked
             gc.collect()
             time.sleep(0.01)
+            held = held.still(Held.now())
         return []
+
+    def still(self, now: Held) -> Held:
+        """What of it is held now, too."""
+        return Held(self.threads & now.threads, self.sockets & now.sockets, self.children & now.children)
