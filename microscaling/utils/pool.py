@@ -28,7 +28,7 @@ class Pool(Generic[T]):
         self._items: queue.PriorityQueue[tuple[int, int, T | None]] = queue.PriorityQueue()
         self._numbers = itertools.count()
         self._lock = threading.Lock()
-        self._idle = 0
+        self._unfinished = 0
         self._closed = False
 
     def submit(self, item: T, rank: int = 0) -> None:
@@ -37,7 +37,8 @@ class Pool(Generic[T]):
             if self._closed:
                 return
             self._items.put((rank, next(self._numbers), item))
-            if self._idle < self._items.qsize() and len(self.threads) < self.size:
+            self._unfinished += 1
+            if len(self.threads) < min(self._unfinished, self.size):
                 thread = _Worker(f"{self.name}-{len(self.threads) + 1}", self)
                 self.threads.append(thread)
                 thread.start()
@@ -52,13 +53,11 @@ class Pool(Generic[T]):
 
     def run_one(self) -> None:
         """Waits for an item, and works on it."""
-        with self._lock:
-            self._idle += 1
         item = self._items.get()[2]
-        with self._lock:
-            self._idle -= 1
         if item is not None:
             self.work(item)
+            with self._lock:
+                self._unfinished -= 1
 
 
 class _Worker(StoppableThread):

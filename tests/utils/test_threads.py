@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import queue
 import threading
+from typing import Any
 
 from microscaling.utils.backoff import Backoff
 from microscaling.utils.pool import Pool
@@ -83,6 +85,29 @@ def test_a_pool_has_as_many_threads_as_it_needs_and_no_more_than_its_size() -> N
         pool.submit(item)
     all_in.wait(60)
     assert len(pool.threads) == 3
+    assert pool.stop(60) == []
+
+
+def test_a_thread_that_has_only_just_taken_an_item_is_not_idle() -> None:
+    taken, go_on, done = threading.Event(), threading.Event(), threading.Event()
+
+    class Slow(queue.PriorityQueue[Any]):
+        """Gives its first item to a thread that then does not come to run for a while."""
+
+        def get(self, block: bool = True, timeout: float | None = None) -> Any:
+            item = super().get(block, timeout)
+            if item[2] == "first":
+                taken.set()
+                go_on.wait(60)
+            return item
+
+    pool: Pool[str] = Pool("work", 2, lambda item: done.set() if item == "second" else None)
+    pool._items = Slow()
+    pool.submit("first")
+    assert taken.wait(60)
+    pool.submit("second")
+    assert done.wait(60)
+    go_on.set()
     assert pool.stop(60) == []
 
 
