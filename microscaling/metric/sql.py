@@ -39,7 +39,7 @@ def sqlite_path(url: str) -> str:
 
 def _shown(url: str) -> str:
     """As logs may show it: with other databases it would have a password, or an option that is secret."""
-    return mask(url.partition("?")[0], ())
+    return one_line(mask(url.partition("?")[0], ()))
 
 
 class SQLSource(Source):

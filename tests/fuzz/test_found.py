@@ -15,6 +15,7 @@ from microscaling.config.registry_login import find_login
 from microscaling.config.registry_name import parse_name
 from microscaling.config.yaml_text import parse as parse_yaml
 from microscaling.errors import ConfigError, PermanentError, TemporaryError
+from microscaling.metric.sql import SQLSource
 from microscaling.scheduler.kubernetes_view import View, known_of, number
 from microscaling.scheduler.marathon import Marathon
 from microscaling.server.plan import read_plan
@@ -56,6 +57,12 @@ def test_a_token_server_that_is_not_safe(realm: str) -> None:
         authorization(
             parse_name("reg.example/a"), f'Bearer realm="{realm}"', None, lambda *_: pytest.fail("asked")
         )
+    check_error(caught.value)
+
+
+def test_a_database_with_a_tab_in_its_name() -> None:
+    with pytest.raises(ConfigError) as caught:
+        SQLSource("sqlite:\t////db", "SELECT 1")
     check_error(caught.value)
 
 
