@@ -61,12 +61,15 @@ class Fleet:
         self.leaving = False
         self.draining = False
         self._numbers = itertools.count(1)
+        self._planned = 0.0
+        """When `plan` was last called, monotonic seconds: what was due by then needs no other call."""
         self._operations: list[Operation] = []
 
     # What was decided
 
     def plan(self, now: float) -> None:
         """Sets going all that demand and what is there differ in. May be called at any time."""
+        self._planned = now
         self.troubles.check(now)
         for task in self.tasks.tasks:
             self.balance(task, now)
@@ -141,10 +144,11 @@ class Fleet:
         """Something was not answered: only a listing tells what came of it."""
         return any(c.unknown for c in self.all())
 
-    def next_due(self, now: float) -> float | None:
-        """When `plan` has something to do though nothing has happened, monotonic seconds."""
-        times = [c.not_before for c in self.all() if c.not_before > now]
-        return min([*times, *self.troubles.times(now)], default=None)
+    def next_due(self) -> float | None:
+        """When `plan` has something to do though nothing has happened, monotonic seconds. A time that has
+        come stays until `plan` has been called."""
+        times = itertools.chain((c.not_before for c in self.all()), self.troubles.times())
+        return min((time for time in times if time > self._planned), default=None)
 
     def drain(self) -> None:
         """From now on nothing is wanted of any task."""

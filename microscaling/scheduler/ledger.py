@@ -95,6 +95,8 @@ class Ledger:
         self.leaving = False
         self.draining = False
         self._touches = 0
+        self._planned = 0.0
+        """When `plan` last went through all, monotonic seconds."""
 
     # What there is
 
@@ -169,6 +171,7 @@ class Ledger:
         """What is to be asked for now; it counts as under way from then on."""
         if not self.acting or not self.adopted or self.leaving:
             return []
+        self._planned = now
         calls: list[Call] = []
         more: list[tuple[Account, int]] = []
         for task in self.tasks.by_priority():
@@ -282,12 +285,14 @@ class Ledger:
             account.not_before = 0.0
 
     def next_due(self) -> float | None:
-        """When something can be asked for again: monotonic seconds."""
+        """When something can be asked for again: monotonic seconds. A time that has come stays until
+        `plan` has been called, which is enough: what it cannot ask for then waits for something else."""
         if not self.acting or self.leaving:
             return None
         due = [
             a.not_before for a in self.accounts.values()
-            if a.there and a.asked is None and a.not_before and (self._differs(a) or a.task.backing_off)
+            if a.there and a.asked is None and a.not_before > self._planned
+            and (self._differs(a) or a.task.backing_off)
         ]  # fmt: skip
         return min(due, default=None)
 

@@ -78,7 +78,7 @@ class FleetScheduler(Scheduler):
         if self.tasks is None:
             return None
         with self.tasks:
-            return self.fleet.next_due(time.monotonic())
+            return self.fleet.next_due()
 
     def drain(self, tasks: Tasks) -> None:
         self._begin(tasks)

@@ -53,11 +53,11 @@ class Troubles:
             trouble.forgive(since)
         self.fleet.tasks.changed.set()
 
-    def times(self, now: float) -> Iterator[float]:
+    def times(self) -> Iterator[float]:
         """When `check` may have something to do, monotonic seconds."""
         for trouble in self._by_name.values():
             if trouble.task.backing_off and not trouble.probing:
-                yield max(trouble.until, now + 0.5)
+                yield trouble.until
             if trouble.strikes:
                 unproven = (c for c in self.fleet.containers[trouble.task.name] if not c.proven)
                 yield from (c.started + HOLDS_S for c in unproven if c.started is not None)

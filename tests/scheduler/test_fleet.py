@@ -82,12 +82,26 @@ def test_what_was_stopped_is_removed_when_there_is_time(
     world.decide({"a": 0})
     world.run(0.5)
     assert (len(world.real), running(world)["a"]) == (left_at_once, 0)
-    due = world.fleet.next_due(world.now)
+    due = world.fleet.next_due()
     assert (due is None) == draining
     world.run(REMOVE_AFTER_S)
     world.tick()
     world.run(0.5)
     assert not world.real
+
+
+def test_a_time_that_has_come_stays_until_it_has_been_planned(world: SimulatedEngine) -> None:
+    world.decide({"a": 1})
+    world.run(2)
+    world.decide({"a": 0})
+    world.run(0.9)
+    due = world.fleet.next_due()
+    assert due is not None
+    assert due > world.now
+    world.run(REMOVE_AFTER_S)
+    assert world.fleet.next_due() == due
+    world.tick()
+    assert world.fleet.next_due() is None
 
 
 def test_what_is_created_waits_for_a_place(world: SimulatedEngine) -> None:

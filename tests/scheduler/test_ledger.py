@@ -163,6 +163,18 @@ def test_conflicts_back_off_and_never_give_up() -> None:
     assert waits == [0.25, 0.5, 1, 2, 4, 5, 5, 5, 5]
 
 
+def test_what_has_come_due_and_finds_no_room_is_not_due_over_and_over() -> None:
+    ledger = ledger_of(a=1, b=9)
+    (call,) = demand(ledger, b=8)
+    assert demand(ledger, a=2) == []
+    ledger.accounts["a"].not_before = 0.25
+    assert ledger.next_due() == 0.25
+    assert ledger.plan(0.25) == []
+    assert ledger.next_due() is None
+    ledger.finish(call, None, 0.5)
+    assert ledger.plan(0.5) == [Call("a", 2)]
+
+
 def test_a_success_ends_the_back_off() -> None:
     ledger = ledger_of(a=1)
     (call,) = demand(ledger, a=2)

@@ -202,7 +202,7 @@ class VirtualAgent:
             self.readings.judge(self.engine.now)
             self.readings.apply()
             self._serve()
-        due = self.fleet.next_due(self.engine.now) if self.decided else None
+        due = self.fleet.next_due() if self.decided else None
         if due is not None and due - self.engine.now < BEAT_S:
             self.after(max(0.0, due - self.engine.now), self._plan_again)
 
@@ -231,7 +231,9 @@ class VirtualAgent:
             self.fleet.plan(self.engine.now)
 
     def _plan_again(self) -> None:
-        self.fleet.plan(self.engine.now)
+        due = self.fleet.next_due()
+        if due is not None and due <= self.engine.now + 1e-6:  # it was asked for by its distance
+            self.fleet.plan(max(due, self.engine.now))
 
     def _hear(self, event: Event, stream: int) -> None:
         if stream == self.streams and self.stream_open:
@@ -358,7 +360,7 @@ class VirtualAgent:
         if self.fleet.idle or self.gave_up:
             self.end()
             return
-        due = self.fleet.next_due(now)
+        due = self.fleet.next_due()
         if due is not None and due <= now:
             self.fleet.plan(now)
         self.after(0.1, self._wait_idle, deadline)
