@@ -55,6 +55,8 @@ class Container:
     """It ended by itself, so its last words are worth a line in the log."""
     told: bool = False
     """Somebody has sent it a signal, so its end is no failure of its own."""
+    shaken: bool = False
+    """The engine has been away since it was there, so its end is no failure of its own either."""
     exit_code: int | None = None
     failures: int = 0
     """Operations in a row that were not answered, or failed for no fault of the container."""

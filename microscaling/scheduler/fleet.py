@@ -258,12 +258,8 @@ class Fleet:
             return
         container.unasked = True
         how = f"container {container.short_id} {how}"
-        if (
-            strike
-            and early
-            and not container.told
-            and (container.started is None or now - container.started < HOLDS_S)
-        ):
+        young = container.started is None or now - container.started < HOLDS_S
+        if strike and early and young and not container.told and not container.shaken:
             self.troubles.strike(container.task, how, now)
         else:
             log.warning("%s: %s", container.task.name, how)
@@ -394,7 +390,7 @@ class Fleet:
         if work is Work.START:
             self.ended(container, f"could not be started: {error}", now)
             return
-        wanted = container.wanted
+        blame = container.wanted and not container.shaken
         self.forget(container)
-        if wanted:
+        if blame:
             self.troubles.strike(container.task, f"could not be created: {error}", now)

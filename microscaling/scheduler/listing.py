@@ -71,9 +71,10 @@ class Listing:
             self.silent.clear()
         return broken
 
-    def reopened(self) -> None:
-        """A new stream owes us nothing of what happened before it."""
+    def reopened(self, ended: float) -> None:
+        """A new stream owes us nothing of what happened before it; the last one ended at `ended`."""
         self.silent.clear()
+        self.fleet.troubles.forgive(ended)
 
     def _compare(self, container: Container, seen: Seen, asked: int, now: float) -> None:
         if container.touched > asked:

@@ -132,9 +132,8 @@ class FleetScheduler(Scheduler):
         """The stream owes us nothing of what happened before: list, and soon."""
         assert self.tasks is not None
         with self.tasks:
-            self.listing.reopened()
+            self.listing.reopened(self._ended)
             self._listed = float("-inf")
-            self.fleet.troubles.forgive(self._ended)
 
     def on_stream_end(self, error: TemporaryError | None) -> None:
         """Until it is open again, only listings tell what happens."""

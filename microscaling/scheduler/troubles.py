@@ -48,9 +48,12 @@ class Troubles:
                 trouble.stand_by()
 
     def forgive(self, since: float) -> None:
-        """The engine was away: the starts that failed then are not held against their tasks."""
+        """The engine was away since then: the starts that failed meanwhile are not held against their
+        tasks, nor is what still fails of the containers that there are."""
         for trouble in self._by_name.values():
             trouble.forgive(since)
+        for container in self.fleet.all():
+            container.shaken = True
         self.fleet.tasks.changed.set()
 
     def times(self) -> Iterator[float]:

@@ -68,6 +68,30 @@ def test_what_the_end_of_the_engine_has_broken_is_forgiven(away_after_s: float, 
     assert loop.running()["web"] == 2
 
 
+def test_what_the_engine_has_shaken_may_fail_once() -> None:
+    world = small_world(random.Random(1), Faults(effect_s=0.05))
+    a = world.tasks.get_task("a")
+    world.decide({"a": 4})
+    world.run(2)
+    world.listing.reopened(world.now)
+    for again in (False, True):
+        for real in list(world.real.values()):
+            world.kill(real)
+        world.run(2)
+        assert a.backing_off == again
+    assert world.running("a") == 0
+
+
+def test_nor_is_a_create_blamed_that_was_under_way() -> None:
+    world = small_world(random.Random(1), Faults(effect_s=0.05, broken={"a": "create"}))
+    world.decide({"a": 4})
+    world.listing.reopened(world.now)
+    world.faults.broken.clear()
+    world.run(2)
+    assert not world.tasks.get_task("a").backing_off
+    assert world.running("a") == 4
+
+
 @pytest.mark.parametrize(
     ("above", "held", "tried"),
     [("a", "", True), ("a", "no answer", False), ("c", "", True), ("c", "no answer", True)],

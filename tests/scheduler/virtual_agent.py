@@ -85,6 +85,7 @@ class VirtualAgent:
         self._stoppers = Pool(max(1, min(tasks.max_containers, MOST_STOPPERS)))
         self._stream_backoff, self._count_backoff = Backoff(0.1, 2.0), Backoff(0.25, 5.0)
         self._last_event = 0.0
+        self._stream_ended = float("inf")
         self._extra_is_due = False
         engine.listeners.append(self)
         self.after(0.0, self._open_stream)
@@ -283,11 +284,12 @@ class VirtualAgent:
         self.stream_open, self.stream_silent = True, False
         self.streams += 1
         self._stream_backoff.reset()
-        self.listing.reopened()
+        self.listing.reopened(self._stream_ended)
         self._listed = float("-inf")
 
     def _stream_ends(self, error: TemporaryError | None) -> None:
         self.stream_open = False
+        self._stream_ended = self.engine.now
         self._listed = float("-inf")
         self.fleet.away = self.fleet.away or isinstance(error, EngineAway)
         self.after(self._stream_backoff.next(), self._open_stream)
