@@ -7,14 +7,16 @@ from pathlib import Path
 import pytest
 
 from tests.integration import engines
-from tests.integration.agents import AgentProcess, Witness, app, wait_for
+from tests.integration.agents import AgentProcess, Queues, Witness, app, queue_app, wait_for
 
 
 @pytest.mark.parametrize("crash", [False, True], ids=["stopped", "killed"])
 def test_it_comes_through_a_restart_of_the_engine(
     tmp_path: Path, own_engine: engines.OwnEngine, crash: bool
 ) -> None:
-    apps = [app("restart-a", 1, maxContainers=6), app("restart-b", 2)]
+    queues = Queues(tmp_path)
+    apps = [queue_app("restart-a", 1, queues), app("restart-b", 2)]
+    queues.put("restart-a", 10_000)
     with AgentProcess(tmp_path, apps, cap=6, DOCKER_HOST=own_engine.host) as agent:
         client = engines.connect(own_engine.host)
         witness = Witness(client, "restart-")
