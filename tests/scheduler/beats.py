@@ -164,7 +164,8 @@ class Life:
         left = [r for r in world.real.values() if agent in r.owners and r.id not in foreign]
         if how == "drain" and left:
             raise Broken(f"drain: left: {left}")
-        still = {r.id for r in left}
+        # Who leaves does not stay for what the engine has just refused to remove.
+        still = {c.id for c in agent.fleet.all() if not c.failures} & {r.id for r in left}
         if bad := [c for c in agent.fleet.all() if c.id in still and c.phase is not Phase.RUNNING]:
             raise Broken(f"leave: left though it does not run: {bad}")
 
