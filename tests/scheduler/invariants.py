@@ -226,11 +226,14 @@ class Invariants:
             return True
         if sum(b.counted for b in before.values()) > agent.tasks.max_containers:
             return True
+        needy = min((t.priority for t, b in before.items() if b.demand < minimum(t)), default=float("inf"))
         for other, its in before.items():
             if other is task:
                 continue
             below = its.demand < minimum(other)
-            if its.fresh and other.priority < task.priority and (below or _is_short(other, its)):
+            made_to_give = needy < other.priority  # and may be made up for it in the same decision
+            needs = below or made_to_give or _is_short(other, its)
+            if its.fresh and other.priority < task.priority and needs:
                 return True
             if was.fresh and below:
                 return True
@@ -262,7 +265,8 @@ class Invariants:
             real, now = self.engine.real.get(id), self.engine.now
             if real is not None and real.state is State.CREATED:
                 since.setdefault(id, now)
-            if now - since.get(id, float("-inf")) > ALARM_S:
+            late = since.get(id)
+            if late is None or now - max(late, agent.frozen_until) > ALARM_S:
                 self.fails("false alarm", agent.tasks.hold, id)
 
     def check_agent(self, agent: VirtualAgent) -> None:
