@@ -283,6 +283,7 @@ def test_it_is_shared_until_the_last_has_closed_it(server) -> None:
 def test_closing_is_a_matter_of_a_moment_and_of_manners(server) -> None:
     connection = Connection(f"ws://{server.endpoint}/")
     connection.open("me")
+    is_connected(connection)
     link = server.link
     connection.close("me")
     wait_for(lambda: link.closed_as_it_should)
