@@ -53,6 +53,8 @@ class Real:
     created: float
     owners: list[object] = field(default_factory=list)
     """The agents that take it for one of theirs."""
+    late: bool = False
+    """It was created after whoever had asked for it had given that up."""
 
 
 class Listener(Protocol):
@@ -139,11 +141,14 @@ class VirtualEngine:
         never = lost and rng.random() < 0.3
         if not never:
             answer = None if lost else reply
-            self.at(delay, self._take_effect, operation, answer, by, self._times_away)
+            late = delay > TIME_OUT_S
+            self.at(delay, self._take_effect, operation, answer, by, self._times_away, late)
         if lost:
             self.at(TIME_OUT_S, reply, operation, TemporaryError("no answer within 10 s"), "")
 
-    def _take_effect(self, operation: Operation, reply: Reply | None, by: object, away: int) -> None:
+    def _take_effect(
+        self, operation: Operation, reply: Reply | None, by: object, away: int, late: bool
+    ) -> None:
         if away != self._times_away:
             self._answer(operation, reply, None, "", away)
             return
@@ -152,6 +157,7 @@ class VirtualEngine:
         if operation.work is Work.CREATE:
             real = self.add(container.task.name, State.CREATED, container.nonce)
             real.owners.append(by)
+            real.late = late
             self._tell("create", real)
         elif operation.work is Work.START:
             error = self._start(real, by)
