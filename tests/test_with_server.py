@@ -26,7 +26,9 @@ class Agent:
 
     def __init__(self, folder: Path, server: FakeServer | None = None, **environ: str) -> None:
         clean = {k: v for k, v in os.environ.items() if not k.startswith("MSS_")}
-        own = {"MSS_SCHEDULER": "TOY", "MSS_USER_ID": "hello", **environ}
+        # Another test may have a real nsqd at the usual address.
+        nobody = {"NSQ_STATS_ENDPOINT": "127.0.0.1:1"}
+        own = {"MSS_SCHEDULER": "TOY", "MSS_USER_ID": "hello", **nobody, **environ}
         if server is not None:
             own["MSS_API_ADDRESS"] = server.endpoint
         self.log_path = folder / "agent.log"
