@@ -29,7 +29,7 @@ MOVES = CAP - 2
 # The first instruction of a container says when it was, in hundredths of a second since boot.
 FIRST_WORD = "trap 'exit 0' TERM; cat /proc/uptime; while :; do sleep 3600 & wait $!; done"
 COLOURS = ("#8b949e", "#d29922", "#2f81f7", "#a371f7", "#3fb950", "#f85149")
-LEFT, WIDTH, ROW = 210, 520, 26
+LEFT, WIDTH, ROW = 260, 520, 26
 
 
 @dataclass(frozen=True)
