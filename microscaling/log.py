@@ -42,7 +42,7 @@ STANDARD = {*vars(logging.makeLogRecord({}))}
 COLOURS = {"DEBUG": 36, "INFO": 32, "WARNING": 33, "ERROR": 31, "CRITICAL": 35}
 
 
-class MaskingHandler(logging.StreamHandler):  # type: ignore[type-arg]  # Python 3.10 knows none
+class MaskingHandler(logging.StreamHandler):  # type: ignore[type-arg]  # generic since 3.11
     """Writes to a stream, with the values of known secrets masked, tracebacks included."""
 
     def __init__(self, stream: TextIO, secrets: Secrets) -> None:

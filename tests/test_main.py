@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from subprocess import DEVNULL
 from typing import Any
 
 import pytest
@@ -28,10 +30,10 @@ TOY = {
 }
 
 
-def start(*arguments: str, **environ: str) -> subprocess.Popen[str]:
+def start(*arguments: str, python: str = sys.executable, **environ: str) -> subprocess.Popen[str]:
     clean = {k: v for k, v in os.environ.items() if not k.startswith("MSS_")}
     return subprocess.Popen(
-        [sys.executable, "-m", "microscaling", *arguments],
+        [python, "-m", "microscaling", *arguments],
         cwd=ROOT,
         env={**clean, **environ},
         stdout=subprocess.PIPE,
@@ -48,6 +50,29 @@ def run(*arguments: str, **environ: str) -> tuple[int, str, str]:
 
 def test_version() -> None:
     assert run("--version") == (0, f"microscaling {__version__}\n", "")
+
+
+OLDEST = "3.10"
+"""As setup.cfg has it. With TOY the agent needs nothing but the standard library."""
+
+
+def oldest_python() -> str:
+    """Where there is one that runs; empty: there is none."""
+    found = [shutil.which(f"python{OLDEST}"), *Path.home().glob(f".pyenv/versions/{OLDEST}.*/bin/python")]
+    runs = (str(path) for path in found if path and not subprocess.call([path, "-c", ""], stderr=DEVNULL))
+    return next(runs, "")
+
+
+def test_it_runs_with_the_oldest_python() -> None:
+    python = oldest_python()
+    if not python:
+        pytest.skip(f"no Python {OLDEST} here")
+    process = start(python=python, **TOY)
+    assert process.stderr
+    said = [next(process.stderr) for _ in range(2)]
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 0, said
 
 
 BAD = [
