@@ -2,7 +2,7 @@
 # make demo   shows it at work        make test   tests it
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint audit format image sbom bench beats chaos clean
+.PHONY: help venv demo test lint audit format image sbom bench beats chaos fuzz clean
 
 # Base images that were made locally (scripts/base-images), if any.
 -include .env
