@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import uuid
-from collections.abc import Iterable
 
 from microscaling.demand.reason import Reason
 from microscaling.demand.task import Task
@@ -17,6 +15,7 @@ from microscaling.demand.tasks import Tasks
 from microscaling.errors import PermanentError
 from microscaling.scheduler.backend import EngineAway, Event
 from microscaling.scheduler.container import ACTIVE, Container, Operation, Phase, Work
+from microscaling.scheduler.inventory import Inventory
 from microscaling.scheduler.strangers import Strangers
 from microscaling.scheduler.trouble import HOLDS_S
 from microscaling.scheduler.troubles import Troubles
@@ -33,7 +32,7 @@ WORK_FOR = {
 }
 
 
-class Fleet:
+class Fleet(Inventory):
     """Every container of ours on one engine, level-triggered.
 
     Three rules hold whatever the engine does. Never do more containers run than
@@ -43,16 +42,8 @@ class Fleet:
     """
 
     def __init__(self, tasks: Tasks) -> None:
-        self.tasks = tasks
-        self.by_name = {task.name: task for task in tasks.tasks}
-        self.containers: dict[str, list[Container]] = {name: [] for name in self.by_name}
-        self.by_id: dict[str, Container] = {}
-        self.by_nonce: dict[str, Container] = {}
+        super().__init__(tasks)
         self.troubles = Troubles(self)
-        self.instance = uuid.uuid4().hex[:12]
-        self.touches = 0
-        self.gone: dict[str, int] = {}
-        """Ids that were removed, and when: listings and events are late."""
         self.strangers = Strangers(self)
         self.acting = False
         """Until the first decision nothing is changed."""
@@ -60,7 +51,6 @@ class Fleet:
         """The engine does not answer: nothing is asked of it until a listing has succeeded."""
         self.leaving = False
         self.draining = False
-        self._numbers = itertools.count(1)
         self._planned = 0.0
         """When `plan` was last called, monotonic seconds: what was due by then needs no other call."""
         self._operations: list[Operation] = []
@@ -108,10 +98,6 @@ class Fleet:
     def room(self) -> int:
         """How many containers more may run; negative above the cap."""
         return self.tasks.max_containers - sum(1 for c in self.all() if c.may_run)
-
-    def all(self) -> Iterable[Container]:
-        """Every container that is known."""
-        return itertools.chain.from_iterable(self.containers.values())
 
     def take(self) -> list[Operation]:
         """The operations to carry out now; each is handed out once."""
@@ -264,52 +250,7 @@ class Fleet:
         else:
             log.warning("%s: %s", container.task.name, how)
 
-    # Book-keeping, used by the listing too
-
-    def find(self, id: str, nonce: str) -> Container | None:
-        """The container of that id, or of that nonce if its id is not known yet."""
-        found = self.by_id.get(id)
-        if found is None and nonce:
-            found = self.by_nonce.get(nonce)
-            if found is not None and found.id:
-                return None  # another one with our labels, as `docker commit` makes them
-        return found
-
-    def touch(self, container: Container) -> None:
-        """No listing that was asked for before now says anything about it."""
-        self.touches += 1
-        container.touched = self.touches
-
-    def bind(self, container: Container, id: str) -> None:
-        """The engine has given it an id."""
-        container.id = id
-        self.by_id[id] = container
-
-    def forget(self, container: Container) -> None:
-        """It has gone from the engine."""
-        if not self._known(container):
-            return
-        self.containers[container.task.name].remove(container)
-        del self.by_nonce[container.nonce]
-        if container.id:
-            self.by_id.pop(container.id, None)
-            self.bury(container.id)
-
-    def bury(self, id: str) -> None:
-        """A container that has gone: what older listings and late events say of it is not news."""
-        self.touches += 1
-        self.gone[id] = self.touches
-
-    def new(self, task: Task, nonce: str = "") -> Container:
-        """A container that is to be created, or (with its nonce) one that was found."""
-        number = next(self._numbers)
-        container = Container(task, nonce or f"{self.instance}-{number}", number)
-        self.containers[task.name].append(container)
-        self.by_nonce[container.nonce] = container
-        return container
-
-    def _known(self, container: Container) -> bool:
-        return self.by_nonce.get(container.nonce) is container
+    # Counting
 
     def _count(self, task: Task) -> None:
         """Writes down what there is of a task, and wakes the engine if that is news."""
