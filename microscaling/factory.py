@@ -196,7 +196,7 @@ def _process(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
 
     # The state folder's default depends on more of the environment than the processes get.
     folder = settings.state_dir or default_folder(environ)
-    return FleetScheduler(ProcessBackend(folder, own(environ)))
+    return FleetScheduler(ProcessBackend(folder, own(environ), alone=True))
 
 
 CONFIGS: dict[str, Callable[[Settings], Config]] = {

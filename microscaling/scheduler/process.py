@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import contextlib
 import logging
+import math
 import os
 import queue
 import select
@@ -12,15 +13,18 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from signal import SIGKILL, SIGTERM
 
 from microscaling.demand.task import Task
 from microscaling.errors import PermanentError, TemporaryError
 from microscaling.scheduler import process_command, process_log
-from microscaling.scheduler.backend import Backend, Event, Seen, State
-from microscaling.scheduler.process_handle import Handle, kill_rest, leader_with_environment
-from microscaling.scheduler.process_state import Entry, StateFolder, default_folder
-from microscaling.utils.process import PROC, start_time
+from microscaling.scheduler.backend import Backend, Event, Seen
+from microscaling.scheduler.process_family import Family, marked
+from microscaling.scheduler.process_handle import Handle
+from microscaling.scheduler.process_orphans import Orphans
+from microscaling.scheduler.process_state import Entry, FolderGone, StateFolder, default_folder
+from microscaling.scheduler.process_unit import Unit
+from microscaling.utils import subreaper
+from microscaling.utils.process import has_proc
 
 log = logging.getLogger("mssscheduler")
 
@@ -30,41 +34,14 @@ but not yet written down."""
 KILL_WAIT_S = 5.0
 """How long a killed process may take to be gone."""
 CLOSE_WAIT_S = 5.0
+GRACE_S = 1.0
+"""Of a task that this agent does not know, for what its leader left."""
 LOOK_S = 0.05
 """How often to look at a process that is being stopped, or that no pidfd tells of."""
+CARE_S = 1.0
+"""How often orphans and the state folder are looked after."""
 TRIM_S = 5.0
 LAST_LINES = 10
-
-
-class _Process:
-    """One container's worth: reserved, then started, then ended. Its lock guards these steps."""
-
-    def __init__(self, id: str, task: str, nonce: str, created: float) -> None:
-        self.id = id
-        self.task = task
-        self.nonce = nonce
-        self.created = created
-        self.argv: list[str] = []
-        self.env: Mapping[str, str] = {}
-        self.lock = threading.Lock()
-        self.intended = False
-        self.handle: Handle | None = None
-        self.over = False
-        """Ended and told of, or removed: is never started again."""
-
-    def state(self) -> State:
-        if self.over:
-            return State.EXITED
-        return State.RUNNING if self.handle else State.CREATED
-
-    def entry(self) -> Entry | None:
-        """For the state file; what was only reserved would not outlive the agent."""
-        if not self.handle:
-            return Entry(self.id, self.task, self.nonce, self.created) if self.intended else None
-        return Entry(self.id, self.task, self.nonce, self.created, self.handle.pid, self.handle.started)
-
-    def event(self, kind: str, exit_code: int | None = None) -> Event:
-        return Event(kind, self.id, self.task, self.nonce, exit_code)
 
 
 class ProcessBackend(Backend):
@@ -73,19 +50,31 @@ class ProcessBackend(Backend):
 
     The folder ("" for the default: see `default_folder`) is taken by the first call, which also adopts
     what the last agent left there; ConfigError if it cannot be used, or another agent has it. A process
-    gets the agent's environment and over it the task's.
+    gets the agent's environment and over it the task's. `alone` says that nothing else in this Python
+    process starts children in sessions of their own: then every orphan comes from a task.
     """
 
     name = "local processes"
+    noun = "process"
 
-    def __init__(self, folder: str = "", environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, folder: str = "", environ: Mapping[str, str] = os.environ, alone: bool = False
+    ) -> None:
         self._environ = environ
+        self._orphans = Orphans() if alone else None
+        self._reparented = False
+        """Orphans become children of this process."""
+        self._was_subreaper = False
+        self._problem = ""
+        """Why the last save failed."""
+        self._graces: dict[str, float] = {}
+        """Of each task, seconds: for what a leader leaves that ends by itself."""
         self._folder = StateFolder(os.path.abspath(folder or default_folder(environ)))
         self._opening = threading.Lock()
         self._open = False
         self._closed = False
         self._lock = threading.Lock()
-        self._processes: dict[str, _Process] = {}
+        self._processes: dict[str, Unit] = {}
         self._last_created = 0.0
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._watching = False
@@ -97,15 +86,17 @@ class ProcessBackend(Backend):
 
     def prepare(self, task: Task) -> None:
         self._opened()
+        self._graces[task.name] = task.container.stop_grace_s
         process_command.words(task, self._environ)
 
     def create(self, task: Task, nonce: str) -> str:
         self._opened()
+        self._graces[task.name] = task.container.stop_grace_s
         argv = process_command.words(task, self._environ)
         env = process_command.environment(task, self._environ)
         with self._lock:
             self._last_created = max(time.time(), self._last_created + 1e-6)
-            process = _Process(uuid.uuid4().hex, task.name, nonce, self._last_created)
+            process = Unit(uuid.uuid4().hex, task.name, nonce, self._last_created)
             process.argv, process.env = argv, {**env, MARK: process.id}
             self._processes[process.id] = process
         self._emit(process.event("create"))
@@ -116,14 +107,16 @@ class ProcessBackend(Backend):
         if process is None:
             return
         with process.lock:
-            if process.over or process.handle:
+            if process.over or process.family:
                 return
             self._intend(process)
+            output = self._folder.log_file(id) if self._folder.takes_output else os.devnull
             try:
-                process.handle = Handle.spawn(process.argv, process.env, self._folder.log_file(id))
+                leader = Handle.spawn(process.argv, process.env, output)
             except OSError as error:
                 process.intended = False
                 raise PermanentError(f"cannot run {process.argv[0]}: {error.strerror}") from None
+            process.family = Family(leader, (MARK, id), self._reparented)
             self._emit(process.event("start"))
         self._save_or_warn()
 
@@ -132,22 +125,29 @@ class ProcessBackend(Backend):
         if process is None:
             return
         with process.lock:
-            handle = process.handle
-        if handle is None:
+            family = process.family
+            if family is None or process.over:
+                return
+            deadline = time.monotonic() + grace_s
+            family.kill_at = min(family.kill_at, deadline)
+            news = not family.asked
+            family.ask()
+        if news and grace_s > 0.0:
+            self._save_or_warn()  # an agent that is started meanwhile must not ask again
+        if self._wait_end(process, deadline):
             return
-        handle.signal(SIGTERM)
-        if self._wait_end(process, handle, grace_s):
-            return
-        handle.signal(SIGKILL)
-        if not self._wait_end(process, handle, KILL_WAIT_S):
-            raise TemporaryError(f"process {handle.pid} of {process.task} was killed but does not end")
+        with process.lock:
+            family.kill(time.monotonic())
+        if not self._wait_end(process, time.monotonic() + KILL_WAIT_S):
+            raise TemporaryError(f"process {family.leader.pid} of {process.task} was killed but does not end")
 
     def remove(self, id: str) -> None:
         process = self._get(id)
         if process is None:
             return
         with process.lock:
-            process.over = process.over or process.handle is None  # no start can come between
+            if process.family is None:
+                process.ended.set()  # no start can come between
         if not process.over:
             self.stop(id, 0.0)
         with self._lock:
@@ -155,7 +155,7 @@ class ProcessBackend(Backend):
                 return
         with contextlib.suppress(OSError):
             os.unlink(self._folder.log_file(id))
-        if process.handle or process.intended:
+        if process.family or process.intended:
             self._save_or_warn()
         self._emit(process.event("destroy"))
 
@@ -183,16 +183,29 @@ class ProcessBackend(Backend):
                     self._events.get()
 
     def _tell(self, on_event: Callable[[Event], None]) -> None:
-        trim_at = time.monotonic() + TRIM_S
+        care_at = trim_at = time.monotonic() + CARE_S
         while not self._unwatched.is_set():
             self._look_at_all()
             while not self._events.empty():
                 on_event(self._events.get())
-            if time.monotonic() >= trim_at:
+            now = time.monotonic()
+            if now >= care_at:
+                self._care()
+                care_at = now + CARE_S
+            if now >= trim_at:
                 for process in self._all():
                     process_log.trim(self._folder.log_file(process.id))
-                trim_at = time.monotonic() + TRIM_S
-            self._wait_for_news(max(0.0, trim_at - time.monotonic()))
+                trim_at = now + TRIM_S
+            self._wait_for_news(max(0.0, min(care_at, trim_at) - time.monotonic()))
+
+    def _care(self) -> None:
+        if self._orphans is not None:
+            self._orphans.look([p.family for p in self._all() if p.family and not p.over])
+        try:
+            if self._folder.mend():
+                self._save()
+        except OSError as error:
+            self._unsaved(error)
 
     def unwatch(self) -> None:
         self._unwatched.set()
@@ -208,8 +221,11 @@ class ProcessBackend(Backend):
         if self._watcher.acquire(timeout=CLOSE_WAIT_S):  # it uses the pipe
             self._watcher.release()
         for process in self._all():
-            if process.handle:
-                process.handle.close()
+            with process.lock:
+                if process.family:
+                    process.family.close()
+        if self._reparented and not self._was_subreaper:
+            subreaper.set_to(False)
         with self._lock:
             os.close(self._wake_read)
             os.close(self._wake_write)
@@ -230,6 +246,8 @@ class ProcessBackend(Backend):
             except BaseException:
                 self._folder.close()
                 raise
+            self._was_subreaper = subreaper.is_set()
+            self._reparented = subreaper.set_to(True)
             self._wake_read, self._wake_write = os.pipe()
             os.set_blocking(self._wake_read, False)
             os.set_blocking(self._wake_write, False)
@@ -237,79 +255,106 @@ class ProcessBackend(Backend):
             self._last_created = max((p.created for p in self._processes.values()), default=0.0)
             self._open = True
 
-    def _adopt(self, entry: Entry) -> _Process | None:
-        process = _Process(entry.id, entry.task, entry.nonce, entry.created)
+    def _adopt(self, entry: Entry) -> Unit | None:
+        """What was only about to be started may not be there, and then is nothing."""
+        process = Unit(entry.id, entry.task, entry.nonce, entry.created)
         process.intended = True
-        pid, started = entry.pid, entry.started
-        if pid is None:
-            pid = leader_with_environment(MARK, entry.id)
-            started = start_time(pid) or "" if pid else ""
-            if pid is None:
-                if not os.path.isdir(PROC):
+        leader = Handle.adopt(entry.pid, entry.started) if entry.pid else None
+        if leader is None:
+            rows = marked(MARK, entry.id)
+            if entry.pid:
+                leader = Handle.ended(entry.pid, entry.started)
+            elif rows:
+                row = next((row for row in rows if row.group == row.pid), None)
+                leader = Handle.adopt(row.pid, row.started) if row else None
+                leader = leader or Handle.ended(0, rows[0].started)
+            else:
+                if not has_proc():
                     log.warning(
                         "A process of %s may run unseen: the last agent ended at its start", entry.task
                     )
                 return None
-        process.handle = Handle.adopt(pid, started)
-        if process.handle is None:
-            kill_rest(pid, MARK, entry.id)
-            process.over = True
+        process.family = Family(leader, (MARK, entry.id), reparented=False)
+        if entry.asked:
+            process.family.was_asked()
         return process
 
-    def _get(self, id: str) -> _Process | None:
+    def _get(self, id: str) -> Unit | None:
         self._opened()
         with self._lock:
             return self._processes.get(id)
 
-    def _all(self) -> builtins.list[_Process]:
+    def _all(self) -> builtins.list[Unit]:
         with self._lock:
             return builtins.list(self._processes.values())
 
     def _save(self) -> None:
         self._folder.save(lambda: [entry for p in self._all() if (entry := p.entry())])
+        self._problem = ""
 
     def _save_or_warn(self) -> None:
         # What is on disk is enough to find the process: if not by pid, then by its environment.
         try:
             self._save()
         except OSError as error:
-            log.warning("Cannot write down which processes run: %s", error)
+            self._unsaved(error)
 
-    def _intend(self, process: _Process) -> None:
+    def _unsaved(self, error: OSError) -> None:
+        problem = str(error)
+        if problem != self._problem:
+            log.warning("Cannot write down which processes run, for the next agent to find: %s", problem)
+        self._problem = problem
+
+    def _intend(self, process: Unit) -> None:
         process.intended = True
         try:
             self._save()
+        except FolderGone as error:
+            # Work goes on: without its folder the agent does all but leave processes to the next one.
+            self._unsaved(error)
         except OSError as error:
             process.intended = False
             raise TemporaryError(f"cannot write down which processes run: {error}") from None
 
     # Ends, and who is told --------------------------------------------------------------------
 
-    def _look(self, process: _Process) -> bool:
-        """Whether it has ended; the first to see that tells."""
-        handle = process.handle
-        if handle is None or not handle.settle():
+    def _look(self, process: Unit) -> bool:
+        """Whether all of it has ended; the first call to see that sends the event."""
+        family = process.family
+        if family is None or process.over or not family.leader.has_ended():
             return process.over
         with process.lock:
-            if not process.over:
-                process.over = True
-                if not handle.child:
-                    kill_rest(handle.pid, MARK, process.id)
-                self._emit(process.event("die", handle.exit_code))
-        return True
+            if process.over:
+                return True
+            now = time.monotonic()
+            if math.isinf(family.kill_at):
+                family.kill_at = now + self._graces.get(process.task, GRACE_S)
+            asked = family.asked
+            outlived = family.outlived(now)
+            family.leader.reap()  # after the look: only now its number can be another's
+            if not outlived:
+                self._emit(process.event("die", family.leader.exit_code))
+                process.ended.set()
+        if outlived and not asked:
+            log.info(
+                "%s: process %s has ended, and what it had started is asked to end, too",
+                process.task,
+                process.id[:12],
+            )
+            self._save_or_warn()
+        return not outlived
 
     def _look_at_all(self) -> None:
         for process in self._all():
             if not process.over:
                 self._look(process)
 
-    def _wait_end(self, process: _Process, handle: Handle, within_s: float) -> bool:
-        deadline = time.monotonic() + within_s
+    def _wait_end(self, process: Unit, deadline: float) -> bool:
         while not self._look(process):
             left = deadline - time.monotonic()
             if left <= 0:
                 return False
-            handle.ended.wait(min(LOOK_S, left))
+            process.ended.wait(min(LOOK_S, left))
         return True
 
     def _emit(self, event: Event) -> None:
@@ -326,13 +371,18 @@ class ProcessBackend(Backend):
         """Until a process ends, or there is an event to tell."""
         poll = select.poll()
         poll.register(self._wake_read, select.POLLIN)
+        now = time.monotonic()
         for process in self._all():
-            if process.handle and not process.over:
-                pidfd = process.handle.pidfd
-                if pidfd is None:
-                    most_s = min(most_s, LOOK_S if process.handle.child else 10 * LOOK_S)
-                else:
-                    poll.register(pidfd, select.POLLIN)
+            family = process.family
+            if family is None or process.over:
+                continue
+            fds = family.fds()
+            if fds is None:
+                most_s = min(most_s, LOOK_S if family.leader.child else 10 * LOOK_S)
+            for fd in fds or ():
+                poll.register(fd, select.POLLIN)
+            if family.kill_at > now:
+                most_s = min(most_s, family.kill_at - now)
         poll.poll(most_s * 1000.0)
         with contextlib.suppress(BlockingIOError):
             os.read(self._wake_read, 4096)

@@ -8,9 +8,9 @@ import os
 import select
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from microscaling.utils.process import PROC, start_time
+from microscaling.utils.process import start_time
 
 log = logging.getLogger("mssscheduler")
 
@@ -18,44 +18,10 @@ PIDFD_SIGNAL_PROCESS_GROUP = 4
 """linux/pidfd.h, since Linux 6.9: the signal goes to the whole group that the process leads."""
 
 
-def with_environment(name: str, value: str) -> list[int]:
-    """The processes in whose environment the variable has this value, oldest first; none to be found
-    where there is no /proc."""
-    wanted = f"{name}={value}".encode()
-    found = []
-    for pid in [int(entry) for entry in os.listdir(PROC) if entry.isdigit()] if os.path.isdir(PROC) else []:
-        with contextlib.suppress(OSError), open(f"{PROC}/{pid}/environ", "rb") as environ:
-            if wanted in environ.read().split(b"\0"):
-                found.append((int(start_time(pid) or 0), pid))
-    return [pid for _, pid in sorted(found)]
-
-
-def leader_with_environment(name: str, value: str) -> int | None:
-    """The one that leads its group; what it has started inherits its environment, so the oldest."""
-    for pid in with_environment(name, value):
-        with contextlib.suppress(OSError):
-            if os.getpgid(pid) == pid:
-                return pid
-    return None
-
-
-def kill_rest(pid: int, name: str, value: str) -> None:
-    """Kills what has outlived a leader that ended unseen: its group, told by the environment.
-
-    The number of the group alone could be another's by now.
-    """
-    for member in with_environment(name, value):
-        handle = Handle(member, start_time(member) or "ended")
-        with contextlib.suppress(OSError):
-            if os.getpgid(member) == pid:
-                handle.kill_alone()
-        handle.close()
-
-
 class Handle:
-    """A process group, by its leader: pid and start time. Thread-safe.
+    """One process, by its pid and start time. Thread-safe.
 
-    Where the system has pidfds (Linux), one is held, and is what signals go through; else a signal is
+    Where the system has pidfds (Linux), one is held, and signals go through it; else a signal is
     only sent after the start time was compared. `child` says that it is ours to reap.
     """
 
@@ -64,8 +30,8 @@ class Handle:
         self.started = started
         self.child = child
         self.exit_code: int | None = None
-        """As a shell tells it: 128 + the signal that ended it. None: not known."""
-        self.ended = threading.Event()
+        """As a shell shows it: 128 + the signal that ended it. None: not known."""
+        self._gone = False
         self._lock = threading.Lock()
         self._pidfd = self._open_pidfd()
 
@@ -94,11 +60,19 @@ class Handle:
     @classmethod
     def adopt(cls, pid: int, started: str) -> Handle | None:
         """The process of that number and start time, if it still runs."""
-        handle = cls(pid, started)  # first hold on to it, then look who it is
+        handle = cls(pid, started)  # the pidfd first: from then on the number cannot change its meaning
         if handle.is_alive():
             return handle
         handle.close()
         return None
+
+    @classmethod
+    def ended(cls, pid: int, started: str) -> Handle:
+        """A process that ran once, for the number that its group has."""
+        handle = cls(pid, started)
+        handle._gone = True
+        handle.close()
+        return handle
 
     @property
     def pidfd(self) -> int | None:
@@ -116,52 +90,50 @@ class Handle:
         return start_time(self.pid) == self.started
 
     def signal(self, number: int) -> None:
-        """To the whole group; nothing happens if the leader has ended."""
+        """To this process alone; nothing happens if it has ended."""
         with self._lock:
-            if not self.ended.is_set():
-                self._signal_group(number)
+            if self._gone:
+                return
+            if not self._signal_by_pidfd(number, 0):
+                self._signal_by_number(os.kill, number)
 
-    def _signal_group(self, number: int) -> None:
-        if self._pidfd is not None:
-            try:
-                signal.pidfd_send_signal(self._pidfd, number, None, PIDFD_SIGNAL_PROCESS_GROUP)
+    def kill_group(self) -> None:
+        """Kills the whole group that it leads, if it has not ended."""
+        with self._lock:
+            if self._gone:
                 return
-            except ProcessLookupError:
-                return
-            except OSError:
-                log.debug("no signals to groups through pidfds here")
+            if not self._signal_by_pidfd(signal.SIGKILL, PIDFD_SIGNAL_PROCESS_GROUP):
+                self._signal_by_number(os.killpg, signal.SIGKILL)
+
+    def _signal_by_pidfd(self, number: int, flags: int) -> bool:
+        """Whether that is possible here."""
+        if self._pidfd is None:
+            return False
+        try:
+            signal.pidfd_send_signal(self._pidfd, number, None, flags)
+        except (ProcessLookupError, PermissionError):  # it has ended, or has become another user's
+            return True
+        except OSError:
+            log.debug("this kernel sends no such signals through pidfds")
+            return False
+        return True
+
+    def _signal_by_number(self, send: Callable[[int, int], None], number: int) -> None:
         # A child that is not reaped yet keeps its number; of any other, see that it is still the one.
         if self.child or self.is_alive():
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, number)
+                send(self.pid, number)
 
-    def kill_alone(self) -> None:
-        """Kills this process, not its group."""
+    def has_ended(self) -> bool:
+        """Whether it has, without reaping it: until then its number is not another's."""
         with self._lock:
-            if not self.is_alive():
-                return
-            with contextlib.suppress(ProcessLookupError):
-                if self._pidfd is None:
-                    os.kill(self.pid, signal.SIGKILL)
-                else:
-                    signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            return self._gone or self._ended_now()
 
-    def settle(self) -> bool:
-        """Whether the leader has ended; if so, what is left of its group is killed, and it is reaped."""
-        with self._lock:
-            if self.ended.is_set() or not self._has_ended():
-                return self.ended.is_set()
-            self._signal_group(signal.SIGKILL)
-            self._reap()
-            self._close_pidfd()
-            self.ended.set()
-            return True
-
-    def _has_ended(self) -> bool:
+    def _ended_now(self) -> bool:
         if self.child:
-            with contextlib.suppress(ChildProcessError):  # someone else reaped it
+            with contextlib.suppress(ChildProcessError):  # another part of this process reaped it
                 if not hasattr(os, "waitid"):
-                    return self._reap()
+                    return self._wait()
                 look = os.WEXITED | os.WNOHANG | os.WNOWAIT
                 return os.waitid(os.P_PID, self.pid, look) is not None
         if self._pidfd is not None:
@@ -170,8 +142,16 @@ class Handle:
             return bool(poll.poll(0))
         return not self.is_alive()
 
-    def _reap(self) -> bool:
-        with contextlib.suppress(ChildProcessError):  # adopted, its parent reaps it; or done already
+    def reap(self) -> None:
+        """Takes its exit code, if it is a child, and lets go of it. Call when it has ended."""
+        with self._lock:
+            if not self._gone:
+                self._wait()
+                self._gone = True
+                self._close_pidfd()
+
+    def _wait(self) -> bool:
+        with contextlib.suppress(ChildProcessError):  # its parent is another; or it is reaped already
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid == self.pid:
                 code = os.waitstatus_to_exitcode(status)

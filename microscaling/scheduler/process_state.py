@@ -5,17 +5,25 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import stat
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
-from microscaling.errors import ConfigError
+from microscaling.errors import UNEXPECTED, ConfigError
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 LOCK_WAIT_S = 1.0
+ID = re.compile(r"[\w-]{1,64}")
+"""It becomes a part of a file's name."""
+
+
+class FolderGone(OSError):
+    """The state folder was removed while in use, and cannot be made anew."""
 
 
 def default_folder(environ: Mapping[str, str]) -> str:
@@ -34,6 +42,23 @@ class Entry:
     created: float
     pid: int | None = None
     started: str = ""
+    asked: bool = False
+    """It has had its SIGTERM."""
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any], asked: Collection[Any]) -> Entry:
+        """Raises LookupError, TypeError or ValueError. What a later version adds is left out."""
+        id, task, nonce, started = data["id"], data["task"], data["nonce"], data.get("started", "")
+        pid = data.get("pid")
+        if not all(isinstance(text, str) for text in (id, task, nonce, started)):
+            raise TypeError("an id, task, nonce or start time is no text")
+        if not ID.fullmatch(id) or (pid is not None and (type(pid) is not int or pid < 2)):
+            raise ValueError(f"no process of an agent's: id {id!r:.40}, pid {pid!r:.40}")
+        return cls(id, task, nonce, float(data["created"]), pid, started, id in asked)
+
+    def data(self) -> dict[str, Any]:
+        """Without `asked`, which stands apart, so that versions that do not know it can read the file."""
+        return {name: value for name, value in asdict(self).items() if name != "asked"}
 
 
 class StateFolder:
@@ -51,18 +76,55 @@ class StateFolder:
         """Makes the folder if need be, and takes its lock; raises ConfigError: no task can be run
         before a person has mended that."""
         try:
-            os.makedirs(self.path, mode=0o700, exist_ok=True)
-            self._check_owner()
-            fd = os.open(self._file("lock"), os.O_RDWR | os.O_CREAT, 0o600)
+            self._lock_fd = self._lock(LOCK_WAIT_S)
         except OSError as error:
             raise ConfigError(f"MSS_STATE_DIR: cannot use {self.path}: {error.strerror}") from None
+
+    def _lock(self, patience_s: float) -> int:
+        os.makedirs(self.path, mode=0o700, exist_ok=True)
+        self._check_owner()
+        fd = os.open(self._file("lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            self._take(fd)
+            self._take(fd, patience_s)
             os.makedirs(self._file("logs"), mode=0o700, exist_ok=True)
         except BaseException:
             os.close(fd)
             raise
-        self._lock_fd = fd
+        return fd
+
+    def mend(self) -> bool:
+        """Makes the folder anew if it was removed, as logind does with a user's at the end of the last
+        session, and some jobs with old temporary files. Returns whether the state has to be saved.
+
+        Raises FolderGone if that cannot be done.
+        """
+        with self._writing:
+            state_is_there = os.path.exists(self._file("state.json")) or not self._written
+            if self._lock_fd is None or (self._has_lock() and self.takes_output and state_is_there):
+                return False
+            self._make_anew()
+            return True
+
+    def _has_lock(self) -> bool:
+        """Whether the lock that is held is that of this folder."""
+        if self._lock_fd is None:
+            return False
+        try:
+            return os.path.samestat(os.stat(self._file("lock")), os.fstat(self._lock_fd))
+        except OSError:
+            return False
+
+    def _make_anew(self) -> None:
+        """What is missing of it. Without the lock nothing may be written: the folder may be another's now."""
+        try:
+            if not self._has_lock():
+                fd = self._lock(0.0)
+                if self._lock_fd is not None:
+                    os.close(self._lock_fd)
+                self._lock_fd = fd
+            os.makedirs(self._file("logs"), mode=0o700, exist_ok=True)
+        except (OSError, ConfigError) as error:
+            raise FolderGone(f"{self.path} was removed, and cannot be made anew: {error}") from None
 
     def _check_owner(self) -> None:
         # In a folder that all may write to, someone else could have been first.
@@ -72,10 +134,10 @@ class StateFolder:
         if stat.S_IMODE(found.st_mode) != 0o700:
             os.chmod(self.path, 0o700)
 
-    def _take(self, fd: int) -> None:
+    def _take(self, fd: int, patience_s: float) -> None:
         # A process that is being started holds the lock too, until its program runs: an agent that
         # was killed just then has let go a moment later, and by then its last process can be found.
-        deadline = time.monotonic() + LOCK_WAIT_S
+        deadline = time.monotonic() + patience_s
         while True:
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -98,17 +160,23 @@ class StateFolder:
         return os.path.join(self.path, name)
 
     def log_file(self, id: str) -> str:
+        """Where the output of a process goes."""
         return self._file(os.path.join("logs", f"{id}.log"))
+
+    @property
+    def takes_output(self) -> bool:
+        """Whether a log file can be made."""
+        return os.path.isdir(self._file("logs"))
 
     def load(self) -> list[Entry]:
         """What the last agent left, without what a restart of the machine has ended."""
         try:
             with open(self._file("state.json"), "rb") as file:
                 state = json.load(file)
-            entries = [Entry(**entry) for entry in state["processes"]]
+            entries = [Entry.of(entry, state.get("asked", ())) for entry in state["processes"]]
         except FileNotFoundError:
             return []
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, *UNEXPECTED) as error:
             raise ConfigError(
                 f"{self._file('state.json')} cannot be read ({error}); end the processes of the last agent "
                 "and remove that file"
@@ -124,14 +192,24 @@ class StateFolder:
             if self._written >= asked:
                 return
             covered = self._asked
-            state = {"version": 1, "boot": boot_id(), "processes": [asdict(e) for e in entries()]}
-            new = self._file("state.json.new")
-            with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-                json.dump(state, file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(new, self._file("state.json"))
+            now = entries()
+            state = {
+                "version": 1,
+                "boot": boot_id(),
+                "processes": [entry.data() for entry in now],
+                "asked": [entry.id for entry in now if entry.asked],
+            }
+            self._make_anew()
+            self._write(state)
             self._written = covered
+
+    def _write(self, state: Mapping[str, Any]) -> None:
+        new = self._file("state.json.new")
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(state, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(new, self._file("state.json"))
 
     def close(self) -> None:
         """Lets the next agent have it."""

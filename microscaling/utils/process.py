@@ -1,35 +1,99 @@
-"""Which process is meant by a number."""
+"""Process identity and ancestry: a pid and its start time, as pids are reused."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 
 PROC = "/proc"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One process in a snapshot of all of them."""
+
+    pid: int
+    parent: int
+    group: int
+    session: int
+    """Where only `ps` can be asked, which does not show it everywhere: the group."""
+    started: str
+    """As `start_time` gives it, for a zombie too."""
+    zombie: bool
 
 
 def start_time(pid: int) -> str | None:
     """When the process started, as the system tells it; None if it has ended or there is none.
 
     A number of a process is used again by and by: only together with this does it name one. On Linux
-    field 22 of /proc/PID/stat, see proc(5), in ticks since the boot; elsewhere what `ps` says.
+    field 22 of /proc/PID/stat, see proc(5), in ticks since the boot; elsewhere the output of `ps`.
     """
-    if not os.path.exists(f"{PROC}/self/stat"):
-        return _start_time_by_ps(pid)
+    if has_proc():
+        row = _row(pid)
+        return None if row is None or row.zombie else row.started
+    row = next(iter(_rows_by_ps("-p", str(pid)).values()), None)
+    return None if row is None or row.zombie else row.started
+
+
+def snapshot() -> dict[int, Row]:
+    """All processes by their pid."""
+    if not has_proc():
+        return _rows_by_ps("-A")
+    rows = (_row(int(entry)) for entry in os.listdir(PROC) if entry.isdigit())
+    return {row.pid: row for row in rows if row is not None}
+
+
+def has_proc() -> bool:
+    """Whether the system has Linux' /proc."""
+    return os.path.exists(f"{PROC}/self/stat")
+
+
+def children() -> list[int]:
+    """The processes whose parent is this one, zombies included, but not those that one of its threads
+    started which still runs; empty where the system cannot tell (not Linux)."""
+    me = os.getpid()
     try:
-        with open(f"{PROC}/{pid}/stat", "rb") as stat:
+        with open(f"{PROC}/self/task/{me}/children", "rb") as file:
+            return [int(pid) for pid in file.read().split()]
+    except OSError:  # a kernel without CONFIG_PROC_CHILDREN
+        return [row.pid for row in snapshot().values() if row.parent == me] if has_proc() else []
+
+
+def row(pid: int) -> Row | None:
+    """One process, zombies included; None where there is no /proc, too."""
+    return _row(pid) if has_proc() else None
+
+
+def has_variable(pid: int, name: str, value: str) -> bool:
+    """Whether the process was started with this in its environment; False if that cannot be read."""
+    try:
+        with open(f"{PROC}/{pid}/environ", "rb") as environ:
+            return f"{name}={value}".encode() in environ.read().split(b"\0")
+    except OSError:
+        return False
+
+
+def _row(pid: int) -> Row | None:
+    try:
+        with open(f"{PROC}/{pid}/stat", "rb", buffering=0) as stat:
             # The name, in parentheses, may itself have blanks and parentheses: count from its end.
             fields = stat.read().rpartition(b")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return None if fields[0] in b"ZX" else fields[19].decode()
+    state, parent, group, session = fields[:4]
+    return Row(pid, int(parent), int(group), int(session), fields[19].decode(), state in b"ZX")
 
 
-def _start_time_by_ps(pid: int) -> str | None:
+def _rows_by_ps(*which: str) -> dict[int, Row]:
     import subprocess  # only here: `--health` should not pay for it
 
-    ps = ["ps", "-o", "stat=,lstart=", "-p", str(pid)]
-    env = {**os.environ, "LC_ALL": "C", "TZ": "UTC"}  # the same words, whoever asks
+    ps = ["ps", "-o", "pid=,ppid=,pgid=,stat=,lstart=", *which]
+    env = {**os.environ, "LC_ALL": "C", "TZ": "UTC"}  # the same words, whatever the user's settings
     done = subprocess.run(ps, capture_output=True, text=True, timeout=5, env=env)  # nosec B603  # all ours
-    answer = done.stdout
-    state, _, started = answer.strip().partition(" ")
-    return None if not state or state.startswith("Z") else started.strip()
+    rows = {}
+    for line in done.stdout.splitlines():
+        pid, parent, group, state, started = line.split(None, 4)
+        rows[int(pid)] = Row(
+            int(pid), int(parent), int(group), int(group), started.strip(), state.startswith("Z")
+        )
+    return rows

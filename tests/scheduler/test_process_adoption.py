@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -139,8 +142,9 @@ def test_what_ended_while_nobody_looked_is_listed_as_ended(make):
     first.close()
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
-    assert states(make()) == {id: State.EXITED}
-    wait_for(lambda: start_time(child) is None)
+    backend = make()
+    wait_for(lambda: states(backend) == {id: State.EXITED})
+    assert start_time(child) is None
 
 
 def test_number_that_was_used_again_is_not_signalled(make, folder, bystander):
@@ -178,6 +182,115 @@ def test_damaged_state_is_not_taken_for_an_empty_one(make, folder):
     with pytest.raises(ConfigError, match=r"state.json cannot be read"):
         make().list()
     write_state(folder)
+
+
+def remove(path):
+    """At once, as what tidies up would otherwise race with what mends."""
+    aside = f"{path}-{time.monotonic_ns()}"
+    os.rename(path, aside)
+    shutil.rmtree(aside) if os.path.isdir(aside) else os.unlink(aside)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"id": "../../../etc/passwd", "pid": 7},
+        {"id": "a", "pid": "7"},
+        {"id": "a", "pid": -1},
+        {"id": "a", "pid": 1},
+        {"id": "a", "pid": True},
+        {"id": 7},
+        {"id": "a", "created": "x"},
+        {"id": "a", "started": 7},
+    ],
+)
+def test_state_that_no_agent_wrote_is_refused(make, folder, entry):
+    write_state(folder, entry)
+    with pytest.raises(ConfigError, match=r"state.json cannot be read"):
+        make().list()
+    write_state(folder)
+
+
+def test_state_of_a_later_version_is_read(make, folder, bystander):
+    started = start_time(bystander.pid)
+    write_state(folder, {"id": "a", "pid": bystander.pid, "started": started, "colour": "red"})
+    backend = make()
+    assert states(backend) == {"a": State.RUNNING}
+    backend.close()
+    write_state(folder)
+
+
+def test_folder_that_was_removed_is_made_anew(make, folder, monkeypatch):
+    monkeypatch.setattr("microscaling.scheduler.process.CARE_S", 0.05)
+    backend = make()
+    watcher = Watcher(backend)
+    first = run(backend)
+    remove(folder)
+    second = run(backend)  # at once, not only after the next look
+    remove(folder)
+    wait_for(lambda: os.path.exists(os.path.join(folder, "state.json")))
+    third = run(backend, Task("chatty", command="sh -c 'echo hello; sleep 300'"))
+    wait_for(lambda: backend.last_words(third) == "hello")
+    assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
+    backend.stop(first, 5.0)
+    monkeypatch.setattr("microscaling.scheduler.process_state.LOCK_WAIT_S", 0.1)
+    with pytest.raises(ConfigError, match="another agent"):
+        make().list()
+    backend.close()
+    watcher.join(10)
+    other = make()
+    assert states(other) == {first: State.EXITED, second: State.RUNNING, third: State.RUNNING}
+
+
+@pytest.mark.parametrize("gone", ["lock", "logs", "state.json"])
+def test_part_of_the_folder_that_was_removed_is_made_anew(make, folder, monkeypatch, gone):
+    monkeypatch.setattr("microscaling.scheduler.process.CARE_S", 0.05)
+    backend = make()
+    Watcher(backend)
+    id = run(backend)
+    path = os.path.join(folder, gone)
+    remove(path)
+    wait_for(lambda: os.path.exists(path))
+    assert states(backend) == {id: State.RUNNING}
+    backend.close()
+    assert states(make()) == {id: State.RUNNING}
+
+
+def test_work_goes_on_without_a_folder(tmp_path, monkeypatch, caplog):
+    """As when logind has removed /run/user/UID, which only it can make anew."""
+    monkeypatch.setattr("microscaling.scheduler.process.CARE_S", 0.05)
+    folder = tmp_path / "runtime" / "state"
+    with backends(str(folder)) as make:
+        backend = make()
+        watcher = Watcher(backend)
+        first = run(backend)
+        while not folder.parent.is_file():  # what mends may be quicker
+            remove(folder.parent)
+            with contextlib.suppress(OSError):
+                folder.parent.write_text("in the way")
+        second = run(backend)
+        assert states(backend) == {first: State.RUNNING, second: State.RUNNING}
+        for id in (first, second):
+            backend.stop(id, 5.0)
+            backend.remove(id)
+            wait_for(lambda id=id: watcher.kinds(id)[-1] == "destroy")
+        said = [r.message for r in caplog.records if "Cannot write down" in r.message]
+        assert ["cannot be made anew" in line for line in said] == [True]
+        folder.parent.unlink()
+        wait_for(lambda: (folder / "state.json").exists())
+
+
+def test_folder_that_another_agent_has_taken_meanwhile(make, folder, caplog):
+    first, second = make(), make()
+    id = run(first)
+    remove(folder)
+    assert second.list() == []
+    run(first)
+    assert len(first.list()) == 2
+    assert "another agent" in caplog.text
+    for seen in first.list():
+        first.remove(seen.id)
+    assert id not in states(second)
 
 
 def test_second_agent_is_refused(make, monkeypatch):
