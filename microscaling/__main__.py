@@ -18,7 +18,7 @@ from microscaling.errors import ConfigError, ServerError, Stopped
 from microscaling.settings import Settings
 from microscaling.utils import health, privileges
 from microscaling.utils.notify import Notifier
-from microscaling.utils.signals import caught
+from microscaling.utils.signals import caught, report_unheeded
 from microscaling.utils.threads import StoppableThread
 from microscaling.utils.vitals import STARTING, Vitals
 
@@ -168,6 +168,7 @@ def _until(stopping: threading.Event, make: Callable[[], Tasks], vitals: Vitals)
     thread.start()
     while thread.is_alive() and not stopping.is_set():
         thread.join(LOOK_S)
+        report_unheeded()
         vitals.tell(STARTING, lambda: "starting: waiting for the configuration")
     if thread.error is not None:
         raise thread.error

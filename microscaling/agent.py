@@ -16,7 +16,7 @@ from microscaling.monitor.base import Monitor
 from microscaling.scheduler.base import Scheduler
 from microscaling.utils.backoff import Backoff
 from microscaling.utils.episode import Episode
-from microscaling.utils.signals import caught
+from microscaling.utils.signals import caught, report_unheeded
 from microscaling.utils.text import one_line
 from microscaling.utils.threads import StoppableThread, stop_all
 from microscaling.utils.vitals import RUNNING, STARTING, STOPPING, Vitals
@@ -135,6 +135,7 @@ class Agent:
 
     def _tell(self, state: str) -> None:
         """Once a second in all, however often it is called."""
+        report_unheeded()
         loops = [("counting", self._counter), ("scheduling", self._scheduling)]
         loops += [("beats", thread) for thread in self.engine.threads[:1]]
         due = {name: thread.due for name, thread in loops if thread.due and state == RUNNING}

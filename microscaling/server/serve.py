@@ -8,6 +8,7 @@ import re
 import resource
 import socket
 import sqlite3
+import threading
 from collections.abc import Mapping
 
 import uvicorn
@@ -34,6 +35,7 @@ from microscaling.server.pages import Pages
 from microscaling.server.store import StoreError, default_path, open_store
 from microscaling.server.users import Users
 from microscaling.settings import Settings
+from microscaling.utils.signals import caught, report_unheeded
 from microscaling.utils.text import quoted
 
 log = logging.getLogger("mssserver")
@@ -51,11 +53,12 @@ SHORT_TOKEN = 16
 
 
 def run(settings: Settings, environ: Mapping[str, str] = os.environ) -> int:
-    """Serves until SIGTERM or SIGINT. Returns the exit code. Raises ConfigError before it has begun."""
+    """Serves until a signal asks it to end. Returns the exit code. Raises ConfigError before it has begun."""
     listener = listen(settings)
     try:
         server = make_server(settings, environ)
-        server.run(sockets=[listener])
+        with caught(server.stopping):
+            server.run(sockets=[listener])
     finally:
         listener.close()
     log.info("stopped")
@@ -135,6 +138,8 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self.live = live
         self.jobs = jobs
+        self.stopping = threading.Event()
+        """Set by the signals that are not uvicorn's own: SIGQUIT, and SIGHUP at a terminal."""
         self._idle: dict[H11Protocol, object] = {}
 
     def handle_exit(self, sig: int, frame: object) -> None:
@@ -153,7 +158,8 @@ class Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         if counter % int(LOOK_S * 10) == 0:
             self._drop_idle()
-        return self.jobs.failed or await super().on_tick(counter)
+        report_unheeded()
+        return self.jobs.failed or self.stopping.is_set() or await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         log.info("stopping")

@@ -1,30 +1,82 @@
-"""SIGTERM and SIGINT as a flag."""
+"""Signals as flags: a handler does nothing else, since it interrupts any line of the main thread."""
 
 from __future__ import annotations
 
+import logging
 import os
+import queue
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+log = logging.getLogger("mssagent")
+
+STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+UNUSED = (signal.SIGUSR1, signal.SIGUSR2)
+"""By default they end the process without a shutdown, and what it has started lives on."""
+_unheeded: queue.SimpleQueue[str] = queue.SimpleQueue()
+"""Names of signals that mean nothing here, until `report_unheeded` logs them. Handlers may put into it."""
+
 
 @contextmanager
 def caught(stopping: threading.Event) -> Iterator[None]:
-    """Inside, SIGTERM and SIGINT set the flag, and a second one ends the process at once with exit
-    code 1. Only the main thread can have it so; in others nothing changes."""
-    if threading.current_thread() is not threading.main_thread():
+    """Inside, SIGTERM, SIGINT and SIGQUIT set the flag, and a second one of them ends the process at once
+    with exit code 1.
+
+    SIGHUP sets the flag if the process has a terminal, which is then gone; without one it does nothing, as
+    do SIGUSR1 and SIGUSR2. If the parent ignores these three, as nohup does SIGHUP, they stay ignored. Only
+    the main thread can have it so; in others, and inside another `caught`, nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread() or _is_caught():
         yield
         return
-
-    def on_signal(number: int, frame: object) -> None:
-        if stopping.is_set():
-            os._exit(1)
-        stopping.set()
-
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    handler = _Handler(stopping)
+    hangup = signal.SIGHUP
+    wanted = [*STOP, *(number for number in (hangup, *UNUSED) if signal.getsignal(number) != signal.SIG_IGN)]
+    before = {number: signal.signal(number, handler) for number in wanted}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+
+
+def report_unheeded() -> None:
+    """Logs the signals that came and mean nothing. To be called often, by the main thread."""
+    while not _unheeded.empty():
+        name = _unheeded.get()
+        log.info("%s does nothing: there is no reload; SIGTERM ends this process in good order", name)
+
+
+class _Handler:
+    def __init__(self, stopping: threading.Event) -> None:
+        self.stopping = stopping
+        # Asked now: when the signal comes, the terminal is gone.
+        self.has_terminal = _has_terminal()
+        self.asked = False
+
+    def __call__(self, number: int, frame: object) -> None:
+        if number in STOP:
+            if self.asked:
+                os._exit(1)
+            self.asked = True
+            self.stopping.set()
+        elif number == signal.SIGHUP and self.has_terminal:
+            # Never a second one: shell and kernel both send it, and logind sends it beside SIGTERM.
+            self.stopping.set()
+        else:
+            _unheeded.put(signal.Signals(number).name)
+
+
+def _is_caught() -> bool:
+    return isinstance(signal.getsignal(signal.SIGTERM), _Handler)
+
+
+def _has_terminal() -> bool:
+    """Whether the process has a controlling terminal, wherever its output goes: see tty(4)."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
