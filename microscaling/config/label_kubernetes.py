@@ -46,8 +46,16 @@ class DeploymentImages(RegistryImages):
                 if error.status != TOO_MANY:
                     raise
                 raise TemporaryError(str(error), error.delay_s) from None
-            self._found = {item["metadata"]["name"]: item for item in listed}
+            named = ((_name_of(item), item) for item in listed)
+            self._found = {name: item for name, item in named if name}
         return self._found
+
+
+def _name_of(item: Item) -> str:
+    """Empty if it has none that can be read: that is no reason to lose sight of the others."""
+    about = item.get("metadata")
+    name = about.get("name") if isinstance(about, dict) else None
+    return name if isinstance(name, str) else ""
 
 
 def _first_image(deployments: Mapping[str, Item], name: str) -> str:

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from enum import Enum
 
 from microscaling.demand.task import Task
-from microscaling.errors import TemporaryError
+from microscaling.errors import PermanentError, TemporaryError
+
+
+class Missing(PermanentError):
+    """What the task's containers are made of is not there: no container can be made of it until it is."""
 
 
 class EngineAway(TemporaryError):
@@ -21,6 +25,8 @@ class State(Enum):
     CREATED = "created"
     RUNNING = "running"
     EXITED = "exited"
+    UNREAD = "unread"
+    """Its entry cannot be read: it is there, and nothing else is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,8 @@ class Seen:
     """Seconds; only their order within one engine matters (newest are stopped first)."""
     nonce: str = ""
     """What `create` was given; empty if whoever created it gave none."""
+    agent: str = ""
+    """The id of the agent that created it; empty if it gave none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +61,8 @@ class Backend(ABC):
     """Runs containers, and says what becomes of them. All calls block, and end within 10 s or so.
 
     Calls come from many threads at once. They raise TemporaryError when the outcome is unknown (a
-    time-out; EngineAway if nobody answers at all), PermanentError when the engine refuses (no such
-    image). Containers that are not there, or already are as wanted, are no error.
+    time-out; EngineAway if nobody answers at all), PermanentError when the engine refuses (Missing: no
+    such image). Containers that are not there, or already are as wanted, are no error.
     """
 
     name = "engine"
@@ -62,6 +70,10 @@ class Backend(ABC):
     @abstractmethod
     def prepare(self, task: Task) -> None:
         """Once per task, before its first `create`: pull the image, check the command."""
+
+    def supply(self, task: Task) -> None:
+        """Tries to have what was Missing, which may take minutes. Returns when it is there; raises
+        TemporaryError if it is not, with a reason if there is anything new to say."""
 
     @abstractmethod
     def create(self, task: Task, nonce: str) -> str:

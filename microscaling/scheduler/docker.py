@@ -12,16 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 import docker
 import requests
-from docker.errors import APIError, DockerException, create_api_error_from_http_exception
+from docker.errors import (
+    APIError,
+    DockerException,
+    ImageNotFound,
+    NotFound,
+    create_api_error_from_http_exception,
+)
 from urllib3.exceptions import HTTPError
 
 from microscaling.demand.task import Task
 from microscaling.errors import UNEXPECTED, PermanentError, TemporaryError
-from microscaling.scheduler.backend import Backend, EngineAway, Event, Seen, State
-from microscaling.scheduler.docker_body import LABEL, NONCE_LABEL, create_body
+from microscaling.scheduler.backend import Backend, EngineAway, Event, Missing, Seen
+from microscaling.scheduler.docker_body import LABEL, create_body
+from microscaling.scheduler.docker_entries import Entries
 from microscaling.utils.docker_client import connect
 from microscaling.utils.docker_error import AWAY, said
-from microscaling.utils.docker_pull import pull
+from microscaling.utils.docker_pull import fetch, has, is_id, pull
 
 if TYPE_CHECKING:
     from docker.types.daemon import CancellableStream
@@ -32,8 +39,6 @@ CALL_TIMEOUT_S = 10
 PULL_TIMEOUT_S = 60
 """Between two words of progress."""
 LAST_LINES, LAST_CHARACTERS = 5, 1000
-STATES = {"created": State.CREATED, "exited": State.EXITED, "dead": State.EXITED, "removing": State.EXITED}
-"""All others run: running, paused, restarting."""
 KINDS = ("create", "start", "kill", "die", "destroy")
 
 
@@ -53,6 +58,7 @@ class DockerBackend(Backend):
         self.tls_verify = tls_verify
         self.cert_path = cert_path
         self.pull_images = pull_images
+        self._entries = Entries()
         self._client: docker.APIClient | None = None
         self._stream: CancellableStream[Any] | None = None
         self._lock = threading.Lock()
@@ -62,17 +68,32 @@ class DockerBackend(Backend):
         if not task.image:
             raise PermanentError("it has no image: set config.image of this app")
         if self.pull_images:
-            with _errors():
-                client = self._connect(PULL_TIMEOUT_S)
-            try:
+            with self._pulling() as client:
                 pull(client, task.image)
-            finally:
-                client.close()
-        with _errors():
-            if not self._client_now().images(task.image):
-                raise PermanentError(f"image {task.image} is neither here nor to be had")
+        if not self._has(task.image):
+            raise self._missing(task.image, "is neither here nor to be had")
+
+    def supply(self, task: Task) -> None:
+        try:
+            if self._has(task.image):
+                return
+        except PermanentError:  # a filter lets nobody ask: the next create tells
+            if not self.pull_images:
+                return
+        if not self.pull_images or is_id(task.image):
+            raise TemporaryError("")
+        with self._pulling() as client:
+            fetch(client, task.image)
 
     def create(self, task: Task, nonce: str) -> str:
+        try:
+            return self._create(task, nonce)
+        except PermanentError as error:
+            if not self._is_missing(task.image, error.__cause__):
+                raise
+            raise self._missing(task.image, "is not here any more") from error
+
+    def _create(self, task: Task, nonce: str) -> str:
         with _errors():
             client = self._client_now()
             body = create_body(task, nonce)
@@ -109,9 +130,7 @@ class DockerBackend(Backend):
 
     def list(self) -> list[Seen]:
         with _asking():
-            listed = self._client_now().containers(all=True, filters={"label": LABEL})
-            # newest first, and the time of creation has seconds only: the order tells the rest
-            return [_seen(c, place) for place, c in enumerate(reversed(listed))]
+            return self._entries.listed(self._client_now().containers(all=True, filters={"label": LABEL}))
 
     def watch(self, ready: Callable[[], None], on_event: Callable[[Event], None]) -> None:
         filters = {"type": "container", "event": list(KINDS), "label": LABEL}
@@ -125,7 +144,9 @@ class DockerBackend(Backend):
                 self._stream = stream
             ready()
             for event in _events(stream):
-                on_event(event)
+                read = self._entries.event(event)
+                if read is not None:
+                    on_event(read)
         finally:
             with self._lock:
                 self._stream = None
@@ -142,6 +163,39 @@ class DockerBackend(Backend):
     def close(self) -> None:
         if self._client is not None:
             self._client.close()
+
+    def _has(self, image: str) -> bool:
+        with _errors():
+            return has(self._client_now(), image)
+
+    def _is_missing(self, image: str, error: BaseException | None) -> bool:
+        """Whether the engine would not create a container because of its image: engines say so in
+        different words, and 404 is also what they say of a network."""
+        if isinstance(error, ImageNotFound):
+            return True
+        try:
+            return isinstance(error, NotFound) and not self._has(image)
+        except (PermanentError, TemporaryError):
+            return False
+
+    def _missing(self, image: str, how: str) -> Missing:
+        if is_id(image):
+            what = "no registry has images by their id: load it, or give its name"
+        elif self.pull_images:
+            what = "it is pulled in the background"
+        else:
+            what = f"MSS_PULL_IMAGES is off, so it is not pulled: `docker pull {image}` or `docker load` it"
+        return Missing(f"image {image} {how}: backing off until it is; {what}; other tasks go on")
+
+    @contextmanager
+    def _pulling(self) -> Iterator[docker.APIClient]:
+        """A client that waits longer for an answer than others do."""
+        with _errors():
+            client = self._connect(PULL_TIMEOUT_S)
+        try:
+            yield client
+        finally:
+            client.close()
 
     def _client_now(self) -> docker.APIClient:
         with self._connecting:
@@ -192,37 +246,13 @@ def _asking() -> Iterator[None]:
         raise EngineAway(str(error)) from error
 
 
-def _events(stream: Iterable[Any]) -> Iterator[Event]:
+def _events(stream: Iterable[Any]) -> Iterator[Any]:
     """What becomes of an event is not the stream's fault, so it is not looked at here."""
     with _asking():
-        for event in stream:
-            yield _event(event)
+        yield from stream
 
 
 def _text(value: Any) -> str:
     if isinstance(value, str) and value:
         return value
     raise TypeError(f"expected text, got a {type(value).__name__}")
-
-
-def _seen(listed: dict[str, Any], place: int) -> Seen:
-    labels = listed["Labels"]
-    return Seen(
-        id=_text(listed["Id"]),
-        task=_text(labels[LABEL]),
-        state=STATES.get(listed["State"], State.RUNNING),
-        created=float(listed["Created"]) + place * 1e-6,
-        nonce=str(labels.get(NONCE_LABEL, "")),
-    )
-
-
-def _event(event: dict[str, Any]) -> Event:
-    attributes = event["Actor"]["Attributes"]
-    code = attributes.get("exitCode")
-    return Event(
-        kind=_text(event["Action"]),
-        id=_text(event["Actor"]["ID"]),
-        task=str(attributes.get(LABEL, "")),
-        nonce=str(attributes.get(NONCE_LABEL, "")),
-        exit_code=int(code) if code is not None else None,
-    )

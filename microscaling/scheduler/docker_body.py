@@ -12,8 +12,11 @@ LABEL = "com.microscaling.microscaling-in-a-box"
 NONCE_LABEL = "com.microscaling.nonce"
 """Which create made it, so that a listing or an event can be told from an orphan."""
 
+AGENT_LABEL = "com.microscaling.agent"
+"""The id of the agent that made it, the same in all its lives: see agent_id.py."""
 
-def create_body(task: Task, nonce: str) -> dict[str, Any]:
+
+def create_body(task: Task, nonce: str, agent: str = "") -> dict[str, Any]:
     """The body of POST /containers/create (Docker Engine API v1.41).
 
     What the configuration leaves out is as the Go agent did it: image, command, environment, label,
@@ -24,10 +27,11 @@ def create_body(task: Task, nonce: str) -> dict[str, Any]:
         "NetworkMode": options.networks[0] if options.networks else task.network_mode,
         "PublishAllPorts": task.publish_all_ports,
     }
+    marks = {LABEL: task.name, NONCE_LABEL: nonce, **({AGENT_LABEL: agent} if agent else {})}
     body: dict[str, Any] = {
         "Image": task.image,
         "Env": list(task.env),
-        "Labels": {**options.labels, LABEL: task.name, NONCE_LABEL: nonce},
+        "Labels": {**options.labels, **marks},
         "HostConfig": host,
     }
     if task.command.split():

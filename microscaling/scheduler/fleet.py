@@ -13,7 +13,7 @@ from microscaling.demand.reason import Reason
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import PermanentError
-from microscaling.scheduler.backend import EngineAway, Event
+from microscaling.scheduler.backend import EngineAway, Event, Missing
 from microscaling.scheduler.container import ACTIVE, Container, Operation, Phase, Work
 from microscaling.scheduler.inventory import Inventory
 from microscaling.scheduler.strangers import Strangers
@@ -270,7 +270,7 @@ class Fleet(Inventory):
         if task.backing_off:
             limit = self.troubles.limit(task)
             if task.demand > limit:
-                task.reason = Reason("backing off after failed starts", task.demand, limit)
+                task.reason = Reason(self.troubles.of(task.name).why, task.demand, limit)
                 task.demand = limit
         return max(0, task.demand)
 
@@ -333,5 +333,7 @@ class Fleet(Inventory):
             return
         blame = container.wanted and not container.shaken
         self.forget(container)
-        if blame:
+        if isinstance(error, Missing):
+            self.troubles.starve(container.task)
+        elif blame:
             self.troubles.strike(container.task, f"could not be created: {error}", now)

@@ -106,10 +106,10 @@ class Watcher(StoppableThread):
 
     def _hear(self, kind: str, item: Mapping[str, Any]) -> None:
         """Bookmarks only say how far it has come ("Kubernetes API Concepts", Watch bookmarks)."""
-        with self.kube.errors():
-            version = str(item["metadata"]["resourceVersion"])
+        about = item.get("metadata")
+        version = str(about.get("resourceVersion") or "") if isinstance(about, dict) else ""
         if kind != "BOOKMARK":
             self.on_change(item, kind == "DELETED")
         with self._lock:
-            if self.is_open:  # else it may have been told to begin anew
+            if self.is_open and version:  # else it may have been told to begin anew
                 self.version = version

@@ -41,6 +41,7 @@ class Listing:
         adopting = fleet.strangers.adopted is None
         known = list(fleet.all())
         ours = [seen for seen in listed if seen.task in fleet.by_name]
+        unread = {seen.id for seen in listed if seen.state is State.UNREAD}
         present: set[Container] = set()
         for seen in sorted(ours, key=lambda s: s.created):
             container = fleet.find(seen.id, seen.nonce)
@@ -50,9 +51,9 @@ class Listing:
             elif fleet.gone.get(seen.id, -1) <= asked:
                 fleet.strangers.on_seen(seen, now)
         for container in known:
-            if container not in present and container.touched <= asked:
+            if container not in present and container.touched <= asked and not unread & {container.id, ""}:
                 self._missing(container, now)
-        fleet.strangers.on_listed({seen.id for seen in ours}, now)
+        fleet.strangers.on_listed({seen.id for seen in ours} | unread, now)
         self._forget_gone(asked, now)
         if adopting:
             for task in fleet.tasks.tasks:
@@ -77,7 +78,7 @@ class Listing:
         self.fleet.troubles.forgive(ended)
 
     def _compare(self, container: Container, seen: Seen, asked: int, now: float) -> None:
-        if container.touched > asked:
+        if container.touched > asked or seen.state is State.UNREAD:
             return
         fleet = self.fleet
         if not container.id:

@@ -8,15 +8,18 @@ a deployment, which locks the app until it is over: another PUT is answered with
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from microscaling.demand.task import Task
 from microscaling.errors import ConfigError, PermanentError, TemporaryError
-from microscaling.scheduler.orchestrator import Conflict, Count, Orchestrator
+from microscaling.scheduler.orchestrator import Conflict, Count, Found, Orchestrator
 from microscaling.utils.http import Answer, Client, FetchError, public_url
 from microscaling.utils.text import quoted
+
+log = logging.getLogger("mssscheduler")
 
 DEADLINE_S = 5.0
 MAX_BYTES = 64 * 2**20
@@ -52,19 +55,20 @@ class Marathon(Orchestrator):
         self._clients: list[Client] = []
         """Those that nobody uses just now: a client is for one thread at a time."""
         self._closed = False
+        self._odd = False
+        """The last list had entries without an id."""
 
     def prepare(self, task: Task) -> None:
         other = self._tasks.setdefault(_app_id(task.name), task.name)
         if other != task.name:
             raise PermanentError(f"is the same app as the task {other}, so it is left alone")
 
-    def read(self, names: Sequence[str]) -> Mapping[str, Count]:
+    def read(self, names: Sequence[str]) -> Mapping[str, Found]:
         answer = self._ask("GET", self.url)
         if answer.status != 200:
             raise self._error(self.url, answer)
         try:
-            apps = {app["id"]: app for app in json.loads(answer.body)["apps"]}
-            return {name: _count(apps[_app_id(name)]) for name in names if _app_id(name) in apps}
+            return self._found(json.loads(answer.body)["apps"], names)
         except (ValueError, LookupError, TypeError, RecursionError) as error:
             why = f"{type(error).__name__}: {error}"
             raise TemporaryError(f"{public_url(self.url)}: not Marathon's list of apps ({why:.80})") from None
@@ -83,6 +87,37 @@ class Marathon(Orchestrator):
         self._closed = True
         while self._clients:
             self._clients.pop().close()
+
+    def _found(self, listed: Iterable[Any], names: Sequence[str]) -> dict[str, Found]:
+        """What the list says of these tasks. An entry that cannot be read concerns nobody but itself; raises
+        ValueError and its kin if that leaves nothing to go by."""
+        apps = {app["id"]: app for app in listed if _has_id(app)}
+        without_id = sum(1 for app in listed if not _has_id(app))
+        if without_id and not apps:
+            raise ValueError("no entry has an id")
+        if without_id and not self._odd:
+            log.warning("%s: %d entries of its list have no id: they are skipped", self.name, without_id)
+        self._odd = bool(without_id)
+        found: dict[str, Found] = {}
+        errors: list[Exception] = []
+        for name in names:
+            app = apps.get(_app_id(name))
+            if app is None and without_id:
+                found[name] = PermanentError(
+                    "the list of apps does not have it, or only in an entry without id"
+                )
+            elif app is not None:
+                try:
+                    found[name] = _count(app)
+                except (ValueError, LookupError, TypeError) as error:
+                    errors.append(error)
+                    why = f"{type(error).__name__}: {error}"
+                    found[name] = PermanentError(
+                        f"{self.name}: cannot be read in the list of apps ({why:.80})"
+                    )
+        if errors and not any(isinstance(one, Count) for one in found.values()):
+            raise errors[0]
+        return found
 
     def _ask(
         self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
@@ -130,6 +165,10 @@ def _base(address: str) -> str:
 
 def _app_id(name: str) -> str:
     return "/" + name.strip("/")
+
+
+def _has_id(app: Any) -> bool:
+    return isinstance(app, dict) and isinstance(app.get("id"), str)
 
 
 def _count(app: Mapping[str, Any]) -> Count:

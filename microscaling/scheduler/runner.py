@@ -9,11 +9,12 @@ import time
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import MicroscalingError, PermanentError, TemporaryError
-from microscaling.scheduler.backend import Backend, EngineAway, Event
+from microscaling.scheduler.backend import Backend, EngineAway, Event, Missing
 from microscaling.scheduler.base import Scheduler
 from microscaling.scheduler.container import Container, Operation, Work
 from microscaling.scheduler.fleet import Fleet
 from microscaling.scheduler.listing import Listing
+from microscaling.scheduler.supplies import Supplies
 from microscaling.utils.backoff import Backoff
 from microscaling.utils.env import secrets_in
 from microscaling.utils.masking import mask
@@ -28,6 +29,7 @@ STARTERS = 8
 """Threads that create and start: 4 to 32 were equally fast."""
 MOST_STOPPERS = 64
 JOIN_S = 2.0
+SUPPLY_JOIN_S = 0.2
 
 
 class FleetScheduler(Scheduler):
@@ -41,6 +43,7 @@ class FleetScheduler(Scheduler):
         self.stream: _Stream | None = None
         self._starters = Pool("mss-start", STARTERS, self._carry_out)
         self._stoppers = Pool("mss-stop", 1, self._carry_out)
+        self._supplies = Supplies(backend, self.on_supply)
         self._listed = 0.0
         self._ended = float("inf")
         """When the event stream last did."""
@@ -50,6 +53,8 @@ class FleetScheduler(Scheduler):
         so: it will back off, and the others go on."""
         try:
             self.backend.prepare(task)
+        except Missing as error:
+            self._supplies.miss(task, str(error))
         except PermanentError as error:
             log.error("%s: %s", task.name, error)
 
@@ -62,6 +67,7 @@ class FleetScheduler(Scheduler):
         self._submit(operations)
 
     def count_all_tasks(self, tasks: Tasks) -> None:
+        self._supplies.tick()
         self._begin(tasks)
         now = time.monotonic()
         with tasks:
@@ -105,7 +111,7 @@ class FleetScheduler(Scheduler):
     @property
     def threads(self) -> list[StoppableThread]:
         stream = [self.stream] if self.stream else []
-        return [*stream, *self._starters.threads, *self._stoppers.threads]
+        return [*stream, *self._starters.threads, *self._stoppers.threads, *self._supplies.threads]
 
     def cleanup(self) -> None:
         """The stream goes first: what it tells could only set going more work."""
@@ -113,6 +119,7 @@ class FleetScheduler(Scheduler):
         if self.stream is not None:
             self.stream.stop()
             late += stop_all([self.stream], JOIN_S)
+        self._supplies.stop(SUPPLY_JOIN_S)
         late += self._starters.stop(JOIN_S)
         late += self._stoppers.stop(JOIN_S)
         if late:
@@ -125,6 +132,18 @@ class FleetScheduler(Scheduler):
         with self.tasks:
             self.listing.heard(event.id, event.kind)
             self.fleet.on_event(event, time.monotonic())
+            operations = self.fleet.take()
+        self._submit(operations)
+
+    def on_supply(self, image: str) -> None:
+        """An image that was missing is there again, in a thread of the supplies."""
+        if self.tasks is None:
+            return
+        with self.tasks:
+            for task in self.tasks.tasks:
+                if task.image == image:
+                    self.fleet.troubles.supplied(task)
+            self.fleet.plan(time.monotonic())
             operations = self.fleet.take()
         self._submit(operations)
 
@@ -195,6 +214,8 @@ class FleetScheduler(Scheduler):
                 self.fleet.on_done(operation, error, time.monotonic(), id)
             operations = self.fleet.take()
         self._submit(operations)
+        if isinstance(error, Missing):
+            self._supplies.miss(operation.container.task, str(error))
 
     def _call(self, operation: Operation) -> tuple[str, Exception | None]:
         container = operation.container

@@ -48,7 +48,7 @@ class Strangers:
         """A listing shows a container that the fleet does not know."""
         if self.adopted is None:
             self._adopt(seen)
-        elif seen.state is not State.EXITED:
+        elif seen.state not in (State.EXITED, State.UNREAD):
             kind = "start" if seen.state is State.RUNNING else "create"
             self._appeared(Event(kind, seen.id, seen.task, seen.nonce), now)
 
@@ -106,6 +106,8 @@ class Strangers:
         exited, goes with the first decision. Until then a container that is only created takes a
         place: the last word of an agent that was killed may have been to start it."""
         state = self._told.get(seen.id, seen.state)
+        if state is State.UNREAD:  # rather a place too many taken than the cap exceeded
+            state = State.RUNNING
         created = state is State.CREATED
         phase = Phase.REMOVING if created else Phase(state.value)
         container = self._take(Event("", seen.id, seen.task, seen.nonce), phase)

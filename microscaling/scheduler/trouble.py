@@ -27,6 +27,8 @@ class Trouble:
     def __init__(self, task: Task) -> None:
         self.task = task
         self.strikes = 0
+        self.starving = False
+        """Its image is missing: nothing is tried until that is there again."""
         self.until = 0.0
         """When the next container is tried, monotonic seconds; only while the task backs off."""
         self.probing = False
@@ -39,7 +41,7 @@ class Trouble:
         self.strikes += 1
         self.struck = now
         task = self.task
-        if task.backing_off and not self.probing:
+        if self.starving or (task.backing_off and not self.probing):
             return  # it had been set going before the back-off began
         if self.strikes < STRIKES and not task.backing_off:
             log.warning("%s: %s (%d of %d before it backs off)", task.name, why, self.strikes, STRIKES)
@@ -50,10 +52,28 @@ class Trouble:
         task.backing_off = True
         log.warning("%s: %s; backing off, next try in %.0f s", task.name, why, delay)
 
+    @property
+    def why(self) -> str:
+        """Why it backs off."""
+        return "its image is missing" if self.starving else "backing off after failed starts"
+
+    def starve(self) -> None:
+        """It backs off for as long as its image is missing; said by whoever looks for the image."""
+        self.starving = self.task.backing_off = True
+        self.probing = False
+        self.until = float("inf")
+
+    def supplied(self) -> None:
+        """Its image is there again. The next failed start counts as the first."""
+        if self.starving:
+            self.starving = self.task.backing_off = self.probing = False
+            self.strikes = 0
+            self.backoff.reset()
+
     def held(self) -> None:
         """A container has stayed up for 5 s."""
         self.strikes = 0
-        if self.task.backing_off:
+        if self.task.backing_off and not self.starving:
             self.task.backing_off = False
             self.probing = False
             self.backoff.reset()
@@ -64,7 +84,7 @@ class Trouble:
         5 s before, was its doing. The next back-off, if there is one, is as long as it would have been."""
         if since - self.struck < HOLDS_S:
             self.strikes = 0
-            if self.task.backing_off:
+            if self.task.backing_off and not self.starving:
                 self.task.backing_off = self.probing = False
                 log.info("%s: the engine was away: no longer backing off", self.task.name)
 

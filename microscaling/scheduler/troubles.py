@@ -25,6 +25,15 @@ class Troubles:
         """One more start of this task has failed."""
         self._by_name[task.name].strike(why, now)
 
+    def starve(self, task: Task) -> None:
+        """What containers of this task are made of is missing."""
+        self._by_name[task.name].starve()
+
+    def supplied(self, task: Task) -> None:
+        """It is there again."""
+        self._by_name[task.name].supplied()
+        self.fleet.tasks.changed.set()
+
     def of(self, name: str) -> Trouble:
         """The trouble of one task."""
         return self._by_name[name]

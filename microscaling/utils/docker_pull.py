@@ -3,33 +3,77 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Iterable
 from typing import Any
 
 import docker
 import requests
-from docker.errors import DockerException
+from docker.errors import DockerException, NotFound
 
-from microscaling.errors import UNEXPECTED
+from microscaling.errors import UNEXPECTED, TemporaryError
 from microscaling.utils.docker_error import said
 
 log = logging.getLogger("mssutils")
 
 SAY_EVERY_S = 2.0
+LONG_ID = re.compile(r"sha256:[0-9a-f]{1,64}|[0-9a-f]{12,64}")
+ANY_ID = re.compile(r"(sha256:)?[0-9a-f]{1,64}")
+
+
+def is_id(image: str) -> bool:
+    """Whether an image is given by its id, whole or as `docker images` shows it. No registry has images by
+    their id: pulling one would get what somebody has given that name."""
+    return LONG_ID.fullmatch(image) is not None
+
+
+def has(client: docker.APIClient, image: str) -> bool:
+    """Whether the engine has the very image that it would make a container of. Raises what the library
+    does."""
+    return _inspected(client, image) is not None
 
 
 def pull(client: docker.APIClient, image: str) -> None:
     """Pulls an image, by the credentials of the user's docker config. A pull that fails is a warning:
-    the image may be there all the same."""
+    the image may be there all the same. One that is given by its id is not pulled."""
+    try:
+        if is_id(image) or _is_short_id(client, image):
+            return
+        fetch(client, image)
+    except TemporaryError as error:
+        log.warning("could not pull %s: %s; using what is here of it", image, str(error))
+
+
+def fetch(client: docker.APIClient, image: str) -> None:
+    """Pulls an image; raises TemporaryError if that fails."""
     log.info("pulling %s", image)
     try:
         _follow(client.pull(image, stream=True, decode=True), image)
     except (DockerException, requests.exceptions.RequestException, OSError) as error:
-        log.warning("could not pull %s: %s; using what is here of it", image, said(error))
+        raise TemporaryError(said(error)) from error
     except UNEXPECTED as error:
         why = f"that is no answer of a Docker engine ({type(error).__name__})"
-        log.warning("could not pull %s: %s; using what is here of it", image, why)
+        raise TemporaryError(why) from error
+
+
+def _is_short_id(client: docker.APIClient, image: str) -> bool:
+    """Whether it is the beginning of the id of an image that is here. If nobody can tell, it is a name."""
+    if not ANY_ID.fullmatch(image):
+        return False
+    try:
+        found = _inspected(client, image)
+        return found is not None and str(found["Id"]).removeprefix("sha256:").startswith(image)
+    except (DockerException, requests.exceptions.RequestException, OSError, *UNEXPECTED):
+        return False
+
+
+def _inspected(client: docker.APIClient, image: str) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = client.inspect_image(image)  # type: ignore[no-untyped-call]
+    except NotFound:
+        return None
+    return found
 
 
 def _follow(progress: Iterable[dict[str, Any]], image: str) -> None:

@@ -115,7 +115,7 @@ class Kube:
             options = {"limit": PAGE, **({"_continue": more} if more else {}), **_call_options()}
             page = self._ask(partial(_list, self.namespace, options))
             with self.errors():
-                found += [_object(item) for item in page["items"] or []]
+                found += _entries(page["items"] or [])
                 about = _object(page["metadata"])
                 more = about.get("continue")
                 if not more:
@@ -268,6 +268,14 @@ def _object(value: Any) -> Item:
     if isinstance(value, dict):
         return value
     raise TypeError(f"expected an object, got {type(value).__name__}")
+
+
+def _entries(items: Any) -> list[Item]:
+    """One that is no object is an entry that says nothing: the others count all the same."""
+    objects = [item if isinstance(item, dict) else {} for item in items]
+    if objects and not any(objects):
+        raise TypeError("expected a list of objects")
+    return objects
 
 
 def _status_of(error: ApiException) -> Item:

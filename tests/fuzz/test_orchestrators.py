@@ -63,7 +63,9 @@ STATUSES = [
 
 def check_found(found: Any) -> None:
     for count in found.values():
-        if count is not None:
+        if isinstance(count, PermanentError):
+            check_error(count)
+        elif count is not None:
             assert type(count) is Count
             assert is_whole(count.requested, 0, INT32)
             assert is_whole(count.running, 0, INT32)

@@ -17,7 +17,7 @@ from docker import APIClient
 from docker.errors import NotFound
 
 from tests.integration import engines
-from tests.integration.agents import AgentProcess, Witness, app
+from tests.integration.agents import AgentProcess, Witness, app, wait_for
 from tests.integration.engines import give_up
 from tests.integration.registries import RealRegistry
 
@@ -89,6 +89,104 @@ def test_a_pull_that_fails_is_no_end_if_the_image_is_not_here(
         assert f"image {image} is neither here nor to be had" in agent.log()
         engine.tag("mss-test/sleeper", image)
         witness.wait(a=1)
+        assert agent.stop() == 0
+
+
+def test_what_was_not_to_be_had_at_the_start_is_pulled_later(
+    engine: APIClient, tmp_path: Path, prefix: str, image: str, registry: RealRegistry
+) -> None:
+    registry.stop()
+    witness = Witness(engine, prefix)
+    apps = [app(f"{prefix}a", 1, image, maxContainers=2), app(f"{prefix}b", 2, maxContainers=2)]
+    with AgentProcess(tmp_path, apps, MSS_PULL_IMAGES="true") as agent:
+        witness.wait(a=0, b=2)
+        agent.says("; trying again")
+        registry.start()
+        witness.wait(a=2, b=2)
+        assert agent.log().count(f"image {image} is neither here nor to be had") == 1
+        assert agent.stop() == 0
+
+
+def test_an_image_that_disappears_is_pulled_again(
+    engine: APIClient, tmp_path: Path, prefix: str, image: str
+) -> None:
+    witness = Witness(engine, prefix)
+    apps = [app(f"{prefix}a", 1, image, maxContainers=1), app(f"{prefix}b", 2, maxContainers=2)]
+    with AgentProcess(tmp_path, apps, MSS_PULL_IMAGES="true") as agent:
+        witness.wait(a=1, b=2)
+        (before,) = witness.running(f"{prefix}a")
+        engine.remove_image(image, force=True)
+        engine.kill(before)
+        wait_for(lambda: (now := witness.running(f"{prefix}a")) and now != [before], "for another one")
+        witness.wait(a=1, b=2)
+        log = agent.log()
+        assert log.count(f"image {image} is not here any more") == 1
+        assert log.count(f"pulled {image}") == 2
+        assert "of 3 before it backs off" not in log
+        assert agent.stop() == 0
+
+
+def test_what_is_not_to_be_pulled_is_said_once_and_waited_for(
+    engine: APIClient, tmp_path: Path, prefix: str, image: str
+) -> None:
+    """Though the registry has an image of that name."""
+    witness = Witness(engine, prefix)
+    apps = [app(f"{prefix}a", 1, image, maxContainers=1), app(f"{prefix}b", 2, maxContainers=2)]
+    with AgentProcess(tmp_path, apps, MSS_PULL_IMAGES="false") as agent:
+        witness.wait(a=0, b=2)
+        agent.says("MSS_PULL_IMAGES is off")
+        engine.kill(witness.running(f"{prefix}b")[0])
+        wait_for(lambda: len(witness.running(f"{prefix}b")) == 2, "for b to go on")
+        engine.tag("mss-test/sleeper", image)
+        witness.wait(a=1, b=2)
+        complaints = [line for line in agent.log().splitlines() if image in line and "ERROR" in line]
+        assert len(complaints) == 1, complaints
+        assert "pulling" not in agent.log()
+        assert agent.stop() == 0
+
+
+@pytest.mark.parametrize("pulls", ["true", "false"])
+def test_an_image_may_be_given_by_its_id(engine: APIClient, tmp_path: Path, prefix: str, pulls: str) -> None:
+    """Nothing is pulled: a registry may have something else of that name."""
+    id = engine.inspect_image("mss-test/sleeper")["Id"]
+    short = id.removeprefix("sha256:")
+    names = [id, short, short[:12], short[:9]]
+    apps = [app(f"{prefix}{n}", 1, image, maxContainers=1) for n, image in enumerate(names)]
+    witness = Witness(engine, prefix)
+    with AgentProcess(tmp_path, apps, MSS_PULL_IMAGES=pulls) as agent:
+        witness.wait(**{str(n): 1 for n in range(len(names))})
+        assert agent.stop() == 0
+    assert "ERROR" not in agent.log()
+    assert "pull" not in agent.log()
+
+
+def test_an_id_that_is_not_here_is_not_pulled(engine: APIClient, tmp_path: Path, prefix: str) -> None:
+    apps = [app(f"{prefix}a", 1, "sha256:" + 64 * "0", maxContainers=1)]
+    with AgentProcess(tmp_path, apps, MSS_PULL_IMAGES="true") as agent:
+        agent.says("no registry has images by their id")
+        assert "pulling" not in agent.log()
+        assert agent.stop() == 0
+
+
+@pytest.mark.parametrize("tag", ["", ":latest", ":v1"])
+def test_a_name_is_looked_for_as_the_engine_understands_it(
+    engine: APIClient, tmp_path: Path, prefix: str, name: str, tag: str
+) -> None:
+    engine.tag("mss-test/sleeper", f"{name}{tag}")
+    witness = Witness(engine, prefix)
+    with AgentProcess(tmp_path, [app(f"{prefix}a", 1, f"docker.io/{name}{tag}", maxContainers=1)]) as agent:
+        witness.wait(a=1)
+        assert agent.stop() == 0
+    assert "ERROR" not in agent.log()
+
+
+def test_another_tag_of_an_image_is_not_the_image(
+    engine: APIClient, tmp_path: Path, prefix: str, name: str
+) -> None:
+    engine.tag("mss-test/sleeper", f"{name}:v1")
+    with AgentProcess(tmp_path, [app(f"{prefix}a", 1, name, maxContainers=1)]) as agent:
+        agent.says(f"image {name} is neither here nor to be had")
+        assert agent.log().count("ERROR") == 1
         assert agent.stop() == 0
 
 

@@ -1,0 +1,130 @@
+"""Single entries of what an engine says that cannot be read: they are skipped, and the rest counts."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from microscaling.scheduler.backend import Event, Seen, State
+from microscaling.scheduler.docker_body import LABEL, NONCE_LABEL
+from microscaling.scheduler.docker_entries import Entries
+from tests.scheduler.simulated_engine import Faults, SimulatedEngine, small_world
+
+GOOD = {"Id": 64 * "a", "Labels": {LABEL: "web"}, "State": "running", "Created": 5}
+ODD = [
+    {**GOOD, "Id": 64 * "b", "Labels": {LABEL: ""}},
+    {**GOOD, "Id": 64 * "b", "Labels": {LABEL: "  "}},
+    {**GOOD, "Id": 64 * "b", "Labels": {LABEL: None}},
+    {**GOOD, "Id": 64 * "b", "Labels": {LABEL: ["web"]}},
+    {**GOOD, "Id": 64 * "b", "Labels": {}},
+    {**GOOD, "Id": 64 * "b", "Labels": None},
+    {**GOOD, "Id": 64 * "b", "Labels": "web"},
+    {"Id": 64 * "b"},
+]
+NAMELESS = [{}, None, "x", [], {**GOOD, "Id": None}, {**GOOD, "Id": ""}, {**GOOD, "Id": 7}]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=range(len(ODD)))
+def test_one_that_cannot_be_read_is_named_once(odd: Any, caplog: pytest.LogCaptureFixture) -> None:
+    entries = Entries()
+    for _ in range(3):
+        good, bad = sorted(entries.listed([odd, GOOD]), key=lambda seen: seen.id)
+        assert (good.id, good.task, good.state) == (GOOD["Id"], "web", State.RUNNING)
+        assert (bad.id, bad.task, bad.state) == (64 * "b", "", State.UNREAD)
+    (line,) = caplog.messages
+    assert "bbbbbbbbbbbb" in line
+
+
+def test_it_is_no_less_skipped_if_it_is_alone(caplog: pytest.LogCaptureFixture) -> None:
+    (seen,) = Entries().listed([ODD[0]])
+    assert (seen.task, seen.state) == ("", State.UNREAD)
+    assert 'its value "" names no task' in caplog.text
+    assert "docker rm -f bbbbbbbbbbbb" in caplog.text
+
+
+@pytest.mark.parametrize("odd", NAMELESS, ids=range(len(NAMELESS)))
+def test_one_without_an_id_is_skipped_among_others(odd: Any, caplog: pytest.LogCaptureFixture) -> None:
+    entries = Entries()
+    for _ in range(3):
+        assert [seen.id for seen in entries.listed([odd, GOOD])] == [GOOD["Id"], ""]
+    assert caplog.messages == ["an entry of the engine's listing has no id: it is skipped"]
+
+
+@pytest.mark.parametrize("answer", [None, {}, {"message": "x"}, "text", 3, [{}], [None, 1]])
+def test_what_is_no_listing_at_all_is_no_empty_one(answer: Any) -> None:
+    with pytest.raises(TypeError):
+        Entries().listed(answer)
+
+
+@pytest.mark.parametrize("created", [None, "yesterday", float("nan"), float("inf"), [], True])
+def test_the_time_of_creation_only_orders(created: Any) -> None:
+    seen = Entries().listed([{**GOOD, "Created": created}])[0]
+    assert (seen.task, seen.state) == ("web", State.RUNNING)
+    assert 0 <= seen.created < 2
+
+
+EVENT = {
+    "Action": "die",
+    "Actor": {"ID": "c1", "Attributes": {LABEL: "web", NONCE_LABEL: "n", "exitCode": "3"}},
+}
+
+
+def test_an_event() -> None:
+    assert Entries().event(EVENT) == Event("die", "c1", "web", "n", 3)
+
+
+@pytest.mark.parametrize("code", [None, "", "x", "-1", 3, "9" * 30, []])
+def test_an_exit_code_that_cannot_be_read_is_not_known(code: Any) -> None:
+    event = {"Action": "die", "Actor": {"ID": "c1", "Attributes": {LABEL: "web", "exitCode": code}}}
+    assert Entries().event(event) == Event("die", "c1", "web", "", None)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [None, 1, "x", [], {}, {"Action": "die"}, {**EVENT, "Action": 1}, {**EVENT, "Actor": None},
+     {**EVENT, "Actor": {"ID": "", "Attributes": {}}}, {**EVENT, "Actor": {"ID": "c1", "Attributes": None}}],
+    ids=range(10),
+)  # fmt: skip
+def test_an_event_that_cannot_be_read_is_skipped(event: Any, caplog: pytest.LogCaptureFixture) -> None:
+    entries = Entries()
+    assert [entries.event(event), entries.event(event)] == [None, None]
+    assert len(caplog.messages) == 1
+
+
+# What becomes of it in a fleet
+
+
+@pytest.fixture
+def world() -> SimulatedEngine:
+    world = small_world(random.Random(1), Faults(effect_s=0.02, reply_s=0.0, event_s=0.0), cap=2)
+    world.list()
+    world.run(1)
+    world.decide({"a": 2})
+    world.run(1)
+    return world
+
+
+@pytest.mark.parametrize("hidden", ["its id is known", "its id is not"])
+def test_what_cannot_be_read_has_not_gone(world: SimulatedEngine, hidden: str) -> None:
+    """Else another one would be started beside it."""
+    before = set(world.real)
+    assert len(before) == 2
+    first, *rest = world.snapshot()
+    bad = Seen(first.id if hidden == "its id is known" else "", "", State.UNREAD, 0.0)
+    for _ in range(3):
+        world.listing.apply(world.listing.ask(), [bad, *rest], world.now)
+        world.run(2)
+    assert set(world.real) == before
+    assert world.tasks.get_task("a").running == 2
+
+
+def test_a_state_that_cannot_be_read_takes_a_place() -> None:
+    world = small_world(random.Random(1), Faults(effect_s=0.02, reply_s=0.0, event_s=0.0), cap=2)
+    there = world.add("a", State.RUNNING, "earlier-1")
+    seen = Seen(there.id, "a", State.UNREAD, 0.0, "earlier-1")
+    world.listing.apply(world.listing.ask(), [seen], world.now)
+    assert world.tasks.get_task("a").running == 1
+    world.listing.apply(world.listing.ask(), [seen], world.now + 5)
+    assert not world.tasks.hold
