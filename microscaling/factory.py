@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from microscaling.api.address import ORIGIN, ServerAddress, gone, needed_server
 from microscaling.config.base import Config
+from microscaling.demand.hints import hints
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.engine.base import Engine
@@ -36,6 +37,8 @@ def make_tasks(settings: Settings, environ: Mapping[str, str]) -> Tasks:
     )
     keep_secret(value for task in tasks for value in _secrets_of(task))
     _check_sources(tasks)
+    for hint in hints(tasks, max_containers):
+        log.warning("%s", hint)
     passed = passed_on(environ, settings.pass_env)
     for task in tasks:
         task.env = _merged(passed, task.env)

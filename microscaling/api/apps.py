@@ -16,7 +16,7 @@ from typing import Any
 
 from microscaling.api.container import read_container
 from microscaling.api.measured import OF_ANY, read_metric
-from microscaling.api.policies import read_fallback, read_window
+from microscaling.api.policies import read_fallback, read_idle, read_window
 from microscaling.api.reader import Notes, Section, shown
 from microscaling.api.strict_json import parse
 from microscaling.demand.task import Task
@@ -101,6 +101,7 @@ def _task(entry: Mapping[str, Any] | None, place: str, notes: Notes, settings: S
         container=container.options,
         fallback=read_fallback(app, measured, least, most),
         scale_down_window_s=read_window(app, measured),
+        idle_s=read_idle(config, measured),
     )
     # The Go agent read these as well; nothing here depends on them.
     app.text("appType"), app.take("targetValue")

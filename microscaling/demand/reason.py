@@ -12,6 +12,10 @@ GAVE_WAY = "gives {by} to {other}, which comes first and is short of {wants}"
 TOOK = "{judged}: wants {wants} more, takes {by}, of them {given} from {other}"
 MINIMUM_TOOK = "below its minimum by {wants}: takes {by}, of them {given} from {other}"
 MINIMUM_GAVE = "gives {by} to {other}, which is below its minimum"
+IDLE = "{judged}: empty for {wants} s, gives back {by}"
+LAST = "{judged}: something waits and it has none, {free} free, takes {by}"
+LAST_TOOK = "{judged}: something waits and it has none, takes {by} from {other}"
+LAST_GAVE = "gives {by} to {other}, which comes first and has none"
 OVER_CAP = "{wants} too many for the cap of {free}: gives back {by}"
 
 
@@ -65,5 +69,6 @@ class Reason:
 
 
 _RULES = {
-    UP, BACK, ABOVE_MAXIMUM, BELOW_MINIMUM, GAVE_WAY, TOOK, MINIMUM_TOOK, MINIMUM_GAVE, OVER_CAP,
+    UP, BACK, ABOVE_MAXIMUM, BELOW_MINIMUM, GAVE_WAY, TOOK, MINIMUM_TOOK, MINIMUM_GAVE,
+    IDLE, LAST, LAST_TOOK, LAST_GAVE, OVER_CAP,
 }  # fmt: skip

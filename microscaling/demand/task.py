@@ -13,6 +13,7 @@ from microscaling.target.base import Target
 from microscaling.target.remainder import RemainderTarget
 
 PLAIN = ContainerOptions()
+IDLE_S = 10.0
 
 
 @dataclass(eq=False, slots=True)
@@ -64,6 +65,8 @@ class Task:
     """Why there is no reading, while its fallback is in force; empty: it is not."""
     scale_down_window_s: float | None = None
     """Seconds for which it has to do with fewer before it gives any back; None: as all tasks."""
+    idle_s: float = IDLE_S
+    """Seconds for which its queue is empty before it gives back, one at a time, whatever its rule."""
 
     def is_remainder(self) -> bool:
         """Whether it soaks up what the others leave."""

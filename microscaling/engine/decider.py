@@ -9,6 +9,7 @@ from microscaling.demand.tasks import Tasks
 from microscaling.engine import scaling
 from microscaling.engine.fallback import Fallbacks
 from microscaling.engine.readings import Readings
+from microscaling.engine.rest import Rests
 from microscaling.engine.window import Windows
 
 log = logging.getLogger("mssengine")
@@ -29,6 +30,7 @@ class Decider:
         self.readings = readings
         self.fallbacks = Fallbacks(readings)
         self.windows = Windows(tasks.tasks, scale_down_window_s)
+        self.rests = Rests(tasks.tasks, scale_down_window_s)
 
     def beat(self, now: float) -> bool:
         """Measures at `now` (seconds), and shares the cap anew."""
@@ -40,8 +42,10 @@ class Decider:
             in_force = self.fallbacks.apply(now)
             scaling.measure(tasks)
             self.windows.apply(now)
+            self.rests.look(now)
             changed = not tasks.hold and scaling.allocate(tasks)
             changed = (not tasks.hold and scaling.guard(tasks)) or changed
+            changed = (not tasks.hold and self.rests.fill(tasks)) or changed
             changes = changes_since(tasks, before)
         self.fallbacks.say()
         say(changes)

@@ -9,7 +9,7 @@ from typing import Any
 from microscaling.errors import MetricError
 from microscaling.utils.text import one_line
 
-__all__ = ["LARGEST", "Metric", "MetricError", "Source", "whole_number"]
+__all__ = ["LARGEST", "Metric", "MetricError", "Source", "count_or_none", "whole_number"]
 
 LARGEST = 2**53
 """Above this a number in JSON is no longer exact, and no queue is that long: out of range."""
@@ -46,6 +46,11 @@ class Metric(ABC):
 
     current: int = 0
     """The last good measurement; 0 before the first."""
+    in_flight: int | None = None
+    """How many jobs are being worked on (items), by the last answer; None: the source does not say. Set by
+    `read`."""
+    interval_s: float = 0.0
+    """Seconds between two questions to the source; 0: it is asked at every beat."""
     source: Source | None = None
     """What to ask; None if there is nothing to ask, then `current` always counts as fresh."""
 
@@ -69,3 +74,10 @@ def whole_number(value: object, what: str) -> int:
     if not 0 <= value <= LARGEST:
         raise MetricError(f"{one_line(what)}: {str(value)[:24]} is out of range (0 to 2^53)")
     return value
+
+
+def count_or_none(value: object) -> int | None:
+    """A count that a source may give besides the value: None if it does not, or gives no whole number."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST:
+        return value
+    return None

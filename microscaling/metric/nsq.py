@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from microscaling.errors import MetricError
-from microscaling.metric.base import Metric, Source, whole_number
+from microscaling.metric.base import Metric, Source, count_or_none, whole_number
 from microscaling.utils.http import Client, FetchError, public_url
 from microscaling.utils.masking import secrets_of_url
 
@@ -26,6 +26,8 @@ class Depths:
 
     topics: dict[str, object] = field(default_factory=dict)
     channels: dict[tuple[str, str], object] = field(default_factory=dict)
+    in_flight: dict[tuple[str, str], object] = field(default_factory=dict)
+    """What consumers of each channel have taken and not yet finished."""
 
 
 class NSQSource(Source):
@@ -64,6 +66,7 @@ def parse_stats(body: bytes) -> Depths:
             depths.topics[name] = topic.get("depth")
             for channel in _list(topic.get("channels")):
                 depths.channels[name, channel["channel_name"]] = channel.get("depth")
+                depths.in_flight[name, channel["channel_name"]] = channel.get("in_flight_count")
         return depths
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         what = f"{type(error).__name__}: {error}"
@@ -101,6 +104,7 @@ class NSQMetric(Metric):
 
     def read(self, answer: Depths) -> int:
         topic, channel = self.topic_name, self.channel_name
+        self.in_flight = count_or_none(answer.in_flight.get((topic, channel)))
         found = topic in answer.topics
         if found is self._missing:
             self._say(found)

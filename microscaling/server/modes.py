@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.engine import scaling
+from microscaling.engine.rest import Rests
 from microscaling.server.plan import Plan, by_name
 from microscaling.server.wire import Told
 
@@ -79,6 +80,7 @@ class Queues:
     def __init__(self, plan: Plan) -> None:
         self.tasks: Tasks = plan.tasks()
         self._tasks = by_name(self.tasks.tasks)
+        self._rests = Rests(self.tasks.tasks)
         self._measured = float("-inf")
         self._adopted: set[str] = set()
         self._gap: set[str] = set()
@@ -99,8 +101,10 @@ class Queues:
         if now - self._measured >= MEASURE_AFTER_S:
             self._measured = now
             scaling.measure(self.tasks)
+            self._rests.look(now)
             scaling.allocate(self.tasks)
             scaling.guard(self.tasks)
+            self._rests.fill(self.tasks)
         else:
             scaling.extra(self.tasks)
         return [

@@ -25,6 +25,10 @@ class Target(ABC):
     def reset(self) -> None:
         """Readings were missing: what the earlier ones say of the speed of change holds no more."""
 
+    def works_from(self) -> int:
+        """The smallest length (items) at which an empty queue makes the rule give containers back."""
+        return 0
+
     def words(self, current: int) -> str:
         """How the task does at this reading, for logs and monitors."""
         return f"reading {current}"

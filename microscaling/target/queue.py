@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from math import floor
+from math import floor, inf
 
 from microscaling.settings import Settings
 from microscaling.target.base import Target, comfortable
+
+TINY = 1e-12
+"""A gain below it moves nothing: no queue is that long."""
 
 
 class QueueLengthTarget(Target):
@@ -70,6 +73,11 @@ class QueueLengthTarget(Target):
     def reset(self) -> None:
         """The next readings prime the velocity anew; the sum of errors stays."""
         self._readings.clear()
+
+    def works_from(self) -> int:
+        if not (TINY < self._kp < inf) or self._ki:
+            return 0
+        return floor(0.5 / self._kp) + 1  # where half a container rounds down to one fewer
 
     def words(self, current: int) -> str:
         return f"queue {current} of target {self.length}"

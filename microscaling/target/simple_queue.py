@@ -29,5 +29,8 @@ class SimpleQueueLengthTarget(Target):
             return 1
         return -1 if current < self._comfortable else 0  # not at it: exceeding, but no change
 
+    def works_from(self) -> int:
+        return 2  # whose comfortable length is 1, and 0 is below that
+
     def words(self, current: int) -> str:
         return f"queue {current} of target {self.length}"

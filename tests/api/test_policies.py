@@ -49,6 +49,29 @@ def test_policies(
     assert caplog.messages == []
 
 
+@pytest.mark.parametrize(
+    ("config", "idle_s"), [({}, 10.0), ({"idleSeconds": 0}, 0.0), ({"IDLESECONDS": "2.5"}, 2.5)]
+)
+def test_idle_seconds(config: dict[str, Any], idle_s: float, caplog: pytest.LogCaptureFixture) -> None:
+    assert read(config=CONFIG | config).idle_s == idle_s
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("value", [-1, "soon", True, 86401])
+def test_bad_idle_seconds_are_one_line(value: object) -> None:
+    with pytest.raises(ConfigError) as error:
+        read(config=CONFIG | {"idleSeconds": value})
+    [found] = error.value.problems
+    assert found.startswith("apps[0].config.idleSeconds: expected a number of seconds from 0 to 86400, got")
+
+
+def test_idle_seconds_of_a_remainder_are_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    read(rule="Remainder", config={"idleSeconds": 5})
+    assert caplog.messages == [
+        "apps[0].config.idleSeconds: means nothing for a task without a queue to measure"
+    ]
+
+
 WHOLE = "expected a whole number"
 WINDOW = "apps[0].scaleDownWindowSeconds: expected a number of seconds from 0 to 3600, got "
 

@@ -27,7 +27,7 @@ def said(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
 @pytest.mark.parametrize(
     ("has", "fallback", "expected"),
     [
-        (2, 5, 5), (8, 5, 5), (5, 5, 5), (5, 0, 0), (0, 3, 3),
+        (2, 5, 5), (8, 5, 5), (5, 5, 5), (5, 0, 0), (1, 3, 3),
     ],
 )  # fmt: skip
 def test_it_is_held_until_the_threshold_and_then_goes_up_or_down(

@@ -16,7 +16,8 @@ from microscaling.demand.fallback import Fallback
 from microscaling.demand.reason import GAVE_WAY, MINIMUM_GAVE, OVER_CAP
 from microscaling.demand.task import Task
 from microscaling.engine.fallback import FallbackTarget
-from microscaling.engine.scaling import guard, scaling_calculation
+from microscaling.engine.rest import Rests
+from microscaling.engine.scaling import allocate, guard, measure
 from microscaling.target.queue import QueueLengthTarget
 from microscaling.target.simple_queue import SimpleQueueLengthTarget
 from tests.engine.driven import Driven, queue_task
@@ -111,18 +112,24 @@ def test_alone_with_room_it_gets_to_its_number_and_comes_back(run: Driven, lengt
 
 @settings(max_examples=200, deadline=None)
 @given(runs(policies=False), STEPS)
-def test_without_policies_a_beat_is_what_the_calculation_and_the_guard_say(
+def test_without_policies_a_beat_is_what_the_calculation_the_guard_and_the_rests_say(
     run: Driven, steps: list[tuple[bool, Any]]
 ) -> None:
+    for task in run.tasks.tasks:
+        task.idle_s = 3600.0
     run = Driven(*run.tasks.tasks, cap=run.tasks.max_containers)
     for settles, lengths in steps:
         good = [length if isinstance(length, int) and length >= 0 else 50 for length in lengths]
         twin = copy.deepcopy(run.tasks.tasks)
         by_hand = Driven(*twin, cap=run.tasks.max_containers).tasks
+        rests = Rests(twin)
         for task, length in zip(twin, itertools.chain(good), strict=False):
             task.metric.current = length
-        scaling_calculation(by_hand)
+        measure(by_hand)
+        rests.look(0.0)
+        allocate(by_hand)
         guard(by_hand)
+        rests.fill(by_hand)
         assert run.measure(**given_answers(good)) == [task.demand for task in twin]
         if settles:
             run.settle()

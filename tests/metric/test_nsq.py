@@ -49,6 +49,18 @@ def test_depth(answer, topic, channel, depth):
     assert metric(topic, channel).read(parse_stats(body(answer))) == depth
 
 
+@pytest.mark.parametrize(
+    ("count", "in_flight"), [(3, 3), (0, 0), (None, None), (-1, None), ("3", None), (True, None), (1.5, None)]
+)
+def test_messages_in_flight_are_known_if_nsqd_says_so(count, in_flight):
+    answer = stats(("demo", 3, {"a": 12}))
+    answer["topics"][0]["channels"][0]["in_flight_count"] = count
+    measured = metric()
+    assert (measured.read(parse_stats(body(answer))), measured.in_flight) == (12, in_flight)
+    measured.read(parse_stats(body(stats())))
+    assert measured.in_flight is None
+
+
 @pytest.mark.parametrize("none", [None, []])
 def test_what_go_writes_for_an_empty_list(none):
     assert parse_stats(body({"topics": none})).topics == {}

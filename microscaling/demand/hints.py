@@ -1,0 +1,55 @@
+"""What a configuration allows and its author may not expect, to be said at the start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from microscaling.demand.task import Task
+from microscaling.target.simple_queue import SimpleQueueLengthTarget
+
+NAMED = 5
+"""How many tasks a hint names at most."""
+TIES = (
+    "priority: {names} have the same, {priority}: when they want more than there is, the first in the list "
+    "takes all of it, and the others keep their minimum; give each a priority of its own"
+)
+SMALL = (
+    "targetQueueLength: {names}: {length} is too small for {rule}, which gives no container back before the "
+    "queue has been empty for idleSeconds; use {works}"
+)
+
+
+def hints(tasks: Iterable[Task], cap: int) -> Iterator[str]:
+    """One line each. `cap`: the containers that the tasks share."""
+    tasks = list(tasks)
+    yield from _small_targets(tasks)
+    yield from _ties(tasks, cap)
+
+
+def _small_targets(tasks: Iterable[Task]) -> Iterator[str]:
+    """Rules round: below some length an empty queue makes no difference of a container to them."""
+    small: dict[tuple[str, int, str], list[str]] = {}
+    for task in tasks:
+        works_from, length = task.target.works_from(), getattr(task.target, "length", 0)
+        if length < works_from:
+            simple = SimpleQueueLengthTarget(length).works_from()
+            other = f", or SimpleQueue with {simple} or more" if simple < works_from else ""
+            rule = "SimpleQueue" if isinstance(task.target, SimpleQueueLengthTarget) else "Queue"
+            small.setdefault((rule, length, f"{works_from} or more{other}"), []).append(task.name)
+    for (rule, length, works), names in small.items():
+        yield SMALL.format(names=_few(names), length=length, rule=rule, works=works)
+
+
+def _ties(tasks: Iterable[Task], cap: int) -> Iterator[str]:
+    """Only of tasks that can have more than their minimum, and together more than the cap."""
+    tied: dict[int, list[Task]] = {}
+    for task in tasks:
+        if task.is_scalable and task.max_containers > task.min_containers:
+            tied.setdefault(task.priority, []).append(task)
+    for priority, able in sorted(tied.items()):
+        if len(able) > 1 and sum(task.max_containers for task in able) > cap:
+            yield TIES.format(names=_few([task.name for task in able]), priority=priority)
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
