@@ -122,6 +122,7 @@ def build(environ: MutableMapping[str, str], stopping: threading.Event | None = 
     dropped = privileges.drop(environ)
     settings = Settings.from_env(environ)
     logs.setup(settings)
+    settings = factory.with_engine(settings, environ)
     if dropped:
         log.info("%s", dropped)
     notifier = Notifier.of(environ)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from microscaling.api.address import ORIGIN, ServerAddress, gone, needed_server
@@ -27,6 +28,24 @@ if TYPE_CHECKING:
 log = logging.getLogger("mssagent")
 
 T = TypeVar("T")
+
+
+def with_engine(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    """The settings with the Docker engine that they mean, if they need one; logs which, and why. Raises
+    ConfigError if it can never answer."""
+    if settings.scheduler != "DOCKER":
+        return settings
+    from microscaling.utils.docker_engine import choose, warn_of_rights
+
+    engine = choose(environ)
+    log.info("Docker engine %s: %s", engine.host, engine.why)
+    warn_of_rights(engine)
+    return replace(
+        settings,
+        docker_host=engine.host,
+        docker_tls_verify=engine.tls_verify,
+        docker_cert_path=engine.cert_path,
+    )
 
 
 def make_tasks(settings: Settings, environ: Mapping[str, str]) -> Tasks:

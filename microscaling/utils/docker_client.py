@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import docker
@@ -11,6 +12,7 @@ from docker.transport import UnixHTTPAdapter
 from requests.adapters import HTTPAdapter
 
 from microscaling.errors import ConfigError
+from microscaling.utils.docker_engine import TLS_FILES
 
 MOST_CONNECTIONS = 80
 """As many as there are threads that call: 64 stop, 8 start, a few more."""
@@ -57,9 +59,15 @@ class _KeptAlive(UnixHTTPAdapter):
 def _tls(verify: bool, cert_path: str) -> Any:
     if not verify and not cert_path:
         return False
-    pair = (f"{cert_path}/cert.pem", f"{cert_path}/key.pem") if cert_path else None
-    ca = f"{cert_path}/ca.pem" if cert_path and verify else None
+    cert, key, ca = (_there(cert_path, name) for name in TLS_FILES)
+    pair = (cert, key) if cert and key else None
     try:
-        return docker.tls.TLSConfig(client_cert=pair, ca_cert=ca, verify=verify)
+        return docker.tls.TLSConfig(client_cert=pair, ca_cert=ca if verify else None, verify=verify)
     except DockerException as error:
         raise ConfigError(f"DOCKER_CERT_PATH: {error}") from error
+
+
+def _there(folder: str, name: str) -> str | None:
+    """The path of a file, if there is one: as Docker's own client, we do without the others."""
+    path = os.path.join(folder, name)
+    return path if folder and os.path.exists(path) else None
