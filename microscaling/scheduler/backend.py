@@ -19,6 +19,11 @@ class EngineAway(TemporaryError):
     """The engine itself cannot be reached: no fault of the container that was asked for."""
 
 
+class Unanswered(TemporaryError):
+    """A call was not answered in time: it may be carried out yet, or have been. The engine may be at fault,
+    or only what was asked for."""
+
+
 class State(Enum):
     """How far a container has come, as its engine sees it."""
 
@@ -43,6 +48,8 @@ class Seen:
     """What `create` was given; empty if whoever created it gave none."""
     agent: str = ""
     """The id of the agent that created it; empty if it gave none."""
+    exit_code: int | None = None
+    """Of one that has exited; None: not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +67,9 @@ class Event:
 class Backend(ABC):
     """Runs containers, and says what becomes of them. All calls block, and end within 10 s or so.
 
-    Calls come from many threads at once. They raise TemporaryError when the outcome is unknown (a
-    time-out; EngineAway if nobody answers at all), PermanentError when the engine refuses (Missing: no
-    such image). Containers that are not there, or already are as wanted, are no error.
+    Calls come from many threads at once. They raise TemporaryError when the outcome is unknown (Unanswered
+    after a time-out, EngineAway if nobody answers at all), PermanentError when the engine refuses (Missing:
+    no such image). Containers that are not there, or already are as wanted, are no error.
     """
 
     name = "engine"

@@ -57,6 +57,14 @@ class Container:
     """Somebody has sent it a signal, so its end is no failure of its own."""
     shaken: bool = False
     """The engine has been away since it was there, so its end is no failure of its own either."""
+    paced: bool = False
+    """It replaces one that ended in vain, so its creation waits."""
+    heard: bool = False
+    """The event stream has told of its start, so it will tell of its end."""
+    seen: float = 0.0
+    """When it was last known to run, but for the event stream's silence: monotonic seconds."""
+    asked: float = 0.0
+    """When the operation that is under way was asked for, monotonic seconds."""
     exit_code: int | None = None
     failures: int = 0
     """Operations in a row that were not answered, or failed for no fault of the container."""
@@ -67,6 +75,11 @@ class Container:
     def wanted(self) -> bool:
         """It counts as requested."""
         return not self.unwanted and self.phase in ACTIVE
+
+    @property
+    def is_new(self) -> bool:
+        """Nothing has been asked for it, and nothing keeps its creation."""
+        return self.phase is Phase.CREATING and not self.asked and not self.paced and not self.unwanted
 
     @property
     def short_id(self) -> str:

@@ -23,7 +23,7 @@ from urllib3.exceptions import HTTPError
 
 from microscaling.demand.task import Task
 from microscaling.errors import UNEXPECTED, PermanentError, TemporaryError
-from microscaling.scheduler.backend import Backend, EngineAway, Event, Missing, Seen
+from microscaling.scheduler.backend import Backend, EngineAway, Event, Missing, Seen, Unanswered
 from microscaling.scheduler.docker_body import LABEL, create_body
 from microscaling.scheduler.docker_entries import Entries
 from microscaling.utils.docker_client import connect
@@ -228,7 +228,7 @@ def _errors(done: tuple[int, ...] = ()) -> Iterator[None]:
             raise EngineAway(said(error)) from error
         raise PermanentError(said(error)) from error
     except requests.exceptions.ReadTimeout as error:
-        raise TemporaryError(f"no answer from the engine within {CALL_TIMEOUT_S} s") from error
+        raise Unanswered(f"no answer from the engine within {CALL_TIMEOUT_S} s") from error
     except (requests.exceptions.RequestException, DockerException, OSError, HTTPError) as error:
         raise EngineAway(said(error)) from error
     except UNEXPECTED as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from typing import Any
 
 from microscaling.scheduler.backend import Event, Seen, State
@@ -18,6 +19,7 @@ log = logging.getLogger("mssscheduler")
 
 STATES = {"created": State.CREATED, "exited": State.EXITED, "dead": State.EXITED, "removing": State.EXITED}
 """All others run: running, paused, restarting."""
+EXITED = re.compile(r"Exited \((\d{1,9})\)")
 MOST_NAMED = 1000
 
 
@@ -87,12 +89,19 @@ class Entries:
             created=(float(created) if good else 0.0) + place * 1e-6,
             nonce=_text_or_none(labels.get(NONCE_LABEL)),
             agent=_text_or_none(labels.get(AGENT_LABEL)),
+            exit_code=_exit_code(_text_or_none(entry.get("Status"))),
         )
 
     def _name(self, key: str, what: str) -> None:
         if key not in self._named and len(self._named) < MOST_NAMED:
             self._named.add(key)
             log.warning("%s", what)
+
+
+def _exit_code(status: str) -> int | None:
+    """From "Exited (137) 4 seconds ago", which is all that a listing has to say of it."""
+    found = EXITED.match(status)
+    return int(found[1]) if found else None
 
 
 def _text(value: Any) -> str:

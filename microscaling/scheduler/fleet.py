@@ -15,9 +15,9 @@ from microscaling.demand.tasks import Tasks
 from microscaling.errors import PermanentError
 from microscaling.scheduler.backend import EngineAway, Event, Missing
 from microscaling.scheduler.container import ACTIVE, Container, Operation, Phase, Work
+from microscaling.scheduler.ends import Ends
 from microscaling.scheduler.inventory import Inventory
 from microscaling.scheduler.strangers import Strangers
-from microscaling.scheduler.trouble import HOLDS_S
 from microscaling.scheduler.troubles import Troubles
 
 log = logging.getLogger("mssscheduler")
@@ -44,11 +44,16 @@ class Fleet(Inventory):
     def __init__(self, tasks: Tasks) -> None:
         super().__init__(tasks)
         self.troubles = Troubles(self)
+        self.ends = Ends(self)
         self.strangers = Strangers(self)
         self.acting = False
         """Until the first decision nothing is changed."""
         self.away = False
         """The engine does not answer: nothing is asked of it until a listing has succeeded."""
+        self.deaf = False
+        """The event stream does not tell what happens: only listings do."""
+        self.answered = float("-inf")
+        """When the engine last answered anything, monotonic seconds."""
         self.leaving = False
         self.draining = False
         self._planned = 0.0
@@ -60,10 +65,17 @@ class Fleet(Inventory):
     def plan(self, now: float) -> None:
         """Sets going all that demand and what is there differ in. May be called at any time."""
         self._planned = now
+        self.ends.observe(now)
         self.troubles.check(now)
         for task in self.tasks.tasks:
             self.balance(task, now)
         self.start_parked(now)
+
+    def look_at_readings(self, now: float) -> list[Operation]:
+        """What may be started sooner than planned, as there is work for it."""
+        if self.ends.observe(now):
+            self.plan(now)
+        return self.take()
 
     def balance(self, task: Task, now: float) -> None:
         """The same for one task, but for starting what is parked."""
@@ -71,10 +83,16 @@ class Fleet(Inventory):
         wanted = [c for c in mine if c.wanted]
         missing = self._want(task) - len(wanted)
         if missing < 0:
-            for container in sorted(wanted, key=lambda c: c.order)[missing:]:
+            # A back-off keeps what runs, however new it is.
+            failing = task.backing_off
+            wanted.sort(key=lambda c: (failing and c.phase is not Phase.RUNNING, c.order))
+            for container in wanted[missing:]:
                 container.unwanted = True
         elif missing > 0 and not self.leaving:
             self._add(task, missing)
+            self.ends.pace(task, now)
+        if missing <= 0:
+            self.ends.settled(task)
         for container in list(mine):
             self._advance(container, now)
         self._count(task)
@@ -166,13 +184,16 @@ class Fleet(Inventory):
         if not container.id:
             self.bind(container, event.id)
         self.touch(container)
-        if event.kind == "start" and container.phase in (Phase.CREATED, Phase.STARTING):
-            self.started(container, now)
+        if event.kind == "start":
+            container.heard = True
+            if container.phase in (Phase.CREATED, Phase.STARTING):
+                self.started(container, now)
         elif event.kind == "die":
             code = "" if event.exit_code is None else f" with code {event.exit_code}"
             container.exit_code = event.exit_code
             self.ended(container, f"exited{code}", now)
         elif event.kind == "destroy":
+            container.told = True
             self.ended(container, "was removed by somebody else", now)
             self.forget(container)
         self.balance(container.task, now)
@@ -188,12 +209,16 @@ class Fleet(Inventory):
             return
         self.touch(container)
         if error is None:
+            self.answered = now
             container.failures = 0
             self._succeeded(operation.work, container, now, id)
         elif isinstance(error, PermanentError) and operation.work in (Work.CREATE, Work.START):
             self._refused(operation.work, container, error, now)
         elif container.phase is not Phase.EXITED:
-            self._say_failed(operation, error)
+            if operation.work in (Work.CREATE, Work.START) and not isinstance(error, EngineAway):
+                self.ends.unanswered(operation, error, now)
+            else:
+                self._say_failed(operation, error)
             container.unknown = True
             container.doubtful = container.doubtful or operation.work is Work.START
             container.failures += 1
@@ -227,30 +252,28 @@ class Fleet(Inventory):
         container.phase = Phase.RUNNING
         container.may_run = True
         container.unknown = False
-        container.started = now
+        container.started = container.seen = now
         container.proven = False
 
-    def ended(self, container: Container, how: str, now: float, strike: bool = True) -> None:
-        """It does not run any more; unasked, if it had not been told to stop."""
+    def ended(self, container: Container, how: str, now: float, alive: float | None = None) -> None:
+        """It does not run any more; unasked, if it had not been told to stop. `alive`: when it was last
+        known to run (monotonic seconds), None: now."""
         container.may_run, container.unknown = container.doubtful, False
         if container.phase in (Phase.EXITED, Phase.REMOVING):
             return
         unasked = container.phase in (Phase.STARTING, Phase.RUNNING) and not container.unwanted
-        early = container.phase is Phase.STARTING or not container.proven
+        if unasked:
+            self.ends.judge(container, how, now if alive is None else alive, now)
+        else:
+            self._remove_later(container, now)
         container.phase = Phase.EXITED
         container.unwanted = True
-        if not unasked:
-            self._remove_later(container, now)
-            return
-        container.unasked = True
-        how = f"container {container.short_id} {how}"
-        young = container.started is None or now - container.started < HOLDS_S
-        if strike and early and young and not container.told and not container.shaken:
-            self.troubles.strike(container.task, how, now)
-        else:
-            log.warning("%s: %s", container.task.name, how)
 
-    # Counting
+    def alive_at(self, container: Container, now: float) -> float:
+        """Until when a container is known to run: now, if the event stream would have told of its end."""
+        return now if container.heard and not self.deaf else container.seen
+
+    # The next step
 
     def _count(self, task: Task) -> None:
         """Writes down what there is of a task, and wakes the engine if that is news."""
@@ -260,8 +283,6 @@ class Fleet(Inventory):
         if (requested, running) != (task.requested, task.running):
             task.requested, task.running = requested, running
             self.tasks.changed.set()
-
-    # The next step
 
     def _want(self, task: Task) -> int:
         """How many containers a task is to have now: its demand, which a back-off lowers."""
@@ -300,6 +321,9 @@ class Fleet(Inventory):
         container.phase = phase
         container.busy = True
         container.may_run = container.may_run or phase is Phase.STARTING
+        container.asked = now
+        if phase is Phase.CREATING:
+            self.ends.begins(container)
         self.touch(container)
         self._operations.append(Operation(WORK_FOR[phase], container))
 

@@ -59,6 +59,7 @@ class Listing:
             for task in fleet.tasks.tasks:
                 task.demand = sum(1 for c in fleet.containers[task.name] if c.wanted)
         fleet.away = False
+        fleet.answered = now
         fleet.plan(now)
 
     def heard(self, id: str, kind: str) -> None:
@@ -75,6 +76,7 @@ class Listing:
     def reopened(self, ended: float) -> None:
         """A new stream owes us nothing of what happened before it; the last one ended at `ended`."""
         self.silent.clear()
+        self.fleet.ends.forgive()
         self.fleet.troubles.forgive(ended)
 
     def _compare(self, container: Container, seen: Seen, asked: int, now: float) -> None:
@@ -85,15 +87,18 @@ class Listing:
             fleet.bind(container, seen.id)
         phase = container.phase
         if seen.state is State.RUNNING:
+            container.seen = now
             if phase in (Phase.CREATING, Phase.CREATED, Phase.STARTING):
                 self._silent(container, "start", now)
                 fleet.started(container, now)
             elif phase in (Phase.EXITED, Phase.REMOVING) and not container.busy:
-                container.phase, container.may_run = Phase.RUNNING, True
+                fleet.started(container, now)  # a start that was not answered has been carried out late
         elif seen.state is State.EXITED:
             if phase not in (Phase.EXITED, Phase.REMOVING):
                 self._silent(container, "die", now)
-            fleet.ended(container, "had ended", now, strike=False)
+                container.exit_code = seen.exit_code
+            code = "" if seen.exit_code is None else f" with code {seen.exit_code}"
+            fleet.ended(container, f"had ended{code}", now, fleet.alive_at(container, now))
         elif phase is Phase.CREATING and not container.busy:
             container.phase = Phase.CREATED
         if not container.busy:
@@ -105,7 +110,8 @@ class Listing:
             return
         if container.id:
             self._silent(container, "destroy", now)
-            self.fleet.ended(container, "had been removed", now, strike=False)
+            container.told = True
+            self.fleet.ended(container, "had been removed", now)
         if container.id or container.unknown:
             self.fleet.forget(container)
 

@@ -167,7 +167,7 @@ class ProcessBackend(Backend):
     def list(self) -> builtins.list[Seen]:
         self._opened()
         self._look_at_all()
-        return [Seen(p.id, p.task, p.state(), p.created, p.nonce) for p in self._all()]
+        return [p.seen() for p in self._all()]
 
     def watch(self, ready: Callable[[], None], on_event: Callable[[Event], None]) -> None:
         self._opened()

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import replace
 
-from microscaling.scheduler.backend import Event, State
+from microscaling.scheduler.backend import Event, Seen, State
 from microscaling.scheduler.process_family import Family
 from microscaling.scheduler.process_handle import Handle
 from microscaling.scheduler.process_state import Entry
@@ -40,6 +40,11 @@ class Unit:
         if self.over:
             return State.EXITED
         return State.RUNNING if self.family else State.CREATED
+
+    def seen(self) -> Seen:
+        """What a listing shows of it."""
+        code = self.handle.exit_code if self.over and self.handle else None
+        return Seen(self.id, self.task, self.state(), self.created, self.nonce, exit_code=code)
 
     def entry(self) -> Entry | None:
         """For the state file; what was only reserved would not outlive the agent."""

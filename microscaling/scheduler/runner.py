@@ -71,9 +71,11 @@ class FleetScheduler(Scheduler):
         self._begin(tasks)
         now = time.monotonic()
         with tasks:
+            operations = self.fleet.look_at_readings(now)
             due = now - self._listed >= LIST_EVERY_S or self.fleet.away or self.fleet.in_doubt
             due = due or (self.stream is not None and not self.stream.is_open)
             broken = self.listing.stream_is_broken(now)
+        self._submit(operations)
         if broken:
             log.warning("the event stream of the %s is silent: connecting anew", self.backend.name)
             self.backend.unwatch()

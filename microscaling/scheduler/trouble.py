@@ -10,18 +10,24 @@ from microscaling.utils.backoff import Backoff
 log = logging.getLogger("mssscheduler")
 
 STRIKES = 3
-"""Failed starts in a row after which a task backs off."""
+"""Failures in a row after which a task backs off."""
 HOLDS_S = 5.0
-"""A container that has run this long has started well."""
+"""A container that has run this long after a back-off ends it: the others may be started."""
 FIRST_S, MOST_S = 1.0, 60.0
+STABLE_FACTOR = 10.0
+"""How many times the last delay a container has to stay up before the next back-off is a short one again:
+10 s before there was any, 10 minutes (as in Kubernetes) at the longest delay."""
+FAILED = "backing off after failed starts"
+IN_VAIN = "backing off: its containers end with code 0 at once"
 
 
 class Trouble:
-    """Counts the failed starts of one task, and says how many containers it may have meanwhile.
+    """Counts the failures of one task, and says how many containers it may have meanwhile.
 
-    A task backs off after three starts in a row that failed, or ended unasked within 5 s. It then
-    keeps what runs; after 1 s, doubling to 60 s, one container is tried, and one that holds for
-    5 s ends the back-off.
+    A task backs off after three containers in a row that did not start, or ended unasked before they had
+    been up for `stable_s`. It then keeps what runs; after 1 s, doubling to 60 s, one container is
+    tried, and one that holds for 5 s ends the back-off. The delay is remembered: the next failure
+    doubles it, unless a container has stayed up for ten times as long before.
     """
 
     def __init__(self, task: Task) -> None:
@@ -33,29 +39,49 @@ class Trouble:
         """When the next container is tried, monotonic seconds; only while the task backs off."""
         self.probing = False
         self.struck = float("-inf")
-        """When a start last failed, monotonic seconds."""
+        """When a container last failed, monotonic seconds."""
+        self.delay = 0.0
+        """The last delay, seconds; 0: there is none to be remembered."""
         self.backoff = Backoff(FIRST_S, MOST_S)
+        self._why = FAILED
+
+    @property
+    def stable_s(self) -> float:
+        """A container that has been up this long is no failure when it ends, and ends a run of failures."""
+        return STABLE_FACTOR * max(FIRST_S, self.delay)
+
+    @property
+    def open(self) -> bool:
+        """Failures are remembered: the next one may be one too many."""
+        return bool(self.strikes or self.delay)
 
     def strike(self, why: str, now: float) -> None:
-        """One more start has failed."""
+        """One more container has failed."""
         self.strikes += 1
+        task = self.task
+        if task.backing_off or self.strikes >= STRIKES:
+            self.back_off(why, now, FAILED)
+            return
+        self.struck = now
+        log.warning("%s: %s (%d of %d before it backs off)", task.name, why, self.strikes, STRIKES)
+
+    def back_off(self, why: str, now: float, reason: str) -> None:
+        """The last container that was started has failed, and it was one too many."""
         self.struck = now
         task = self.task
         if self.starving or (task.backing_off and not self.probing):
             return  # it had been set going before the back-off began
-        if self.strikes < STRIKES and not task.backing_off:
-            log.warning("%s: %s (%d of %d before it backs off)", task.name, why, self.strikes, STRIKES)
-            return
-        delay = self.backoff.next()
-        self.until = now + delay
+        self.delay = self.backoff.next()
+        self.until = now + self.delay
         self.probing = False
+        self._why = reason
         task.backing_off = True
-        log.warning("%s: %s; backing off, next try in %.0f s", task.name, why, delay)
+        log.warning("%s: %s; backing off, next try in %.0f s", task.name, why, self.delay)
 
     @property
     def why(self) -> str:
         """Why it backs off."""
-        return "its image is missing" if self.starving else "backing off after failed starts"
+        return "its image is missing" if self.starving else self._why
 
     def starve(self) -> None:
         """It backs off for as long as its image is missing; said by whoever looks for the image."""
@@ -67,17 +93,28 @@ class Trouble:
         """Its image is there again. The next failed start counts as the first."""
         if self.starving:
             self.starving = self.task.backing_off = self.probing = False
-            self.strikes = 0
-            self.backoff.reset()
+            self.stable()
 
     def held(self) -> None:
         """A container has stayed up for 5 s."""
-        self.strikes = 0
+        self._resume("a container stays up")
+
+    def worked(self) -> None:
+        """A container has done its work."""
+        self._resume("a container has done its work")
+
+    def _resume(self, why: str) -> None:
+        """The others may be started. The next failure is enough to back off again."""
         if self.task.backing_off and not self.starving:
-            self.task.backing_off = False
-            self.probing = False
-            self.backoff.reset()
-            log.info("%s: a container stays up: no longer backing off", self.task.name)
+            self.strikes = STRIKES - 1
+            self.task.backing_off = self.probing = False
+            log.info("%s: %s: no longer backing off", self.task.name, why)
+
+    def stable(self) -> None:
+        """Since the last failure a container has been up for `stable_s`: all is forgotten."""
+        self.strikes = 0
+        self.delay = 0.0
+        self.backoff.reset()
 
     def forgive(self, since: float) -> None:
         """The engine went away at `since` (monotonic seconds) and is back: what failed meanwhile, and up to
@@ -88,9 +125,17 @@ class Trouble:
                 self.task.backing_off = self.probing = False
                 log.info("%s: the engine was away: no longer backing off", self.task.name)
 
+    def wake(self) -> bool:
+        """There is work: ends a back-off that began as there was none. Returns whether there was one."""
+        if not self.task.backing_off or self.starving or self._why != IN_VAIN:
+            return False
+        self.task.backing_off = self.probing = False
+        log.info("%s: there is work: no longer backing off", self.task.name)
+        return True
+
     def stand_by(self) -> None:
         """There is no place to try one in. It counts as the others do meanwhile, so that it can give
-        way, but its next failed start makes it back off again, for twice as long."""
+        way, but its next failure makes it back off again, for twice as long."""
         self.strikes = STRIKES - 1
         self.task.backing_off = self.probing = False
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from microscaling.demand.reason import Reason
 from microscaling.demand.task import Task
-from microscaling.scheduler.container import Phase
+from microscaling.scheduler.container import Container, Phase
 from microscaling.scheduler.trouble import HOLDS_S, Trouble
 
 if TYPE_CHECKING:
@@ -34,6 +34,11 @@ class Troubles:
         self._by_name[task.name].supplied()
         self.fleet.tasks.changed.set()
 
+    def wake(self, name: str) -> None:
+        """Something waits again, or work was done: a task whose containers found none is tried at once."""
+        if self._by_name[name].wake():
+            self.fleet.tasks.changed.set()
+
     def of(self, name: str) -> Trouble:
         """The trouble of one task."""
         return self._by_name[name]
@@ -47,10 +52,12 @@ class Troubles:
         """Ends the back-off of tasks whose container has stayed up; tries one of those that are due."""
         for container in self.fleet.all():
             if not container.proven and container.phase is Phase.RUNNING and container.started is not None:
-                container.proven = now - container.started >= HOLDS_S
+                container.proven = self.fleet.alive_at(container, now) - container.started >= HOLDS_S
                 if container.proven:
                     self._by_name[container.task.name].held()
         for trouble in self._by_name.values():
+            if trouble.open and self._is_stable(trouble, now):
+                trouble.stable()
             if trouble.due(now) and not self.fleet.draining:
                 self._try_again(trouble)
             elif trouble.probing and self._crowded(trouble.task):
@@ -70,9 +77,18 @@ class Troubles:
         for trouble in self._by_name.values():
             if trouble.task.backing_off and not trouble.probing:
                 yield trouble.until
-            if trouble.strikes:
-                unproven = (c for c in self.fleet.containers[trouble.task.name] if not c.proven)
-                yield from (c.started + HOLDS_S for c in unproven if c.started is not None)
+            if trouble.open:
+                running = [c for c in self.fleet.containers[trouble.task.name] if c.phase is Phase.RUNNING]
+                yield from (c.started + HOLDS_S for c in running if not c.proven and c.started is not None)
+                yield from (_steady_since(c, trouble) + trouble.stable_s for c in running)
+
+    def _is_stable(self, trouble: Trouble, now: float) -> bool:
+        """Whether a container has been up for long enough since the last failure."""
+        return not trouble.task.backing_off and any(
+            self.fleet.alive_at(c, now) - _steady_since(c, trouble) >= trouble.stable_s
+            for c in self.fleet.containers[trouble.task.name]
+            if c.phase is Phase.RUNNING
+        )
 
     def _try_again(self, trouble: Trouble) -> None:
         task = trouble.task
@@ -107,3 +123,8 @@ class Troubles:
         comes_first = giver.priority > task.priority
         entitled = comes_first or task.requested < task.min_containers
         return entitled and (not giver.held or (comes_first and not task.held))
+
+
+def _steady_since(container: Container, trouble: Trouble) -> float:
+    """When it started, or when a container of its task last failed: whichever came later."""
+    return trouble.struck if container.started is None else max(container.started, trouble.struck)

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
-from microscaling.errors import PermanentError, TemporaryError
-from microscaling.scheduler.backend import EngineAway, Event, Seen, State
+from microscaling.errors import PermanentError
+from microscaling.scheduler.backend import EngineAway, Event, Seen, State, Unanswered
 from microscaling.scheduler.container import Operation, Work
 from microscaling.scheduler.fleet import Fleet
 from microscaling.scheduler.listing import Listing
@@ -53,6 +53,7 @@ class Real:
     created: float
     owners: list[object] = field(default_factory=list)
     """The agents that take it for one of theirs."""
+    exit_code: int | None = None
     late: bool = False
     """It was created after whoever had asked for it had given that up."""
 
@@ -104,12 +105,14 @@ class VirtualEngine:
 
     def snapshot(self) -> list[Seen]:
         """What a listing shows."""
-        return [Seen(r.id, r.task, r.state, r.created, r.nonce) for r in self.real.values()]
+        return [
+            Seen(r.id, r.task, r.state, r.created, r.nonce, exit_code=r.exit_code) for r in self.real.values()
+        ]
 
-    def kill(self, real: Real) -> None:
+    def kill(self, real: Real, code: int = 137) -> None:
         """It ends by itself, or by somebody else's hand."""
         if real.state is State.RUNNING:
-            real.state = State.EXITED
+            real.state, real.exit_code = State.EXITED, code
             self._tell("die", real)
 
     def remove(self, real: Real) -> None:
@@ -144,7 +147,7 @@ class VirtualEngine:
             late = delay > TIME_OUT_S
             self.at(delay, self._take_effect, operation, answer, by, self._times_away, late)
         if lost:
-            self.at(TIME_OUT_S, reply, operation, TemporaryError("no answer within 10 s"), "")
+            self.at(TIME_OUT_S, reply, operation, Unanswered("no answer within 10 s"), "")
 
     def _take_effect(
         self, operation: Operation, reply: Reply | None, by: object, away: int, late: bool
@@ -195,7 +198,7 @@ class VirtualEngine:
         """Called at every start, with who has asked for it: the only moment at which a cap can be broken."""
 
     def _tell(self, kind: str, real: Real) -> None:
-        event = Event(kind, real.id, real.task, real.nonce, 137 if kind == "die" else None)
+        event = Event(kind, real.id, real.task, real.nonce, real.exit_code if kind == "die" else None)
         for listener in self.listeners:
             listener.tell(event)
 

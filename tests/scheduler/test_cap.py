@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from microscaling.scheduler.backend import State
@@ -68,6 +68,7 @@ def test_without_the_check_for_room_it_fails(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @settings(max_examples=100, deadline=None)
+@example(1835985, Faults(lost_reply=0.2, refused=0.2, dies=0.2, effect_s=0.05, event_s=4.0))
 @given(SEEDS, FAULTS)
 def test_once_the_faults_are_over_what_runs_is_what_is_wanted(seed: int, faults: Faults) -> None:
     world = begin(seed, faults)
