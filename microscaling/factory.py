@@ -64,8 +64,9 @@ def make_tasks(settings: Settings, environ: Mapping[str, str]) -> Tasks:
     credentials = credentials_in(passed)
     if credentials and tasks and settings.scheduler in CREATES_CONTAINERS:
         log.warning(
-            "every container gets these credentials of the agent's environment: %s; MSS_PASS_ENV "
+            "every %s gets these credentials of the agent's environment: %s; MSS_PASS_ENV "
             "narrows it (none, or a comma-separated list of names and patterns)",
+            "process" if settings.scheduler == "PROCESS" else "container",
             ", ".join(credentials),
         )
     return Tasks(tasks, max_containers)

@@ -5,17 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
-from microscaling.utils.masking import passwords_in
+from microscaling.utils.credentials import secrets_of
 
 OWN = ("PATH", "HOME", "HOSTNAME", "PWD", "SHLVL", "_", "VIRTUAL_ENV", "PYTHON*")
 """What belongs to the agent's own process, and is never passed on."""
-PASSWORDS = ("*_TOKEN", "*_KEY", "*_SECRET", "*PASSWORD*", "*PASSWD*", "*_PASS")
-CREDENTIALS = ("AWS_*", "AZURE_*", *PASSWORDS)
-"""Names that it is worth saying are being passed on."""
-SECRET = ("AWS_*SECRET*", "AWS_*KEY*", "AZURE_*CONNECTION_STRING", *PASSWORDS)
-"""Names whose values are masked: not a region, which is harmless and in many a word."""
-PATHS = ("*_FILE",)
-"""Names that are neither, whatever else is in them: the value is where a secret is, not the secret."""
 
 
 def passed_on(environ: Mapping[str, str], pass_env: str) -> list[str]:
@@ -40,21 +33,13 @@ def own(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def credentials_in(env: Iterable[str]) -> list[str]:
-    """The names in a list of "NAME=value" that look like credentials, or have a URL with a password in
-    their value, sorted."""
-    return sorted({name for name, value in _pairs(env) if _named(name, CREDENTIALS) or passwords_in(value)})
+    """The names in a list of "NAME=value" that hold credentials, sorted."""
+    return sorted({name for name, value in _pairs(env) if secrets_of(name, value)})
 
 
 def secrets_in(env: Iterable[str]) -> list[str]:
     """What in the values of a list of "NAME=value" must not be seen."""
-    found: list[str] = []
-    for name, value in _pairs(env):
-        found += [value] if value and _named(name, SECRET) else passwords_in(value)
-    return found
-
-
-def _named(name: str, patterns: Iterable[str]) -> bool:
-    return _matches(name.upper(), patterns) and not _matches(name.upper(), PATHS)
+    return [secret for name, value in _pairs(env) for secret in secrets_of(name, value)]
 
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:
