@@ -2,7 +2,7 @@
 # make demo   shows it at work        make test   tests it
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint audit format image sbom bench beats chaos fuzz jobs clean
+.PHONY: help venv demo test lint audit format image sbom bench beats chaos workers fuzz jobs clean
 
 # Base images that were made locally (scripts/base-images), if any.
 -include .env
@@ -76,6 +76,10 @@ chaos: ## faults at random on real parts, for minutes (ARGS="--seed 1 --minutes 
 jobs: ## the README's example to the last of 100 jobs, 20 times (some minutes; ARGS=... goes to pytest)
 	@scripts/venv demo yaml test
 	@MSS_TEST_JOBS_ROUNDS=20 MSS_TEST_JOBS=100 $(bin)/python -m pytest -o faulthandler_timeout=0 tests/test_last_job.py $(ARGS)
+
+workers: ## scale real Celery and RQ workers down 50 times each, local and in containers (ARGS="--scale-downs 5")
+	@scripts/venv test
+	@$(bin)/python -m tests.workers $(ARGS)
 
 fuzz: ## hostile inputs, 100,000 for each parser (an hour or so; MSS_TEST_FUZZ=1000: fewer; ARGS=...)
 	@scripts/venv demo yaml test

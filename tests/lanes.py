@@ -7,7 +7,7 @@ import re
 import pytest
 
 ENGINE = "the engine of this machine"
-FIRST = (ENGINE, "tests/browser/", "tests/contract/", "tests/integration/", "tests/test_")
+FIRST = (ENGINE, "tests/browser/", "tests/contract/", "tests/integration/", "tests/workers/", "tests/test_")
 """The lanes that take longest begin first."""
 WITH_ENGINES_OF_THEIR_OWN = (
     "tests/integration/test_engine_restart.py",
