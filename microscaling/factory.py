@@ -56,6 +56,8 @@ def make_tasks(settings: Settings, environ: Mapping[str, str]) -> Tasks:
     )
     keep_secret(value for task in tasks for value in _secrets_of(task))
     _check_sources(tasks)
+    if settings.scheduler == "PROCESS":
+        _check_commands(tasks)
     for hint in hints(tasks, max_containers):
         log.warning("%s", hint)
     passed = passed_on(environ, settings.pass_env)
@@ -264,6 +266,15 @@ def _check_sources(tasks: Iterable[Task]) -> None:
             source.check()
         except ConfigError as error:
             problems |= dict.fromkeys(error.problems)
+    if problems:
+        raise ConfigError(*problems)
+
+
+def _check_commands(tasks: Iterable[Task]) -> None:
+    """Raises ConfigError that names every command that local processes cannot have."""
+    from microscaling.scheduler import process_command
+
+    problems = [f"{task.name}: {why}" for task in tasks if (why := process_command.unreadable(task))]
     if problems:
         raise ConfigError(*problems)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 from collections.abc import Mapping
 
 from microscaling.demand.task import Task
 from microscaling.errors import PermanentError
+from microscaling.scheduler import shell_words
 
 
 def environment(task: Task, environ: Mapping[str, str]) -> dict[str, str]:
@@ -16,12 +16,25 @@ def environment(task: Task, environ: Mapping[str, str]) -> dict[str, str]:
     return {**environ, **dict(variable.partition("=")[::2] for variable in task.env)}
 
 
+def unreadable(task: Task) -> str:
+    """Why the command can never be run as it was meant, and the way out; empty: it can."""
+    try:
+        found = shell_words.shell_feature(shell_words.split(task.command))
+    except shell_words.OpenQuote as error:
+        return f"the command {task.command!r} cannot be read: {error}"
+    if not found:
+        return ""
+    return (
+        f"the command {task.command!r} needs a shell ({found}); MSS_SCHEDULER=PROCESS runs it without one: "
+        "use `env NAME=value program` or `sh -c '...'`, or single quotes for what stands for itself"
+    )
+
+
 def words(task: Task, environ: Mapping[str, str]) -> list[str]:
     """The command split as a shell would, the first word the program's path; raises PermanentError."""
-    try:
-        argv = shlex.split(task.command)
-    except ValueError as error:
-        raise PermanentError(f"the command {task.command!r} cannot be read: {error}") from None
+    if problem := unreadable(task):
+        raise PermanentError(problem)
+    argv = [str(word) for word in shell_words.split(task.command)]
     if not argv:
         raise PermanentError("has no command; MSS_SCHEDULER=PROCESS runs config.command")
     path = shutil.which(argv[0], path=environment(task, environ).get("PATH", os.defpath))

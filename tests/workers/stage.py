@@ -24,7 +24,7 @@ PACKAGES = CACHE / "workers"
 """Where `scripts/test-services` puts Celery and RQ."""
 HERE = Path(__file__).parent
 GRACE_S = 30.0
-EACH, LEAST = 3, 1
+EACH, LEAST = 2, 1
 """Workers of each kind, while nothing more important wants their place, and while it does."""
 PATIENCE_S = 90.0
 SHORT = 5
