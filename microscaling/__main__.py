@@ -73,7 +73,7 @@ def run(environ: MutableMapping[str, str]) -> int:
 def examine(environ: MutableMapping[str, str], server: bool) -> int:
     """Says in one line how what runs here is. Returns the exit code: 0 well, 1 not."""
     try:
-        privileges.drop(environ)  # as the agent has: where its file is depends on its user
+        privileges.drop(environ, engine=not server)  # where the agent's file is depends on its user
         settings = Settings.from_env({name: environ.get(name, "") for name in OF_HEALTH})
     except ConfigError as error:
         _say(error)
@@ -88,7 +88,7 @@ def examine(environ: MutableMapping[str, str], server: bool) -> int:
 
 def serve(environ: MutableMapping[str, str]) -> int:
     """Runs the server that these variables describe. Returns the exit code. Raises ConfigError."""
-    dropped = privileges.drop(environ)
+    dropped = privileges.drop(environ, engine=False)
     settings = Settings.from_env(environ)
     logs.setup(settings)
     if dropped:

@@ -19,7 +19,7 @@ from typing import Any, TextIO
 
 from microscaling.settings import Settings
 from microscaling.utils.env import secrets_in
-from microscaling.utils.masking import Secrets, mask
+from microscaling.utils.masking import Secrets, mask, mask_unknown
 from microscaling.utils.text import one_line, quoted
 
 log = logging.getLogger("mssagent")
@@ -53,7 +53,7 @@ class MaskingHandler(logging.StreamHandler):  # type: ignore[type-arg]  # generi
         # A copy: other handlers of the same record (a test's, say) must see it as it was.
         record = copy.copy(record)
         mask = self.secrets.mask
-        record.msg, record.args = mask(record.getMessage()), None
+        record.msg, record.args = self._message(record), None
         if record.exc_info and not record.exc_text:
             record.exc_text = logging.Formatter().formatException(record.exc_info)
         record.exc_info = None  # only the text is masked
@@ -63,12 +63,42 @@ class MaskingHandler(logging.StreamHandler):  # type: ignore[type-arg]  # generi
             setattr(record, name, mask(str(getattr(record, name))))
         return super().format(record)
 
+    def _message(self, record: logging.LogRecord) -> str:
+        """The text of our own lines is known to everybody: where a secret is a word of it, masking it there
+        would give it away. So only the arguments are masked."""
+        if record.name not in COMPONENTS:
+            return self.secrets.mask(record.getMessage())
+        if isinstance(record.args, tuple):
+            record.args = tuple(_Masked.of(arg, self.secrets) for arg in record.args)
+        elif isinstance(record.args, Mapping):
+            record.args = {name: _Masked.of(arg, self.secrets) for name, arg in record.args.items()}
+        return mask_unknown(record.getMessage())
+
     def handleError(self, record: logging.LogRecord) -> None:
         """Says which call it was that could not be logged: logging's own shows what was to be logged."""
         if logging.raiseExceptions and sys.stderr is not None:
             kind = (sys.exc_info()[0] or Exception).__name__
             with contextlib.suppress(OSError, ValueError):
                 sys.stderr.write(f"{record.pathname}:{record.lineno}: cannot be logged: {kind}\n")
+
+
+class _Masked:
+    """An argument of a log line, masked before the line's format cuts it off."""
+
+    def __init__(self, arg: object, secrets: Secrets) -> None:
+        self.arg = arg
+        self.secrets = secrets
+
+    @classmethod
+    def of(cls, arg: object, secrets: Secrets) -> object:
+        """Numbers stay numbers, as %d needs them."""
+        return arg if isinstance(arg, (int, float)) else cls(arg, secrets)
+
+    def __str__(self) -> str:
+        return self.secrets.mask_known(str(self.arg))
+
+    def __repr__(self) -> str:
+        return self.secrets.mask_known(repr(self.arg))
 
 
 class PlainFormatter(logging.Formatter):

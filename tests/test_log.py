@@ -167,3 +167,21 @@ def test_the_last_setup_counts() -> None:
     first, second = started(), started()
     api.info("x")
     assert (first.getvalue().count("x"), second.getvalue().count("x")) == (0, 1)
+
+
+@pytest.mark.parametrize("form", ["plain", "json"])
+@pytest.mark.parametrize("secret", ["short", "characters", "token: is", "16"])
+def test_the_fixed_words_of_a_line_do_not_give_a_secret_away(form: str, secret: str) -> None:
+    out = started(log_format=form, api_token=secret)
+    api.warning("the token: is shorter than %d characters, got %s and %r", 16, secret, f"a {secret}")
+    said = "the token: is shorter than 16 characters, got "
+    assert said in out.getvalue()
+    assert secret == "16" or "characters, got *** and 'a ***'" in out.getvalue()
+
+
+def test_an_argument_is_masked_before_it_is_cut_off() -> None:
+    out = started(api_token="production-db-1")
+    api.warning("%.20s and %.12r", "at production-db-1", "production-db-1")
+    assert out.getvalue().endswith("at *** and '***'\n")
+    api.warning("%(what)s", {"what": "production-db-1"})
+    assert out.getvalue().endswith(": ***\n")

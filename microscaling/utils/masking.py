@@ -21,6 +21,10 @@ SHORTEST_CUT = 8
 """Characters of what is left of a secret where a text was cut off."""
 CUT_BEFORE = ("", *"'\".)")
 """What may follow there."""
+LONGEST_WORD = 15
+"""Characters of a secret that may be part of other text by chance."""
+ESCAPES = r"(?<=\\[nrtf])|(?<=\\x[0-9a-f]{2})|(?<=\\u[0-9a-f]{4})|(?<=%[0-9A-Fa-f]{2})"
+"""They end in a letter or digit that belongs to another character."""
 MOST_REMEMBERED = 1000
 IN_URL = re.compile(r"""(?<=//)([^\s/?#:@"'<>\\]*:)(?!\d{1,5}\.\.\.)([^\s/?#"'<>\\]+)(@|\.\.\.)""")
 """User, password, and the @ that ends it, or the dots where a text was cut off."""
@@ -35,6 +39,7 @@ class Secrets:
 
     def __init__(self, values: Iterable[str] = ()) -> None:
         self._parts: list[str] = []
+        self._words: dict[str, re.Pattern[str]] = {}
         self._lock = threading.Lock()
         self._remembered: dict[str, str] = {}
         self.add(values)
@@ -43,6 +48,7 @@ class Secrets:
         """From now on these are masked too."""
         parts = _parts(values)
         with self._lock:
+            self._words |= {part: _word(part) for part in parts if _is_word(part)}
             self._parts = sorted(parts | {*self._parts}, key=len, reverse=True)
             self._remembered = {}
 
@@ -50,15 +56,20 @@ class Secrets:
         """The text with every secret replaced, also as it looks in a URL, in JSON, line by line, and where
         the text was cut off within it; so are a password in any URL and what follows Bearer, known or not.
 
-        Known values of fewer than 4 characters are left as they are.
+        Known values of fewer than 4 characters are left as they are, and so is a short one of letters, or
+        of digits, inside a longer word or number: "***er than" would give it away.
         """
+        return mask_unknown(self.mask_known(text))
+
+    def mask_known(self, text: str) -> str:
+        """The same for the known ones only."""
         for part in self._parts:
-            text = text.replace(part, MASKED)
+            if part in text:
+                word = self._words.get(part)
+                text = word.sub(MASKED, text) if word else text.replace(part, MASKED)
             if part[:SHORTEST_CUT] in text and len(part) > SHORTEST_CUT:
                 text = _without_begun(text, part)
-        if "//" in text:
-            text = IN_URL.sub(rf"\1{MASKED}\3", text)
-        return IN_HEADER.sub(rf"\1{MASKED}", text)
+        return text
 
     def mask_again(self, text: str) -> str:
         """The same for what is looked at again and again: it is worked out once."""
@@ -72,6 +83,13 @@ class Secrets:
                 remembered.clear()
             remembered[text] = masked
         return masked
+
+
+def mask_unknown(text: str) -> str:
+    """The text without the passwords in its URLs, and without what follows Bearer and the like."""
+    if "//" in text:
+        text = IN_URL.sub(rf"\1{MASKED}\3", text)
+    return IN_HEADER.sub(rf"\1{MASKED}", text)
 
 
 def mask(text: str, secrets: Collection[str]) -> str:
@@ -106,6 +124,15 @@ def secrets_of_headers(headers: Mapping[str, str]) -> list[str]:
     Bearer, or a name, in them."""
     found = [value for name, value in headers.items() if SECRET_HEADER.search(name)]
     return [*found, *(word for value in found for word in re.split(r"[\s=;,]+", value)[1:])]
+
+
+def _is_word(part: str) -> bool:
+    return len(part) <= LONGEST_WORD and (part.isalpha() or part.isdecimal())
+
+
+def _word(part: str) -> re.Pattern[str]:
+    alike = r"\d" if part.isdecimal() else r"[^\W\d_]"
+    return re.compile(rf"(?:(?<!{alike})|{ESCAPES}){re.escape(part)}(?!{alike})")
 
 
 def _without_begun(text: str, secret: str) -> str:

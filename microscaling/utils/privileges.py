@@ -13,11 +13,12 @@ BROUGHT = "MSS_IMAGE_ENV"
 DEFAULT_ENGINE = "unix:///var/run/docker.sock"
 
 
-def drop(environ: MutableMapping[str, str]) -> str:
+def drop(environ: MutableMapping[str, str], engine: bool = True) -> str:
     """Turns from root into the user that the image names, and says so in one line ("" if nothing was done).
 
     Users mount the engine's socket and change nothing else, so the container starts as root, to see
-    which group may use that socket: it keeps that group, and nothing more of what root may do. Only
+    which group may use that socket: it keeps that group, and nothing more of what root may do. With
+    `engine` false (the server, which needs none) the socket is not looked at. Only
     as root, and with MSS_DROP_TO=UID in `environ`, as the image sets it; empty: stay root. Takes out of
     `environ` what only the image has put there, and root's HOME, so that it is passed on to nobody.
     To be called before any thread is started. Raises ConfigError if root may not change its user.
@@ -27,10 +28,10 @@ def drop(environ: MutableMapping[str, str]) -> str:
     if not marker or os.getuid() != 0:
         return ""
     user = _uid(marker)
-    group, about = _group_of(environ.get("DOCKER_HOST") or DEFAULT_ENGINE)
+    group, about = _group_of(environ.get("DOCKER_HOST") or DEFAULT_ENGINE) if engine else (None, "")
     _become(user, [] if group is None else [group])
     environ.pop("HOME", None)
-    return f"started as root, dropped to uid {user} {about}"
+    return f"started as root, dropped to uid {user} {about}".rstrip()
 
 
 def _forget_image(environ: MutableMapping[str, str]) -> None:

@@ -35,6 +35,13 @@ KEY = "-----BEGIN\nMIIEpAIBAAKC\nxy\n"
         ("got 'production-db", ["production-db-1"], "got '***"),
         ('it says "production-..." (production-)', ["production-db-1"], 'it says "***..." (***)'),
         ("production-web and producti", ["production-db-1"], "production-web and ***"),
+        (
+            "is shorter than short 'short' %2Fshort \\nshort",
+            ["short"],
+            "is shorter than *** '***' %2F*** \\n***",
+        ),
+        ("12345 and 1234, a1234", ["1234"], "12345 and ***, a***"),
+        ("xs3cr3tx", ["s3cr3t"], "x***x"),
         ("in production, short", ["production-db-1", "shortened"], "in production, short"),
     ],
 )

@@ -140,3 +140,18 @@ def test_a_marker_that_is_no_user_is_refused(monkeypatch: pytest.MonkeyPatch, ma
     monkeypatch.setattr(os, "getuid", lambda: 0)
     with pytest.raises(ConfigError, match="MSS_DROP_TO: expected the number of a user"):
         privileges.drop({privileges.MARKER: marker})
+
+
+@as_root
+def test_the_server_does_not_look_at_the_engines_socket():
+    code = "import os; from microscaling.utils.privileges import drop; "
+    code += "print(drop(os.environ, engine=False), os.getgroups())"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": os.pathsep.join(sys.path), "MSS_DROP_TO": "65532"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout == "started as root, dropped to uid 65532 []\n"
