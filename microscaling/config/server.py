@@ -19,6 +19,10 @@ log = logging.getLogger("mssconfig")
 
 MOST_BYTES = 4 * 2**20
 RETRY_S, RETRY_MOST_S, JITTER = 0.25, 2.0, 0.3
+LONGEST_DELAY_S = 30.0
+"""However long a Retry-After asks to wait."""
+LATER = (408, 425, 429)
+"""The statuses below 500 that say: not now (RFC 9110, 8470, 6585)."""
 HEADERS = {"Content-Type": "application/json"}
 """As the Go agent, though there is no content."""
 
@@ -26,9 +30,9 @@ HEADERS = {"Content-Type": "application/json"}
 class ServerConfig(Config):
     """`GET /apps/USER` at the server that MSS_API_ADDRESS names.
 
-    A server that is away (refuses, hangs, breaks off, or answers 5xx) is waited for, which `stopped`
-    ends: then `get_apps` raises Stopped. Anything else that is not a configuration is a ServerError
-    with the URL and what came back.
+    A server that is away (refuses, hangs, breaks off, or answers 5xx) or busy (429 and the like) is waited
+    for, for as long as its Retry-After says; `stopped` ends that: `get_apps` raises Stopped. Anything else
+    that is not a configuration is a ServerError with the URL and what came back.
     """
 
     def __init__(self, settings: Settings, address: ServerAddress | None = None) -> None:
@@ -57,7 +61,8 @@ class ServerConfig(Config):
                 except FetchError as error:
                     if backoff.tries == 0:
                         log.warning("waiting for the server: %s", error)
-                    self.stopped.wait(backoff.next())
+                    asked_s = error.retry_after_s if isinstance(error, Busy) else 0.0
+                    self.stopped.wait(max(backoff.next(), asked_s))
                 else:
                     if backoff.tries:
                         log.info("the server answers")
@@ -77,9 +82,20 @@ class ServerConfig(Config):
         if answer.status == 200:
             return answer.body
         told = f"{url}: {_told(answer)}"
-        if answer.status >= 500:
-            raise FetchError(told, answer.status)
+        if answer.status >= 500 or answer.status in LATER:
+            raise Busy(told, answer)
         raise ServerError(told)
+
+
+class Busy(FetchError):
+    """The server answers, but not now; `retry_after_s`: how long it wants to be left alone, 0: it does
+    not say."""
+
+    def __init__(self, message: str, answer: Answer) -> None:
+        super().__init__(message, answer.status)
+        seconds = answer.headers.get("Retry-After", "").strip()
+        known = seconds.isascii() and seconds.isdigit() and len(seconds) < 10
+        self.retry_after_s = min(float(seconds), LONGEST_DELAY_S) if known else 0.0
 
 
 def _told(answer: Answer) -> str:

@@ -8,9 +8,10 @@ import threading
 
 import pytest
 
-from microscaling.config.server import ServerConfig
+from microscaling.config.server import Busy, ServerConfig
 from microscaling.errors import ConfigError, ServerError, Stopped
 from microscaling.settings import Settings
+from microscaling.utils.http import Answer
 from tests.fakes.server import APPS, FakeServer, wait_for
 from tests.metric.faulty import Server
 
@@ -140,3 +141,21 @@ def test_over_tls(certificate, monkeypatch):
     with FakeServer(tls=context) as server:
         made = ServerConfig(Settings(api_address=f"https://localhost:{server.port}"))
         assert made.get_apps("hello")[1] == 10
+
+
+@pytest.mark.parametrize(
+    "status", ["429 Too Many Requests\r\nRetry-After: 1", "408 Request Timeout", "425 Too Early"]
+)
+def test_a_server_that_is_busy_is_asked_again(server, caplog, status):
+    server.answer = lambda user: (status, b"")
+    getting = Getting(config(server))
+    wait_for(lambda: server.heads)
+    server.answer = lambda user: ("200 OK", json.dumps(APPS).encode())
+    getting.join(30)
+    assert getting.got[1] == 10
+    assert status[:3] in caplog.messages[0]
+
+
+def test_a_server_that_is_busy_is_left_alone_for_as_long_as_it_asks():
+    for asked, expected in (("7", 7.0), ("86400", 30.0), ("soon", 0.0), ("", 0.0)):
+        assert Busy("", Answer(429, {"Retry-After": asked}, b"")).retry_after_s == expected
