@@ -1,11 +1,13 @@
 """A thousand agents and twenty pages on one server: is anything lost, how late are pages, does memory grow?
 
-    python scripts/bench_server.py [--seconds 600] [--agents 1000] [--pages 20] [--users 20]
+    python scripts/bench_server.py [--seconds 600] [--agents 1000] [--pages 20] [--users 20] [--late 0.25]
+    python scripts/bench_server.py --against CHECKOUT --seconds 20    # the cost per report of two builds
 
 The server is a process of its own, agents and pages are this one, all on this machine. Every agent
 sends a report every 500 ms, with details, in the mode `queue`; every page is a plain client of /live.
 How late a page is: from handing a report to the kernel to the first state that counts it, for every
-report of every agent of the user that the page shows. Ends with 1 if something is not as it must be.
+report of every agent of the user that the page shows. A connection that the server closes or refuses is
+counted, and opened anew. Ends with 1 if something is not as it must be.
 """
 
 from __future__ import annotations
@@ -13,7 +15,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import base64
-import contextlib
 import json
 import os
 import re
@@ -22,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,11 @@ from urllib.request import Request, urlopen
 
 ROOT = Path(__file__).parents[1]
 EVERY_S = 0.5
-MOST_P99_S = 0.25
+AGAIN_S = 1.0
+"""After a connection was refused or closed."""
+CLOSE = 0x8
+"""The kind of a frame (RFC 6455, section 5.2)."""
+MOST_RATIO = 0.6
 MOST_GROWTH = 0.05
 """Of the memory, from a fifth of the time to the end."""
 APPS = {
@@ -59,19 +65,62 @@ def frame(text: str) -> bytes:
     return head + bytes(4) + data
 
 
+class Closed(Exception):
+    """The server has refused or closed a connection; the text says how."""
+
+
 @dataclass
 class Agent:
-    """One connection that reports, does what it is told, and remembers when it sent what."""
+    """One agent that reports, does what it is told, and remembers when it sent each report. It comes back
+    when it is refused or its connection is closed, as real ones do."""
 
     name: str
     user: str
     sent: list[float] = field(default_factory=list)
+    """Over this connection."""
+    total: int = 0
+    """Over all connections."""
+    closes: Counter[str] = field(default_factory=Counter)
     demand: dict[str, int] = field(default_factory=lambda: {f"app-{i}": 1 for i in range(1, 5)})
     heard: int = 0
 
     async def run(self, port: int, delay: float, end: float) -> None:
         await asyncio.sleep(delay)
+        while time.monotonic() < end:
+            try:
+                await self._talk(port, end)
+            except (Closed, OSError, asyncio.IncompleteReadError) as why:
+                self.closes[str(why) if isinstance(why, Closed) else type(why).__name__] += 1
+                await asyncio.sleep(AGAIN_S)
+
+    async def _talk(self, port: int, end: float) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        listening = None
+        try:
+            await self._shake_hands(reader, writer, port)
+            self.sent = []
+            listening = asyncio.create_task(self._listen(reader))
+            due = time.monotonic()
+            while time.monotonic() < end and not listening.done():
+                writer.write(frame(self._report()))
+                self.sent.append(time.monotonic())
+                self.total += 1
+                await writer.drain()
+                due += EVERY_S
+                await asyncio.sleep(max(0.0, due - time.monotonic()))
+            if not listening.done():  # let pages see the last
+                await asyncio.wait([listening], timeout=max(0.0, end + 3 - time.monotonic()))
+            if listening.done():
+                listening.result()
+        finally:
+            if listening is not None:
+                listening.cancel()
+                await asyncio.gather(listening, return_exceptions=True)
+            writer.close()
+
+    async def _shake_hands(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int
+    ) -> None:
         key = base64.b64encode(os.urandom(16)).decode()
         head = (
             f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -80,23 +129,11 @@ class Agent:
         )
         writer.write(head.encode())
         answer = await reader.readuntil(b"\r\n\r\n")
-        assert b" 101 " in answer, answer
-        listening = asyncio.create_task(self._listen(reader))
-        due = time.monotonic()
-        while time.monotonic() < end:
-            writer.write(frame(self._report()))
-            self.sent.append(time.monotonic())
-            await writer.drain()
-            due += EVERY_S
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
-        await asyncio.sleep(max(0.0, end + 3 - time.monotonic()))  # let pages see the last
-        listening.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await listening
-        writer.close()
+        if b" 101 " not in answer:
+            raise Closed(f"refused with {answer.split()[1].decode()}")
 
     def _report(self) -> str:
-        n = len(self.sent)
+        n = self.total
         tasks = [
             {"app": app, "runningCount": count, "pendingCount": count, "metric": (n * 7 + i) % 120}
             for i, (app, count) in enumerate(self.demand.items())
@@ -118,15 +155,18 @@ class Agent:
         return json.dumps({"user": self.user, "metrics": metrics, "detail": detail})
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                _, length = await reader.readexactly(2)
-                if length == 126:
-                    (length,) = struct.unpack("!H", await reader.readexactly(2))
-                message = json.loads(await reader.readexactly(length))
-                for task in message["demand"]["tasks"]:
-                    self.demand[task["app"]] = task["demandCount"]
-                self.heard += 1
+        """Raises Closed when the server closes the connection."""
+        while True:
+            first, length = await reader.readexactly(2)
+            if length == 126:
+                (length,) = struct.unpack("!H", await reader.readexactly(2))
+            data = await reader.readexactly(length)
+            if first & 0x0F == CLOSE:
+                code = int.from_bytes(data[:2], "big")
+                raise Closed(f"closed with {code} {data[2:].decode(errors='replace')}")
+            for task in json.loads(data)["demand"]["tasks"]:
+                self.demand[task["app"]] = task["demandCount"]
+            self.heard += 1
 
 
 @dataclass
@@ -136,7 +176,8 @@ class Page:
     user: str
     states: int = 0
     late: list[float] = field(default_factory=list)
-    seen: dict[str, int] = field(default_factory=dict)
+    seen: dict[tuple[str, int], int] = field(default_factory=dict)
+    """How many reports of each connection."""
 
     async def run(self, port: int, agents: dict[str, Agent]) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**22)
@@ -158,9 +199,10 @@ class Page:
             agent = agents.get(shown["name"])
             if agent is None:
                 continue
-            before = self.seen.get(agent.name, 0)
-            self.late += [now - agent.sent[n] for n in range(before, shown["received"])]
-            self.seen[agent.name] = shown["received"]
+            key = (agent.name, shown["id"])
+            before = self.seen.get(key, 0)
+            self.late += [now - agent.sent[n] for n in range(before, min(shown["received"], len(agent.sent)))]
+            self.seen[key] = shown["received"]
 
 
 def ask(port: int, path: str, method: str = "GET", body: object = None) -> Any:
@@ -190,12 +232,13 @@ def machine_s() -> float:
     return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
 
 
-def start_server(folder: str) -> tuple[subprocess.Popen[str], int]:
+def start_server(folder: str, root: Path) -> tuple[subprocess.Popen[str], int]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MSS_")}
     environ |= {"MSS_SERVER_ADDRESS": "127.0.0.1:0", "MSS_SERVER_STORE": f"{folder}/server.db"}
+    own = root / ".venv/bin/python"
     server = subprocess.Popen(
-        [sys.executable, "-m", "microscaling", "server"],
-        cwd=ROOT,
+        [str(own) if own.exists() and root != ROOT else sys.executable, "-m", "microscaling", "server"],
+        cwd=root,
         env=environ,
         stderr=subprocess.PIPE,
         text=True,
@@ -234,6 +277,69 @@ async def load(
     return agents, pages, memory
 
 
+@dataclass
+class Run:
+    """One run of one build."""
+
+    agents: list[Agent]
+    pages: list[Page]
+    memory: list[float]
+    status: dict[str, Any]
+    """The server's own counts."""
+    used: float
+    """Processor time of the server, seconds."""
+    seconds: float
+    others: float
+    """Cores that neither server nor load used, but something else."""
+    log: str
+
+    @property
+    def cost(self) -> float:
+        """Processor time of the server per report, seconds."""
+        return self.used / max(1, self.status["reports"])
+
+    @property
+    def sent(self) -> int:
+        return sum(agent.total for agent in self.agents)
+
+
+def run(options: argparse.Namespace, root: Path) -> Run:
+    """Starts the server of this checkout, and puts the load on it."""
+    with tempfile.TemporaryDirectory() as folder:
+        server, port = start_server(folder, root)
+        try:
+            for i in range(options.users):
+                ask(port, f"/api/users/user-{i}/config", "PUT", {"version": 0, "config": APPS})
+                ask(port, f"/api/users/user-{i}/mode", "PUT", {"mode": "queue"})
+            used, own = cpu_s(server.pid), cpu_s(os.getpid())
+            everybody, began = machine_s(), time.monotonic()
+            agents, pages, memory = asyncio.run(load(options, port, server.pid))
+            seconds, used = time.monotonic() - began, cpu_s(server.pid) - used
+            others = (machine_s() - everybody - cpu_s(os.getpid()) + own - used) / seconds
+            status = ask(port, "/api/status")
+        finally:
+            server.terminate()
+            _, errors = server.communicate(timeout=60)
+    return Run(agents, pages, memory, status, used, seconds, others, errors)
+
+
+def compare(options: argparse.Namespace) -> int:
+    """The cost per report of this build and of another, one after the other in turn."""
+    costs: dict[Path, list[float]] = {ROOT: [], options.against: []}
+    for number in range(options.rounds):
+        for root, found in costs.items():
+            done = run(options, root)
+            found.append(done.cost)
+            print(
+                f"round {number + 1}, {root}: {done.cost * 1e6:.0f} us per report, "
+                f"{done.sent - done.status['reports']} of {done.sent} lost",
+                flush=True,
+            )
+    ours, theirs = (min(found) for found in costs.values())
+    print(f"the least of each: {ours * 1e6:.0f} and {theirs * 1e6:.0f} us, ratio {ours / theirs:.2f}")
+    return int(ours / theirs > MOST_RATIO)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__,
@@ -243,38 +349,31 @@ def main() -> int:
     parser.add_argument("--agents", type=int, default=1000)
     parser.add_argument("--pages", type=int, default=20)
     parser.add_argument("--users", type=int, default=20)
+    parser.add_argument("--late", type=float, default=0.25, help="seconds: the most that the p99 may be")
+    parser.add_argument("--against", type=Path, help="a checkout of another build, to compare costs with")
+    parser.add_argument("--rounds", type=int, default=3, help="of a comparison")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        server, port = start_server(folder)
-        try:
-            for i in range(options.users):
-                ask(port, f"/api/users/user-{i}/config", "PUT", {"version": 0, "config": APPS})
-                ask(port, f"/api/users/user-{i}/mode", "PUT", {"mode": "queue"})
-            used, own = cpu_s(server.pid), cpu_s(os.getpid())
-            everybody, began = machine_s(), time.monotonic()
-            agents, pages, memory = asyncio.run(load(options, port, server.pid))
-            seconds = time.monotonic() - began
-            busy = (cpu_s(server.pid) - used) / seconds
-            others = (machine_s() - everybody - cpu_s(os.getpid()) + own) / seconds - busy
-            print(f"server: {busy:.0%} of a core; others than server and load: {others:.0%} of one")
-            got = ask(port, "/api/status")["reports"]
-        finally:
-            server.terminate()
-            _, errors = server.communicate(timeout=30)
-    return report(agents, pages, memory, got, errors)
+    return compare(options) if options.against else report(run(options, ROOT), options.late)
 
 
-def report(agents: list[Agent], pages: list[Page], memory: list[float], got: int, errors: str) -> int:
-    sent = sum(len(agent.sent) for agent in agents)
+def report(done: Run, most_p99: float) -> int:
+    agents, pages, memory = done.agents, done.pages, done.memory
+    sent, got = done.sent, done.status["reports"]
     late = sorted(late for page in pages for late in page.late)
     p50, p99 = late[len(late) // 2], late[int(len(late) * 0.99)]
     early = memory[len(memory) // 5 :][:5]
     last = memory[-5:]
     growth = sum(last) / len(last) / (sum(early) / len(early)) - 1
-    unseen = sum(len(a.sent) - p.seen.get(a.name, 0) for p in pages for a in agents if a.user == p.user)
+    unseen = sum(a.total - page_saw(p, a) for p in pages for a in agents if a.user == p.user)
     heard, drawn = sum(agent.heard for agent in agents), sum(page.states for page in pages)
+    closes = sum((agent.closes for agent in agents), Counter[str]())
+    print(
+        f"server: {done.used / done.seconds:.0%} of a core, {done.cost * 1e6:.0f} us per report; "
+        f"others than server and load: {done.others:.0%} of one"
+    )
     print(f"{len(agents)} agents, {len(pages)} pages")
     print(f"reports sent {sent}, counted by the server {got}, not seen by their pages {unseen}")
+    print(f"connections closed or refused {sum(closes.values())}: {dict(closes)}")
     print(f"demand messages to agents {heard}, states to pages {drawn}")
     print(
         f"from report to page: p50 {p50 * 1e3:.0f} ms, p99 {p99 * 1e3:.0f} ms, most {late[-1] * 1e3:.0f} ms"
@@ -283,15 +382,22 @@ def report(agents: list[Agent], pages: list[Page], memory: list[float], got: int
     bad = []
     if got != sent:
         bad.append(f"{sent - got} reports are lost")
-    if p99 > MOST_P99_S:
+    if closes:
+        bad.append("connections were closed or refused")
+    if p99 > most_p99:
         bad.append("pages are late")
     if growth > MOST_GROWTH:
         bad.append(f"memory has grown by {growth:.1%}")
-    if extra := [line for line in errors.splitlines() if not line.startswith("INFO")]:
+    if extra := [line for line in done.log.splitlines() if not line.startswith("INFO")]:
         bad.append("the server has said: " + " | ".join(extra[:5]))
     for problem in bad:
         print(f"NOT AS IT MUST BE: {problem}")
     return 1 if bad else 0
+
+
+def page_saw(page: Page, agent: Agent) -> int:
+    """How many reports of the agent the page has seen, over all its connections."""
+    return sum(count for (name, _), count in page.seen.items() if name == agent.name)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from microscaling import __version__
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.log import masked
+from microscaling.metric.null import NullMetric
 
 HEADER = "microscaling-detail"
 MOST_TEXT = 300
@@ -27,11 +28,17 @@ def task_detail(task: Task) -> dict[str, Any]:
         "min": task.min_containers,
         "max": task.max_containers,
         "target": getattr(task.target, "length", None),
+        "metric": task.metric.current if _is_measured(task) else None,
         "held": masked(task.held)[:MOST_TEXT],
-        "fallback": task.falling_back[:MOST_TEXT],
+        "fallback": masked(task.falling_back)[:MOST_TEXT],
         "backingOff": task.backing_off,
-        "reason": "" if task.reason is None else str(task.reason)[:MOST_TEXT],
+        "reason": "" if task.reason is None else masked(str(task.reason))[:MOST_TEXT],
     }
+
+
+def _is_measured(task: Task) -> bool:
+    """Whether `metric.current` is a reading, as the Go agent's `metric` cannot say: it leaves out a 0."""
+    return not (task.held or task.falling_back or isinstance(task.metric, NullMetric))
 
 
 def agent_detail(tasks: Tasks, name: str, engine: str) -> dict[str, Any]:

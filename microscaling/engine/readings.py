@@ -15,6 +15,7 @@ from microscaling.utils.episode import Episode
 
 log = logging.getLogger("mssengine")
 
+NOT_YET = "not measured yet"
 NAMES = 5
 """How many tasks a log line names at most."""
 
@@ -84,10 +85,12 @@ class Row:
     def __init__(self, task: Task) -> None:
         self.task = task
         self.value = 0
-        self.trouble = ""
+        self.trouble = NOT_YET
         self.told = Episode()
         self.ours = ""
         """What was written to `task.held`: a hold that is not ours is left alone."""
+        if not task.held:  # a monitor may send the task before it is measured
+            task.held = self.ours = NOT_YET
         self.gap = False
         """It was held when last looked at, or that is long ago: its target knows of no recent measurement."""
 

@@ -6,12 +6,16 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import deque
 
+from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from microscaling.server.auth import Guard
-from microscaling.server.limits import MOST_BYTES, Bucket, Refusals, Refused
+from microscaling.server.limits import MOST_BYTES, SILENT_S, Bucket, Full, Refusals, Refused
+from microscaling.server.load import Load
 from microscaling.server.modes import Demand
+from microscaling.server.protocol import protocol_of
 from microscaling.server.users import Agent, Users
 from microscaling.server.wire import HEADER, demand_message, read_report
 
@@ -24,6 +28,9 @@ SEND_S = 10.0
 """How long an agent may take to accept what is sent to it."""
 MOST_BAD = 50
 """Messages in a row that make no sense, before the connection is closed."""
+ROOM_S, ROOM_LOOK_S = 3.0, 0.2
+"""How long a newcomer waits for a place among those that have not said yet whose they are, and how often
+it looks. Ours gives up after 4 s."""
 BROKEN = {
     1002: "breaks the websocket protocol",
     1007: "is not UTF-8",
@@ -31,32 +38,34 @@ BROKEN = {
 }
 """What the library closes a connection for, by its code (RFC 6455, section 7.4)."""
 TRY_LATER, BROKE_THE_RULES = 1013, 1008
+SILENT, SLOW, NONSENSE = "silent for too long", "too slow", "nothing that makes sense"
 
 
 class Agents:
     """Serves every agent's websocket."""
 
-    def __init__(self, users: Users, guard: Guard, refusals: Refusals) -> None:
+    def __init__(self, users: Users, guard: Guard, refusals: Refusals, load: Load) -> None:
         self.users = users
         self.guard = guard
         self.refusals = refusals
+        self.load = load
 
     async def serve(self, websocket: WebSocket) -> None:
-        who = websocket.client.host if websocket.client else "unknown"
         status = self.guard.refuses_agent(websocket)
         if status:
-            await _deny(websocket, status)
+            await self._deny(websocket, status)
             return
-        link = Link(websocket, who)
+        link = Link(websocket, self)
         try:
-            link.agent = self.users.connect(link.offer, link.evict)
+            await self._connect(link)
         except Refused as why:
-            self.refusals.refuse(who, str(why))
-            await _deny(websocket, 503)
+            self.refusals.refuse(link.who, str(why))
+            await self._deny(websocket, 503)
             return
         try:
+            link.listen()
             await websocket.accept(headers=[(HEADER[0].encode(), HEADER[1].encode())])
-            await self._listen(link)
+            await link.until_closed()
         except (WebSocketDisconnect, ConnectionError):
             pass
         except asyncio.CancelledError:
@@ -66,64 +75,136 @@ class Agents:
             self.users.disconnect(link.agent)
             await link.close()
 
-    async def _listen(self, link: Link) -> None:
-        bucket = Bucket(RATE, BURST, time.monotonic())
-        bad = 0
+    async def _connect(self, link: Link) -> None:
+        """Raises Refused if there is no place for it, and none becomes free soon."""
+        deadline = time.monotonic() + ROOM_S
         while True:
-            message = await link.websocket.receive()
-            if message["type"] != "websocket.receive":
-                if why := BROKEN.get(message.get("code", 0)):
-                    self.refusals.refuse(link.who, f"message of an agent: {why}")
-                return
-            text = message.get("text")
             try:
-                if text is None:
-                    raise Refused("a message is not text")
-                self.users.hear(link.agent, read_report(text), time.monotonic())
-                bad = 0
-            except Refused as why:
-                self.refusals.refuse(link.who, f"message of an agent: {why}")
-                bad += 1
-            if bad >= MOST_BAD:
-                await link.websocket.close(BROKE_THE_RULES, "nothing that makes sense")
+                link.agent = self.users.connect(link.offer, link)
                 return
-            late = bucket.take(time.monotonic())
-            if late > 0:
-                self.refusals.refuse(
-                    link.who,
-                    f"an agent sends more than {RATE:g} messages a second: slowed down",
-                )
-                await asyncio.sleep(late)
+            except Full:
+                if time.monotonic() >= deadline:
+                    raise
+            await asyncio.sleep(ROOM_LOOK_S)
+
+    async def _deny(self, websocket: WebSocket, status: int) -> None:
+        self.load.closed(f"refused with {status}")
+        with contextlib.suppress(RuntimeError, WebSocketDisconnect):
+            await websocket.send_denial_response(PlainTextResponse("refused\n", status))
 
 
 class Link:
-    """Sends one agent what has changed, the newest only, however slowly it takes it."""
+    """One agent's connection: reads reports no faster than agents may send them, and sends what has
+    changed, the newest only, however slowly it is taken."""
 
-    def __init__(self, websocket: WebSocket, who: str) -> None:
+    def __init__(self, websocket: WebSocket, agents: Agents) -> None:
         self.websocket = websocket
-        self.who = who
+        self.agents = agents
+        self.who = websocket.client.host if websocket.client else "unknown"
         self.agent: Agent
         self.ended = ""
         """Why it was ended from here; empty: it was not."""
+        self._code = TRY_LATER
+        self._protocol = protocol_of(websocket.scope)
         self._serving = asyncio.current_task()
+        self._loop = asyncio.get_running_loop()
+        self._since = time.monotonic()
+        self._bucket = Bucket(RATE, BURST, self._since)
+        self._bad = 0
+        self._unread: deque[str | None] = deque()
+        """Came at once with others, and faster than they may."""
+        self._resting: asyncio.TimerHandle | None = None
+        self._stuck: asyncio.TimerHandle | None = None
         self._wanted: Demand = {}
         self._sent: Demand = {}
-        self._sender: asyncio.Task[None] | None = None
+
+    # Reading
+
+    def listen(self) -> None:
+        """From now on messages are taken in as they come."""
+        self._protocol.take = self._take
+        self._protocol.writable_again = self._send
+
+    async def until_closed(self) -> None:
+        """Returns when the other side has closed it, or gone."""
+        while (message := await self.websocket.receive())["type"] != "websocket.disconnect":
+            pass
+        if why := BROKEN.get(message.get("code", 0)):
+            self.agents.load.closed(why)
+            self.agents.refusals.refuse(self.who, f"message of an agent: {why}")
+
+    def _take(self, text: str | None) -> None:
+        if self.ended:
+            return
+        if self._resting is not None:
+            self._unread.append(text)
+        else:
+            self._read(text)
+
+    def _read(self, text: str | None) -> None:
+        now = time.monotonic()
+        try:
+            if text is None:
+                raise Refused("a message is not text")
+            self.agents.users.hear(self.agent, read_report(text), now)
+            self._bad = 0
+        except Refused as why:
+            self.agents.refusals.refuse(self.who, f"message of an agent: {why}")
+            self._bad += 1
+        if self._bad >= MOST_BAD:
+            self._end(NONSENSE, BROKE_THE_RULES)
+            return
+        late = self._bucket.take(now)
+        if late > 0:
+            self.agents.refusals.refuse(
+                self.who,
+                f"an agent sends more than {RATE:g} messages a second: slowed down",
+            )
+            self._protocol.pause()
+            self._resting = self._loop.call_later(late, self._rested)
+
+    def _rested(self) -> None:
+        self._resting = None
+        while self._unread and self._resting is None and not self.ended:
+            self._read(self._unread.popleft())
+        if self._resting is None:
+            self._protocol.resume()
+
+    # Sending
 
     def offer(self, demand: Demand) -> None:
         """Never waits."""
         self._wanted = demand
-        if self._sender is None and any(self._sent.get(app) != n for app, n in demand.items()):
-            self._sender = asyncio.get_running_loop().create_task(self._send())
+        self._send()
+
+    def _send(self) -> None:
+        if not self._protocol.can_send:
+            self._stuck = self._stuck or self._loop.call_later(SEND_S, self._end, SLOW)
+            return
+        if self._stuck is not None:
+            self._stuck.cancel()
+            self._stuck = None
+        changes = {app: n for app, n in self._wanted.items() if self._sent.get(app) != n}
+        if changes:
+            self._sent.update(changes)
+            self._protocol.send_text(demand_message(changes))
+
+    # The end
+
+    def silent_s(self, now: float) -> float:
+        """Seconds since it connected; 0 if it has sent something that the server has not come to read."""
+        age = now - self._since
+        return 0.0 if age >= SILENT_S and self._protocol.has_unread() else age
 
     def evict(self) -> None:
         """Makes room for others."""
-        self._end("silent for too long")
+        self._end(SILENT)
 
     async def close(self) -> None:
         """Says why, if the other side listens; the connection itself is uvicorn's to close."""
-        if self._sender is not None:
-            self._sender.cancel()
+        for timer in (self._resting, self._stuck):
+            if timer is not None:
+                timer.cancel()
         if self.ended:
             with contextlib.suppress(
                 WebSocketDisconnect,
@@ -132,26 +213,13 @@ class Link:
                 asyncio.TimeoutError,
                 asyncio.CancelledError,
             ):
-                await asyncio.wait_for(self.websocket.close(TRY_LATER, self.ended), 0.5)
+                await asyncio.wait_for(self.websocket.close(self._code, self.ended), 0.5)
 
-    def _end(self, why: str) -> None:
-        self.ended = why
+    def _end(self, why: str, code: int = TRY_LATER) -> None:
+        if self.ended:
+            return
+        self.ended, self._code = why, code
+        self.agents.load.closed(why)
+        self.agents.refusals.refuse(self.who, f"an agent's connection is closed: {why}")
         if self._serving is not None:
             self._serving.cancel()
-
-    async def _send(self) -> None:
-        try:
-            while changes := {app: n for app, n in self._wanted.items() if self._sent.get(app) != n}:
-                self._sent.update(changes)
-                await asyncio.wait_for(self.websocket.send_text(demand_message(changes)), SEND_S)
-        except (asyncio.TimeoutError, WebSocketDisconnect, RuntimeError, ConnectionError):
-            self._end("too slow")
-        finally:
-            self._sender = None
-
-
-async def _deny(websocket: WebSocket, status: int) -> None:
-    from starlette.responses import PlainTextResponse
-
-    with contextlib.suppress(RuntimeError, WebSocketDisconnect):
-        await websocket.send_denial_response(PlainTextResponse("refused\n", status))

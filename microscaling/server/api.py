@@ -18,6 +18,7 @@ from microscaling.server import modes
 from microscaling.server.keeper import Conflict, Keeper
 from microscaling.server.limits import MOST_BYTES, Refused
 from microscaling.server.live import Live, Watcher
+from microscaling.server.load import Load
 from microscaling.server.plan import Plan, read_plan
 from microscaling.server.state import decisions_of, state_of, users_of
 from microscaling.server.store import StoreError
@@ -54,8 +55,9 @@ class Problem(Exception):
 class Api:
     """The handlers."""
 
-    def __init__(self, users: Users, keeper: Keeper, live: Live) -> None:
+    def __init__(self, users: Users, keeper: Keeper, live: Live, load: Load) -> None:
         self.users = users
+        self.load = load
         self.keeper = keeper
         self.live = live
 
@@ -109,6 +111,8 @@ class Api:
                 "users": len(self.users.users),
                 "pages": self.live.count,
                 "reports": self.users.reports,
+                "lateSeconds": self.load.late_s,
+                "closes": dict(self.load.closes),
             },
         )
 
@@ -116,7 +120,7 @@ class Api:
         return JSONResponse(users_of(self.users))
 
     async def state(self, request: Request) -> Response:
-        return JSONResponse(state_of(self._user(request)))
+        return JSONResponse(state_of(self._user(request), self.load.late_s))
 
     async def decisions(self, request: Request) -> Response:
         return JSONResponse(decisions_of(self._user(request).decisions))
@@ -208,7 +212,7 @@ class Api:
             return dataclasses.replace(old, **changes)
 
         await self._save(user, change)
-        return JSONResponse(state_of(self.users.get(user.name)))
+        return JSONResponse(state_of(self.users.get(user.name), self.load.late_s))
 
     async def _save(self, user: User, change: Callable[[Wishes], Wishes]) -> Wishes:
         try:

@@ -16,13 +16,34 @@ from microscaling.server.limits import MOST_REMEMBERED, Bucket, Clock, Refusals
 COOKIE = "microscaling_session"
 SESSION_S = 30 * 86400
 TRIES_RATE, TRIES_BURST = 1.0, 10.0
-"""Wrong tokens from one address: a second in the long run, and at once. Then none is looked at, right
-or wrong; who is in already is not concerned."""
+"""Wrong tokens from one address: a second in the long run, and at once. Sessions are not concerned."""
+SHORT_TOKEN = 16
+"""Characters; a shorter token can be guessed."""
+MOST_KNOWN = 100
+"""Wrong tokens of one address that are remembered."""
 SAFE = ("GET", "HEAD", "OPTIONS")
 AGENTS_ORIGIN = "http://localhost/"
 """What the Go agent says; no browser ever does, theirs have no slash at the end."""
 OPEN = ("/healthz", "/readyz", "/login")
 HERE = ("", "same-origin", "none")
+
+
+class Tries:
+    """Wrong tokens from one address."""
+
+    def __init__(self, now: float) -> None:
+        self.guesses = Bucket(TRIES_RATE, TRIES_BURST, now)
+        self._all = Bucket(TRIES_RATE, TRIES_BURST, now)
+        self._known: OrderedDict[bytes, None] = OrderedDict()
+
+    def add(self, digest: bytes, now: float) -> bool:
+        """One more. Returns whether it comes slowly enough. An old token that agents send again and again
+        is one guess only."""
+        if digest not in self._known and self.guesses.allows(now):
+            self._known[digest] = None
+            while len(self._known) > MOST_KNOWN:
+                self._known.popitem(last=False)
+        return self._all.allows(now)
 
 
 class Guard:
@@ -33,25 +54,28 @@ class Guard:
         self.refusals = refusals
         self._key = hashlib.sha256(f"{secret}:{token}".encode()).digest()
         self._clock = clock
-        self._tries: OrderedDict[str, Bucket] = OrderedDict()
+        self._guessable = len(token) < SHORT_TOKEN
+        self._tries: OrderedDict[str, Tries] = OrderedDict()
 
     # Tokens
 
     def is_token(self, given: str, who: str) -> bool | None:
-        """Whether it is the token; None: there were too many wrong ones, it was not looked at."""
-        now = self._clock()
-        tries = self._tries.get(who) or Bucket(TRIES_RATE, TRIES_BURST, now)
-        if tries.peek(now) > 0:
-            return None
-        if hmac.compare_digest(_digest(given), _digest(self.token)):
-            return True
-        tries.take(now)
+        """Whether it is the token; None: too many wrong ones came from there, try again later.
+
+        The right one is not delayed by wrong ones of others behind the same address. Only a token so short
+        that it can be guessed is not looked at after too many guesses.
+        """
+        now, digest = self._clock(), _digest(given)
+        tries = self._tries.get(who) or Tries(now)
+        if hmac.compare_digest(digest, _digest(self.token)):
+            return None if self._guessable and tries.guesses.peek(now) > 0 else True
         self._tries[who] = tries
         self._tries.move_to_end(who)
         while len(self._tries) > MOST_REMEMBERED:
             self._tries.popitem(last=False)
+        looked_at = tries.add(digest, now)
         self.refusals.refuse(who, "wrong token")
-        return False
+        return False if looked_at else None
 
     def session(self, now_s: float) -> str:
         """A fresh cookie."""

@@ -26,8 +26,8 @@ COARSE_MS = 24 * 3600_000
 FULL, COARSE = 0, 1
 KINDS = ("running", "demand", "metric")
 
-Values = tuple[int, int, int]
-"""Running, demand, metric."""
+Values = tuple[int, int, int | None]
+"""Running, demand, and the reading, None if there is none."""
 
 
 @dataclass(slots=True)
@@ -103,8 +103,8 @@ class History:
                 continue
             page = self._open.get(user.name) or self._begin(user.name)
             if page is not None:
-                values = {app: (of.running, of.demand, of.metric) for app, of in sums_of(user).items()}
-                page.add(now, cap_of(user), values)
+                values = {app: (of.running, of.demand, of.reading) for app, of in sums_of(user).items()}
+                page.add(now, cap_of(user) or 0, values)
 
     def _begin(self, name: str) -> Page | None:
         """None for a name too many, which nobody will ask for."""

@@ -18,7 +18,9 @@ MOST_HEADER_BYTES = 32 * 1024
 MOST_USERS = 2000
 MOST_AGENTS = 4096
 MOST_SILENT = 512
-"""Agents that have not said yet whose they are; above it the one that has been silent longest goes."""
+"""Agents that have not said yet whose they are; above it one that has really been silent goes."""
+SILENT_S = 2.0
+"""An agent sends its first report within half a second, so one that says nothing for longer may go."""
 MOST_WATCHERS = 200
 MOST_APPS = 1000
 """Of one user."""
@@ -43,6 +45,10 @@ Clock = Callable[[], float]
 
 class Refused(Exception):
     """What somebody sent is not acceptable; the text says why, in words that may be logged."""
+
+
+class Full(Refused):
+    """There is no place at this moment."""
 
 
 class Bucket:

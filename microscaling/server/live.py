@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from microscaling import __version__
 from microscaling.server.jobs import Jobs
 from microscaling.server.limits import MOST_WATCHERS, Refused
+from microscaling.server.load import Load
 from microscaling.server.state import Json, decisions_of, state_of, users_of
 from microscaling.server.users import User, Users, now_ms
 
@@ -53,8 +54,9 @@ class Screen:
 class Live:
     """All pages. `close` ends them, so that the server can."""
 
-    def __init__(self, users: Users, has_token: bool, jobs: Jobs) -> None:
+    def __init__(self, users: Users, has_token: bool, jobs: Jobs, load: Load | None = None) -> None:
         self.users = users
+        self.load = load or Load()
         self.jobs = jobs
         self.has_token = has_token
         self.instance = secrets.token_hex(4)
@@ -66,7 +68,7 @@ class Live:
         users.listeners.append(self.changed)
 
     def start(self) -> None:
-        self.jobs.start(self._beat)
+        self.jobs.start(self._beat, self.load.watch)
 
     def close(self) -> None:
         """Every page is let go of; they come back by themselves."""
@@ -163,7 +165,7 @@ class Live:
         if not self._users_text:
             self._look_at_users()
         screen.drawn = asyncio.get_running_loop().time()
-        screen.data = event("state", state_of(self.users.get(name)))
+        screen.data = event("state", state_of(self.users.get(name), self.load.late_s))
         for watcher in screen.watchers:
             watcher.news.set()
 

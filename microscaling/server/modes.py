@@ -9,7 +9,7 @@ from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.engine import scaling
 from microscaling.engine.rest import Rests
-from microscaling.server.plan import Plan, by_name
+from microscaling.server.plan import Plan
 from microscaling.server.wire import Told
 
 OFF, RANDOM, MANUAL, QUEUE = "off", "random", "manual", "queue"
@@ -20,6 +20,11 @@ LONGEST_STEP = 0.4
 """Of the way from one end to the other."""
 MEASURE_AFTER_S = 0.3
 """Reports that follow sooner are no new measurement: the controller's velocity counts on its beat."""
+
+NO_READING = (
+    "the agent has sent no reading of it (the Go agent measures nothing with MSS_DEMAND_ENGINE=SERVER)"
+)
+UNKNOWN = "the agent does not know this task"
 
 Demand = dict[str, int]
 """Containers by name of the task, for each agent."""
@@ -75,11 +80,10 @@ def within_cap(plan: Plan, wanted: Mapping[str, int]) -> Demand:
 
 
 class Queues:
-    """The calculation of the LOCAL engine for one agent, on what that agent measures."""
+    """The calculation of the LOCAL engine for one agent, on the readings in its reports."""
 
     def __init__(self, plan: Plan) -> None:
         self.tasks: Tasks = plan.tasks()
-        self._tasks = by_name(self.tasks.tasks)
         self._rests = Rests(self.tasks.tasks)
         self._measured = float("-inf")
         self._adopted: set[str] = set()
@@ -89,15 +93,16 @@ class Queues:
         """Decides on a report that came at `now` (seconds). Returns what changed: task, demand
         before and after, and why.
         """
-        for name, told_of in told.items():
-            if name in self._tasks:
-                self._take(self._tasks[name], told_of)
-        before = {task.name: task.demand for task in self.tasks.tasks}
-        # Demand of a task that the agent does not have would keep others from their share.
-        silent = [task for task in self.tasks.tasks if task.name not in self._adopted]
-        for task in silent:
-            task.held = "the agent does not know this task"
-            task.is_scalable = False
+        for task in self.tasks.tasks:
+            told_of = told.get(task.name)
+            if told_of is None:
+                # Not scalable: demand of a task that the agent does not have would keep others from
+                # their share, and what it had may still run.
+                task.held, task.is_scalable = UNKNOWN, False
+                self._gap.add(task.name)
+            else:
+                self._take(task, told_of)
+        before = [task.demand for task in self.tasks.tasks]
         if now - self._measured >= MEASURE_AFTER_S:
             self._measured = now
             scaling.measure(self.tasks)
@@ -108,28 +113,35 @@ class Queues:
         else:
             scaling.extra(self.tasks)
         return [
-            (task.name, before[task.name], task.demand, str(task.reason or ""))
-            for task in self.tasks.tasks
-            if task.demand != before[task.name]
+            (task.name, old, task.demand, str(task.reason or ""))
+            for task, old in zip(self.tasks.tasks, before, strict=True)
+            if task.demand != old
         ]
 
     def demand(self) -> Demand:
-        """What the agent should run of the tasks that it has."""
+        """Containers that the agent should run of the tasks that it has."""
         return {task.name: task.demand for task in self.tasks.tasks if task.name in self._adopted}
 
+    def held(self) -> dict[str, str]:
+        """The agent's tasks without a reading to decide by, and why."""
+        return {task.name: task.held for task in self.tasks.tasks if task.held and task.is_scalable}
+
     def _take(self, task: Task, told: Told) -> None:
-        if task.name not in self._adopted:
+        if task.name not in self._adopted or not task.is_scalable:
             self._adopted.add(task.name)
             task.is_scalable = True
             task.demand = told.requested
         task.requested, task.running = told.requested, told.running
-        task.held, task.backing_off = told.held, told.backing_off
+        task.backing_off = told.backing_off
         if told.backing_off:
             task.demand = told.requested
-        if not told.held:
-            task.metric.current = told.metric
-            if task.name in self._gap:
-                task.target.reset()
-            self._gap.discard(task.name)
-        else:
+        task.held = told.held or told.fallback
+        if told.metric is None and not task.is_remainder():
+            task.held = task.held or NO_READING
+        if task.held:
             self._gap.add(task.name)
+            return
+        task.metric.current = told.metric or 0  # only a remainder has none here
+        if task.name in self._gap:
+            task.target.reset()
+            self._gap.discard(task.name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,7 +106,3 @@ def _without_references(value: Any, inside: bool = False, depth: int = 0) -> Any
 def target_of(task: Task) -> int | None:
     """The length (items) that a task's queue should have; None if it looks at none."""
     return getattr(task.target, "length", None)
-
-
-def by_name(tasks: Iterable[Task]) -> Mapping[str, Task]:
-    return {task.name: task for task in tasks}

@@ -19,7 +19,7 @@ from microscaling.errors import ConfigError
 from microscaling.server.agents import Agents
 from microscaling.server.api import Api
 from microscaling.server.app import make_app
-from microscaling.server.auth import Guard
+from microscaling.server.auth import SHORT_TOKEN, Guard
 from microscaling.server.jobs import Jobs
 from microscaling.server.keeper import Keeper
 from microscaling.server.limits import (
@@ -31,7 +31,9 @@ from microscaling.server.limits import (
     ToldOnce,
 )
 from microscaling.server.live import Live
+from microscaling.server.load import Load
 from microscaling.server.pages import Pages
+from microscaling.server.protocol import AgentProtocol
 from microscaling.server.store import StoreError, default_path, open_store
 from microscaling.server.users import Users
 from microscaling.settings import Settings
@@ -49,7 +51,6 @@ KEEPALIVE = ((socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 5), (socket.TCP_K
              (socket.TCP_USER_TIMEOUT, 30_000))  # fmt: skip
 """Seconds, the last in ms: the other side of a connection that is gone is found out by the kernel, as
 the Go agent answers pings only if it happens to listen."""
-SHORT_TOKEN = 16
 
 
 def run(settings: Settings, environ: Mapping[str, str] = os.environ) -> int:
@@ -99,8 +100,8 @@ def make_server(settings: Settings, environ: Mapping[str, str]) -> Server:
     if settings.server_token and len(settings.server_token) < SHORT_TOKEN:
         log.warning("MSS_SERVER_TOKEN: is shorter than %d characters, which can be guessed", SHORT_TOKEN)
     users, refusals = Users(), Refusals()
-    uvicorns = logging.getLogger("uvicorn.error")
-    uvicorns.filters[:] = [ToldOnce(refusals)]
+    for name in ("uvicorn.error", "asyncio"):
+        logging.getLogger(name).filters[:] = [ToldOnce(refusals)]
     jobs = Jobs()
     keeper = Keeper(store, users, settings, jobs)
     try:
@@ -108,14 +109,15 @@ def make_server(settings: Settings, environ: Mapping[str, str]) -> Server:
         keeper.load()
     except (StoreError, sqlite3.Error) as error:
         raise ConfigError(f"MSS_SERVER_STORE: {store.path} cannot be used: {error}") from None
-    live = Live(users, bool(settings.server_token), jobs)
-    api, pages = Api(users, keeper, live), Pages(guard, keeper)
-    app = make_app(guard, Agents(users, guard, refusals), api, pages, keeper, live)
+    load = Load()
+    live = Live(users, bool(settings.server_token), jobs, load)
+    api, pages = Api(users, keeper, live, load), Pages(guard, keeper)
+    app = make_app(guard, Agents(users, guard, refusals, load), api, pages, keeper, live)
     _many_files()
     config = uvicorn.Config(
         app,
         http="h11",
-        ws="websockets-sansio",
+        ws=AgentProtocol,
         ws_max_size=MOST_BYTES,
         ws_ping_interval=None,  # see KEEPALIVE
         ws_per_message_deflate=False,

@@ -9,7 +9,7 @@ from microscaling.demand.task import Task
 from microscaling.server import modes
 from microscaling.server.plan import target_of
 from microscaling.server.users import Agent, Decision, User, Users, now_ms
-from microscaling.server.wire import Told
+from microscaling.server.wire import MOST_METRIC, Told
 
 AGENTS_SHOWN = 50
 USERS_SHOWN = 500
@@ -19,17 +19,22 @@ Json = dict[str, Any]
 class Sum:
     """What all connected agents of a user tell of one task."""
 
-    __slots__ = ("backing_off", "demand", "fallback", "held", "metric", "reason", "requested", "running",
-                 "starting", "stopping", "told")  # fmt: skip
+    __slots__ = ("backing_off", "demand", "fallback", "held", "metric", "reading", "reason", "requested",
+                 "running", "starting", "stopping", "told")  # fmt: skip
 
     def __init__(self) -> None:
         self.told: Told | None = None
-        self.running = self.requested = self.demand = self.starting = self.stopping = self.metric = 0
+        self.running = self.requested = self.demand = self.starting = self.stopping = 0
+        self.metric: int | None = None
+        """Items, as the agents sent them; None: none has."""
+        self.reading: int | None = None
+        """The same, without those that are out of date."""
         self.backing_off = False
         self.held = self.fallback = self.reason = ""
 
-    def add(self, told: Told, wanted: int | None) -> None:
-        """`wanted`: what the server wants of that agent; None: it decides itself."""
+    def add(self, told: Told, wanted: int | None, held: str) -> None:
+        """`wanted`: containers that the server wants of that agent, None: it decides itself; `held`: why
+        the agent, or the server for it, has no reading."""
         self.told = told
         self.running += told.running
         self.requested += told.requested
@@ -39,11 +44,17 @@ class Sum:
             self.stopping += told.running - told.requested
         own = told.requested if told.demand is None else told.demand
         self.demand += own if wanted is None else wanted
-        self.metric = max(self.metric, told.metric)
+        self.metric = _most(self.metric, told.metric)
+        if not (held or told.fallback):
+            self.reading = _most(self.reading, told.metric)
         self.backing_off = self.backing_off or told.backing_off
-        self.held = self.held or told.held
+        self.held = self.held or held
         self.fallback = self.fallback or told.fallback
         self.reason = told.reason or self.reason
+
+
+def _most(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one if other is None else max(one, other)
 
 
 def sums_of(user: User) -> dict[str, Sum]:
@@ -51,26 +62,31 @@ def sums_of(user: User) -> dict[str, Sum]:
     sums: dict[str, Sum] = {}
     decides = _server_decides(user)
     for agent in user.agents.values():
-        wanted = agent.wanted if decides and not user.decides_itself(agent) else {}
+        heeds = decides and not user.decides_itself(agent)
+        wanted = agent.wanted if heeds else {}
+        held = agent.queues.held() if heeds and agent.queues else {}
         for app, told in agent.tasks.items():
             found = sums.get(app)
             if found is None:
                 found = sums[app] = Sum()
-            found.add(told, wanted.get(app))
+            found.add(told, wanted.get(app), told.held or held.get(app, ""))
     return sums
 
 
-def cap_of(user: User) -> int:
-    """Containers that the tasks of all connected agents share; of one agent if there is none."""
+def cap_of(user: User) -> int | None:
+    """Containers that the tasks of all connected agents share; of one agent if there is none. None: an
+    agent has not sent it, and there is no configuration to take it from."""
     plan = user.wishes.plan
-    own = plan.cap if plan else 0
+    own = plan.cap if plan else None
     if not user.agents:
         return own
-    return sum(own if agent.about is None else agent.about.cap or own for agent in user.agents.values())
+    caps = [own if a.about is None or a.about.cap is None else a.about.cap for a in user.agents.values()]
+    known = [cap for cap in caps if cap is not None]
+    return sum(known) if len(known) == len(caps) else None
 
 
-def state_of(user: User) -> Json:
-    """The event `state`."""
+def state_of(user: User, late_s: float = 0.0) -> Json:
+    """The event `state`. `late_s`: how late the server reads reports, 0 if it is not too busy."""
     wishes = user.wishes
     plan = wishes.plan
     models = {task.name: task for task in plan.models} if plan else {}
@@ -87,6 +103,7 @@ def state_of(user: User) -> Json:
         "mode": wishes.mode,
         "paused": wishes.paused,
         "cap": cap_of(user),
+        "lateSeconds": late_s,
         "agents": {"connected": len(user.agents), "shown": [_agent(agent) for agent in shown]},
         "tasks": [_task(app, models.get(app), sums.get(app), sliders, reasons) for app in order],
     }
@@ -124,7 +141,9 @@ def _reasons(user: User) -> dict[str, str]:
 
 
 def _priority(of: Sum) -> int:
-    return of.told.priority if of.told else 0
+    """Tasks of an agent that does not say come with the least important."""
+    known = of.told.priority if of.told else None
+    return MOST_METRIC if known is None else known
 
 
 def _agent(agent: Agent) -> Json:
@@ -152,12 +171,12 @@ def _task(
     told = of.told if of else None
     target = target_of(model) if model else told.target if told else None
     of = of or Sum()
-    measured = target is not None or (model is None and of.metric > 0)
+    measured = target is not None or (model is None and bool(of.metric))
     return {
         "app": app,
-        "priority": model.priority if model else _priority(of),
-        "min": model.min_containers if model else told.least if told else 0,
-        "max": model.max_containers if model else told.most if told else 0,
+        "priority": model.priority if model else told.priority if told else None,
+        "min": model.min_containers if model else told.least if told else None,
+        "max": model.max_containers if model else told.most if told else None,
         "rule": _rule(model, target),
         "image": model.image if model else "",
         "configured": model is not None,

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
+from microscaling.engine.readings import few
 from microscaling.server import modes
-from microscaling.server.limits import MOST_AGENTS, MOST_SILENT, MOST_TOLD, MOST_USERS, Refused
+from microscaling.server.limits import (
+    MOST_AGENTS,
+    MOST_SILENT,
+    MOST_TOLD,
+    MOST_USERS,
+    SILENT_S,
+    Full,
+    Refused,
+)
 from microscaling.server.modes import Demand, Queues
 from microscaling.server.plan import Plan
 from microscaling.server.wire import About, Report, Told
 
+log = logging.getLogger("mssserver")
+
 DECISIONS_KEPT = 100
+MOST_LOOKED_AT = 32
+"""Silent connections, the oldest first, before a newcomer is refused: each costs a system call."""
 
 
 def now_ms() -> int:
@@ -22,19 +37,31 @@ def now_ms() -> int:
     return int(time.time() * 1000)
 
 
+class Line(Protocol):
+    """The connection of an agent."""
+
+    def silent_s(self, now: float) -> float:
+        """Seconds for which nothing has come over it, 0 if something waits to be read."""
+
+    def evict(self) -> None:
+        """Closes it, to make room."""
+
+
 @dataclass(slots=True, eq=False)
 class Agent:
-    """One connection of an agent. `offer` has it send what is wanted, as soon as it can."""
+    """One connection of an agent. `offer` sends it the demand, as soon as it can be sent."""
 
     id: int
     offer: Callable[[Demand], None]
-    evict: Callable[[], None]
+    line: Line
     since: int = field(default_factory=now_ms)
     last: int = 0
     received: int = 0
     user: User | None = None
     tasks: dict[str, Told] = field(default_factory=dict)
     about: About | None = None
+    measures: bool = False
+    """One of its reports had a metric, so it measures: the Go agent leaves out only those that are 0."""
     queues: Queues | None = None
     wanted: Demand = field(default_factory=dict)
     """What the server wants of it; empty: nothing."""
@@ -74,6 +101,8 @@ class User:
         self.decisions: deque[Decision] = deque(maxlen=DECISIONS_KEPT)
         self.walk: Demand = {}
         """Where chance has got to."""
+        self._held: set[str] = set()
+        """Tasks without a reading that the log has named since these wishes are in effect."""
         self._changed = changed
         self._ids = ids
 
@@ -90,6 +119,7 @@ class User:
                 agent.queues = None
                 if old.plan is not wishes.plan:
                     agent.wanted = {}
+            self._held = set()
         if old.plan is not wishes.plan or wishes.mode != modes.RANDOM:
             self.walk = {}
         if wishes.mode == modes.RANDOM and not self.walk:
@@ -115,6 +145,8 @@ class User:
 
     def hear(self, agent: Agent, report: Report, now: float) -> None:
         """Takes in one report; `now` in seconds of a clock that never goes back."""
+        if report.about is None:
+            _read_as_the_go_agents(agent, report)
         known, agent.tasks = agent.tasks, report.tasks
         agent.about = report.about
         self._changed(self)
@@ -126,6 +158,7 @@ class User:
                 agent.queues = Queues(wishes.plan)
             for app, before, after, reason in agent.queues.hear(report.tasks, now):
                 self.note(agent, app, before, after, reason)
+            self._say_held(agent.queues.held())
             agent.wanted = agent.queues.demand()
             agent.offer(agent.wanted)
 
@@ -183,6 +216,28 @@ class User:
             if was != now:
                 self.note(agent, app, was, now, told.reason)
 
+    def _say_held(self, held: Mapping[str, str]) -> None:
+        """Names each task once, as one without a reading is never scaled by its queue."""
+        new = held.keys() - self._held
+        if new:
+            self._held |= new
+            app = min(new)
+            log.warning("%s of user %s held: %s", few(sorted(new)), self.name, held[app])
+
+
+def _read_as_the_go_agents(agent: Agent, report: Report) -> None:
+    """Decides about metrics that are left out of a report without details.
+
+    The Go agent leaves out a metric of 0, and with MSS_DEMAND_ENGINE=SERVER it measures nothing. It measures
+    all of its tasks or none. So from the first metric of a connection on, one that is left out is 0; until
+    then there is no reading, and a task that starts with an empty queue is held until its first item.
+    """
+    told = report.tasks.values()
+    agent.measures = agent.measures or any(told_of.metric is not None for told_of in told)
+    if agent.measures:
+        for told_of in told:
+            told_of.metric = told_of.metric or 0
+
 
 class Users:
     """All users, all agents, and who wants to know when something changes."""
@@ -207,15 +262,29 @@ class Users:
             raise Refused(f"more than {MOST_USERS} users")
         return self.users.setdefault(user.name, user)
 
-    def connect(self, offer: Callable[[Demand], None], evict: Callable[[], None]) -> Agent:
-        """A new agent that has not said yet whose it is. Raises Refused if there are too many."""
+    def connect(self, offer: Callable[[Demand], None], line: Line) -> Agent:
+        """A new agent that has not said yet whose it is. Raises Refused if there are too many, Full if
+        that may change at any moment."""
         if len(self.agents) >= MOST_AGENTS:
             raise Refused(f"more than {MOST_AGENTS} agents")
-        if len(self._silent) >= MOST_SILENT:
-            self._silent.pop(next(iter(self._silent))).evict()
-        agent = Agent(next(self._agent_ids), offer, evict)
+        if len(self._silent) >= MOST_SILENT and not self._evict_one():
+            raise Full(f"more than {MOST_SILENT} agents that have not said yet whose they are")
+        agent = Agent(next(self._agent_ids), offer, line)
         self.agents[agent.id] = self._silent[agent.id] = agent
         return agent
+
+    def _evict_one(self) -> bool:
+        """Closes the connection that has been silent longest, if there is one: not to have been read is not
+        to be silent."""
+        now = time.monotonic()
+        for number, agent in enumerate(self._silent.values()):
+            if number >= MOST_LOOKED_AT:
+                return False
+            if agent.line.silent_s(now) >= SILENT_S:
+                del self._silent[agent.id]
+                agent.line.evict()
+                return True
+        return False
 
     def hear(self, agent: Agent, report: Report, now: float) -> None:
         """An agent has reported. Raises Refused if there is no room for what it tells."""

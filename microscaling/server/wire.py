@@ -7,7 +7,9 @@ outside is checked here, once; unknown keys are ignored.
 
 from __future__ import annotations
 
+import functools
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +19,9 @@ from microscaling.server.limits import MOST_APPS, MOST_COUNT, MOST_NAME, MOST_RE
 
 HEADER = ("microscaling-detail", "1")
 MOST_METRIC = 2**53
+SHORT = 8192
+"""Characters of a message in which even the longest number is read quickly."""
+LONG_NUMBER = re.compile(r"\d{21}")
 
 
 @dataclass(slots=True)
@@ -25,11 +30,12 @@ class Told:
 
     running: int
     requested: int
-    metric: int = 0
+    metric: int | None = None
+    """Items; None: the agent has sent no reading."""
     demand: int | None = None
-    priority: int = 0
-    least: int = 0
-    most: int = 0
+    priority: int | None = None
+    least: int | None = None
+    most: int | None = None
     target: int | None = None
     held: str = ""
     fallback: str = ""
@@ -44,7 +50,7 @@ class About:
     name: str = ""
     version: str = ""
     engine: str = ""
-    cap: int = 0
+    cap: int | None = None
     hold: str = ""
 
 
@@ -71,11 +77,14 @@ def read_report(text: str) -> Report:
     metrics = _object(data.get("metrics") or {}, "metrics")
     report = Report(user)
     for entry in _entries(metrics, "metrics"):
-        report.tasks[_text(entry, "app", MOST_NAME)] = Told(
-            _whole(entry, "runningCount", MOST_COUNT),
-            _whole(entry, "pendingCount", MOST_COUNT),
-            _whole(entry, "metric", MOST_METRIC),
-        )
+        app = _text(entry, "app", MOST_NAME)
+        running = _whole(entry, "runningCount", MOST_COUNT)
+        requested = _whole(entry, "pendingCount", MOST_COUNT)
+        metric = _whole(entry, "metric", MOST_METRIC)
+        if running is None or requested is None:
+            missing = "runningCount" if running is None else "pendingCount"
+            raise Refused(f"{missing}: is missing")
+        report.tasks[app] = Told(running, requested, metric)
     if data.get("detail") is not None:
         _read_detail(report, _object(data["detail"], "detail"))
     return report
@@ -97,22 +106,33 @@ def _read_detail(report: Report, data: Mapping[str, Any]) -> None:
         told.priority = _whole(entry, "priority", MOST_METRIC, least=-MOST_METRIC)
         told.least = _whole(entry, "min", MOST_METRIC)
         told.most = _whole(entry, "max", MOST_METRIC)
-        told.target = None if entry.get("target") is None else _whole(entry, "target", MOST_METRIC)
+        told.target = _whole(entry, "target", MOST_METRIC)
         told.held = _text(entry, "held", MOST_REASON)
         told.fallback = _text(entry, "fallback", MOST_REASON)
         told.backing_off = entry.get("backingOff") is True
         told.reason = _text(entry, "reason", MOST_REASON)
+        if "metric" in entry:
+            told.metric = _whole(entry, "metric", MOST_METRIC)
+        elif told.target is not None and told.metric is None and not (told.held or told.fallback):
+            told.metric = 0  # versions without the key left a reading of 0 out, as the Go agent does
 
 
 def demand_message(demand: Mapping[str, int]) -> str:
     """The text that tells an agent how many containers each of these tasks should have."""
-    tasks = [{"app": app, "demandCount": count} for app, count in demand.items()]
-    return json.dumps({"demand": {"tasks": tasks}})
+    tasks = ", ".join(f'{{"app": {_quoted(app)}, "demandCount": {n}}}' for app, n in demand.items())
+    return f'{{"demand": {{"tasks": [{tasks}]}}}}'
+
+
+@functools.lru_cache(10_000)
+def _quoted(app: str) -> str:
+    return json.dumps(app)
 
 
 def _parsed(text: str) -> object:
     try:
-        return json.loads(text, parse_int=_int, parse_constant=_no_constant)
+        # A hook for whole numbers costs more than all the rest, so only text that needs it is read with it.
+        long = len(text) > SHORT and LONG_NUMBER.search(text)
+        return (CAREFUL if long else DECODER).decode(text)
     except RecursionError:
         raise Refused("the message is nested too deeply") from None
     except ValueError:
@@ -127,6 +147,10 @@ def _int(digits: str) -> int:
 
 def _no_constant(name: str) -> None:
     raise ValueError(name)
+
+
+DECODER = json.JSONDecoder(parse_constant=_no_constant)
+CAREFUL = json.JSONDecoder(parse_int=_int, parse_constant=_no_constant)
 
 
 def _object(value: object, what: str) -> Mapping[str, Any]:
@@ -148,15 +172,18 @@ def _text(data: Mapping[str, Any], key: str, most: int) -> str:
         return ""
     if not isinstance(value, str):
         raise Refused(f"{key}: expected text")
-    if len(value) > most and key in ("app", "name"):
-        raise Refused(f"{key}: longer than {most} characters")
-    return clean(value[:most])
+    if len(value) > most:
+        if key in ("app", "name"):
+            raise Refused(f"{key}: longer than {most} characters")
+        value = value[:most]
+    return value if value.isascii() else clean(value)
 
 
-def _whole(data: Mapping[str, Any], key: str, most: int, least: int = 0) -> int:
-    value = data.get(key, 0)
+def _whole(data: Mapping[str, Any], key: str, most: int, least: int = 0) -> int | None:
+    """The number; None if it is missing or null, which is not 0."""
+    value = data.get(key)
     if value is None:
-        return 0
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        return None
+    if type(value) is not int or not least <= value <= most:  # a bool is an int, but no number
         raise Refused(f"{key}: expected a whole number from {least} to {most}")
     return value

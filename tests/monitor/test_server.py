@@ -7,11 +7,14 @@ import time
 
 import pytest
 
+from microscaling.api.detail import task_detail
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
+from microscaling.engine.readings import Readings
 from microscaling.metric.toy import ToyMetric
 from microscaling.monitor.server import ServerMonitor
 from microscaling.utils.websocket import Connection
+from tests.engine.driven import queue_task
 from tests.fakes.server import FakeServer, wait_for
 
 
@@ -62,3 +65,31 @@ def test_the_lock_is_not_held_while_it_sends(monitor, tasks):
         monitor.connection.send = lambda text: sent.append(tasks.lock._is_owned())
         monitor.send_metrics(tasks)
     assert sent == [False]
+
+
+def test_it_says_whether_there_is_a_reading():
+    task = Task("p1", metric=ToyMetric(0))
+    assert task_detail(task)["metric"] == 0
+    for field in ("held", "falling_back"):
+        assert task_detail(Task("p1", metric=ToyMetric(7), **{field: "no answer"}))["metric"] is None
+    assert task_detail(Task("rest"))["metric"] is None
+
+
+def test_before_the_first_answer_there_is_no_reading():
+    task, other = queue_task("p1", 3), queue_task("p2", 3, held="a second agent")
+    readings = Readings([task, other], 1.5)
+    assert task_detail(task)["metric"] is None
+    assert (task.held, other.held) == ("not measured yet", "a second agent")
+    for poll in readings.polls:
+        poll.start(0.0, 1.0)
+        poll.finish(0.0, 0)
+    readings.judge(0.0)
+    readings.apply()
+    assert task_detail(task)["metric"] == 0
+    assert (task.held, other.held) == ("", "a second agent")
+
+
+def test_no_text_of_the_detail_has_a_secret():
+    url = "http://me:hunter22@host"
+    told = task_detail(Task("p1", held=url, falling_back=url, reason=url))
+    assert {told[key] for key in ("held", "fallback", "reason")} == {"http://me:***@host"}

@@ -157,7 +157,7 @@ class Agent:
         self.user = user
 
     def report(self, detail: Mapping[str, Any] | None = None, /, **tasks: tuple[int, int, int]) -> None:
-        """Running, requested and metric of each task."""
+        """Running, requested and metric of each task; a metric of 0 is left out."""
         told = [
             {"app": app, "runningCount": running, "pendingCount": requested}
             | ({"metric": metric} if metric else {})

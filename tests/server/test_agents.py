@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -112,3 +113,62 @@ def test_details_are_asked_for_and_shown(server: Running) -> None:
                 "target": 9, "metric": 12, "held": "no answer", "backingOff": True, "reason": "because",
                 "fallback": "refused", "max": 6}  # fmt: skip
     assert state["tasks"][0].items() >= expected.items()
+
+
+def test_the_go_agent_that_does_not_measure_keeps_what_it_has(start: Start) -> None:
+    server = start()
+    server.configure("go", "queue")
+    with server.agent("go") as agent:
+        for _ in range(6):
+            agent.report(p1=(3, 3, 0), p2=(7, 7, 0))
+            time.sleep(0.4)  # what follows sooner is no measurement
+        task = until(lambda: server.get("/api/users/go")["tasks"][0])
+        assert (task["demand"], task["metric"]) == (3, None)
+        assert "MSS_DEMAND_ENGINE=SERVER" in task["held"]
+        (said,) = server.warnings
+        assert said.startswith("p1 of user go held: the agent has sent no reading of it")
+        agent.report(p1=(3, 3, 60), p2=(7, 7, 0))
+        agent.report(p1=(3, 3, 0), p2=(7, 7, 0))
+        task = until(lambda: (t := server.get("/api/users/go")["tasks"][0])["metric"] == 0 and t)
+        assert task["held"] == ""
+
+
+def test_a_task_of_which_nobody_tells_has_no_reading(server: Running) -> None:
+    server.configure("alone", "queue")
+    task = server.get("/api/users/alone")["tasks"][0]
+    assert (task["target"], task["metric"], task["reported"]) == (50, None, False)
+
+
+@pytest.mark.parametrize(
+    ("more", "metric"),
+    [
+        ({"metric": 0}, 0),
+        ({"metric": None}, None),
+        ({"target": 9}, 0),  # older versions
+        ({"target": 9, "held": "no answer"}, None),
+        ({"target": 9, "fallback": "refused"}, None),
+        ({}, None),
+    ],
+    ids=str,
+)
+def test_our_agents_say_whether_there_is_a_reading(
+    server: Running,
+    more: dict[str, Any],
+    metric: int | None,
+) -> None:
+    server.configure("ours", "queue")
+    with server.agent("ours") as agent:
+        task = {"app": "p1", "demand": 3, "priority": 2, "min": 1, "max": 6, **more}
+        agent.report({"name": "box", "engine": "SERVER", "tasks": [task]}, p1=(3, 3, 0))
+        shown = until(lambda: (t := server.get("/api/users/ours")["tasks"][0])["reported"] and t)
+    assert shown["metric"] == metric
+    assert bool(shown["held"] or shown["fallback"]) == (metric is None)
+
+
+def test_what_an_agent_does_not_say_is_not_0(server: Running) -> None:
+    with server.agent("terse") as agent:
+        agent.report(a=(1, 1, 0))
+        state = until(lambda: (s := server.get("/api/users/terse"))["tasks"] and s)
+    task = state["tasks"][0]
+    assert [task[key] for key in ("priority", "min", "max", "metric", "target")] == [None] * 5
+    assert state["cap"] is None

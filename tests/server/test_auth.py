@@ -8,7 +8,7 @@ import websocket
 
 from microscaling.server.auth import Guard
 from microscaling.server.limits import Refusals
-from tests.server.conftest import TOKEN
+from tests.server.conftest import TOKEN, Start
 from tests.server.running import PLAN, Running
 
 NO_TOKEN = {"Authorization": ""}
@@ -43,6 +43,21 @@ def test_agent_with_and_without_the_token(guarded: Running) -> None:
     ):
         pass
     assert guarded.ask("GET", "/apps/5k5gk").status_code == 200
+
+
+def test_agents_with_an_old_token_do_not_delay_one_with_the_right_one(start: Start) -> None:
+    server = start(MSS_SERVER_TOKEN=TOKEN)
+    for number in range(30):
+        with (
+            pytest.raises(websocket.WebSocketBadStatusException, match=r"401|429"),
+            server.agent(Authorization=f"Bearer old-{number}"),
+        ):
+            pass
+    with server.agent("a"):  # at the first try
+        pass
+    assert server.ask("GET", "/apps/5k5gk").status_code == 200
+    # ... and no error about an application that has not completed the handshake.
+    assert all(line.startswith("refused, from 127.0.0.1: ") for line in server.warnings)
 
 
 def test_person_logs_in_and_out(guarded: Running) -> None:
@@ -102,10 +117,23 @@ def test_wrong_tokens_are_few() -> None:
     clock = [0.0]
     guard = make(clock)
     assert [guard.is_token("wrong", "a") for _ in range(12)] == [False] * 10 + [None] * 2
-    assert guard.is_token(TOKEN, "a") is None  # not looked at, or guessing would go on
-    assert guard.is_token(TOKEN, "b") is True  # others are not disturbed
-    clock[0] += 1
     assert guard.is_token(TOKEN, "a") is True
+    clock[0] += 1
+    assert guard.is_token("wrong", "a") is False
+
+
+def test_a_short_token_cannot_be_guessed_quickly() -> None:
+    clock = [0.0]
+    guard = make(clock, "short")
+    for _ in range(100):
+        guard.is_token("an old one", "a")  # again and again: one guess
+    assert guard.is_token("short", "a") is True
+    for number in range(9):
+        guard.is_token(str(number), "a")
+    assert guard.is_token("short", "a") is None  # not looked at, or guessing would go on
+    assert guard.is_token("short", "b") is True
+    clock[0] += 1
+    assert guard.is_token("short", "a") is True
 
 
 def test_addresses_that_are_remembered_are_bounded() -> None:

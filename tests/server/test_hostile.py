@@ -77,6 +77,11 @@ MESSAGES = {
     '{"user": "a", "metrics": {"tasks": [{"app": "x", "metric": 1e3}]}}': "metric: expected",
     '{"user": "a", "metrics": {"tasks": [{"app": "x", "metric": NaN}]}}': "the message is not JSON",
     '{"user": "a", "metrics": {"tasks": [{"app": "x", "metric": 1' + "0" * 5000 + "}]}}": "is not JSON",
+    '{"user": "a", "metrics": {"tasks": [{"app": "x", "pendingCount": 1}]}}': "runningCount: is missing",
+    '{"user": "a", "metrics": {"tasks": [{"app": "x", "runningCount": 1, "pendingCount": null}]}}': (
+        "pendingCount: is missing"
+    ),
+    '{"user": "a", "metrics": {"tasks": [{"app": "x", "metric": 1' + "0" * 30 + "}]}}": "metric: expected",
     '{"user": "a", "detail": []}': "detail: expected an object",
 }
 

@@ -107,3 +107,28 @@ def test_a_task_that_backs_off_is_the_agents_to_decide() -> None:
     queues = Queues(plan())
     queues.hear({"p1": Told(0, 1, 9000, backing_off=True), "p2": Told(9, 9)}, 0.0)
     assert queues.demand() == {"p1": 1, "p2": 9}
+
+
+@pytest.mark.parametrize(
+    "told", [Told(3, 3), Told(3, 3, 0, held="no answer"), Told(3, 3, 0, fallback="away")]
+)
+def test_a_task_without_a_reading_is_held(told: Told) -> None:
+    queues = Queues(plan())
+    for beat in range(10):
+        queues.hear({"p1": told, "p2": Told(7, 7)}, beat * 0.5)
+    assert queues.demand() == {"p1": 3, "p2": 7}
+    assert queues.held().keys() == {"p1"}
+    for beat in range(10, 20):
+        queues.hear({"p1": Told(3, 3, 0), "p2": Told(7, 7)}, beat * 0.5)
+    assert queues.demand()["p1"] == 1
+    assert queues.held() == {}
+
+
+def test_a_task_that_an_agent_no_longer_tells_of_keeps_what_it_had() -> None:
+    queues = Queues(plan())
+    queues.hear({"p1": Told(4, 4, 50), "p2": Told(6, 6)}, 0.0)
+    for beat in range(1, 9):
+        queues.hear({"p2": Told(6, 6)}, beat * 0.5)
+    assert queues.demand() == {"p1": 4, "p2": 6}
+    queues.hear({"p1": Told(4, 4, 900), "p2": Told(6, 6)}, 5.0)
+    assert queues.demand() == {"p1": 9, "p2": 1} or queues.demand()["p2"] == 1

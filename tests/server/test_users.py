@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from microscaling.server import modes, users
-from microscaling.server.limits import Refused
+from microscaling.server.limits import Full, Refused
 from microscaling.server.modes import Demand
 from microscaling.server.plan import read_plan
 from microscaling.server.users import Agent, Users, Wishes
@@ -22,7 +22,11 @@ class Recorded:
     def __init__(self, everyone: Users) -> None:
         self.offers: list[Demand] = []
         self.evicted = 0
-        self.agent: Agent = everyone.connect(self.offers.append, self.evict)
+        self.silent = 60.0
+        self.agent: Agent = everyone.connect(self.offers.append, self)
+
+    def silent_s(self, now: float) -> float:
+        return self.silent
 
     def evict(self) -> None:
         self.evicted += 1
@@ -82,6 +86,39 @@ def test_the_longest_silent_goes_and_each_is_told_once(monkeypatch: pytest.Monke
     speaking = connected(everyone, "a")
     silent = [Recorded(everyone) for _ in range(4)]
     assert [recorded.evicted for recorded in (speaking, *silent)] == [0, 1, 1, 0, 0]
+
+
+def test_where_none_is_silent_the_newcomer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(users, "MOST_SILENT", 2)
+    everyone = Users()
+    unread, fresh = Recorded(everyone), Recorded(everyone)
+    unread.silent, fresh.silent = 0.0, 1.9
+    with pytest.raises(Full, match="more than 2 agents that have not said yet whose they are"):
+        Recorded(everyone)
+    assert unread.evicted + fresh.evicted == 0
+    hear(everyone, unread, "a")
+    Recorded(everyone)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "expected"),
+    [
+        ([None, None], [None, None]),
+        ([None, 5, None], [None, 5, 0]),
+        ([0, None], [0, 0]),
+    ],
+)
+def test_a_metric_that_is_left_out_is_0_only_of_an_agent_that_measures(
+    metrics: list[int | None],
+    expected: list[int | None],
+) -> None:
+    everyone = Users()
+    recorded = Recorded(everyone)
+    found = []
+    for metric in metrics:
+        hear(everyone, recorded, "a", p1=Told(1, 1, metric))
+        found.append(recorded.agent.tasks["p1"].metric)
+    assert found == expected
 
 
 def test_a_connection_is_one_users() -> None:

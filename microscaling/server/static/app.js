@@ -124,6 +124,8 @@ class Page {
     this.agents.draw(state, this.hello.token);
     this.agents.tick(state.now);
     this.modes(state);
+    show(byId("busy"), state.lateSeconds > 0);
+    say(byId("busy-late"), String(state.lateSeconds));
     this.legend(state);
     show(byId("no-tasks"), state.tasks.length === 0);
     document.body.classList.toggle("many", state.tasks.length > MANY);

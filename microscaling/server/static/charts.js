@@ -127,7 +127,8 @@ export class Shares extends Chart {
     const [running, wanted] = [stacked("running"), stacked("demand")];
     this.span = span;
     // From the top down: each area covers what is below it.
-    const data = [seen.times, ...running.toReversed(), ...wanted, seen.caps];
+    const caps = seen.caps.map((cap) => cap || null); // 0 stands for one that is not known
+    const data = [seen.times, ...running.toReversed(), ...wanted, caps];
     const form = JSON.stringify([shown.map(({ colour }) => colour), theme]);
     this.put(form, () => this.options(shown), data, now - span, now);
   }

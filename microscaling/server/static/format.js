@@ -28,3 +28,6 @@ export function list(words) {
 
 /** In single quotes for a shell, unless it needs none. */
 export const quoted = (word) => (/^[\w.,:/@%+=-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
+
+/** Items that wait, if that is known now: what was measured before a failure is not. */
+export const readingOf = (task) => (task.held || task.fallback ? null : task.metric);

@@ -1,5 +1,7 @@
 // What was: the last hour twice a second and the day by the minute, from the server, then from every state.
 
+import { readingOf } from "./format.js";
+
 const MOST = 7300;
 const STEP_S = 0.45;
 const GAP_S = 4;
@@ -96,7 +98,9 @@ export class Past {
     const time = state.now / 1000;
     if (!state.agents.connected || time - this.full.last < STEP_S) return;
     const told = state.tasks.filter((task) => task.reported);
-    this.full.add(time, state.cap, new Map(told.map((task) => [task.app, task])));
+    // A cap of null is a gap, so one that is not known is 0 here, as in the answer to `history`.
+    const values = told.map((task) => [task.app, { ...task, metric: readingOf(task) }]);
+    this.full.add(time, state.cap ?? 0, new Map(values));
   }
 
   /** The last `seconds` before `now` (both seconds), in at most about `most` samples. */

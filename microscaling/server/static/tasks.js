@@ -3,7 +3,7 @@
 import { ask, pathOf } from "./api.js";
 import { colourOf, Queue } from "./charts.js";
 import { byId, el, keyed, say, show, throttled } from "./dom.js";
-import { count, list, number } from "./format.js";
+import { count, list, number, readingOf } from "./format.js";
 
 const MOST_CELLS = 80;
 const MOST_SHARED = 300;
@@ -114,9 +114,10 @@ export class Tasks {
     parts.app = task.app;
     parts.card.style.setProperty("--c", `var(${colourOf(index)})`);
     parts.card.style.setProperty("--c-soft", `var(${colourOf(index)}-soft)`);
-    say(parts.rank, String(task.priority));
-    parts.rank.title = `priority ${task.priority}`;
-    parts.rank.setAttribute("aria-label", `priority ${task.priority}`);
+    const priority = task.priority === null ? "priority not known" : `priority ${task.priority}`;
+    say(parts.rank, task.priority === null ? "–" : String(task.priority));
+    parts.rank.title = priority;
+    parts.rank.setAttribute("aria-label", priority);
     parts.rank.setAttribute("role", "img");
     say(parts.name, task.app);
     this.chips(parts.chips, task);
@@ -124,7 +125,7 @@ export class Tasks {
     say(parts.wanted, task.reported ? ` running / ${number(task.demand)} wanted` : " no agent tells of it");
     this.cells(parts, task);
     const rule = RULES[task.rule] ?? "";
-    const limits = `${number(task.min)} to ${count(task.max, "container")}`;
+    const limits = task.min === null || task.max === null ? "" : `${number(task.min)} to ${count(task.max, "container")}`;
     say(parts.about, [limits, rule, task.image].filter(Boolean).join(" · "));
     say(parts.reason, task.held ? `Held: ${task.held}` : task.reason);
     show(parts.reason, Boolean(task.held || task.reason));
@@ -159,7 +160,8 @@ export class Tasks {
     const hidden = most - MOST_CELLS;
     say(parts.more, hidden > 0 ? `and room for ${number(hidden)} more` : "");
     const label = task.reported ? inWords(counts) : "not known";
-    parts.cells.setAttribute("aria-label", `Containers of ${task.app}: ${label}, at most ${number(most)}`);
+    const limit = task.max === null ? "" : `, at most ${number(most)}`;
+    parts.cells.setAttribute("aria-label", `Containers of ${task.app}: ${label}${limit}`);
   }
 
   // Sliders
@@ -197,13 +199,16 @@ export class Tasks {
   // Queues
 
   queue(parts, task, index) {
-    const visible = task.target !== null && task.metric !== null;
+    const visible = task.target !== null;
     show(parts.queue, visible);
     if (!visible) return;
-    const over = task.metric > task.target;
-    say(parts.metric, `${number(task.metric)} waiting, target ${number(task.target)}`);
-    parts.metric.classList.toggle("over", over);
-    parts.chart.setAttribute("aria-label", `Queue of ${task.app} over time: now ${task.metric}, target ${task.target}`);
+    const now = readingOf(task);
+    const last = task.metric === null ? "" : `, the last was ${number(task.metric)}`;
+    const words = now === null ? `no reading${last}` : `${number(now)} waiting`;
+    say(parts.metric, `${words}, target ${number(task.target)}`);
+    parts.metric.classList.toggle("over", now !== null && now > task.target);
+    const shown = now === null ? "no reading" : now;
+    parts.chart.setAttribute("aria-label", `Queue of ${task.app} over time: now ${shown}, target ${task.target}`);
     parts.task = task;
     parts.index = index;
     if (!parts.plot && this.charts < MOST_CHARTS) {
@@ -225,7 +230,7 @@ export class Tasks {
     const place = byId("shared");
     const cells = [];
     const total = state.tasks.reduce((sum, task) => sum + (task.reported ? task.running : 0), 0);
-    const each = Math.max(1, Math.ceil(Math.max(state.cap, total) / MOST_SHARED));
+    const each = Math.max(1, Math.ceil(Math.max(state.cap ?? 0, total) / MOST_SHARED));
     let running = 0;
     const words = [];
     for (const [index, task] of state.tasks.entries()) {
@@ -235,13 +240,13 @@ export class Tasks {
       // What is only on its way has no place yet.
       for (const name of ["run", "stop"]) cells.push(...repeat(Math.round(counts[name] / each), [name, colourOf(index)]));
     }
-    cells.push(...repeat(Math.round(state.cap / each) - cells.length, ["free", ""]));
+    cells.push(...repeat(Math.round((state.cap ?? 0) / each) - cells.length, ["free", ""]));
     place.classList.toggle("dense", cells.length > 40);
     drawCells(place, cells);
     say(byId("each"), each > 1 ? `One square stands for ${number(each)} containers.` : "");
     place.setAttribute("aria-label", words.length ? `Running: ${list(words)}` : "Nothing runs");
     say(byId("running"), state.agents.connected ? number(running) : "–");
-    say(byId("cap"), ` of ${count(state.cap, "container")} run`);
+    say(byId("cap"), state.cap === null ? " running" : ` of ${count(state.cap, "container")} run`);
     say(byId("wanted"), this.wanted(state, running));
   }
 
@@ -249,6 +254,7 @@ export class Tasks {
     if (!state.agents.connected) return "No agent is connected.";
     const wanted = state.tasks.reduce((sum, task) => sum + (task.reported ? task.demand : 0), 0);
     const sliders = state.tasks.reduce((sum, task) => sum + (task.configured ? task.slider : 0), 0);
+    if (state.cap === null) return `${number(wanted)} wanted`;
     const most = state.cap / state.agents.connected;
     if (state.mode === "manual" && sliders > most) {
       return `The sliders add up to ${number(sliders)}, the cap is ${number(most)}: the least important give way.`;

@@ -1,0 +1,101 @@
+"""uvicorn's websocket, with a short way for the messages of agents."""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Callable
+from typing import Any
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
+
+EXTENSION = "microscaling"
+"""The scope's extension that holds the protocol."""
+BAD_TEXT = 1007
+
+
+class AgentProtocol(WebSocketsSansIOProtocol):
+    """Hands messages to `take` as they are read, and sends without waiting.
+
+    uvicorn stops reading the socket after each message and wakes a task for it, which costs more than
+    all the work on a report. The rest (handshake, frames, the end) is as uvicorn does it.
+    """
+
+    take: Callable[[str | None], None] | None = None
+    """Is called with the text of each message, None for one that is not text."""
+    writable_again: Callable[[], None] | None = None
+    """Is called when the other side reads again, after it did not for a while."""
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if not self.close_sent:
+            extensions: Any = self.scope["extensions"]
+            extensions[EXTENSION] = self
+
+    def send_receive_event_to_app(self) -> None:
+        if self.take is None or self.close_sent:
+            super().send_receive_event_to_app()
+            return
+        data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
+        self.frames = []
+        if self.curr_msg_data_type != "text":
+            self.take(None)
+            return
+        try:
+            text = str(data, "utf-8")
+        except UnicodeDecodeError:
+            self.conn.send_close(BAD_TEXT)
+            self.handle_parser_exception()
+            return
+        self.take(text)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.writable_again is not None:
+            self.writable_again()
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        # A refusal ends the handshake too, but uvicorn takes it for an error if the other side has not
+        # closed the connection by the time the application returns.
+        if message["type"] == "websocket.http.response.body" and self.close_sent:
+            self.handshake_complete = True
+
+    @property
+    def can_send(self) -> bool:
+        """Whether the other side takes what is sent."""
+        return self.writable.is_set()
+
+    def send_text(self, text: str) -> None:
+        """Never waits."""
+        if self.handshake_complete and not (
+            self.close_sent or self.disconnected or self.transport.is_closing()
+        ):
+            self.conn.send_text(text.encode())
+            self.transport.write(b"".join(self.conn.data_to_send()))
+
+    def pause(self) -> None:
+        """Reads nothing more until `resume`."""
+        if not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
+
+    def resume(self) -> None:
+        if self.read_paused and not self.transport.is_closing():
+            self.read_paused = False
+            self.transport.resume_reading()
+
+    def has_unread(self) -> bool:
+        """Whether the other side has sent what has not been read yet."""
+        sock = self.transport.get_extra_info("socket")
+        if self.read_paused or sock is None or sock.fileno() < 0:
+            return self.read_paused
+        poll = select.poll()
+        poll.register(sock.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
+
+
+def protocol_of(scope: Any) -> AgentProtocol:
+    """The protocol of a websocket's scope."""
+    protocol: AgentProtocol = scope["extensions"][EXTENSION]
+    return protocol

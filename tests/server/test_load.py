@@ -1,0 +1,117 @@
+"""Many agents at once: none that talks is thrown out, and how busy the server is can be seen."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+import time
+
+import pytest
+
+from microscaling.server.load import REMEMBERED, Load
+from tests.server.conftest import Start
+from tests.server.running import Running, until
+
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+
+
+def report(number: int) -> bytes:
+    """A report of an agent, as a masked text frame (RFC 6455, section 5)."""
+    told = {"app": "p1", "runningCount": number, "pendingCount": number}
+    data = json.dumps({"user": "crowd", "metrics": {"tasks": [told]}}).encode()
+    return bytes([0x81, 0x80 | 126, *len(data).to_bytes(2, "big"), 0, 0, 0, 0]) + data
+
+
+def connect(stack: contextlib.ExitStack, server: Running, count: int) -> list[socket.socket]:
+    return [stack.enter_context(server.raw()) for _ in range(count)]
+
+
+def test_a_crowd_that_comes_while_the_server_is_frozen_is_let_in(start: Start) -> None:
+    server = start()
+    with contextlib.ExitStack() as stack:
+        os.kill(server.process.pid, signal.SIGSTOP)
+        try:
+            crowd = connect(stack, server, 700)
+            for sock in crowd:
+                sock.sendall(HANDSHAKE)
+            time.sleep(1.5)
+        finally:
+            os.kill(server.process.pid, signal.SIGCONT)
+        for number, sock in enumerate(crowd):
+            assert sock.recv(12) == b"HTTP/1.1 101"
+            sock.sendall(report(number))
+        until(lambda: server.get("/api/status")["reports"] == 700)
+        status = server.get("/api/status")
+        assert (status["agents"], status["closes"]) == (700, {})
+        assert any(line.startswith("too busy: reports are read ") for line in server.warnings)
+
+
+def test_what_has_been_sent_but_not_read_is_not_silence(start: Start) -> None:
+    server = start()
+    with contextlib.ExitStack() as stack:
+        first = connect(stack, server, 512)
+        for sock in first:
+            sock.sendall(HANDSHAKE)
+            assert sock.recv(12) == b"HTTP/1.1 101"
+        os.kill(server.process.pid, signal.SIGSTOP)
+        try:
+            for number, sock in enumerate(first):
+                sock.sendall(report(number))
+            more = connect(stack, server, 200)
+            for sock in more:
+                sock.sendall(HANDSHAKE)
+            time.sleep(2.5)  # now all of the first are older than is allowed to be silent
+        finally:
+            os.kill(server.process.pid, signal.SIGCONT)
+        for number, sock in enumerate(more):
+            assert sock.recv(12) == b"HTTP/1.1 101"
+            sock.sendall(report(number))
+        until(lambda: server.get("/api/status")["reports"] == 712)
+        assert server.get("/api/status")["closes"] == {}
+
+
+def test_the_silent_go_and_that_is_logged_and_counted(start: Start) -> None:
+    server = start()
+    with contextlib.ExitStack() as stack:
+        for sock in connect(stack, server, 515):
+            sock.sendall(HANDSHAKE)
+            assert sock.recv(12) == b"HTTP/1.1 101"
+        assert server.get("/api/status")["closes"] == {"silent for too long": 3}
+        assert server.warnings == [
+            "refused, from 127.0.0.1: an agent's connection is closed: silent for too long"
+        ]
+
+
+def test_more_than_fit_are_refused_and_come_later(start: Start) -> None:
+    server = start()
+    with contextlib.ExitStack() as stack:
+        fresh = connect(stack, server, 512 + 300)
+        for sock in fresh:
+            sock.sendall(HANDSHAKE)
+        answers = [sock.recv(12) for sock in fresh]
+        assert set(answers) <= {b"HTTP/1.1 101", b"HTTP/1.1 503"}
+        assert server.get("/api/status")["closes"].get("refused with 503", 0) == answers.count(
+            b"HTTP/1.1 503"
+        )
+        with server.agent("late") as agent:
+            agent.report(a=(1, 1, 0))
+            until(lambda: server.get("/api/users/late")["agents"]["connected"])
+
+
+def test_too_busy_is_said_once_and_so_is_that_it_is_over(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    load = Load()
+    for number, late in enumerate([0.1, 0.9, 1.24, 3.0, 0.2]):
+        load.looked(late, float(number))
+    assert load.late_s == 3.0
+    for number in range(REMEMBERED):
+        load.looked(0.0, 5.0 + number)
+    assert load.late_s == 0.0
+    assert caplog.messages == ["too busy: reports are read 1.2 s late", "reports are read in time again"]
