@@ -20,8 +20,9 @@ from microscaling.utils.text import short
 HOST = "host"
 RESERVED_LABELS = ("com.microscaling.microscaling-in-a-box", "com.microscaling.nonce")
 MODE = re.compile(r"host|none|bridge|container:.+")
-MEMORY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*(b|k|kb|m|mb|g|gb)?", re.IGNORECASE)
-UNITS = {"b": 1, "k": 2**10, "m": 2**20, "g": 2**30}
+# The forms that Docker and Compose read (go-units, RAMInBytes): all units are powers of 1,024.
+MEMORY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{0,6})?|\.[0-9]{1,6})\s*(b|[kmgtp](?:i?b)?)?", re.IGNORECASE)
+UNITS = {"b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}
 MOST_CPUS = 4096.0
 MOST_GRACE_S = 3600.0
 
