@@ -50,6 +50,8 @@ class Seen:
     """The id of the agent that created it; empty if it gave none."""
     exit_code: int | None = None
     """Of one that has exited; None: not known."""
+    paused: bool = False
+    """It is RUNNING, but somebody has frozen it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class Event:
     """Something that an engine says has happened to a container of ours."""
 
     kind: str
-    """`create`, `start`, `kill` (somebody has sent it a signal), `die` or `destroy`."""
+    """`create`, `start`, `kill` (somebody has sent it a signal), `pause`, `unpause`, `die` or `destroy`."""
     id: str
     task: str
     nonce: str = ""

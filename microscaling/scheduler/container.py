@@ -57,6 +57,8 @@ class Container:
     """Somebody has sent it a signal, so its end is no failure of its own."""
     shaken: bool = False
     """The engine has been away since it was there, so its end is no failure of its own either."""
+    paused: bool = False
+    """Somebody has frozen it: it keeps its place under the cap, but does no work."""
     paced: bool = False
     """It replaces one that ended in vain, so its creation waits."""
     heard: bool = False
@@ -75,6 +77,11 @@ class Container:
     def wanted(self) -> bool:
         """It counts as requested."""
         return not self.unwanted and self.phase in ACTIVE
+
+    @property
+    def stays(self) -> bool:
+        """Nothing is under way with it, and it is not to go."""
+        return (self.wanted or (self.paused and not self.unwanted)) and not self.busy and not self.unknown
 
     @property
     def is_new(self) -> bool:

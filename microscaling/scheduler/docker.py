@@ -25,7 +25,7 @@ from microscaling.demand.task import Task
 from microscaling.errors import UNEXPECTED, PermanentError, TemporaryError
 from microscaling.scheduler.backend import Backend, EngineAway, Event, Missing, Seen, Unanswered
 from microscaling.scheduler.docker_body import LABEL, create_body
-from microscaling.scheduler.docker_entries import Entries
+from microscaling.scheduler.docker_entries import PODMAN_KINDS, Entries
 from microscaling.utils.docker_client import connect
 from microscaling.utils.docker_error import AWAY, said
 from microscaling.utils.docker_pull import fetch, has, is_id, pull
@@ -39,7 +39,7 @@ CALL_TIMEOUT_S = 10
 PULL_TIMEOUT_S = 60
 """Between two words of progress."""
 LAST_LINES, LAST_CHARACTERS = 5, 1000
-KINDS = ("create", "start", "kill", "die", "destroy")
+KINDS = ("create", "start", "kill", "die", "destroy", "pause", "unpause")
 
 
 class DockerBackend(Backend):
@@ -59,6 +59,8 @@ class DockerBackend(Backend):
         self.cert_path = cert_path
         self.pull_images = pull_images
         self._entries = Entries()
+        self._version = ""
+        """Of the engine's API; empty: to be asked for."""
         self._client: docker.APIClient | None = None
         self._stream: CancellableStream[Any] | None = None
         self._lock = threading.Lock()
@@ -133,13 +135,16 @@ class DockerBackend(Backend):
             return self._entries.listed(self._client_now().containers(all=True, filters={"label": LABEL}))
 
     def watch(self, ready: Callable[[], None], on_event: Callable[[Event], None]) -> None:
-        filters = {"type": "container", "event": list(KINDS), "label": LABEL}
+        # Not by label: the filter of Podman 4 takes no label without its value, and then matches nothing.
+        filters = {"type": "container", "event": [*KINDS, *PODMAN_KINDS]}
         with _asking():
-            client = self._connect(CALL_TIMEOUT_S)
+            version, self._version = self._version, ""  # asked anew if the engine is away: it may be another
+            client = self._connect(CALL_TIMEOUT_S, version)
         client.hooks["response"].append(_look_at_status)
         try:
             with _asking():
                 stream = client.events(decode=True, filters=filters)
+            self._version = client.api_version
             with self._lock:
                 self._stream = stream
             ready()
@@ -201,10 +206,11 @@ class DockerBackend(Backend):
         with self._connecting:
             if self._client is None:
                 self._client = self._connect(CALL_TIMEOUT_S)
+                self._version = self._client.api_version  # Podman takes up to 6 s to tell it
             return self._client
 
-    def _connect(self, timeout_s: int) -> docker.APIClient:
-        return connect(self.host, self.tls_verify, self.cert_path, timeout_s)
+    def _connect(self, timeout_s: int, version: str = "") -> docker.APIClient:
+        return connect(self.host, self.tls_verify, self.cert_path, timeout_s, version)
 
 
 def _look_at_status(answer: requests.Response, **_: object) -> None:

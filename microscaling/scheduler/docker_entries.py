@@ -19,6 +19,8 @@ log = logging.getLogger("mssscheduler")
 
 STATES = {"created": State.CREATED, "exited": State.EXITED, "dead": State.EXITED, "removing": State.EXITED}
 """All others run: running, paused, restarting."""
+PODMAN_KINDS = {"died": "die", "remove": "destroy"}
+"""Podman's words for kinds of events. Before its version 5 the filter knows only these."""
 EXITED = re.compile(r"Exited \((\d{1,9})\)")
 MOST_NAMED = 1000
 
@@ -42,13 +44,16 @@ class Entries:
         return found
 
     def event(self, event: Any) -> Event | None:
-        """What a message of GET /events says; None if that cannot be read."""
+        """What a message of GET /events says; None if that cannot be read, or is not of ours."""
         try:
             attributes = event["Actor"]["Attributes"]
+            kind, id = _text(event["Action"]), _text(event["Actor"]["ID"])
+            if LABEL not in attributes:
+                return None
             code = attributes.get("exitCode")
             return Event(
-                kind=_text(event["Action"]),
-                id=_text(event["Actor"]["ID"]),
+                kind=PODMAN_KINDS.get(kind, kind),
+                id=id,
                 task=_text_or_none(attributes.get(LABEL)),
                 nonce=_text_or_none(attributes.get(NONCE_LABEL)),
                 exit_code=int(code)
@@ -90,6 +95,7 @@ class Entries:
             nonce=_text_or_none(labels.get(NONCE_LABEL)),
             agent=_text_or_none(labels.get(AGENT_LABEL)),
             exit_code=_exit_code(_text_or_none(entry.get("Status"))),
+            paused=state == "paused",
         )
 
     def _name(self, key: str, what: str) -> None:

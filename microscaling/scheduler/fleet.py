@@ -135,9 +135,7 @@ class Fleet(Inventory):
     def unfinished(self) -> list[Container]:
         """What something is still under way with, or that is still to go. What ended is no reason to stay
         when the rest is left: if it cannot be removed, the next agent will."""
-        return [
-            c for c in self.all() if not ((c.wanted and not c.busy and not c.unknown) or self._is_left(c))
-        ]
+        return [c for c in self.all() if not (c.stays or self._is_left(c))]
 
     def _is_left(self, container: Container) -> bool:
         ended = container.phase in (Phase.EXITED, Phase.REMOVING)
@@ -178,6 +176,8 @@ class Fleet(Inventory):
             if container is not None:
                 container.told = True
             return
+        if event.kind in ("pause", "unpause") and container is None:
+            return
         if container is None:
             self.strangers.on_event(event, now)
             return
@@ -188,6 +188,8 @@ class Fleet(Inventory):
             container.heard = True
             if container.phase in (Phase.CREATED, Phase.STARTING):
                 self.started(container, now)
+        elif event.kind in ("pause", "unpause"):
+            self.pauses(container, event.kind == "pause")
         elif event.kind == "die":
             code = "" if event.exit_code is None else f" with code {event.exit_code}"
             container.exit_code = event.exit_code
@@ -268,6 +270,23 @@ class Fleet(Inventory):
             self._remove_later(container, now)
         container.phase = Phase.EXITED
         container.unwanted = True
+        container.paused = False
+
+    def pauses(self, container: Container, paused: bool) -> None:
+        """Somebody has frozen it, or thawed it."""
+        if container.paused == paused or container.phase not in (Phase.RUNNING, Phase.STOPPING):
+            return
+        container.paused = paused
+        name, id = container.task.name, container.short_id
+        if paused:
+            log.warning(
+                "%s: container %s is paused by somebody: it keeps its place under the cap, and does not "
+                "count as one that runs",
+                name,
+                id,
+            )
+        else:
+            log.info("%s: container %s is no longer paused", name, id)
 
     def alive_at(self, container: Container, now: float) -> float:
         """Until when a container is known to run: now, if the event stream would have told of its end."""

@@ -9,25 +9,27 @@ from typing import TYPE_CHECKING
 
 from microscaling.scheduler.backend import Seen, State
 from microscaling.scheduler.container import Container, Phase
+from microscaling.scheduler.event_debt import EventDebt
 
 if TYPE_CHECKING:
     from microscaling.scheduler.fleet import Fleet
 
 log = logging.getLogger("mssscheduler")
 
-DISAGREES_S = 10.0
-"""A change that a listing showed and the event stream still has not after this long: the stream is
-broken, even if it looks open."""
+LATE_S = 10.0
+"""No event comes so late that it speaks of what had gone from listings before that."""
 
 
 class Listing:
     """Compares listings with the fleet. A listing is older than events: it changes no container that
     had an event or an operation since it was asked for."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, engine: str = "engine") -> None:
         self.fleet = fleet
-        self.silent: dict[tuple[str, str], float] = {}
-        """What listings showed before the stream did: (id, kind of event) and when."""
+        self.engine = engine
+        """Its name, for the log."""
+        self.debt = EventDebt()
+        self._missed = False
         self._applied: deque[tuple[float, int]] = deque()
         """When the listings of the last 10 s were taken in, and what they had been asked at."""
 
@@ -60,24 +62,36 @@ class Listing:
                 task.demand = sum(1 for c in fleet.containers[task.name] if c.wanted)
         fleet.away = False
         fleet.answered = now
+        self._missed = False
         fleet.plan(now)
 
     def heard(self, id: str, kind: str) -> None:
         """The event stream has told of it."""
-        self.silent.pop((id, kind), None)
+        self.debt.told(id, kind)
+        self.fleet.deaf = self.debt.deaf
 
     def stream_is_broken(self, now: float) -> bool:
-        """Whether the stream owes us events for more than 10 s; asked once, it starts afresh."""
-        broken = any(now - since >= DISAGREES_S for since in self.silent.values())
-        if broken:
-            self.silent.clear()
+        """Whether the stream has owed us events for more than 10 s, and may tell them if it is opened anew.
+        Asked once, it starts afresh."""
+        broken = self.debt.is_broken(now, self.engine)
+        self.fleet.deaf = self.debt.deaf
         return broken
 
-    def reopened(self, ended: float) -> None:
-        """A new stream owes us nothing of what happened before it; the last one ended at `ended`."""
-        self.silent.clear()
-        self.fleet.ends.forgive()
-        self.fleet.troubles.forgive(ended)
+    def reopened(self, ended: float, by_us: bool = False) -> None:
+        """A new stream owes us nothing of what happened before it; the last one ended at `ended`. Unless
+        that was our doing, the engine may have been away, and containers may have ended with it."""
+        self.debt.clear(not by_us)
+        self.fleet.deaf = self.debt.deaf
+        if not by_us:
+            self.fleet.ends.forgive()
+            self.fleet.troubles.forgive(ended)
+
+    def missed(self) -> None:
+        """We have been asleep, and an engine keeps only so many events for who does not read them: what the
+        next listing shows is owed by nobody, and until then nothing is known to run on."""
+        self._missed = True
+        for container in self.fleet.all():
+            container.heard = False
 
     def _compare(self, container: Container, seen: Seen, asked: int, now: float) -> None:
         if container.touched > asked or seen.state is State.UNREAD:
@@ -93,6 +107,7 @@ class Listing:
                 fleet.started(container, now)
             elif phase in (Phase.EXITED, Phase.REMOVING) and not container.busy:
                 fleet.started(container, now)  # a start that was not answered has been carried out late
+            fleet.pauses(container, seen.paused)
         elif seen.state is State.EXITED:
             if phase not in (Phase.EXITED, Phase.REMOVING):
                 self._silent(container, "die", now)
@@ -119,11 +134,11 @@ class Listing:
         """Forgets what has gone, once no event can be so late that it speaks of it."""
         self._applied.append((now, asked))
         known = -1
-        while self._applied and now - self._applied[0][0] >= DISAGREES_S:
+        while self._applied and now - self._applied[0][0] >= LATE_S:
             known = self._applied.popleft()[1]
         gone = self.fleet.gone
         self.fleet.gone = {id: touch for id, touch in gone.items() if touch > known}
 
     def _silent(self, container: Container, kind: str, now: float) -> None:
-        if not container.unknown and not container.busy:
-            self.silent.setdefault((container.id, kind), now)
+        if not container.unknown and not container.busy and not self._missed:
+            self.debt.owe(container.id, kind, now)

@@ -24,6 +24,10 @@ from microscaling.utils.threads import StoppableThread, stop_all
 log = logging.getLogger("mssscheduler")
 
 LIST_EVERY_S = 5.0
+LIST_SOON_S = 1.0
+"""While the event stream has not told all that it should."""
+ASLEEP_S = 2.0
+"""Counts that are further apart than this: the agent was stopped, or starved, and events may be lost."""
 READY_S = 3.0
 STARTERS = 8
 """Threads that create and start: 4 to 32 were equally fast."""
@@ -45,6 +49,9 @@ class FleetScheduler(Scheduler):
         self._stoppers = Pool("mss-stop", 1, self._carry_out)
         self._supplies = Supplies(backend, self.on_supply)
         self._listed = 0.0
+        self._counted = float("inf")
+        self._reopening = False
+        """The event stream ends because we want a new one."""
         self._ended = float("inf")
         """When the event stream last did."""
 
@@ -72,15 +79,24 @@ class FleetScheduler(Scheduler):
         now = time.monotonic()
         with tasks:
             operations = self.fleet.look_at_readings(now)
-            due = now - self._listed >= LIST_EVERY_S or self.fleet.away or self.fleet.in_doubt
-            due = due or (self.stream is not None and not self.stream.is_open)
             broken = self.listing.stream_is_broken(now)
+            due = self._listing_is_due(now)
+            self._reopening = self._reopening or broken
         self._submit(operations)
         if broken:
             log.warning("the event stream of the %s is silent: connecting anew", self.backend.name)
             self.backend.unwatch()
         if due:
             self._list(tasks)
+
+    def _listing_is_due(self, now: float) -> bool:
+        asleep, self._counted = now - self._counted > ASLEEP_S, now
+        if asleep:
+            self.listing.missed()
+        age = now - self._listed
+        late = age >= (LIST_SOON_S if self.listing.debt.doubtful else LIST_EVERY_S)
+        closed = self.stream is not None and not self.stream.is_open
+        return asleep or late or closed or self.fleet.away or self.fleet.in_doubt
 
     def next_retry(self) -> float | None:
         if self.tasks is None:
@@ -153,7 +169,8 @@ class FleetScheduler(Scheduler):
         """The stream owes us nothing of what happened before: list, and soon."""
         assert self.tasks is not None
         with self.tasks:
-            self.listing.reopened(self._ended)
+            self.listing.reopened(self._ended, by_us=self._reopening)
+            self._reopening = False
             self._listed = float("-inf")
 
     def on_stream_end(self, error: TemporaryError | None) -> None:
@@ -169,7 +186,7 @@ class FleetScheduler(Scheduler):
         as long as the engine is away."""
         if self.tasks is None:
             self.fleet = Fleet(tasks)
-            self.listing = Listing(self.fleet)
+            self.listing = Listing(self.fleet, self.backend.name)
             self._stoppers.size = max(1, min(tasks.max_containers, MOST_STOPPERS))
             self.tasks = tasks
         if self.stream is None:

@@ -18,12 +18,14 @@ MOST_CONNECTIONS = 80
 """As many as there are threads that call: 64 stop, 8 start, a few more."""
 
 
-def connect(host: str, tls_verify: bool, cert_path: str, timeout_s: int) -> docker.APIClient:
-    """A client of the engine at `host`, with `timeout_s` for each call. Asks the engine for its version:
-    raises DockerException if it is away, ConfigError if the certificates cannot be used."""
+def connect(
+    host: str, tls_verify: bool, cert_path: str, timeout_s: int, version: str = ""
+) -> docker.APIClient:
+    """A client of the engine at `host`, with `timeout_s` for each call. Without the version of its API,
+    asks the engine: raises DockerException if it is away. ConfigError if the certificates cannot be used."""
     client = _Client(
         base_url=host,
-        version="auto",
+        version=version or "auto",
         timeout=timeout_s,
         tls=_tls(tls_verify, cert_path),
         max_pool_size=MOST_CONNECTIONS,

@@ -38,6 +38,8 @@ class Faults:
     event_s: float = 0.3
     disordered: bool = True
     """Events overtake each other; only some listeners look at this."""
+    stops_paused: bool = True
+    """As Docker does; Podman 4 refuses to stop what is paused."""
     broken: dict[str, str] = field(default_factory=dict)
     """Tasks whose containers `crash` within 3 s, cannot `start`, or cannot be `create`d."""
 
@@ -54,6 +56,7 @@ class Real:
     owners: list[object] = field(default_factory=list)
     """The agents that take it for one of theirs."""
     exit_code: int | None = None
+    paused: bool = False
     late: bool = False
     """It was created after whoever had asked for it had given that up."""
 
@@ -106,13 +109,19 @@ class VirtualEngine:
     def snapshot(self) -> list[Seen]:
         """What a listing shows."""
         return [
-            Seen(r.id, r.task, r.state, r.created, r.nonce, exit_code=r.exit_code) for r in self.real.values()
+            Seen(r.id, r.task, r.state, r.created, r.nonce, exit_code=r.exit_code, paused=r.paused)
+            for r in self.real.values()
         ]
+
+    def pause(self, real: Real, paused: bool = True) -> None:
+        """Somebody freezes it, or thaws it."""
+        real.paused = paused
+        self._tell("pause" if paused else "unpause", real)
 
     def kill(self, real: Real, code: int = 137) -> None:
         """It ends by itself, or by somebody else's hand."""
         if real.state is State.RUNNING:
-            real.state, real.exit_code = State.EXITED, code
+            real.state, real.exit_code, real.paused = State.EXITED, code, False
             self._tell("die", real)
 
     def remove(self, real: Real) -> None:
@@ -165,7 +174,10 @@ class VirtualEngine:
         elif operation.work is Work.START:
             error = self._start(real, by)
         elif real is not None and operation.work is Work.STOP:
-            self.kill(real)
+            if real.paused and not self.faults.stops_paused:
+                error = PermanentError("container is running or paused, refusing to clean up")
+            else:
+                self.kill(real)
         elif real is not None:
             self.remove(real)
         if reply is not None:

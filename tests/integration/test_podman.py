@@ -1,0 +1,79 @@
+"""The agent on a real Podman, which answers as Docker does but for what is tried here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from docker import APIClient
+
+from tests.integration import engines
+from tests.integration.agents import AgentProcess, Witness, app, wait_for
+from tests.integration.engines import give_up
+from tests.integration.podman import OwnPodman
+
+
+@pytest.fixture(scope="module")
+def podman() -> Iterator[OwnPodman]:
+    try:
+        own = OwnPodman()
+    except engines.Missing as missing:
+        give_up(missing)
+    try:
+        own.start()
+        client = engines.connect(own.host)
+        try:
+            engines.make_images(client)
+        finally:
+            client.close()
+        yield own
+    except engines.Missing as missing:
+        give_up(missing)
+    finally:
+        own.remove()
+
+
+@pytest.fixture
+def client(podman: OwnPodman) -> Iterator[APIClient]:
+    client = engines.connect(podman.host)
+    yield client
+    engines.remove(client, engines.ours(client))
+    client.close()
+
+
+@pytest.fixture
+def witness(client: APIClient, prefix: str) -> Witness:
+    return Witness(client, prefix)
+
+
+def test_what_is_killed_or_removed_is_replaced_by_the_word_of_the_event_stream(
+    tmp_path: Path, prefix: str, witness: Witness, client: APIClient, podman: OwnPodman
+) -> None:
+    with AgentProcess(tmp_path, [app(f"{prefix}a", 1)], cap=4, DOCKER_HOST=podman.host) as agent:
+        witness.wait(a=4)
+        killed, removed = witness.running()[:2]
+        client.kill(killed)
+        agent.says(f"container {killed[:12]} exited with code 137")
+        client.remove_container(removed, force=True)
+        agent.says(f"container {removed[:12]} exited with code 137")
+        wait_for(lambda: not {killed, removed} & set(witness.left()), "for both to be gone")
+        witness.wait(a=4)
+        time.sleep(12)
+        assert "event stream" not in agent.log()
+        assert agent.stop() == 0
+    assert not witness.left()
+
+
+def test_what_exits_at_once_backs_off(
+    tmp_path: Path, prefix: str, witness: Witness, podman: OwnPodman
+) -> None:
+    apps = [app(f"{prefix}bad", 1, "mss-test/exits"), app(f"{prefix}b", 2)]
+    with AgentProcess(tmp_path, apps, cap=4, DOCKER_HOST=podman.host) as agent:
+        agent.says("backing off, next try in 2 s")
+        witness.wait(bad=0, b=4)
+        assert "cannot start: no database" in agent.log()
+        assert "exited with code 3" in agent.log()
+        assert agent.stop() == 0
+    assert not witness.left()
