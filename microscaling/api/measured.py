@@ -13,6 +13,8 @@ from microscaling.settings import Settings
 from microscaling.utils.references import Unset, filled_in, filled_in_url
 from microscaling.utils.text import one_line
 
+LONGEST_INTERVAL_S = 3600.0
+LONGEST_TIMEOUT_S = 300.0
 OF_ANY = ("queueName", "queueURL", "topicName", "channelName", "databaseURL", "query")
 """Known in every task, whatever its metricType, as the Go agent did it."""
 
@@ -22,7 +24,9 @@ def read_metric(app: Section, config: Section, settings: Settings) -> Metric:
     wrong is noted, and then nothing is measured."""
     kind = app.text("metricType")
     if kind in METRICS:
-        return METRICS[kind](config, settings)
+        metric = METRICS[kind](config, settings)
+        _read_pace(config, metric)
+        return metric
     *most, last = METRICS
     app.wrong("metricType", f"{', '.join(most)} or {last}", app.take("metricType") or "")
     return NullMetric()
@@ -81,6 +85,16 @@ METRICS: Mapping[str, Callable[[Section, Settings], Metric]] = {
     "SQS": _sqs,
 }
 """By metricType."""
+
+
+def _read_pace(config: Section, metric: Metric) -> None:
+    """`intervalSeconds` and `timeoutSeconds`: how often to ask, and how long an answer may take."""
+    metric.interval_s = config.number("intervalSeconds", 0.0, LONGEST_INTERVAL_S, "a number of seconds")
+    timeout_s = config.number("timeoutSeconds", 0.0, LONGEST_TIMEOUT_S, "a number of seconds")
+    if timeout_s and metric.source is not None:
+        metric.source.limit(timeout_s)
+    elif not timeout_s and config.take("timeoutSeconds") in (0, "0"):
+        config.wrong("timeoutSeconds", "a number of seconds above 0", config.take("timeoutSeconds"))
 
 
 def _wanted(config: Section, key: str) -> str:

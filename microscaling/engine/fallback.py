@@ -42,27 +42,28 @@ class FallbackTarget(Target):
     def reset(self) -> None:
         self.usual.reset()
 
+    def paced(self, beats: float) -> None:
+        self.usual.paced(beats)
+
     def words(self, current: int) -> str:
         readings = "1 failed reading" if self.failed == 1 else f"{self.failed} failed readings"
         return f"fallback to {self.containers} after {readings}"
 
 
 class FallbackRow:
-    """One task with a fallback: how many readings in a row have failed, and what is in force."""
+    """One task with a fallback, and what is in force."""
 
     def __init__(self, row: Row, fallback: Fallback) -> None:
         self.row = row
         self.fallback = fallback
-        self.failed = 0
         self.target: FallbackTarget | None = None
         """In force; None: it is measured, or held."""
         self.told = Episode()
 
     def apply(self) -> None:
-        """Counts the reading that was just written to the task, and begins or ends the fallback."""
+        """Right after its reading was written to the task: begins or ends the fallback."""
         row, task = self.row, self.row.task
-        self.failed = self.failed + 1 if row.trouble else 0
-        if self.failed < self.fallback.failure_threshold:
+        if row.failures < self.fallback.failure_threshold:
             if self.target is not None:
                 task.target, self.target = self.target.usual, None
                 task.falling_back = ""

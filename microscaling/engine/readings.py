@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,12 @@ from microscaling.utils.episode import Episode
 log = logging.getLogger("mssengine")
 
 NOT_YET = "not measured yet"
+NUMBERS = re.compile(r"[0-9]+")
+MAX_AGE_BEATS = 3
+TOO_SLOW = (
+    "its answers take longer than a reading is good for, {:g} s: raise timeoutSeconds or intervalSeconds "
+    "in the config of its tasks"
+)
 NAMES = 5
 """How many tasks a log line names at most."""
 
@@ -25,6 +32,7 @@ class Reading:
     """What a source answered, or why it did not."""
 
     taken: float
+    asked: float
     answer: Any = None
     error: str = ""
 
@@ -33,17 +41,22 @@ class Poll:
     """One source: its last reading, and the request under way.
 
     `start` is called by the engine, `finish` by whoever asks the source; `busy` says whose turn it
-    is, so neither needs a lock.
+    is, so neither needs a lock. `interval_s`: seconds between two questions; 0: one at each beat.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, interval_s: float = 0.0) -> None:
         self.source = source
+        self.interval_s = interval_s
         self.reading: Reading | None = None
         self.busy = False
         self.in_time = True
         """It answered within the engine's patience when last asked, so it is worth waiting for."""
-        self._asked = 0.0
+        self._asked = float("-inf")
         self._patience_s = 0.0
+
+    def is_due(self, now: float, slack_s: float) -> bool:
+        """Whether to ask it at the beat of `now`, which may be early or late by the slack."""
+        return not self.busy and now - self._asked >= self.interval_s - slack_s
 
     def start(self, now: float, patience_s: float) -> None:
         """It is being asked from `now` on."""
@@ -52,7 +65,7 @@ class Poll:
 
     def finish(self, now: float, answer: Any = None, error: str = "") -> None:
         """It has answered, or failed."""
-        self.reading = Reading(now, answer, error)
+        self.reading = Reading(now, self._asked, answer, error)
         self.in_time = now - self._asked <= self._patience_s
         self.busy = False
 
@@ -75,6 +88,8 @@ class Poll:
         if reading.error:
             return reading.error
         if now - reading.taken > max_age_s:
+            if reading.taken - reading.asked > max_age_s * 2 / 3:
+                return f"{self.source.name}: {TOO_SLOW.format(max_age_s)}"
             return f"{self.source.name}: no answer for more than {max_age_s:g} s"
         return ""
 
@@ -93,19 +108,53 @@ class Row:
             task.held = self.ours = NOT_YET
         self.gap = False
         """It was held when last looked at, or that is long ago: its target knows of no recent measurement."""
+        self.beats = 1.0
+        """How many beats lie between its last two measurements."""
+        self.failures = 0
+        """How many measurements in a row have failed: one a beat, or one an interval."""
+        self._counted = float("-inf")
+        self._asked: float | None = None
+        self._stamp: float | None = None
 
-    def judge(self, reading: Reading, now: float) -> None:
+    def judge(self, reading: Reading, now: float, beat_s: float) -> None:
         """Finds the task's own value in a good reading. Says so once if that fails."""
         try:
             self.value = whole_number(self.task.metric.read(reading.answer), "measurement")
             self.trouble = ""
+            self._pace(reading, beat_s)
         except Exception as error:  # a metric must not be able to end the engine
             self.trouble = str(error) if isinstance(error, MetricError) else repr(error)
         if self.trouble:
-            if self.told.fails(now):
+            if self.told.fails(now, NUMBERS.sub("#", self.trouble)):  # a bad value may differ each time
                 log.warning("%s held: %s", self.task.name, self.trouble)
         elif self.told.works():
             log.info("%s measured again", self.task.name)
+
+    def _pace(self, reading: Reading, beat_s: float) -> None:
+        """Works out how far apart two measurements of the source are: by when it was asked, by its own time
+        stamps, or by its known pace. That a value has stood still says nothing: queues do."""
+        metric = self.task.metric
+        span = 0.0
+        if self._stamp is not None and metric.stamp is not None:
+            if metric.stamp == self._stamp:  # the same measurement once more
+                return
+            span = metric.stamp - self._stamp
+        if self._asked is not None:
+            if reading.asked == self._asked:
+                return
+            span = max(span, reading.asked - self._asked)
+        if not metric.interval_s:
+            span = max(span, metric.pace_s)
+        self._asked, self._stamp = reading.asked, metric.stamp
+        self.beats = max(1.0, float(round(span / beat_s)))
+
+    def count(self, now: float, interval_s: float) -> None:
+        """Counts failed measurements."""
+        if not self.trouble:
+            self.failures, self._counted = 0, float("-inf")
+        elif now - self._counted >= interval_s:
+            self.failures += 1
+            self._counted = now
 
     def apply(self) -> None:
         """Writes the value, or the hold, to the task. The caller holds the lock."""
@@ -114,6 +163,7 @@ class Row:
             task.held = self.ours = self.trouble
         if not self.trouble:
             task.metric.current = self.value
+        task.target.paced(self.beats)
         if self.gap and not task.held:
             task.target.reset()
         self.gap = bool(task.held)
@@ -122,18 +172,24 @@ class Row:
 class Readings:
     """The readings of all tasks: whom to ask, whom to wait for, and what their answers mean.
 
-    Knows neither clock nor threads. `max_age_s`: a reading older than that counts for nothing.
+    Knows neither clock nor threads. `max_age_s`: a reading older than that, which is MAX_AGE_BEATS beats,
+    counts for nothing; one of a source that is asked now and then lives as many intervals, and as long as
+    its answer may take.
     """
 
     def __init__(self, tasks: Iterable[Task], max_age_s: float) -> None:
         self.max_age_s = max_age_s
+        self.beat_s = max_age_s / MAX_AGE_BEATS
+        self._slack_s = self.beat_s / 2
         polls: dict[object, tuple[Poll, list[Row], Episode]] = {}
         for task in tasks:
             source = task.metric.source
             if source is not None:
                 if source.key not in polls:
-                    polls[source.key] = (Poll(source), [], Episode())
-                polls[source.key][1].append(Row(task))
+                    polls[source.key] = (Poll(source, task.metric.interval_s), [], Episode())
+                poll, rows, _ = polls[source.key]
+                poll.interval_s = min(poll.interval_s, task.metric.interval_s)
+                rows.append(Row(task))
         self._judged = math.inf
         self._groups = list(polls.values())
         self.polls = [poll for poll, _, _ in self._groups]
@@ -143,8 +199,8 @@ class Readings:
         return [row for _, rows, _ in self._groups for row in rows]
 
     def start(self, now: float, patience_s: float) -> list[Poll]:
-        """The sources to ask now: all that are not still busy with the last request."""
-        idle = [poll for poll in self.polls if not poll.busy]
+        """The sources to ask now: all that are due, and not still busy with the last request."""
+        idle = [poll for poll in self.polls if poll.is_due(now, self._slack_s)]
         for poll in idle:
             poll.start(now, patience_s)
         return idle
@@ -168,9 +224,9 @@ class Readings:
         self._judged = now
         for poll, rows, told in self._groups:
             reading = poll.reading  # once: a new one may come at any time
-            trouble = poll.trouble(reading, now, self.max_age_s)
+            trouble = poll.trouble(reading, now, self._max_age_s(poll))
             if trouble:
-                if told.fails(now):
+                if told.fails(now, trouble):
                     log.warning("%s held: %s", _names(rows), trouble)
                 for row in rows:
                     row.trouble = trouble
@@ -178,7 +234,12 @@ class Readings:
                 if told.works():
                     log.info("%s answers again: %s measured again", poll.source.name, _names(rows))
                 for row in rows:
-                    row.judge(reading, now)
+                    row.judge(reading, now, self.beat_s)
+            for row in rows:
+                row.count(now, poll.interval_s - self._slack_s)
+
+    def _max_age_s(self, poll: Poll) -> float:
+        return max(self.max_age_s, MAX_AGE_BEATS * poll.interval_s) + poll.source.timeout_s
 
     def apply(self) -> int:
         """Writes what was judged to the tasks, and returns how many are held. The caller holds the

@@ -6,10 +6,9 @@ import threading
 from collections.abc import Callable, Iterable
 
 from microscaling.demand.task import Task
-from microscaling.engine.readings import Poll, Readings
+from microscaling.engine.readings import MAX_AGE_BEATS, Poll, Readings
 from microscaling.utils.threads import StoppableThread
 
-MAX_AGE_BEATS = 3
 FIRST_PATIENCE_BEATS = 2.0
 PATIENCE_BEATS = 0.25
 

@@ -96,6 +96,10 @@ class AzureQueueSource(Source):
         except Exception as error:  # of whatever kind: the library has many
             raise MetricError(f"{self.name}: {_reason(error)}") from None
 
+    def limit(self, seconds: float) -> None:
+        super().limit(seconds)
+        self._connection.deadline_s = seconds
+
     def close(self) -> None:
         self._connection.close()
 

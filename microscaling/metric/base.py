@@ -33,6 +33,15 @@ class Source(ABC):
         what takes long (parsing) is done here.
         """
 
+    timeout_s: float = 0.0
+    """Seconds that an answer may take, if `limit` has said so; 0: the source's own deadline."""
+
+    def limit(self, seconds: float) -> None:
+        """From now on `fetch` ends within so many seconds. A source with a limit is not shared with tasks
+        that have another."""
+        self.timeout_s = seconds
+        self.key = (self.key, seconds)
+
     def check(self) -> None:
         """Looks, once and without asking anybody, whether all is there that asking needs: a library,
         an account. Raises ConfigError that names what is missing."""
@@ -51,6 +60,10 @@ class Metric(ABC):
     `read`."""
     interval_s: float = 0.0
     """Seconds between two questions to the source; 0: it is asked at every beat."""
+    pace_s: float = 0.0
+    """Seconds between two measurements of the source itself; 0: it measures when asked. Set by `read`."""
+    stamp: float | None = None
+    """When the source says that it measured the value (seconds, its own clock). Set by `read`."""
     source: Source | None = None
     """What to ask; None if there is nothing to ask, then `current` always counts as fresh."""
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from microscaling.errors import ConfigError, MetricError
 from microscaling.metric.base import Metric, Source, whole_number
+from microscaling.metric.pace import pace_s, stamp_of
 from microscaling.utils.http import Client, FetchError, public_url
 from microscaling.utils.json_path import JSONPath
 from microscaling.utils.masking import secrets_of_headers, secrets_of_url
@@ -64,6 +65,10 @@ class HTTPSource(Source):
         except (ValueError, RecursionError):
             raise MetricError(f"{self.name}: the answer is not JSON") from None
 
+    def limit(self, seconds: float) -> None:
+        super().limit(seconds)
+        self._client.deadline_s = seconds
+
     def close(self) -> None:
         self._client.close()
 
@@ -81,9 +86,11 @@ class HTTPMetric(Metric):
             self.path = JSONPath(path)
         except ValueError as error:
             raise ConfigError(f"path: {error}") from None
+        self._url = url
         self.source = HTTPSource(url, headers)
 
     def read(self, answer: Any) -> int:
+        self.pace_s, self.stamp = pace_s(self._url, answer), stamp_of(answer)
         what = f"{self.source.name if self.source else ''} {self.path.text}".strip()
         try:
             value = self.path.find(answer)

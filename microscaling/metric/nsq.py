@@ -50,6 +50,10 @@ class NSQSource(Source):
         except MetricError as error:
             raise MetricError(f"{public_url(self.url)}: {error}") from None
 
+    def limit(self, seconds: float) -> None:
+        super().limit(seconds)
+        self._client.deadline_s = seconds
+
     def close(self) -> None:
         self._client.close()
 

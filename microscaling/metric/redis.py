@@ -75,6 +75,10 @@ class RedisSource(Source):
             self.close()
             raise MetricError(f"{self.name}: {_reason(error)}") from None
 
+    def limit(self, seconds: float) -> None:
+        super().limit(seconds)
+        self._deadline_s = seconds
+
     def close(self) -> None:
         if self._connection is not None:
             self._connection.disconnect()

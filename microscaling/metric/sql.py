@@ -71,6 +71,10 @@ class SQLSource(Source):
             raise MetricError(f"{self.name}: the query yields NULL; expected one number")
         return rows[0][0]
 
+    def limit(self, seconds: float) -> None:
+        super().limit(seconds)
+        self._deadline_s = seconds
+
     def _rows(self, deadline: float) -> list[tuple[Any, ...]]:
         uri = f"file:{quote(os.path.abspath(self._path))}?mode=ro"
         # The time-out is for locks that others hold, the handler for queries that take long.

@@ -131,6 +131,10 @@ class SQSSource(Source):
         except Exception as error:  # of whatever kind: boto3 has many
             raise MetricError(f"{self.name}: {_reason(error)}") from None
 
+    def limit(self, seconds: float) -> None:
+        super().limit(seconds)
+        self._deadline_s = self._connection.deadline_s = seconds
+
     def close(self) -> None:
         self._connection.close()
 

@@ -18,6 +18,7 @@ STEP_S = 2.0
 """Between two steps of chance."""
 LONGEST_STEP = 0.4
 """Of the way from one end to the other."""
+BEAT_S = 0.5
 MEASURE_AFTER_S = 0.3
 """Reports that follow sooner are no new measurement: the controller's velocity counts on its beat."""
 
@@ -85,6 +86,8 @@ class Queues:
     def __init__(self, plan: Plan) -> None:
         self.tasks: Tasks = plan.tasks()
         self._rests = Rests(self.tasks.tasks)
+        for task in self.tasks.tasks:  # the agent asks the source no more often
+            task.target.paced(max(1.0, task.metric.interval_s / BEAT_S))
         self._measured = float("-inf")
         self._adopted: set[str] = set()
         self._gap: set[str] = set()

@@ -25,6 +25,9 @@ class Target(ABC):
     def reset(self) -> None:
         """Readings were missing: what the earlier ones say of the speed of change holds no more."""
 
+    def paced(self, beats: float) -> None:
+        """The next delta is of a measurement that was taken so many beats after the one before it."""
+
     def works_from(self) -> int:
         """The smallest length (items) at which an empty queue makes the rule give containers back."""
         return 0

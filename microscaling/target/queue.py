@@ -17,15 +17,15 @@ class QueueLengthTarget(Target):
     """Holds a queue at `length` items: a PID controller whose output is containers.
 
     delta = floor(1/2 + kP * error + kI * sum of errors + kD * velocity), with the error = current -
-    length, and the velocity in items per reading, averaged over MSS_VEL_SAMPLES and 0 until there
+    length, and the velocity in items per beat, averaged over MSS_VEL_SAMPLES and 0 until there
     are as many. The sum counts from the first reading, but has its say only once the queue has
     reached its target or crossed it, coming from empty. All as the Go agent's decisions show it.
 
     `settings`: where the gains are taken from; None: from the environment, now.
     """
 
-    __slots__ = ("_comfortable", "_kd", "_ki", "_kp", "_last", "_reached", "_readings", "_samples", "_sum",
-                 "length")  # fmt: skip
+    __slots__ = ("_beats", "_comfortable", "_kd", "_ki", "_kp", "_last", "_reached", "_readings", "_samples",
+                 "_sum", "length")  # fmt: skip
 
     def __init__(self, length: int, settings: Settings | None = None) -> None:
         if settings is None:
@@ -35,6 +35,7 @@ class QueueLengthTarget(Target):
         self._kp, self._ki, self._kd = settings.kp, settings.ki, settings.kd
         self._samples = settings.vel_samples
         self._readings: deque[int] = deque(maxlen=self._samples + 1)
+        self._beats = 1.0
         self._sum = 0
         self._last = 0
         self._reached = False
@@ -57,7 +58,7 @@ class QueueLengthTarget(Target):
         if self._ki:
             wanted += self._ki * self._integral(current, error)
         if len(readings) > samples:
-            wanted += self._kd * ((current - readings[0]) / samples)
+            wanted += self._kd * ((current - readings[0]) / samples / self._beats)
         try:
             return floor(wanted + 0.5)
         except (OverflowError, ValueError):  # gains beyond all reason: stay, rather than die
@@ -73,6 +74,11 @@ class QueueLengthTarget(Target):
     def reset(self) -> None:
         """The next readings prime the velocity anew; the sum of errors stays."""
         self._readings.clear()
+
+    def paced(self, beats: float) -> None:
+        """A jump counts as if it had come evenly since the measurement before. Between two measurements the
+        reading stays the same, so it adds nothing."""
+        self._beats = beats
 
     def works_from(self) -> int:
         if not (TINY < self._kp < inf) or self._ki:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 QUIET_S = 30.0
+MOST_CAUSES = 3
 
 
 class Episode:
@@ -10,28 +11,37 @@ class Episode:
 
     Each failure is told when it begins and when it is over, but none within `quiet_s` seconds of
     the last one told: what fails every other second would fill the log. One that begins in that
-    time and lasts is told when the time is up.
+    time and lasts is told when the time is up. A cause that was not told in that time is told at
+    once, up to MOST_CAUSES of them.
     """
 
     def __init__(self, quiet_s: float = QUIET_S) -> None:
         self.quiet_s = quiet_s
         self.failing = False
-        self._told = False
+        self._told: str | None = None
+        """The cause that was told last of this failure; None: it was not told yet."""
+        self._causes: set[str] = set()
+        """All that were told in the quiet time."""
         self._quiet_until = float("-inf")
 
-    def fails(self, now: float) -> bool:
+    def fails(self, now: float, cause: str = "") -> bool:
         """It fails at `now` (seconds, any clock that never goes back). True: say so."""
         if not self.failing:
             self.failing = True
-            self._told = False
-        if self._told or now < self._quiet_until:
+            self._told = None
+        if self._told == cause:
             return False
-        self._told = True
-        self._quiet_until = now + self.quiet_s
+        if now >= self._quiet_until:
+            self._causes = set()
+            self._quiet_until = now + self.quiet_s
+        elif cause in self._causes or len(self._causes) >= MOST_CAUSES:
+            return False
+        self._told = cause
+        self._causes.add(cause)
         return True
 
     def works(self) -> bool:
         """It works. True: say that it does again."""
-        say = self.failing and self._told
+        say = self.failing and self._told is not None
         self.failing = False
         return say

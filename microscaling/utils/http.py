@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from microscaling.errors import TemporaryError
+from microscaling.utils.retry_after import Pause, pause_s
 from microscaling.utils.text import one_line
 
 if TYPE_CHECKING:  # requests takes 0.1 to 0.2 s to import, so it is left until the first request
@@ -30,6 +31,7 @@ MOST_OF_ERROR = 2**16
 MOST_OF_REASON = 200
 """Characters: what is not HTTP may be quoted in it."""
 REDIRECTS = (301, 302, 303, 307, 308)
+WAITS = "answers with HTTP {}, and is not asked again before the time that its Retry-After says"
 NO_PROXY: Any = {"http": None, "https": None, "all": None}
 """None overrules what requests finds in the environment; an empty mapping would not."""
 
@@ -68,13 +70,15 @@ class Client:
 
     Redirects are not followed and cookies not kept. Loopback is never reached through a proxy;
     other hosts follow the environment (HTTP_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE). Credentials are
-    those of the headers or the URL, never what ~/.netrc holds.
+    those of the headers or the URL, never what ~/.netrc holds. What is answered with 429 or 503 and
+    Retry-After is not asked again before that time: until then it fails with the same status.
     """
 
     def __init__(self, deadline_s: float = DEADLINE_S, max_bytes: int = MAX_BYTES) -> None:
         self.deadline_s = deadline_s
         self.max_bytes = max_bytes
         self._session: requests.Session | None = None
+        self._pause: Pause | None = None
 
     def fetch(self, url: str, headers: Mapping[str, str] | None = None) -> bytes:
         """The body of the answer to a GET. Raises FetchError for any status but 200, and as `ask`."""
@@ -101,6 +105,10 @@ class Client:
         import requests
         import urllib3
 
+        if self._pause is not None and self._pause.covers(question.method, question.url):
+            raise FetchError(
+                f"{public_url(question.url)}: {WAITS.format(self._pause.status)}", self._pause.status
+            )
         limit_call(self.deadline_s)
         errors = (
             requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException,
@@ -109,6 +117,9 @@ class Client:
         try:
             answer = self._answer(question, most_of_error)
             _left()  # a process that was frozen meanwhile finds an answer that is long out of date
+            if seconds := pause_s(answer.status, answer.headers):
+                until = time.monotonic() + seconds
+                self._pause = Pause(question.method, question.url, until, answer.status)
             return answer
         except errors as error:
             told = f"{public_url(question.url)}: {reason_of(error, self.deadline_s)}"
@@ -363,6 +374,8 @@ def _hopeless(error: BaseException) -> bool:
 def _status(answer: Answer) -> str:
     if answer.status in REDIRECTS and "Location" in answer.headers:
         return f"answers with a redirect (HTTP {answer.status}), which is not followed"
+    if pause_s(answer.status, answer.headers):
+        return WAITS.format(answer.status)
     return f"answers with HTTP {answer.status}"
 
 

@@ -126,3 +126,65 @@ def test_what_may_not_be_meant_is_a_warning(
     with caplog.at_level(logging.WARNING, "mssconfig"):
         read(**app)
     assert caplog.messages == [warning]
+
+
+@pytest.mark.parametrize(
+    ("config", "interval_s", "timeout_s"),
+    [
+        ({}, 0.0, 0.0),
+        ({"intervalSeconds": 15}, 15.0, 0.0),
+        ({"INTERVALSECONDS": "0.5", "timeoutSeconds": 10}, 0.5, 10.0),
+        ({"timeoutSeconds": "2.5"}, 0.0, 2.5),
+    ],
+)
+def test_the_pace_of_a_source(
+    config: dict[str, Any], interval_s: float, timeout_s: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    metric = read(config=CONFIG | config).metric
+    assert metric.source
+    assert (metric.interval_s, metric.source.timeout_s) == (interval_s, timeout_s)
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("intervalSeconds", -1), ("intervalSeconds", 3601), ("intervalSeconds", "often"),
+        ("timeoutSeconds", 0), ("timeoutSeconds", "0"), ("timeoutSeconds", 0.0), ("timeoutSeconds", 301),
+        ("timeoutSeconds", True),
+    ],
+)  # fmt: skip
+def test_a_pace_that_cannot_be_is_one_line(key: str, value: object) -> None:
+    with pytest.raises(ConfigError) as error:
+        read(config=CONFIG | {key: value})
+    [found] = error.value.problems
+    assert found.startswith(f"apps[0].config.{key}: expected a number of seconds ")
+
+
+QUEUE_OF = {
+    "HTTP": {"url": "http://127.0.0.1:1/"},
+    "NSQ": {"topicName": "t", "channelName": "c"},
+    "Redis": {"url": "redis://127.0.0.1:1", "key": "k"},
+    "SQL": {"databaseURL": "sqlite:////nowhere/jobs.db", "query": "SELECT 1"},
+    "SQS": {"queueURL": "http://127.0.0.1:1/1/q"},
+    "AzureQueue": {"queueName": "jobs"},
+}
+
+
+@pytest.mark.parametrize("kind", sorted(QUEUE_OF))
+def test_every_source_takes_the_time_that_it_is_given(kind: str) -> None:
+    config = {"targetQueueLength": 50, **QUEUE_OF[kind]}
+    usual = read(metricType=kind, config=config).metric.source
+    patient = read(metricType=kind, config=config | {"timeoutSeconds": 42}).metric.source
+    assert usual
+    assert patient
+    assert patient.key != usual.key
+    assert 42.0 in _deadlines(patient)
+    assert 42.0 not in _deadlines(usual)
+
+
+def _deadlines(source: Any) -> list[float]:
+    """Of the source and of its connection."""
+    own = getattr(source, "_deadline_s", None)
+    clients = [getattr(source, name, None) for name in ("_client", "_connection")]
+    return [own, *(getattr(client, "deadline_s", None) for client in clients)]

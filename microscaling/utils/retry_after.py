@@ -1,0 +1,51 @@
+"""The pause that a server asks for with the header Retry-After (RFC 9110, 10.2.3)."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+
+STATUSES = (429, 503)
+"""Too Many Requests (RFC 6585) and Service Unavailable. With others the header is about something else."""
+LONGEST_S = 3600.0
+"""A server that asks for a year by mistake is asked again after an hour."""
+SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{0,9})?")
+
+
+@dataclass(frozen=True)
+class Pause:
+    """One question that is not to be asked again before `until` (seconds of time.monotonic)."""
+
+    method: str
+    url: str
+    until: float
+    status: int
+
+    def covers(self, method: str, url: str) -> bool:
+        """Whether the question has to wait now."""
+        return (method, url) == (self.method, self.url) and time.monotonic() < self.until
+
+
+def pause_s(status: int, headers: Mapping[str, str]) -> float:
+    """How many seconds the answer asks for; 0: none, or the header cannot be read."""
+    text = headers.get("Retry-After", "").strip()
+    if status not in STATUSES or not text:
+        return 0.0
+    if SECONDS.fullmatch(text):
+        return min(float(text), LONGEST_S)
+    until = _seconds_of(text)
+    if until is None:
+        return 0.0
+    # The server's own clock, if it tells it: only the difference counts.
+    now = _seconds_of(headers.get("Date", "")) or time.time()
+    return min(max(0.0, until - now), LONGEST_S)
+
+
+def _seconds_of(date: str) -> float | None:
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
