@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 
 from microscaling import __version__, factory
 from microscaling import log as logs
@@ -81,7 +81,8 @@ def examine(environ: MutableMapping[str, str], server: bool) -> int:
     if server:
         well, line = health.check_server(settings.server_address)
     else:
-        well, line = health.check(settings.health_file or health.found_file(environ), time.monotonic())
+        now, path = time.monotonic(), settings.health_file
+        well, line = health.check(path, now) if path else health.check_user(environ, now)
     sys.stdout.write(f"{'healthy' if well else 'unhealthy'}: {line}\n")
     return 0 if well else FAILED
 
@@ -129,7 +130,7 @@ def build(environ: MutableMapping[str, str], stopping: threading.Event | None = 
     connection = factory.make_connection(settings)
     engine = factory.make_engine(settings, connection)
     scheduler = factory.make_scheduler(settings, environ)
-    vitals = Vitals(health.HealthFile(settings.health_file or health.default_file(environ)), notifier)
+    vitals = Vitals(_health_file(settings, environ), notifier)
     try:
         tasks = _until(stopping, lambda: factory.make_tasks(settings, environ), vitals)
     except BaseException:
@@ -147,6 +148,12 @@ def build(environ: MutableMapping[str, str], stopping: threading.Event | None = 
     )
     leave = settings.on_exit == "leave"
     return Agent(tasks, engine, scheduler, monitors, leave, settings.exit_timeout_s, stopping, vitals)
+
+
+def _health_file(settings: Settings, environ: Mapping[str, str]) -> health.HealthFile:
+    if settings.health_file:
+        return health.HealthFile(settings.health_file)
+    return health.HealthFile(health.default_file(environ), lambda: health.default_file(environ))
 
 
 class _Configuring(StoppableThread):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from microscaling.utils import health
-from microscaling.utils.health import HealthFile, Report, check, default_file, found_file
+from microscaling.utils.health import HealthFile, Report, check, check_user, default_file, found_files
 from microscaling.utils.notify import Notifier
 from microscaling.utils.process import start_time
 from microscaling.utils.vitals import RUNNING, STARTING, STOPPING, Vitals
@@ -111,34 +112,100 @@ def test_no_link_of_somebody_else_is_followed(tmp_path: Path, caplog: pytest.Log
 
 
 def test_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first place that can be written to; found also by who has another environment."""
+    """The first place that can be written to; found also by a process with another environment."""
     for name in ("run", "shm", "tmp"):
         (tmp_path / name).mkdir()
     monkeypatch.setattr(health, "SHARED_MEMORY", str(tmp_path / "shm"))
     of_session = {"XDG_RUNTIME_DIR": str(tmp_path / "run"), "TMPDIR": str(tmp_path / "tmp")}
     of_service = {"XDG_RUNTIME_DIR": str(tmp_path / "none"), "TMPDIR": str(tmp_path / "tmp")}
     own = f"microscaling-{os.geteuid()}"
-    assert found_file(of_session) == str(tmp_path / "run" / own / "health.json")
-    assert default_file(of_session) == str(tmp_path / "run" / own / "health.json")
+    assert os.path.dirname(default_file(of_session)) == str(tmp_path / "run" / own)
     shared = default_file(of_service)
-    assert shared == str(tmp_path / "shm" / own / "health.json")
+    assert os.path.dirname(shared) == str(tmp_path / "shm" / own)
     assert Path(shared).parent.stat().st_mode & 0o777 == 0o700
     HealthFile(shared).write(report())
-    assert found_file(of_session) == shared
+    assert shared in found_files(of_session)
+    os.unlink(shared)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")
 def test_a_folder_of_somebody_else_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "SHARED_MEMORY", str(tmp_path))
+    monkeypatch.setattr(health, "TEMPORARY", str(tmp_path))
     theirs = tmp_path / f"microscaling-{os.geteuid()}"
     theirs.mkdir()
-    os.chown(theirs, 65534, 65534)
-    (theirs / "health.json").write_text(json.dumps(asdict(report())))
     environ = {"TMPDIR": str(tmp_path / "mine")}
     (tmp_path / "mine").mkdir()
-    assert (
-        default_file(environ) == found_file(environ) == str(tmp_path / "mine" / theirs.name / "health.json")
-    )
+    file = default_file(environ).replace(str(tmp_path / "mine"), str(tmp_path))
+    assert file == default_file({})
+    Path(file).write_text(json.dumps(asdict(report())))
+    os.chown(theirs, 65534, 65534)
+    assert os.path.dirname(default_file(environ)) == str(tmp_path / "mine" / theirs.name)
+    assert found_files(environ) == []
+
+
+@pytest.fixture
+def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """An environment, and places for health files that nobody else uses."""
+    for name in ("SHARED_MEMORY", "TEMPORARY"):
+        monkeypatch.setattr(health, name, str(tmp_path / "shm"))
+    (tmp_path / "shm").mkdir()
+    (tmp_path / "run").mkdir()
+    return {"XDG_RUNTIME_DIR": str(tmp_path / "run")}
+
+
+def test_the_file_of_an_ended_process_goes_when_the_next_one_starts(own_places: dict[str, str]) -> None:
+    now, mine = time.monotonic(), default_file(own_places)
+    stale, foreign = (mine.replace(f"-{PID}.", f"-{other}.") for other in (2**22 + 1, 2**22 + 2))
+    foreign = foreign.replace("health-", "health-1")  # of another container: its number means nothing here
+    HealthFile(stale).write(Report(2**22 + 1, "1", "running", "fine", now))
+    HealthFile(foreign).write(Report(PID, "1", "running", "fine", now))
+    assert check_user(own_places, now) == (False, f"process {2**22 + 1} has ended, and was: fine")
+    HealthFile(default_file(own_places)).write(report())
+    assert found_files(own_places) == [mine]
+    assert os.path.exists(foreign)
+    assert check_user(own_places, time.monotonic()) == (True, "fine")
+
+
+def test_the_living_decide(own_places: dict[str, str]) -> None:
+    HealthFile(mine := default_file(own_places)).write(report())
+    stale = mine.replace(f"-{PID}.", f"-{2**22 + 1}.")
+    HealthFile(stale).write(Report(2**22 + 1, "1", "running", "quick", time.monotonic()))
+    said = f"fine; process {2**22 + 1} has ended, and was: quick"
+    assert check_user(own_places, time.monotonic()) == (True, said)
+
+
+def test_without_an_agent(own_places: dict[str, str]) -> None:
+    well, line = check_user(own_places, 0.0)
+    assert not well
+    assert line.startswith("no agent of this user runs here: there is no health-")
+
+
+def test_a_folder_that_disappears_is_made_anew(own_places: dict[str, str]) -> None:
+    """As logind removes it when the user logs out."""
+    file = HealthFile(default_file(own_places), lambda: default_file(own_places))
+    file.write(report())
+    shutil.rmtree(own_places["XDG_RUNTIME_DIR"])
+    file.write(report())
+    assert check_user(own_places, time.monotonic()) == (True, "fine")
+    assert file.path.startswith(health.SHARED_MEMORY)
+    file.remove()
+    assert found_files(own_places) == []
+
+
+def test_one_file_for_two_agents_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = str(tmp_path / "health.json")
+    parent = os.getppid()
+    HealthFile(path).write(Report(parent, start_time(parent) or "", "running", "fine", time.monotonic()))
+    file = HealthFile(path)
+    assert "writes to" not in caplog.text
+    file.write(report())
+    file.write(report())
+    said = f"MSS_HEALTH_FILE: process {parent} writes to {path} too: give each agent a file of its own"
+    assert caplog.text.count(said) == 1
+    HealthFile(path).write(Report(parent, start_time(parent) or "", "running", "fine", time.monotonic()))
+    file.remove()
+    assert os.path.exists(path), "it is the other one's"
 
 
 # systemd, as sd_notify(3) has it: words in a datagram to a socket.
@@ -247,6 +314,43 @@ def test_healthy_until_it_is_killed(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+ASK_HERE = """
+import sys
+from microscaling.__main__ import main
+from microscaling.utils import health
+health.SHARED_MEMORY = health.TEMPORARY = "/nonexistent"  # agents of other tests are there
+sys.exit(main(["--health"]))
+"""
+
+
+def test_two_agents_of_one_user(tmp_path: Path) -> None:
+    """Started at once, with the same environment; each is healthy by itself."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("MSS_") and k != "TMPDIR"}
+    environ = {**clean, "XDG_RUNTIME_DIR": str(tmp_path)}
+
+    def asked() -> tuple[int, str]:
+        ask = [sys.executable, "-c", ASK_HERE]
+        done = subprocess.run(ask, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stdout
+
+    first, second = processes = [start(**TOY, XDG_RUNTIME_DIR=str(tmp_path)) for _ in range(2)]
+    lines = sorted(f"process {process.pid}: 4 of 4 containers run" for process in processes)
+    said = "; ".join(["2 agents of this user run (to ask one, set MSS_HEALTH_FILE)", *lines])
+    try:
+        wait_for(lambda: asked() == (0, f"healthy: {said}\n"), 60)
+        second.send_signal(signal.SIGTERM)
+        second.communicate(timeout=60)
+        wait_for(lambda: asked() == (0, "healthy: 4 of 4 containers run\n"), 60)
+        first.send_signal(signal.SIGTERM)
+        first.communicate(timeout=60)
+        code, out = asked()
+        assert (code, out.startswith("unhealthy: no agent of this user runs here")) == (1, True)
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
 
 
 AWAY = [

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import logging
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 
 from microscaling.utils.process import start_time
@@ -22,6 +23,9 @@ EVERYWHERE = "0.0.0.0"  # nosec B104  # here it is only compared with
 ANYWHERE = {EVERYWHERE: "127.0.0.1", "[::]": "::1", "": "127.0.0.1"}
 """Who listens at all addresses can be asked at this one."""
 MOST_BYTES = 65536
+PID_NAMESPACE = "/proc/self/ns/pid"
+UNREADABLE = (ValueError, TypeError, AttributeError)
+"""What a file raises that is no health file."""
 SHARED_MEMORY = "/dev/shm"  # nosec B108  # what is not this user's own there is not used
 """In memory, and to be written to also in a container whose root is read-only."""
 TEMPORARY = "/tmp"  # nosec B108  # the same
@@ -41,9 +45,13 @@ class Report:
     loops: dict[str, float] = field(default_factory=dict)
     """When each loop last came round, or is to end its rest."""
 
+    def lives(self) -> bool:
+        """Whether the process still runs, well or not."""
+        return start_time(self.pid) == self.started
+
     def trouble(self, now: float) -> str:
         """What is wrong with the agent; empty: nothing."""
-        if start_time(self.pid) != self.started:
+        if not self.lives():
             return f"process {self.pid} has ended, and was: {self.says}"
         silent = now - self.written
         if not -STALLED_S < silent < STALLED_S:
@@ -58,21 +66,31 @@ def stalled(loops: Mapping[str, float], now: float) -> list[str]:
 
 
 class HealthFile:
-    """One agent's file. What cannot be written is said once, and harms nothing."""
+    """One agent's file. A failure to write it is logged once, and harms nothing.
 
-    def __init__(self, path: str) -> None:
+    `elsewhere` gives another path, for when the folder disappears, as logind removes XDG_RUNTIME_DIR when
+    a user logs out.
+    """
+
+    def __init__(self, path: str, elsewhere: Callable[[], str] | None = None) -> None:
         self.path = path
+        self._elsewhere = elsewhere
+        self._first = True
         self._told = False
 
     def write(self, report: Report) -> None:
-        """Replaces the file; who reads it sees the old one or the new one."""
-        new = f"{self.path}.{report.pid}"  # another agent of this user may write there too
-        # Not synced: it is of no use after a crash of the machine.
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+        """Replaces the file; readers see the old one or the new one."""
+        if self._first:
+            self._warn_of_another(report.pid)
+        self._first = False
         try:
-            with open(os.open(new, flags, 0o644), "w", encoding="ascii") as file:
-                json.dump(asdict(report), file)
-            os.replace(new, self.path)
+            try:
+                self._replace(report)
+            except OSError:
+                if self._elsewhere is None:
+                    raise
+                self.path = self._elsewhere()
+                self._replace(report)
         except OSError as error:
             if not self._told:
                 log.warning(
@@ -82,31 +100,58 @@ class HealthFile:
                 )
             self._told = True
 
+    def _replace(self, report: Report) -> None:
+        new = f"{self.path}.{report.pid}"  # another agent may write there too, by mistake
+        # Not synced: it is of no use after a crash of the machine.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+        with open(os.open(new, flags, 0o644), "w", encoding="ascii") as file:
+            json.dump(asdict(report), file)
+        os.replace(new, self.path)
+
     def remove(self) -> None:
         """At the end; a file that stays says that the process has ended, unasked."""
         try:
-            os.unlink(self.path)
-        except OSError:
+            if _read(self.path).pid == os.getpid():
+                os.unlink(self.path)
+        except (OSError, *UNREADABLE):
             pass
+
+    def _warn_of_another(self, pid: int) -> None:
+        try:
+            other = _read(self.path)
+        except (OSError, *UNREADABLE):
+            return
+        if other.pid != pid and other.lives():
+            log.warning(
+                "MSS_HEALTH_FILE: process %d writes to %s too: give each agent a file of its own",
+                other.pid,
+                self.path,
+            )
 
 
 def default_file(environ: Mapping[str, str]) -> str:
-    """Where an agent of this user writes: the first place that is there for it."""
+    """The file of this process, in the first folder that this user can have. Removes the files of processes
+    that have ended."""
+    for path in found_files(environ):
+        try:
+            if not _read(path).lives():
+                os.unlink(path)
+        except (OSError, *UNREADABLE):
+            continue
     for folder in _folders(environ):
         try:
             os.mkdir(folder, mode=0o700)
         except OSError:  # it is there already, or cannot be
             pass
         if os.access(folder, os.W_OK) and not _is_foreign(folder):
-            return _file_in(folder)
-    return found_file(environ)
+            return os.path.join(folder, _name(str(os.getpid())))
+    return os.path.join(next(iter(_folders(environ))), _name(str(os.getpid())))
 
 
-def found_file(environ: Mapping[str, str]) -> str:
-    """The newest that an agent of this user wrote, whatever environment it had; else where one would be."""
-    folders = [folder for folder in _folders(environ) if not _is_foreign(folder)]
-    there = filter(os.path.isfile, map(_file_in, folders))
-    return max(there, key=os.path.getmtime, default=_file_in(folders[0] if folders else os.devnull))
+def found_files(environ: Mapping[str, str]) -> list[str]:
+    """The files that agents of this user, with whatever environment, have written and not removed."""
+    folders = dict.fromkeys(folder for folder in _folders(environ) if not _is_foreign(folder))
+    return [path for folder in folders for path in sorted(glob.glob(f"{glob.escape(folder)}/{_name('*')}"))]
 
 
 def _folders(environ: Mapping[str, str]) -> list[str]:
@@ -114,8 +159,13 @@ def _folders(environ: Mapping[str, str]) -> list[str]:
     return [os.path.join(parent, f"microscaling-{os.geteuid()}") for parent in parents if parent]
 
 
-def _file_in(folder: str) -> str:
-    return os.path.join(folder, "health.json")
+def _name(pid: str) -> str:
+    """Containers of one pod share a folder, but not the numbers of processes: see pid_namespaces(7)."""
+    try:
+        namespace = os.readlink(PID_NAMESPACE).strip("pid:[]")
+    except OSError:
+        namespace = "0"
+    return f"health-{namespace}-{pid}.json"
 
 
 def _is_foreign(folder: str) -> bool:
@@ -127,19 +177,58 @@ def _is_foreign(folder: str) -> bool:
     return not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid()
 
 
+def _read(path: str) -> Report:
+    """Raises OSError, or one of UNREADABLE if it is no such file."""
+    with open(path, "rb") as file:
+        report = Report(**json.loads(file.read(MOST_BYTES)))
+    if not isinstance(report.pid, int):
+        raise TypeError("pid")
+    return report
+
+
 def check(path: str, now: float) -> tuple[bool, str]:
     """Whether the agent that writes this file is well, and one line about it."""
     try:
-        with open(path, "rb") as file:
-            report = Report(**json.loads(file.read(MOST_BYTES)))
+        report = _read(path)
         trouble, says = report.trouble(now), report.says
     except FileNotFoundError:
         return False, f"no agent runs: there is no {path}"
     except OSError as error:
         return False, f"{path} cannot be read: {error.strerror}"
-    except (ValueError, TypeError, AttributeError):
+    except UNREADABLE:
         return False, f"{path} is no health file of an agent"
     return not trouble, one_line(trouble or says)
+
+
+def check_user(environ: Mapping[str, str], now: float) -> tuple[bool, str]:
+    """Whether all agents of this user that run are well, and one line about them. An agent that has ended
+    unasked is named, but decides only if none runs."""
+    living: list[str] = []
+    ended: list[str] = []
+    for path in found_files(environ):
+        try:
+            (living if _read(path).lives() else ended).append(path)
+        except (OSError, *UNREADABLE):
+            continue
+    if not living and not ended:
+        return False, f"no agent of this user runs here: there is no {_name('*')} in {_folders(environ)[0]}"
+    if not living:
+        return check(max(ended, key=_age), now)
+    results = [check(path, now) for path in living]
+    lines = [line for _, line in results]
+    if len(living) > 1:
+        lines = [f"process {_pid(path)}: {line}" for path, line in zip(living, lines, strict=True)]
+        lines[0] = f"{len(living)} agents of this user run (to ask one, set MSS_HEALTH_FILE); {lines[0]}"
+    return all(well for well, _ in results), "; ".join([*lines, *(check(path, now)[1] for path in ended)])
+
+
+def _pid(path: str) -> str:
+    return path.rpartition("-")[2].removesuffix(".json")
+
+
+def _age(path: str) -> float:
+    """When it was written last; long ago if it has gone meanwhile."""
+    return os.path.getmtime(path) if os.path.exists(path) else 0.0
 
 
 def check_server(address: str) -> tuple[bool, str]:
