@@ -138,12 +138,13 @@ def build(environ: MutableMapping[str, str], stopping: threading.Event | None = 
         raise
     monitors = factory.make_monitors(settings, connection)
     log.info(
-        "microscaling %s: %s scheduler, %s configuration, %d tasks share %d containers%s",
+        "microscaling %s: %s scheduler, %s configuration, %d tasks share %d %s%s",
         __version__,
         settings.scheduler,
         settings.config,
         len(tasks.tasks),
         tasks.max_containers,
+        tasks.nouns,
         ", dry run" if settings.dry_run else "",
     )
     leave = settings.on_exit == "leave"

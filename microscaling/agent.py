@@ -143,14 +143,16 @@ class Agent:
 
     def _says(self, state: str) -> str:
         if state == STARTING:
-            return "starting: waiting for what runs the containers" if self._begin.waits else "starting"
+            return (
+                f"starting: waiting for what runs the {self.tasks.nouns}" if self._begin.waits else "starting"
+            )
         if state == STOPPING:
             return "stopping"
         with self.tasks as tasks:
             running = sum([task.running for task in tasks.tasks])
             held = [task.name for task in tasks.tasks if task.held or tasks.hold]
             failing = [task.name for task in tasks.tasks if task.backing_off]
-        says = [f"{running} of {self.tasks.max_containers} containers run"]
+        says = [f"{running} of {self.tasks.max_containers} {self.tasks.nouns} run"]
         if self._counter.episode.failing:
             says.append("they cannot be counted now, trying again")
         says += [
@@ -171,7 +173,7 @@ class Agent:
             log.info("leaving what runs as it is")
             self._surely(lambda: self.scheduler.leave(self.tasks))
         else:
-            log.info("stopping all containers")
+            log.info("stopping all %s", self.tasks.nouns)
             self._surely(lambda: self.scheduler.drain(self.tasks))
         # What a thread that has died was at will not be over, however long it is waited for.
         self._surely(lambda: self._wait_idle(JOIN_S if failed else self.exit_timeout_s))

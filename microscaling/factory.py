@@ -63,15 +63,16 @@ def make_tasks(settings: Settings, environ: Mapping[str, str]) -> Tasks:
     passed = passed_on(environ, settings.pass_env)
     for task in tasks:
         task.env = _merged(passed, task.env)
+    noun = "process" if settings.scheduler == "PROCESS" else "container"
     credentials = credentials_in(passed)
     if credentials and tasks and settings.scheduler in CREATES_CONTAINERS:
         log.warning(
             "every %s gets these credentials of the agent's environment: %s; MSS_PASS_ENV "
             "narrows it (none, or a comma-separated list of names and patterns)",
-            "process" if settings.scheduler == "PROCESS" else "container",
+            noun,
             ", ".join(credentials),
         )
-    return Tasks(tasks, max_containers)
+    return Tasks(tasks, max_containers, noun)
 
 
 def make_connection(settings: Settings) -> Connection | None:

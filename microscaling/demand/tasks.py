@@ -20,9 +20,11 @@ class Tasks:
     when something differed.
     """
 
-    def __init__(self, tasks: Iterable[Task], max_containers: int) -> None:
+    def __init__(self, tasks: Iterable[Task], max_containers: int, noun: str = "container") -> None:
         self.tasks = list(tasks)
         self.max_containers = max_containers
+        self.noun = noun
+        """What messages to people call one of what runs."""
         self.lock = threading.RLock()
         self.changed = threading.Event()
         self.hold = ""
@@ -38,6 +40,11 @@ class Tasks:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.lock.release()
+
+    @property
+    def nouns(self) -> str:
+        """The plural of `noun`."""
+        return self.noun + ("es" if self.noun.endswith("s") else "s")
 
     def check_capacity(self) -> int:
         """How many containers more the cap allows; negative if more are requested than it allows."""

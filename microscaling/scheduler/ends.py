@@ -50,7 +50,7 @@ class Ends:
         """A container has ended unasked, and was known to run at `alive` (monotonic seconds)."""
         task = container.task
         up_s = self._up_s(container, alive)
-        how = f"container {container.short_id} {how}"
+        how = f"{self.fleet.tasks.noun} {container.short_id} {how}"
         container.unasked = True
         if container.told:
             log.warning("%s: %s", task.name, how)
@@ -107,7 +107,8 @@ class Ends:
             container.unasked = False  # what thousands of jobs have to say is not for this log
             if task.name not in self._mentioned:
                 self._mentioned.add(task.name)
-                log.info("%s: containers that end with code 0 have done their work: no failures", task.name)
+                nouns = self.fleet.tasks.nouns
+                log.info("%s: %s that end with code 0 have done their work: no failures", task.name, nouns)
             log.debug("%s: %s", task.name, how)
         elif task.backing_off or turnover.in_vain >= IN_VAIN:
             trouble.back_off(f"{how}, {self._in_vain(turnover)}", now, BACKS_OFF_IN_VAIN)

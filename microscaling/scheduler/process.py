@@ -55,7 +55,6 @@ class ProcessBackend(Backend):
     """
 
     name = "local processes"
-    noun = "process"
 
     def __init__(
         self, folder: str = "", environ: Mapping[str, str] = os.environ, alone: bool = False

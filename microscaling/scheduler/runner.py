@@ -262,7 +262,8 @@ class FleetScheduler(Scheduler):
         container.unasked = False
         words = mask(self.backend.last_words(container.id), secrets_in(container.task.env)).strip()
         code = "?" if container.exit_code is None else container.exit_code
-        log.info("%s: container %s: exit code %s, last words: %s", container.task.name, container.short_id,
+        noun = self.tasks.noun if self.tasks else "container"
+        log.info("%s: %s %s: exit code %s, last words: %s", container.task.name, noun, container.short_id,
                  code, words or "(none)")  # fmt: skip
 
 

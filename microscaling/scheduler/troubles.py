@@ -99,7 +99,7 @@ class Troubles:
         trouble.probing = True
         limit = self.limit(task)
         if limit > task.demand:
-            task.reason = Reason("trying one container again", task.demand, limit)
+            task.reason = Reason(f"trying one {self.fleet.tasks.noun} again", task.demand, limit)
             task.demand = limit
 
     def _crowded(self, task: Task) -> bool:
