@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from dataclasses import astuple
 from pathlib import Path
 
 from tests.integration import engines
@@ -22,8 +23,8 @@ def main() -> int:
     parser.add_argument("--tree", type=Path, default=stage.ROOT, help="the build whose agent scales")
     asked = parser.parse_args()
     lost = 0
-    print("| scheduler | workers | scale-downs | started | done | lost | repeated | took |")
-    print("|---|---|---|---|---|---|---|---|", flush=True)
+    print("| scheduler | workers | scale-downs | jobs | starts | ends | held | lost | repeated | took |")
+    print("|---|---|---|---|---|---|---|---|---|---|", flush=True)
     for scheduler in asked.scheduler or ["PROCESS", "DOCKER"]:
         began = time.monotonic()
         engine = engines.connect() if scheduler == "DOCKER" else None
@@ -32,12 +33,10 @@ def main() -> int:
         books = stage.run(asked.scale_downs, engine, asked.tree.absolute(), _progress)
         took = time.monotonic() - began
         for name, book in books.items():
-            lost += book.lost + book.repeated
-            print(
-                f"| {scheduler} | {name} | {asked.scale_downs} | {book.started} | {book.done} | {book.lost} "
-                f"| {book.repeated} | {took / 60:.0f} min |",
-                flush=True,
-            )
+            lost += book.lost
+            counts = (asked.scale_downs, *astuple(book))
+            row = " | ".join(map(str, counts))
+            print(f"| {scheduler} | {name} | {row} | {took / 60:.0f} min |", flush=True)
     return 1 if lost else 0
 
 
