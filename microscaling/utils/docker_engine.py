@@ -33,7 +33,7 @@ NO_CONTEXT = "default"
 
 
 @dataclass(frozen=True)
-class Engine:
+class ChosenEngine:
     """An engine, how to reach it, and, in words, why it was chosen."""
 
     host: str
@@ -43,7 +43,7 @@ class Engine:
     """Folder of what TLS_FILES names; with it, or with `tls_verify`, TLS is talked over TCP."""
 
 
-def choose(environ: Mapping[str, str]) -> Engine:
+def choose(environ: Mapping[str, str]) -> ChosenEngine:
     """The engine that these variables mean: DOCKER_HOST goes before DOCKER_CONTEXT, as in Docker's own
     client. The current context of `docker context use` counts only if the default socket is not there, as
     the Go agent knew no contexts. Raises ConfigError for what can never work."""
@@ -71,7 +71,7 @@ def choose(environ: Mapping[str, str]) -> Engine:
     return _of_variables(DEFAULT_HOST, why + unused, environ, folder)
 
 
-def warn_of_rights(engine: Engine) -> None:
+def warn_of_rights(engine: ChosenEngine) -> None:
     """Logs it if this user may not use the engine's socket, which somebody can mend while the agent waits."""
     path = engine.host.removeprefix("unix://")
     if path == engine.host or not os.path.exists(path) or os.access(path, os.R_OK | os.W_OK):
@@ -88,21 +88,21 @@ def warn_of_rights(engine: Engine) -> None:
     )  # fmt: skip
 
 
-def _of_variables(address: str, why: str, environ: Mapping[str, str], folder: str) -> Engine:
+def _of_variables(address: str, why: str, environ: Mapping[str, str], folder: str) -> ChosenEngine:
     """With TLS as DOCKER_TLS_VERIFY and DOCKER_CERT_PATH say."""
     verify, path = bool(environ.get("DOCKER_TLS_VERIFY")), environ.get("DOCKER_CERT_PATH", "")
     host = checked(address, "DOCKER_HOST", tls=verify or bool(path))
     if _is_local(host) or not (verify or path):
-        return Engine(host, why)
+        return ChosenEngine(host, why)
     place = "DOCKER_CERT_PATH" if path else "DOCKER_TLS_VERIFY"
     path = path or folder
     files = _certificates(path, place)
     if place == "DOCKER_CERT_PATH" and ("ca.pem" not in files if verify else not files):
         raise ConfigError(f"{place}: there is no {'ca.pem' if verify else 'cert.pem'} in {one_line(path)}")
-    return Engine(host, f"{why}; {_with(files, path, verify)}", verify, path if files else "")
+    return ChosenEngine(host, f"{why}; {_with(files, path, verify)}", verify, path if files else "")
 
 
-def _of_context(name: str, why: str, folder: str, variable: str = "") -> Engine:
+def _of_context(name: str, why: str, folder: str, variable: str = "") -> ChosenEngine:
     place = f"{variable}the context {quoted(name)}"
     id = hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()
     endpoint = _endpoint(os.path.join(folder, "contexts", "meta", id, "meta.json"), place, folder)
@@ -112,8 +112,8 @@ def _of_context(name: str, why: str, folder: str, variable: str = "") -> Engine:
     tls = bool(files) or not verify
     host = checked(str(endpoint.get("Host") or DEFAULT_HOST), place, tls)
     if _is_local(host) or not tls:
-        return Engine(host, why)
-    return Engine(host, f"{why}; {_with(files, path, verify)}", verify, path)
+        return ChosenEngine(host, why)
+    return ChosenEngine(host, f"{why}; {_with(files, path, verify)}", verify, path)
 
 
 def _endpoint(path: str, place: str, folder: str) -> dict[str, Any]:
