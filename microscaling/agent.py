@@ -152,7 +152,11 @@ class Agent:
             running = sum([task.running for task in tasks.tasks])
             held = [task.name for task in tasks.tasks if task.held or tasks.hold]
             failing = [task.name for task in tasks.tasks if task.backing_off]
-        says = [f"{running} of {self.tasks.max_containers} {self.tasks.nouns} run"]
+        says = [f"{running} of {self.tasks.cap} {self.tasks.nouns} run"]
+        if self.tasks.outside:
+            says.append(
+                f"{self.tasks.outside} places are taken by {self.tasks.nouns} of tasks that are no more"
+            )
         if self._counter.episode.failing:
             says.append("they cannot be counted now, trying again")
         says += [

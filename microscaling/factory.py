@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import os
 import socket
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -190,14 +192,25 @@ def _toy(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
 
 
 def _docker(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
+    from microscaling.scheduler.agent_id import AgentId
     from microscaling.scheduler.docker import DockerBackend
+    from microscaling.scheduler.process_state import default_folder
     from microscaling.scheduler.runner import FleetScheduler
 
-    return FleetScheduler(
-        DockerBackend(
-            settings.docker_host, settings.docker_tls_verify, settings.docker_cert_path, settings.pull_images
-        )
-    )
+    s = settings
+    agent = AgentId(s.state_dir or default_folder(environ), s.docker_host, _source(s))
+    backend = DockerBackend(s.docker_host, s.docker_tls_verify, s.docker_cert_path, s.pull_images, agent)
+    return FleetScheduler(backend, stop_orphans=s.orphans == "stop")
+
+
+def _source(settings: Settings) -> str:
+    """Where the tasks come from: the same in all lives of one agent, whatever the tasks are called."""
+    if settings.config == "FILE":
+        return f"FILE {os.path.abspath(settings.config_file)}"
+    if settings.config in ("SERVER", "LABEL"):
+        whose = f"{settings.api_address} {settings.user_id}"  # an address may have a password in it
+        return f"{settings.config} {hashlib.sha256(whose.encode()).hexdigest()[:16]}"
+    return settings.config
 
 
 def _marathon(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
@@ -222,7 +235,8 @@ def _process(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
 
     # The state folder's default depends on more of the environment than the processes get.
     folder = settings.state_dir or default_folder(environ)
-    return FleetScheduler(ProcessBackend(folder, own(environ), alone=True))
+    backend = ProcessBackend(folder, own(environ), alone=True)
+    return FleetScheduler(backend, stop_orphans=settings.orphans == "stop")
 
 
 CONFIGS: dict[str, Callable[[Settings], Config]] = {

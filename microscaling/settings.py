@@ -221,8 +221,14 @@ class Settings:
     dry_run: bool = _setting(False, "decide and log, but touch nothing", read=_boolean)
     state_dir: str = _setting(
         "",
-        "folder for the PROCESS scheduler's lock and state; empty: a folder of this user's own under "
-        "XDG_RUNTIME_DIR or the temporary folder",
+        "folder for the agent's id, and for the PROCESS scheduler's lock and state; empty: a folder of this "
+        "user's own under XDG_RUNTIME_DIR or the temporary folder",
+    )
+    orphans: str = _setting(
+        "keep",
+        "what becomes of containers that an earlier life of this agent made for tasks that the configuration "
+        "does not have any more: keep (they stay, and count under the cap), or stop",
+        read=_one_of("keep", "stop"),
     )
     health_file: str = _setting(
         "",

@@ -53,6 +53,7 @@ DEFAULTS = {
     "exit_timeout_s": 30.0,
     "dry_run": False,
     "state_dir": "",
+    "orphans": "keep",
     "health_file": "",
     "server_address": "127.0.0.1:8000",
     "server_token": "",

@@ -48,7 +48,8 @@ def agent_detail(tasks: Tasks, name: str, engine: str) -> dict[str, Any]:
         "name": name,
         "version": __version__,
         "engine": engine,
-        "cap": tasks.max_containers,
+        "cap": tasks.cap,
         "hold": masked(tasks.hold)[:MOST_TEXT],
+        "orphans": tasks.orphans[:MOST_TEXT],
         "tasks": [task_detail(task) for task in tasks.tasks],
     }

@@ -16,15 +16,21 @@ class Tasks:
     """The one object that all threads share. `with tasks:` takes the lock; nothing that waits is
     done while it is held.
 
-    `max_containers` is the cap. Whoever writes `requested` or `running` of a task sets `changed`
+    `max_containers` is the cap for these tasks: what `outside` leaves of `cap`, which is what the
+    configuration says. Whoever writes `requested` or `running` of a task sets `changed`
     when something differed.
     """
 
     def __init__(self, tasks: Iterable[Task], max_containers: int, noun: str = "container") -> None:
         self.tasks = list(tasks)
-        self.max_containers = max_containers
         self.noun = noun
         """What messages to people call one of what runs."""
+        self.cap = max_containers
+        self.outside = 0
+        """Containers that take places under the cap, and are of none of these tasks. Only the scheduler
+        writes it, and `orphans`."""
+        self.orphans = ""
+        """What a person should know of them; empty: there are none."""
         self.lock = threading.RLock()
         self.changed = threading.Event()
         self.hold = ""
@@ -45,6 +51,15 @@ class Tasks:
     def nouns(self) -> str:
         """The plural of `noun`."""
         return self.noun + ("es" if self.noun.endswith("s") else "s")
+
+    @property
+    def max_containers(self) -> int:
+        """The most that all these tasks may have together."""
+        return max(0, self.cap - self.outside)
+
+    @max_containers.setter
+    def max_containers(self, cap: int) -> None:
+        self.cap = cap
 
     def check_capacity(self) -> int:
         """How many containers more the cap allows; negative if more are requested than it allows."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import builtins
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -32,6 +33,17 @@ class State(Enum):
     EXITED = "exited"
     UNREAD = "unread"
     """Its entry cannot be read: it is there, and nothing else is known."""
+
+
+class Origin(Enum):
+    """Which agent made a container of a task that the configuration does not have."""
+
+    EARLIER = "an earlier life of this agent"
+    UNSURE = "an earlier life of this agent, but another one may have taken over the task"
+    LIVES = "another agent, and one that lives has its task"
+    ENDED = "another agent, which has ended"
+    OTHER = "another agent: nobody can say whether it lives"
+    UNSIGNED = "it carries no agent's id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +120,17 @@ class Backend(ABC):
     @abstractmethod
     def list(self) -> list[Seen]:
         """Every container of ours, in whatever state."""
+
+    def begin(self, tasks: Sequence[str]) -> None:
+        """Called once, with the names of all tasks, before anything is listed or created."""
+
+    def origins(self, seen: Sequence[Seen]) -> builtins.list[Origin]:
+        """Which agent made each of these containers, whose tasks are none of ours."""
+        return [Origin.EARLIER for _ in seen]
+
+    @abstractmethod
+    def end_command(self, task: str, seen: Sequence[Seen]) -> str:
+        """What a person types to end these containers of a task."""
 
     @abstractmethod
     def watch(self, ready: Callable[[], None], on_event: Callable[[Event], None]) -> None:

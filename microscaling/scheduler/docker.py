@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import logging
 import math
+import shlex
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +25,8 @@ from urllib3.exceptions import HTTPError
 
 from microscaling.demand.task import Task
 from microscaling.errors import UNEXPECTED, PermanentError, TemporaryError
-from microscaling.scheduler.backend import Backend, EngineAway, Event, Missing, Seen, Unanswered
+from microscaling.scheduler.agent_id import Agent, AgentId
+from microscaling.scheduler.backend import Backend, EngineAway, Event, Missing, Origin, Seen, Unanswered
 from microscaling.scheduler.docker_body import LABEL, create_body
 from microscaling.scheduler.docker_entries import PODMAN_KINDS, Entries
 from microscaling.utils.docker_client import connect
@@ -40,6 +43,13 @@ PULL_TIMEOUT_S = 60
 """Between two words of progress."""
 LAST_LINES, LAST_CHARACTERS = 5, 1000
 KINDS = ("create", "start", "kill", "die", "destroy", "pause", "unpause")
+DEFAULT_HOST = "unix:///var/run/docker.sock"
+ORIGINS = {
+    Agent.ME: Origin.EARLIER,
+    Agent.LIVES: Origin.LIVES,
+    Agent.ENDED: Origin.ENDED,
+    Agent.UNKNOWN: Origin.OTHER,
+}
 
 
 class DockerBackend(Backend):
@@ -52,12 +62,19 @@ class DockerBackend(Backend):
     name = "Docker engine"
 
     def __init__(
-        self, host: str, tls_verify: bool = False, cert_path: str = "", pull_images: bool = True
+        self,
+        host: str,
+        tls_verify: bool = False,
+        cert_path: str = "",
+        pull_images: bool = True,
+        agent: AgentId | None = None,
     ) -> None:
         self.host = host
         self.tls_verify = tls_verify
         self.cert_path = cert_path
         self.pull_images = pull_images
+        self.agent = agent
+        """None: containers get no agent's id."""
         self._entries = Entries()
         self._version = ""
         """Of the engine's API; empty: to be asked for."""
@@ -65,6 +82,32 @@ class DockerBackend(Backend):
         self._stream: CancellableStream[Any] | None = None
         self._lock = threading.Lock()
         self._connecting = threading.Lock()
+
+    def begin(self, tasks: Sequence[str]) -> None:
+        if self.agent is not None:
+            self.agent.take(tasks)
+            if self.agent.problem:
+                log.info(
+                    "MSS_STATE_DIR: %s; so the next agent cannot tell the containers of this one from those "
+                    "of others", self.agent.problem,
+                )  # fmt: skip
+
+    def origins(self, seen: Sequence[Seen]) -> builtins.list[Origin]:
+        """Before there were labels for it, an agent's id was the first part of the nonce."""
+        ids = [one.agent or one.nonce.rpartition("-")[0] or one.nonce for one in seen]
+        if self.agent is None:
+            return [Origin.OTHER if id else Origin.UNSIGNED for id in ids]
+        known, theirs = self.agent.look(filter(None, ids))
+        origins = {**ORIGINS, Agent.ME: Origin.UNSURE} if theirs is None else ORIGINS
+        return [
+            Origin.UNSIGNED if not id else Origin.LIVES if one.task in (theirs or ()) else origins[known[id]]
+            for one, id in zip(seen, ids, strict=True)
+        ]
+
+    def end_command(self, task: str, seen: Sequence[Seen]) -> str:
+        docker = "docker" if self.host == DEFAULT_HOST else f"docker -H {shlex.quote(self.host)}"
+        chosen = shlex.quote(f"label={LABEL}={task}")
+        return f"{docker} rm -f $({docker} ps -aq --filter {chosen})"
 
     def prepare(self, task: Task) -> None:
         if not task.image:
@@ -98,7 +141,7 @@ class DockerBackend(Backend):
     def _create(self, task: Task, nonce: str) -> str:
         with _errors():
             client = self._client_now()
-            body = create_body(task, nonce)
+            body = create_body(task, nonce, self.agent.id if self.agent else "")
             id = _text(client.create_container_from_config(body)["Id"])  # type: ignore[no-untyped-call]
             try:
                 for network in task.container.networks[1:]:
@@ -168,6 +211,8 @@ class DockerBackend(Backend):
     def close(self) -> None:
         if self._client is not None:
             self._client.close()
+        if self.agent is not None:
+            self.agent.close()
 
     def _has(self, image: str) -> bool:
         with _errors():

@@ -12,7 +12,7 @@ import select
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from microscaling.demand.task import Task
 from microscaling.errors import PermanentError, TemporaryError
@@ -167,6 +167,12 @@ class ProcessBackend(Backend):
         self._opened()
         self._look_at_all()
         return [p.seen() for p in self._all()]
+
+    def end_command(self, task: str, seen: Sequence[Seen]) -> str:
+        """All that is in the folder is ours: an earlier agent had it, and let go of it when it ended."""
+        found = [self._get(one.id) for one in seen]
+        pids = [process.handle.pid for process in found if process and process.handle and not process.over]
+        return f"kill {' '.join(map(str, pids))}"
 
     def watch(self, ready: Callable[[], None], on_event: Callable[[Event], None]) -> None:
         self._opened()

@@ -14,6 +14,7 @@ from microscaling.scheduler.base import Scheduler
 from microscaling.scheduler.container import Container, Operation, Work
 from microscaling.scheduler.fleet import Fleet
 from microscaling.scheduler.listing import Listing
+from microscaling.scheduler.orphans import Orphans
 from microscaling.scheduler.supplies import Supplies
 from microscaling.utils.backoff import Backoff
 from microscaling.utils.env import secrets_in
@@ -39,11 +40,13 @@ SUPPLY_JOIN_S = 0.2
 class FleetScheduler(Scheduler):
     """Runs the tasks' containers on one backend: a Docker engine, or this machine's processes."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, stop_orphans: bool = False) -> None:
         self.backend = backend
+        self.stop_orphans = stop_orphans
         self.tasks: Tasks | None = None
         self.fleet: Fleet
         self.listing: Listing
+        self.orphans: Orphans
         self.stream: _Stream | None = None
         self._starters = Pool("mss-start", STARTERS, self._carry_out)
         self._stoppers = Pool("mss-stop", 1, self._carry_out)
@@ -129,7 +132,9 @@ class FleetScheduler(Scheduler):
     @property
     def threads(self) -> list[StoppableThread]:
         stream = [self.stream] if self.stream else []
-        return [*stream, *self._starters.threads, *self._stoppers.threads, *self._supplies.threads]
+        orphans = self.orphans.pool.threads if self.tasks is not None else []
+        workers = [*self._starters.threads, *self._stoppers.threads, *self._supplies.threads]
+        return [*stream, *workers, *orphans]
 
     def cleanup(self) -> None:
         """The stream goes first: what it tells could only set going more work."""
@@ -140,6 +145,8 @@ class FleetScheduler(Scheduler):
         self._supplies.stop(SUPPLY_JOIN_S)
         late += self._starters.stop(JOIN_S)
         late += self._stoppers.stop(JOIN_S)
+        if self.tasks is not None:
+            late += self.orphans.pool.stop(JOIN_S)
         if late:
             log.warning("still waiting for an answer: %s", ", ".join(thread.name for thread in late))
         self.backend.close()
@@ -150,6 +157,8 @@ class FleetScheduler(Scheduler):
         with self.tasks:
             self.listing.heard(event.id, event.kind)
             self.fleet.on_event(event, time.monotonic())
+            if event.kind in ("die", "destroy") and self.orphans.gone(event.id):
+                self.fleet.plan(time.monotonic())
             operations = self.fleet.take()
         self._submit(operations)
 
@@ -187,6 +196,8 @@ class FleetScheduler(Scheduler):
         if self.tasks is None:
             self.fleet = Fleet(tasks)
             self.listing = Listing(self.fleet, self.backend.name)
+            self.orphans = Orphans(self.backend, tasks, self.stop_orphans)
+            self.backend.begin([task.name for task in tasks.tasks])
             self._stoppers.size = max(1, min(tasks.max_containers, MOST_STOPPERS))
             self.tasks = tasks
         if self.stream is None:
@@ -205,8 +216,12 @@ class FleetScheduler(Scheduler):
             with tasks:
                 self.fleet.away = True
             raise
+        orphans = self.orphans.look(seen)
         now = time.monotonic()
         with tasks:
+            fleet = self.fleet
+            may_stop = fleet.acting and not (fleet.hold or fleet.leaving or fleet.draining)
+            self.orphans.apply(orphans, may_stop, now)
             self.listing.apply(asked, seen, now)
             self._listed = now
             operations = self.fleet.take()

@@ -158,6 +158,7 @@ def _agent(agent: Agent) -> Json:
         "last": agent.last,
         "received": agent.received,
         "hold": about.hold if about else "",
+        "orphans": about.orphans if about else "",
     }
 
 

@@ -52,6 +52,7 @@ class About:
     engine: str = ""
     cap: int | None = None
     hold: str = ""
+    orphans: str = ""
 
 
 @dataclass(slots=True)
@@ -97,6 +98,7 @@ def _read_detail(report: Report, data: Mapping[str, Any]) -> None:
         _text(data, "engine", MOST_NAME),
         _whole(data, "cap", MOST_COUNT),
         _text(data, "hold", MOST_REASON),
+        _text(data, "orphans", MOST_REASON),
     )
     for entry in _entries(data, "detail"):
         told = report.tasks.get(_text(entry, "app", MOST_NAME))

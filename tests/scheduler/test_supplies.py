@@ -128,7 +128,8 @@ def test_two_tasks_of_one_image_ask_for_it_once(case: Case) -> None:
         kept.tick()
         return bool(there)
 
-    wait_for(had, "for it to be there")
+    try:
+        wait_for(had, "for it to be there")
+    finally:
+        kept.stop(60)
     assert there == ["image-a"]
-    assert len(kept.threads) == 1
-    kept.stop(60)

@@ -33,8 +33,8 @@ export class Agents {
   }
 
   make() {
-    const parts = { name: el("b", {}), about: el("span", { class: "muted" }), hold: el("p", { class: "hold" }), last: el("span", { class: "last" }) };
-    const row = el("li", {}, el("p", {}, parts.name, parts.last), el("p", {}, parts.about), parts.hold);
+    const parts = { name: el("b", {}), about: el("span", { class: "muted" }), hold: el("p", { class: "hold" }), orphans: el("p", { class: "hold" }), last: el("span", { class: "last" }) };
+    const row = el("li", {}, el("p", {}, parts.name, parts.last), el("p", {}, parts.about), parts.hold, parts.orphans);
     row.parts = parts;
     return row;
   }
@@ -51,6 +51,8 @@ export class Agents {
     say(parts.about, about.filter(Boolean).join(" · "));
     say(parts.hold, agent.hold && `Holds all tasks: ${agent.hold}`);
     show(parts.hold, Boolean(agent.hold));
+    say(parts.orphans, agent.orphans && `Places are taken by ${agent.orphans}`);
+    show(parts.orphans, Boolean(agent.orphans));
   }
 
   /** Lets the last words grow old; `now` in Unix milliseconds of the server's clock. */

@@ -1,0 +1,196 @@
+"""Which agent made a container: an id that one agent at a time has, and keeps from one life to the next.
+
+An id is a file in the state folder, locked by the agent that has it. The lock ends with the process, however
+that ends. So an agent that holds it knows: a container with this id that it has not made itself was made by
+an earlier life of its own, which is over. Of an id whose file is not here (an agent on another machine, of
+another user, in a container with a file system of its own) nobody can say whether its agent lives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import re
+import stat
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+log = logging.getLogger("mssscheduler")
+
+SCAN_WAIT_S = 1.0
+MOST_KEPT = 100
+"""Files of agents that have ended; the oldest go."""
+NAME = re.compile(r"([0-9a-f]{12})\.json")
+
+
+class Agent(Enum):
+    """What is known of the agent that an id belongs to."""
+
+    ME = "me"
+    LIVES = "lives"
+    ENDED = "ended"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What stands in a file: where the agent worked, where its tasks came from, and what they were called."""
+
+    engine: str
+    source: str
+    tasks: frozenset[str]
+
+
+class AgentId:
+    """The id of this agent. An agent that starts takes the id of one that has ended, of the same `engine`
+    and with the same `source` of its tasks or a task of the same name; if there are several, the one that is
+    most like it. Else it gets a new one.
+
+    If the folder cannot be used the id is a new one each time, and `problem` says why.
+    """
+
+    def __init__(self, folder: str, engine: str, source: str) -> None:
+        self.folder = os.path.join(folder, "agents")
+        self._parent = folder
+        self.engine = engine
+        self.source = source
+        self.id = ""
+        self.problem = ""
+        self._fd: int | None = None
+
+    def take(self, tasks: Iterable[str]) -> str:
+        """Takes an id for an agent of these tasks. Waits for other agents at most 1 s; never raises."""
+        mine = Record(self.engine, self.source, frozenset(tasks))
+        try:
+            self._make_folder()
+            with self._scanning():
+                self._choose(mine)
+                self._write(mine)
+        except OSError as error:
+            self.close()
+            self.problem = f"{self.folder} cannot be used: {error.strerror or error}"
+        self.id = self.id or uuid.uuid4().hex[:12]
+        return self.id
+
+    def look(self, ids: Iterable[str]) -> tuple[dict[str, Agent], frozenset[str] | None]:
+        """What is known of the agents with these ids, and the names of the tasks of other agents that live
+        here and work on the same engine; None: that cannot be said now."""
+        known = {id: Agent.ME if id == self.id else Agent.UNKNOWN for id in ids}
+        theirs: set[str] = set()
+        if self._fd is None:
+            return known, frozenset()
+        try:
+            with self._scanning():
+                for id in self._ids():
+                    if id == self.id:
+                        continue
+                    lives, record = self._peek(id)
+                    if id in known:
+                        known[id] = Agent.LIVES if lives else Agent.ENDED
+                    if lives and record is not None and record.engine == self.engine:
+                        theirs |= record.tasks
+        except OSError as error:
+            log.debug("cannot look for other agents: %s", error)
+            return known, None
+        return known, frozenset(theirs)
+
+    def close(self) -> None:
+        """Lets the next agent have it."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def _make_folder(self) -> None:
+        os.makedirs(self._parent, mode=0o700, exist_ok=True)
+        os.makedirs(self.folder, mode=0o700, exist_ok=True)
+        for path in (self._parent, self.folder):  # in a folder that all may write to, somebody could be first
+            found = os.lstat(path)
+            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+                raise OSError(f"{path} is not a folder of this user")
+
+    @contextlib.contextmanager
+    def _scanning(self) -> Iterator[None]:
+        """One agent at a time looks at the locks: to look is to lock for a moment."""
+        fd = os.open(os.path.join(self.folder, "lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            deadline = time.monotonic() + SCAN_WAIT_S
+            while not _lock(fd):
+                if time.monotonic() > deadline:
+                    raise OSError("another agent holds its lock")
+                time.sleep(0.01)
+            yield
+        finally:
+            os.close(fd)
+
+    def _ids(self) -> list[str]:
+        """Those that have a file, the newest first."""
+        found = []
+        for entry in os.scandir(self.folder):
+            name = NAME.fullmatch(entry.name)
+            if name:
+                with contextlib.suppress(FileNotFoundError):
+                    found.append((entry.stat().st_mtime, name[1]))
+        return [id for _, id in sorted(found, reverse=True)]
+
+    def _path(self, id: str) -> str:
+        return os.path.join(self.folder, f"{id}.json")
+
+    def _peek(self, id: str) -> tuple[bool, Record | None]:
+        """Whether the agent of this id lives, and its record."""
+        fd = os.open(self._path(id), os.O_RDWR)
+        try:
+            return not _lock(fd), _read(fd)
+        finally:
+            os.close(fd)
+
+    def _choose(self, mine: Record) -> None:
+        """Takes over the id of an earlier life, or makes a new one."""
+        best: tuple[bool, int] = (False, 0)
+        chosen, kept = "", 0
+        for id in self._ids():
+            lives, record = self._peek(id)
+            if lives:
+                continue
+            kept += 1
+            if record is not None and record.engine == mine.engine:
+                likeness = (record.source == mine.source, len(record.tasks & mine.tasks))
+                if likeness > best:
+                    chosen, best = id, likeness
+                    continue
+            if kept > MOST_KEPT:
+                os.unlink(self._path(id))
+        self.id = chosen or uuid.uuid4().hex[:12]
+        self._fd = os.open(self._path(self.id), os.O_RDWR | os.O_CREAT, 0o600)
+        if not _lock(self._fd):
+            raise OSError(f"{self._path(self.id)} is locked")
+
+    def _write(self, mine: Record) -> None:
+        assert self._fd is not None
+        record = {"engine": mine.engine, "source": mine.source, "tasks": sorted(mine.tasks)}
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, json.dumps(record).encode(), 0)
+
+
+def _lock(fd: int) -> bool:
+    """Whether nobody else has it; then it is locked until it is closed."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _read(fd: int) -> Record | None:
+    """None if it cannot be read: of somebody who was killed while writing."""
+    try:
+        told: Any = json.loads(os.pread(fd, 2**24, 0))
+        return Record(str(told["engine"]), str(told["source"]), frozenset(map(str, told["tasks"])))
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
