@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import re
 import stat
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from microscaling.errors import UNEXPECTED, ConfigError
+
+log = logging.getLogger("mssscheduler")
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 LOCK_WAIT_S = 1.0
@@ -173,7 +176,7 @@ class StateFolder:
         try:
             with open(self._file("state.json"), "rb") as file:
                 state = json.load(file)
-            entries = [Entry.of(entry, state.get("asked", ())) for entry in state["processes"]]
+            entries = self._entries(state["processes"], state.get("asked", ()))
         except FileNotFoundError:
             return []
         except (OSError, *UNEXPECTED) as error:
@@ -182,6 +185,26 @@ class StateFolder:
                 "and remove that file"
             ) from None
         return entries if state.get("boot") == boot_id() else []
+
+    def _entries(self, listed: Sequence[Any], asked: Collection[Any]) -> list[Entry]:
+        """One that cannot be read is named, and skipped: the others' processes are adopted all the same.
+        Raises what `Entry.of` does if none can be read."""
+        entries: list[Entry] = []
+        bad: list[tuple[Any, Exception]] = []
+        for data in listed:
+            try:
+                entries.append(Entry.of(data, asked))
+            except UNEXPECTED as error:
+                bad.append((data, error))
+        if bad and not entries:
+            raise bad[0][1]
+        for data, why in bad:
+            pid = data.get("pid") if isinstance(data, dict) else None
+            log.error(
+                "%s: an entry cannot be read (%.80s), so it is skipped; its process may still run%s",
+                self._file("state.json"), why, f": {pid!r:.20}" if pid is not None else "",
+            )  # fmt: skip
+        return entries
 
     def save(self, entries: Callable[[], list[Entry]]) -> None:
         """Replaces the state file. Returns when what was true at the call is on disk; of many calls at

@@ -7,15 +7,19 @@ hour by the minute; on a crash the piece that was being filled is lost.
 from __future__ import annotations
 
 import json
+import logging
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from microscaling.errors import UNEXPECTED
 from microscaling.server.limits import MOST_USERS
 from microscaling.server.state import cap_of, sums_of
 from microscaling.server.store import Piece, Store
 from microscaling.server.users import User, now_ms
+
+log = logging.getLogger("mssserver")
 
 STEP_MS = 500
 PIECE_MS = 15_000
@@ -73,7 +77,16 @@ class Page:
 
     @classmethod
     def unpacked(cls, data: bytes) -> Page:
-        times, caps, tasks = json.loads(zlib.decompress(data))
+        """Raises ValueError if it is not what `packed` makes."""
+        try:
+            times, caps, tasks = json.loads(zlib.decompress(data))
+            columns = [times, caps, *(column for columns in tasks.values() for column in columns)]
+            whole = all(isinstance(column, list) and len(column) == len(times) for column in columns)
+            whole = whole and all(len(columns) == len(KINDS) for columns in tasks.values())
+        except (zlib.error, *UNEXPECTED) as error:
+            raise ValueError(f"{type(error).__name__}: {error}") from None
+        if not whole:
+            raise ValueError("its columns are not equally long")
         return cls(times, caps, tasks)
 
     def written(self, step: int) -> str:
@@ -95,6 +108,7 @@ class History:
         self.store = store
         self._open: dict[str, Page] = {}
         self._known = store.history_users()
+        self._damaged: set[str] = set()
 
     def sample(self, users: Iterable[User], now: int) -> None:
         """Notes how the users are that have an agent."""
@@ -130,7 +144,7 @@ class History:
             pieces.append(Piece(name, FULL, page.times[0], page.packed()))
             hour = page.times[-1] // COARSE_PIECE_MS * COARSE_PIECE_MS
             before = self.store.last_piece(name, COARSE, hour)
-            coarse = Page.unpacked(before) if before else Page()
+            coarse = self._read(name, before) if before else Page()
             if not coarse.times or page.times[-1] - coarse.times[-1] >= COARSE_STEP_MS * 0.9:
                 coarse.join(page.last())
                 pieces.append(Piece(name, COARSE, hour, coarse.packed()))
@@ -162,10 +176,20 @@ class History:
         shown = f'"full":{full.written(STEP_MS)},"coarse":{coarse.written(COARSE_STEP_MS)}'
         return f'{{"now":{now},{shown}}}'
 
+    def _read(self, name: str, data: bytes) -> Page:
+        """A piece that cannot be read is a gap, and said once a user."""
+        try:
+            return Page.unpacked(data)
+        except ValueError as error:
+            if name not in self._damaged and len(self._damaged) < MOST_USERS:
+                self._damaged.add(name)
+                log.error("a piece of the history of %s cannot be read, and is left out: %s", name, error)
+            return Page()
+
     def _joined(self, name: str, level: int, since: int, longest: int) -> Page:
         joined = Page()
         for piece in self.store.history(name, level, since - longest):
-            joined.join(Page.unpacked(piece.data))
+            joined.join(self._read(name, piece.data))
         return _cut(joined, since)
 
 

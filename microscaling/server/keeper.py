@@ -10,10 +10,11 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from microscaling.errors import ConfigError
+from microscaling.errors import UNEXPECTED, ConfigError
 from microscaling.server import modes
 from microscaling.server.history import STEP_MS, History
 from microscaling.server.jobs import Jobs
+from microscaling.server.limits import Refused
 from microscaling.server.modes import STEP_S
 from microscaling.server.plan import DEMO, read_plan
 from microscaling.server.store import Row, Store, StoreError
@@ -58,11 +59,11 @@ class Keeper:
         for row in self.store.users():
             try:
                 plan = read_plan(json.loads(row.config), self.settings) if row.config else None
-            except (ConfigError, ValueError) as error:
+                user = self.users.keep(self.users.get(row.name))
+            except (ConfigError, Refused, *UNEXPECTED) as error:
                 log.error("the configuration of %s in the store cannot be used: %s", row.name, error)
                 continue
             mode = row.mode if row.mode in modes.MODES and plan else modes.OFF
-            user = self.users.keep(self.users.get(row.name))
             user.set(Wishes(row.version, plan, mode, row.paused, row.sliders))
 
     def start(self) -> None:

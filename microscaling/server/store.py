@@ -6,6 +6,7 @@ All calls are made from one thread at a time; none but `open_store` may come fro
 from __future__ import annotations
 
 import json
+import logging
 import os
 import secrets
 import sqlite3
@@ -13,8 +14,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from microscaling.errors import ConfigError, MicroscalingError
+
+log = logging.getLogger("mssserver")
 
 SCHEMA = 1
 TABLES = """
@@ -64,6 +68,16 @@ def default_path(environ: Mapping[str, str]) -> str:
     """Where the store is if nobody says."""
     base = environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
     return os.path.join(base, "microscaling", "server.db")
+
+
+def _row(name: Any, version: Any, config: Any, mode: Any, paused: Any, sliders: Any) -> Row:
+    """Raises ValueError, TypeError or RecursionError. Sliders that make no sense are none."""
+    if not (isinstance(name, str) and isinstance(version, int) and isinstance(config or "", str)):
+        raise TypeError("name, version or configuration are of another type")
+    places = json.loads(sliders)
+    good = places.items() if isinstance(places, dict) else ()
+    kept = {app: place for app, place in good if type(place) is int and place >= 0}
+    return Row(name, version, config or "", str(mode), bool(paused), kept)
 
 
 def open_store(path: str) -> Store:
@@ -139,10 +153,17 @@ class Store:
         rows = self._db.execute(
             "SELECT name, version, config, mode, paused, sliders FROM users ORDER BY name",
         )
-        return [
-            Row(name, version, config or "", mode, bool(paused), json.loads(sliders))
-            for name, version, config, mode, paused, sliders in rows
-        ]
+        found = []
+        for row in rows:
+            try:
+                found.append(_row(*row))
+            except (ValueError, TypeError, RecursionError) as error:
+                log.error(
+                    "what the store has of the user %.40r cannot be read, and is left as it is: %s",
+                    row[0],
+                    error,
+                )
+        return found
 
     def save(self, row: Row) -> None:
         """Keeps it in place of what was there. Raises StoreError; then what was there still is."""

@@ -184,6 +184,28 @@ def test_damaged_state_is_not_taken_for_an_empty_one(make, folder):
     write_state(folder)
 
 
+@pytest.mark.parametrize(
+    "bad", [None, 3, [], {}, {"id": "b", "task": "a"}, {"id": "../b"}, {"id": "b", "pid": "x"}]
+)
+def test_one_entry_that_cannot_be_read_is_named_and_the_others_are_adopted(make, folder, caplog, bad):
+    first = make()
+    kept = first.create(Task("a", command="sleep 3600"), "n-1")
+    first.start(kept)
+    first.close()
+    path = os.path.join(folder, "state.json")
+    with open(path) as file:
+        state = json.load(file)
+    whole = {**state["processes"][0], **bad} if isinstance(bad, dict) and "task" not in bad and bad else bad
+    state["processes"].insert(0, whole)
+    with open(path, "w") as file:
+        json.dump(state, file)
+    second = make()
+    (seen,) = second.list()
+    assert (seen.id, seen.state) == (kept, State.RUNNING)
+    assert caplog.text.count("an entry cannot be read") == 1
+    second.remove(kept)
+
+
 def remove(path):
     """At once, as what tidies up would otherwise race with what mends."""
     aside = f"{path}-{time.monotonic_ns()}"
