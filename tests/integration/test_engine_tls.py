@@ -3,6 +3,8 @@ have it with --tlsverify: the agent cannot tell."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 import socket
 import subprocess
@@ -64,7 +66,7 @@ def folders(tmp_path: Path, certificate: tuple[Path, Path]) -> dict[str, str]:
 
 def agent(folder: Path, prefix: str, host: str, certificates: str, **environ: str) -> AgentProcess:
     settings = {"DOCKER_HOST": host, "DOCKER_CERT_PATH": certificates, "REQUESTS_CA_BUNDLE": "", **environ}
-    settings |= {"CURL_CA_BUNDLE": "", "DOCKER_TLS_VERIFY": "1" if certificates else ""}
+    settings |= {"CURL_CA_BUNDLE": "", "DOCKER_TLS_VERIFY": "1" if certificates else "", **environ}
     task = app(f"{prefix}a", 1, maxContainers=2, config={"networkMode": "none"})
     return AgentProcess(folder, [task], **settings)
 
@@ -89,6 +91,35 @@ def test_both_sides_have_to_know_each_other(
         witness.wait(a=2)
         assert welcome.stop() == 0
     assert not witness.left()
+
+
+def test_by_a_context_and_from_dockers_own_folder(
+    host: str, client: APIClient, tmp_path: Path, prefix: str, folders: dict[str, str]
+) -> None:
+    """As Docker's own client finds it without DOCKER_CERT_PATH."""
+    id = hashlib.sha256(b"far").hexdigest()
+    for kind in ("good", "another client"):
+        meta = tmp_path / f"{kind} store" / "contexts" / "meta" / id
+        meta.mkdir(parents=True)
+        (meta / "meta.json").write_text(json.dumps({"Name": "far", "Endpoints": {"docker": {"Host": host}}}))
+        tls = meta.parents[1] / "tls" / id / "docker"
+        shutil.copytree(folders[kind], tls)
+    by_context = {"DOCKER_HOST": "", "DOCKER_CONTEXT": "far"}
+    witness = Witness(client, prefix)
+    for found in (
+        {**by_context, "DOCKER_CONFIG": str(tmp_path / "good store")},
+        {"DOCKER_CONFIG": folders["good"], "DOCKER_TLS_VERIFY": "1"},
+    ):
+        with agent(tmp_path, prefix, host, "", **found) as welcome:
+            witness.wait(a=2)
+            assert welcome.stop() == 0
+            assert f"Docker engine {host}: from " in welcome.log().splitlines()[0]
+        assert not witness.left()
+    with agent(
+        tmp_path, prefix, host, "", **by_context, DOCKER_CONFIG=str(tmp_path / "another client store")
+    ) as refused:
+        refused.says("waiting: ")
+        assert refused.stop() == 0
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "https_proxy"])
