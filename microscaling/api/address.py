@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 from microscaling.errors import ConfigError, ServerError
 from microscaling.settings import Settings
 from microscaling.utils.text import quoted
+from microscaling.utils.urls import check_url, cut
 
 PUBLIC_HOST = "app.microscaling.com"
 """The Go agent's server, which is gone, and still the default."""
@@ -30,9 +31,10 @@ class ServerAddress:
         ConfigError."""
         text = settings.api_address.strip()
         url = text if "://" in text else f"http://{text}"
-        if "@" in text:  # not to be shown: there is a password in it
+        good = _is_address(url)
+        if "@" in (text if not good else cut(url)[1]):  # not to be shown: there is a password in it
             raise ConfigError(f"{VARIABLE}: has no room for a user or password; use MSS_API_TOKEN")
-        if not _is_address(url):
+        if not good:
             raise ConfigError(f"{VARIABLE}: expected host:port, http://… or https://…, got {quoted(text)}")
         scheme, rest = url.split("://", 1)
         return cls(f"{scheme.lower()}://{rest.rstrip('/')}", settings.api_token)
@@ -74,9 +76,7 @@ def gone(way_out: str) -> str:
 
 def _is_address(url: str) -> bool:
     try:
-        parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
+        check_url(url, ("http", "https"), "")
+    except ConfigError:
         return False
-    plain = url.isprintable() and not set(url) & set(' \\?#"<>')
-    return good and plain
+    return not set(url) & set('?"<>')

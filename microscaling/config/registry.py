@@ -21,7 +21,8 @@ from microscaling.config.registry_login import find_login
 from microscaling.config.registry_name import DIGEST, ImageName, parse_name
 from microscaling.demand.task import Task
 from microscaling.errors import ConfigError, PermanentError, TemporaryError
-from microscaling.utils.http import REDIRECTS, Answer, Client, FetchError, is_loopback, public_url
+from microscaling.utils.http import REDIRECTS, Answer, Client, FetchError, public_url
+from microscaling.utils.proxies import is_loopback
 from microscaling.utils.text import short
 
 log = logging.getLogger("mssconfig")

@@ -15,7 +15,8 @@ from microscaling.api.strict_json import parse
 from microscaling.config.registry_login import Login
 from microscaling.config.registry_name import ImageName
 from microscaling.errors import ConfigError, PermanentError
-from microscaling.utils.http import Answer, is_loopback, public_url
+from microscaling.utils.http import Answer, public_url
+from microscaling.utils.proxies import is_loopback
 from microscaling.utils.text import quoted, short
 
 CLIENT_ID = "microscaling"

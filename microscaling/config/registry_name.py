@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from microscaling.errors import ConfigError
-from microscaling.utils.http import is_loopback
+from microscaling.utils.proxies import is_loopback
 from microscaling.utils.text import quoted
 
 # Docker's grammar of references (distribution/reference).

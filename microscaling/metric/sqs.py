@@ -86,7 +86,7 @@ class _Body:
 
 
 def _text(value: str | bytes) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else value
+    return value.decode(errors="surrogateescape") if isinstance(value, bytes) else value
 
 
 _accounts: weakref.WeakValueDictionary[Hashable, Account] = weakref.WeakValueDictionary()

@@ -11,19 +11,21 @@ import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from microscaling.demand.task import Task
 from microscaling.errors import ConfigError, PermanentError, TemporaryError
 from microscaling.scheduler.orchestrator import Conflict, Count, Found, Orchestrator
 from microscaling.utils.http import Answer, Client, FetchError, public_url
 from microscaling.utils.text import quoted
+from microscaling.utils.urls import check_url
 
 log = logging.getLogger("mssscheduler")
 
 DEADLINE_S = 5.0
 MAX_BYTES = 64 * 2**20
 """The list has the whole definition of every app."""
+FORM = "the address of Marathon, such as http://host:8080"
 MOST_INSTANCES = 2**31 - 1
 PASSES = (408, 425, 429)
 """What a 4xx does not mean for good."""
@@ -154,12 +156,11 @@ class Marathon(Orchestrator):
 def _base(address: str) -> str:
     base = (address if "://" in address else f"http://{address}").rstrip("/")
     try:
-        parts = urlsplit(base)
-        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # a port that is none
-        good = None
-    if not good or parts.query or parts.fragment:
-        raise ConfigError("MSS_MARATHON_API: expected the address of Marathon, such as http://host:8080")
+        check_url(base, ("http", "https"), FORM)
+        if "?" in base:
+            raise ConfigError(f"expected {FORM}")
+    except ConfigError as error:
+        raise ConfigError(f"MSS_MARATHON_API: {error}") from None
     return base
 
 

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import errno
 import http.client
-import io
-import ipaddress
 import logging
-import socket
+import re
 import ssl
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from microscaling.errors import TemporaryError
+from microscaling.utils.deadline_http import deadline_pools, limit_call, time_left
+from microscaling.utils.http_body import MOST_OF_TOLD, quotation, unpacked
+from microscaling.utils.masking import secrets_of_headers, secrets_of_url
+from microscaling.utils.proxies import by_proxy, is_loopback
 from microscaling.utils.retry_after import Pause, pause_s
 from microscaling.utils.text import one_line
+from microscaling.utils.urls import basic, credentials, cut
 
 if TYPE_CHECKING:  # requests takes 0.1 to 0.2 s to import, so it is left until the first request
     import requests
@@ -63,6 +64,14 @@ class _Question:
     url: str
     headers: Mapping[str, str]
     body: bytes | None = None
+    quotes: bool = False
+    """Of an error only what an error of ours quotes is wanted: the beginning of a 4xx."""
+
+    def most_of_error(self, status: int) -> int:
+        """Bytes of the body that are read at a status that is none of success."""
+        if not self.quotes:
+            return MOST_OF_ERROR
+        return MOST_OF_TOLD if 400 <= status < 500 else 0
 
 
 class Client:
@@ -81,10 +90,13 @@ class Client:
         self._pause: Pause | None = None
 
     def fetch(self, url: str, headers: Mapping[str, str] | None = None) -> bytes:
-        """The body of the answer to a GET. Raises FetchError for any status but 200, and as `ask`."""
-        answer = self._ask(_Question("GET", url, headers or {}), most_of_error=0)
+        """The body of the answer to a GET. Raises FetchError for any status but 200, with what a server
+        says to a 4xx, and as `ask`."""
+        answer = self._ask(_Question("GET", url, headers or {}, quotes=True))
         if answer.status != 200:
-            raise FetchError(f"{public_url(url)}: {_status(answer)}", answer.status)
+            told = quotation(answer.body, [*secrets_of_url(url), *secrets_of_headers(headers or {})])
+            said = f"{_status(answer)}{by_proxy(url)}{told and ': '}{told}"
+            raise FetchError(f"{public_url(url)}: {said}", answer.status)
         return answer.body
 
     def ask(
@@ -93,7 +105,7 @@ class Client:
         """The answer, whatever its status. Raises FetchError for a body longer than `max_bytes`, and
         once `deadline_s` seconds have passed, however far it has come (only the look-up of a name,
         which Python cannot break off, may take longer). What tells of an error is cut at 64 KiB."""
-        return self._ask(_Question(method, url, headers or {}, body), MOST_OF_ERROR)
+        return self._ask(_Question(method, url, headers or {}, body))
 
     def close(self) -> None:
         """Closes the connections; the next `fetch` opens a new one."""
@@ -101,7 +113,7 @@ class Client:
             self._session.close()
             self._session = None
 
-    def _ask(self, question: _Question, most_of_error: int) -> Answer:
+    def _ask(self, question: _Question) -> Answer:
         import requests
         import urllib3
 
@@ -115,28 +127,29 @@ class Client:
             OSError, ValueError,
         )  # fmt: skip
         try:
-            answer = self._answer(question, most_of_error)
-            _left()  # a process that was frozen meanwhile finds an answer that is long out of date
+            answer = self._answer(question)
+            time_left()  # a process that was frozen meanwhile finds an answer that is long out of date
             if seconds := pause_s(answer.status, answer.headers):
                 until = time.monotonic() + seconds
                 self._pause = Pause(question.method, question.url, until, answer.status)
             return answer
         except errors as error:
-            told = f"{public_url(question.url)}: {reason_of(error, self.deadline_s)}"
+            reason = reason_of(error, self.deadline_s) + by_proxy(question.url)
+            told = f"{public_url(question.url)}: {reason}"
             failure = FetchError(told, hopeless=_hopeless(error))
         # Raised out here it has no context, which may name secrets, and would keep the socket open for as
         # long as somebody (a log record, say) keeps the error.
         raise failure
 
-    def _answer(self, question: _Question, most_of_error: int) -> Answer:
+    def _answer(self, question: _Question) -> Answer:
         if self._session is None:
             self._session = _new_session()
         url = question.url
         with self._session.request(
             question.method,
             url,
-            # Not compressed: a small body that unpacks to a huge one would get round the cap.
-            headers={"Accept-Encoding": "identity", **question.headers},
+            # Not compressed: what is this small is not worth it.
+            headers=_encoded({"Accept-Encoding": "identity", **question.headers}),
             data=question.body,
             auth=_auth(url),
             proxies=NO_PROXY if is_loopback(urlsplit(url).hostname or "") else None,
@@ -144,22 +157,46 @@ class Client:
             allow_redirects=False,
             stream=True,
         ) as answer:
-            if not answer.ok or answer.status_code in REDIRECTS:
-                told = answer.raw.read(most_of_error, decode_content=False) if most_of_error else b""
-                return Answer(answer.status_code, answer.headers, told)
-            if answer.headers.get("Content-Encoding", "identity") != "identity":
-                told = f"{public_url(url)}: the answer is compressed, which was not asked for"
-                raise FetchError(told, hopeless=True)
-            return Answer(answer.status_code, answer.headers, self._body(answer, url))
+            good = answer.ok and answer.status_code not in REDIRECTS
+            body = self._body(answer, url) if good else _told(answer, question, self.max_bytes)
+            return Answer(answer.status_code, answer.headers, body)
 
     def _body(self, answer: requests.Response, url: str) -> bytes:
         body = bytearray()
+        too_long = f"{public_url(url)}: the answer is longer than {self.max_bytes} bytes"
         while chunk := answer.raw.read(CHUNK, decode_content=False):
             body += chunk
             if len(body) > self.max_bytes:
-                told = f"{public_url(url)}: the answer is longer than {self.max_bytes} bytes"
-                raise FetchError(told, hopeless=True)
-        return bytes(body)
+                raise FetchError(too_long, hopeless=True)
+        try:
+            # Not asked for, but there are servers and proxies that pack whatever they send.
+            return unpacked(bytes(body), answer.headers.get("Content-Encoding", ""), self.max_bytes)
+        except OverflowError:
+            raise FetchError(too_long, hopeless=True) from None
+        except ValueError:
+            what = f"{public_url(url)}: the answer is compressed, which was not asked for"
+            raise FetchError(what, hopeless=True) from None
+
+
+def _told(answer: requests.Response, question: _Question, most_bytes: int) -> bytes:
+    """What the server says to an error; nothing if that cannot be had and the status says enough."""
+    import urllib3
+
+    most = question.most_of_error(answer.status_code)
+    try:
+        told: bytes = answer.raw.read(most, decode_content=False) if most else b""
+        return unpacked(told, answer.headers.get("Content-Encoding", ""), most_bytes)
+    except (ValueError, OverflowError):
+        return b""
+    except (urllib3.exceptions.HTTPError, OSError):
+        if question.quotes:
+            return b""
+        raise
+
+
+def _encoded(headers: Mapping[str, str]) -> dict[str, bytes]:
+    """As they are sent. Python itself would send Latin-1, and fail at the rest."""
+    return {name: value.encode(errors="surrogateescape") for name, value in headers.items()}
 
 
 def fetch(
@@ -179,21 +216,11 @@ def fetch(
 def public_url(url: str) -> str:
     """The URL without user, password, query and fragment: fit for a log."""
     try:
-        parts = urlsplit(url)
-        return one_line(urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")))
+        urlsplit(url)
     except ValueError:
         return "(not a URL)"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether the name or address is this very machine."""
-    host = host.rstrip(".").lower()
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-    mapped = getattr(address, "ipv4_mapped", None)
-    return bool((mapped or address).is_loopback)
+    scheme, authority, rest = cut(url)
+    return one_line(scheme + authority.rpartition("@")[2] + re.split("[?#]", rest)[0])
 
 
 def reason_of(error: BaseException, deadline_s: float) -> str:
@@ -210,113 +237,6 @@ def reason_of(error: BaseException, deadline_s: float) -> str:
     return one_line(str(root)[:MOST_OF_REASON].strip()) or type(root).__name__
 
 
-# The time-outs of requests and urllib3 are per read, so a server that sends a byte now and then
-# keeps a request alive for ever. Here the connection and every single read get what is left until
-# the deadline of the call. A call stays in its thread, so that is where its deadline is kept.
-
-_call = threading.local()
-
-
-def limit_call(seconds: float) -> None:
-    """What this thread asks from now on, over connections of `deadline_pools`, is over by then."""
-    _call.deadline = time.monotonic() + seconds
-
-
-def _left() -> float:
-    """Seconds until this thread's call has to be over. Raises TimeoutError when it is."""
-    left: float = _call.deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError("timed out")
-    return left
-
-
-class _DeadlineReader(io.RawIOBase):
-    """Reads from a socket, each read limited to what is left of the call."""
-
-    def __init__(self, sock: socket.socket, raw: io.RawIOBase) -> None:
-        self.sock = sock
-        self.raw = raw
-        self.count = 0
-        self.in_head = False
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        self.sock.settimeout(_left())
-        count = self.raw.readinto(buffer)
-        self.count += count or 0
-        if count == 0 and self.count and self.in_head:
-            # Python takes that for the end of the head, and half a header for a whole one.
-            raise ConnectionError("the answer ends within its head")
-        return count
-
-    def close(self) -> None:
-        if not self.closed:
-            self.raw.close()
-        super().close()
-
-
-class _Response(http.client.HTTPResponse):
-    """An answer whose head and body come through a `_DeadlineReader`."""
-
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        raw: Any = self.fp.detach()
-        self._reader = _DeadlineReader(sock, raw)
-        self.fp = io.BufferedReader(self._reader)
-
-    def begin(self) -> None:
-        self._reader.in_head = True
-        super().begin()
-        self._reader.in_head = False
-
-
-class _Connecting:
-    """What both kinds of connection do otherwise than urllib3's own."""
-
-    response_class = _Response
-
-    def _new_conn(self) -> socket.socket:
-        """Tries every address of the host, all within the deadline: urllib3 gives each its own.
-
-        A TLS handshake comes next, and takes the time-out that is set here as a total.
-        """
-        host, port = self._dns_host, self.port  # type: ignore[attr-defined]
-        found: list[Any] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        for number, (family, kind, proto, _, address) in enumerate(found, 1):
-            sock = socket.socket(family, kind, proto)
-            try:
-                sock.settimeout(_left() / (len(found) - number + 1))
-                sock.connect(address)
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                sock.settimeout(_left())
-                return sock
-            except OSError as error:
-                sock.close()
-                if isinstance(error, (ConnectionResetError, BrokenPipeError)):
-                    # urllib3 takes these for an answer that came early, and goes on without a connection.
-                    error = ConnectionAbortedError(errno.ECONNABORTED, error.strerror)
-                if number == len(found):
-                    raise error
-        raise OSError("the host has no address")
-
-
-def deadline_pools() -> dict[str, Any]:
-    """By scheme, what a PoolManager of urllib3 is to make its pools of, so that their connections keep
-    to the deadline of `limit_call`."""
-    from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-    from urllib3.connection import HTTPConnection, HTTPSConnection
-
-    class Plain(HTTPConnectionPool):
-        ConnectionCls = type("Plain", (_Connecting, HTTPConnection), {})
-
-    class Secure(HTTPSConnectionPool):
-        ConnectionCls = type("Secure", (_Connecting, HTTPSConnection), {})
-
-    return {"http": Plain, "https": Secure}
-
-
 def _new_session() -> requests.Session:
     """A session whose connections keep to the deadline, also through a proxy."""
     import requests
@@ -331,6 +251,10 @@ def _new_session() -> requests.Session:
         def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
             super().init_poolmanager(*args, **kwargs)
             self.poolmanager.pool_classes_by_scheme = pools
+
+        def proxy_headers(self, proxy: str) -> dict[str, str]:
+            user, password = credentials(proxy)
+            return {"Proxy-Authorization": basic(user, password)} if user else {}
 
         def proxy_manager_for(self, *args: Any, **kwargs: Any) -> PoolManager:
             manager: PoolManager = super().proxy_manager_for(*args, **kwargs)
@@ -382,8 +306,11 @@ def _status(answer: Answer) -> str:
 def _auth(url: str) -> Callable[[requests.PreparedRequest], requests.PreparedRequest]:
     """What puts the URL's own user and password into a request. Without it requests looks into
     ~/.netrc, and lets that overrule an Authorization header."""
-    from requests.auth import HTTPBasicAuth
-    from requests.utils import get_auth_from_url
+    user, password = credentials(url)
 
-    user, password = get_auth_from_url(url)
-    return HTTPBasicAuth(user, password) if user or password else lambda request: request
+    def sign(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if user or password:
+            request.headers["Authorization"] = basic(user, password)
+        return request
+
+    return sign

@@ -23,7 +23,8 @@ import urllib3
 
 from microscaling.errors import UNEXPECTED, ConfigError, PermanentError, TemporaryError
 from microscaling.utils.abandon import Abandoning
-from microscaling.utils.http import limit_call, public_url, reason_of
+from microscaling.utils.deadline_http import limit_call
+from microscaling.utils.http import public_url, reason_of
 from microscaling.utils.kube_login import ApiException, client, hang_up, log_in, token_place
 from microscaling.utils.text import one_line, quoted
 

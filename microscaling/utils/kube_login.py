@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 import urllib3
 
 from microscaling.errors import ConfigError
-from microscaling.utils.http import MOST_OF_REASON, deadline_pools, is_loopback
+from microscaling.utils.deadline_http import deadline_pools
+from microscaling.utils.http import MOST_OF_REASON
+from microscaling.utils.proxies import is_loopback
 from microscaling.utils.text import one_line
 
 try:

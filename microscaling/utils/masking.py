@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import threading
 from collections.abc import Collection, Iterable, Mapping
 from itertools import takewhile
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
+
+from microscaling.utils.urls import basic, credentials
 
 MASKED = "***"
 SHORTEST_MASKED = 4
@@ -112,10 +113,10 @@ def secrets_of_url(url: str) -> list[str]:
     except ValueError:
         return []
     found = [value for name, value in fields if SECRET_FIELD.search(name)]
-    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    user, password = credentials(url)
     if user or password:
-        sent = base64.b64encode(f"{user}:{password}".encode(errors="surrogateescape")).decode()
-        found += [password or user, sent]
+        sent = basic(user, password).removeprefix("Basic ")
+        found += [(password or user).decode(errors="surrogateescape"), sent]
     return found
 
 

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from microscaling.errors import ConfigError
 from microscaling.utils.secret_file import SUFFIX, read_secret
+from microscaling.utils.urls import cut
 
 REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -29,10 +30,11 @@ def filled_in(text: str, environ: Mapping[str, str]) -> str:
 
 
 def filled_in_url(url: str, environ: Mapping[str, str]) -> str:
-    """The same for a URL: in front of the @, in user and password, values are percent-encoded."""
-    user, at, rest = url.rpartition("@")
+    """The same for a URL: in user and password values are percent-encoded."""
+    scheme, authority, rest = cut(url)
+    user, at, host = authority.rpartition("@")
     encoded = {name: quote(_value(name, environ), safe="") for name in REFERENCE.findall(user)}
-    return filled_in(user, encoded) + at + filled_in(rest, environ)
+    return filled_in(scheme, environ) + filled_in(user, encoded) + at + filled_in(host + rest, environ)
 
 
 def _value(name: str, environ: Mapping[str, str]) -> str:

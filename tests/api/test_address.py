@@ -19,6 +19,7 @@ GOOD = [
         "https://server/behind/a/proxy/apps/me",
         "wss://server/behind/a/proxy/",
     ),
+    ("http://server/te@m", "http://server/te@m/apps/me", "ws://server/te@m/"),
     ("[::1]:8000", "http://[::1]:8000/apps/me", "ws://[::1]:8000/"),
 ]
 
@@ -42,9 +43,12 @@ def test_what_is_no_address(address: str) -> None:
         ServerAddress.of(Settings(api_address=address))
 
 
-def test_a_password_is_refused_and_not_shown() -> None:
+@pytest.mark.parametrize(
+    "password", ["hunter2", "hunter2/x", "hunter2?x", "hunter2#x", "hunter2@x", "1/hunter2"]
+)
+def test_a_password_is_refused_and_not_shown(password: str) -> None:
     with pytest.raises(ConfigError, match="use MSS_API_TOKEN") as caught:
-        ServerAddress.of(Settings(api_address="https://me:hunter2@server"))
+        ServerAddress.of(Settings(api_address=f"https://me:{password}@server"))
     assert "hunter2" not in str(caught.value)
 
 

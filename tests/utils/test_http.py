@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import signal
 import socket
 import ssl
@@ -10,6 +11,8 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
+from base64 import b64encode
 
 import pytest
 
@@ -207,6 +210,108 @@ def test_a_proxy_that_drips_does_not_defeat_the_deadline(proxy):
     proxy.behave = drips(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n", b"Content-Length: 0\r\n\r\n")
     with pytest.raises(FetchError, match=r"no complete answer within 0\.4 s"):
         fetch("http://stats.example/x", deadline_s=0.4)
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])
+def test_the_proxy_that_an_error_came_through_is_named(name, monkeypatch):
+    for other in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(other, raising=False)
+    with Server(answers(b"blocked", "403 Forbidden")) as proxy:
+        monkeypatch.setenv(name, proxy.url(user="me:hunter22@"))
+        with pytest.raises(FetchError) as refused:
+            fetch("http://stats.example/x")
+        proxy.behave = breaks_off(b"")
+        with pytest.raises(FetchError) as broken:
+            fetch("http://stats.example/x")
+        with pytest.raises(FetchError) as near:
+            fetch("http://127.0.0.1:1/")
+    said = f"http://stats.example/x: answers with HTTP 403, through the proxy of {name}: blocked"
+    assert str(refused.value) == said
+    assert str(broken.value).endswith(f"without response, through the proxy of {name}")
+    assert str(near.value) == "http://127.0.0.1:1/: Connection refused"
+
+
+def test_credentials_beyond_ascii_are_sent_in_utf_8(proxy, monkeypatch):
+    """RFC 7617, also to a proxy."""
+    with Server(answers(GOOD)) as server:
+        fetch(server.url(user="mé:p€%C3%A9ñ@"), headers={"X-Mine": "é"})
+    assert header(server, b"Authorization") == b"Basic " + b64encode("mé:p€éñ".encode())
+    assert header(server, b"X-Mine") == "é".encode()
+    monkeypatch.setenv("http_proxy", proxy.url(user="mé:p€@"))
+    fetch("http://stats.example/x")
+    assert header(proxy, b"Proxy-Authorization") == b"Basic " + b64encode("mé:p€".encode())
+
+
+def header(server, name):
+    lines = server.heads[-1].split(b"\r\n")
+    return next(line.partition(b": ")[2] for line in lines if line.startswith(name + b": "))
+
+
+def packed(body):
+    return gzip.compress(body, mtime=0)  # xdist wants the same names of tests each time
+
+
+PACKED = {
+    "gzip": packed(GOOD),
+    "X-GZIP": packed(GOOD[:3]) + packed(GOOD[3:]),
+    "deflate": zlib.compress(GOOD),
+    "utf-8": GOOD,
+    "identity": GOOD,
+    "none": GOOD,
+    "": GOOD,
+}
+
+
+@pytest.mark.parametrize("encoding", PACKED)
+def test_a_body_that_is_packed_or_said_to_be(encoding):
+    with Server(answers(PACKED[encoding], "200 OK", f"Content-Encoding: {encoding}")) as server:
+        assert fetch(server.url()) == GOOD
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (packed(b" " * 10_000_000), "the answer is longer than 100000 bytes"),
+        (packed(b"") * 200 + packed(b" " * 100_001), "the answer is longer than 100000 bytes"),
+        (packed(GOOD)[:-1], "the answer is compressed, which was not asked for"),
+        (GOOD, "the answer is compressed, which was not asked for"),
+    ],
+)
+def test_a_packed_body_that_is_too_much_or_broken(body, says):
+    behave = answers(body, "200 OK", "Content-Encoding: gzip")
+    with Server(behave) as server, pytest.raises(FetchError) as caught:
+        fetch(server.url(), max_bytes=100_000)
+    assert str(caught.value) == f"{server.url()}: {says}"
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "said"),
+    [
+        (b'{"status":"error",\n "error": "parse error"}', "", ': {"status":"error", "error": "parse error"}'),
+        (b"no \x1b[31m such \xff", "", ": no \\x1b[31m such \N{REPLACEMENT CHARACTER}"),
+        (b"<html><style>p {}</style><h1>400</h1> Bad <b>request</b></html>", "", ": 400 Bad request"),
+        (b"token hunter22 and bWU6aHVudGVyMjI= and k3y-of-mine", "", ": token *** and *** and ***"),
+        (packed(b"packed"), "gzip", ": packed"),
+        (b"packed", "gzip", ""),
+        (b"x" * 100_000, "", ": " + "x" * 200),
+        (b"", "", ""),
+    ],
+)
+def test_what_a_4xx_says_is_in_the_error(body, encoding, said):
+    refused = answers(body, "400 Bad Request", f"Content-Encoding: {encoding}")
+    with Server(refused) as server, pytest.raises(FetchError) as caught:
+        fetch(server.url("/x?y=z", user="me:hunter22@"), headers={"X-Api-Key": "k3y-of-mine"})
+    assert str(caught.value) == f"{server.url('/x')}: answers with HTTP 400{said}"
+
+
+def test_what_a_4xx_does_not_say_after_all():
+    head = b"HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with (
+        Server(breaks_off(head + b"zz\r\n")) as server,
+        pytest.raises(FetchError, match=r"HTTP 404$") as caught,
+    ):
+        fetch(server.url())
+    assert caught.value.status == 404
 
 
 HERE = ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "LocalHost", "localhost.", "my.localhost"]

@@ -76,6 +76,8 @@ def test_passwords_in_text() -> None:
         ("http://h/x?q=1", []),
         ("http://me:p%40ss@h/", ["p@ss", "bWU6cEBzcw=="]),
         ("https://t0ken@h/", ["t0ken", "dDBrZW46"]),
+        ("http://h/x:a@b", []),
+        ("http://me:p€@h/", ["p€", "bWU6cOKCrA=="]),
         ("http://h/?api_key=a%2Fb&page=2&X-Amz-Signature=c", ["a/b", "c"]),
         ("http://[bad", []),
     ],

@@ -30,6 +30,8 @@ def test_filled_in(text: str, result: str) -> None:
     [
         ("http://me:${WORD}@${HOST}/q?x=${A}", "http://me:p%40ss%2Fw%3Ard@h:80/q?x=1"),
         ("http://${HOST}/${WORD}", "http://h:80/p@ss/w:rd"),
+        ("http://${HOST}/${A}@example?q=${WORD}@b", "http://h:80/1@example?q=p@ss/w:rd@b"),
+        ("http://me:${WORD}@${HOST}/${A}@b", "http://me:p%40ss%2Fw%3Ard@h:80/1@b"),
         ("${TWICE}", "${A}"),
     ],
 )

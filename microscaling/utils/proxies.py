@@ -1,0 +1,38 @@
+"""Which proxy of the environment a request goes through."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from urllib.parse import urlsplit
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the name or address is this very machine."""
+    host = host.rstrip(".").lower()
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)
+
+
+def proxy_variable(url: str) -> str:
+    """The variable that names the proxy for this URL, as requests finds it; empty if none does."""
+    from requests.utils import get_environ_proxies, select_proxy
+
+    try:
+        parts = urlsplit(url)
+        if is_loopback(parts.hostname or "") or not select_proxy(url, get_environ_proxies(url)):
+            return ""
+    except ValueError:
+        return ""
+    names = (f"{parts.scheme}_proxy", "all_proxy")
+    return next((each for name in names for each in (name, name.upper()) if os.environ.get(each)), "")
+
+
+def by_proxy(url: str) -> str:
+    """What an error adds if a proxy may be its cause."""
+    variable = proxy_variable(url)
+    return f", through the proxy of {variable}" if variable else ""

@@ -1,0 +1,93 @@
+"""URLs that people write: the one place where they are taken apart and judged.
+
+A password may stand in them, so nothing of a URL is in an error.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Collection
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from microscaling.errors import ConfigError
+
+AUTHORITY_END = re.compile(r"[/?#]")
+HOST = re.compile(r"""\[[0-9A-Fa-f:.]+(%[\w.~-]+)?\]|[^\s\[\]@:/?#\\<>"^`{|}$%]+""")
+ESCAPES = "in a password @ is %40, / is %2F, ? is %3F, # is %23 and [ is %5B"
+FIELD = re.compile(r"[^@]*=")
+HOST_AND_PORT = re.compile(r"[^/:]*:[0-9]")
+
+
+def cut(url: str) -> tuple[str, str, str]:
+    """Three parts that make up the URL: all up to ://, the authority (user, password, host, port), the
+    rest. An @ means something in the authority only."""
+    scheme, mark, rest = url.partition("://")
+    if not mark:
+        scheme, rest = "", url
+    end = AUTHORITY_END.search(rest)
+    at = end.start() if end else len(rest)
+    return scheme + mark, rest[:at], rest[at:]
+
+
+def credentials(url: str) -> tuple[bytes, bytes]:
+    """User and password as they are sent; what is not ASCII in UTF-8 (RFC 7617), what is percent-encoded
+    as exactly these bytes."""
+    userinfo = cut(url)[1].rpartition("@")[0]
+    user, _, password = userinfo.partition(":")
+    return unquote_to_bytes(user), unquote_to_bytes(password)
+
+
+def basic(user: bytes, password: bytes) -> str:
+    """The value of a header that carries them (RFC 7617)."""
+    return "Basic " + base64.b64encode(user + b":" + password).decode()
+
+
+def check_url(url: str, schemes: Collection[str], form: str) -> None:
+    """Raises ConfigError, which names the form and nothing of the URL, unless it can only mean one thing
+    to everything that reads it."""
+    wrong = _wrong(url, schemes)
+    if wrong is not None:
+        raise ConfigError(f"expected {form}{wrong and '; '}{wrong}")
+
+
+def _wrong(url: str, schemes: Collection[str]) -> str | None:
+    """What is wrong with it, perhaps in no words; None if nothing is."""
+    if not url.isprintable() or " " in url:
+        return "there is a space in it (write %20), or what cannot be printed"
+    if "\\" in url:
+        return "there is a backslash in it: write %5C"
+    if "#" in url:
+        return f"there is a # in it, which would cut it off: write %23; {ESCAPES}"
+    if _has_cut_password(url):
+        return f"there is an @ after the host: write %40; {ESCAPES}"
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none, brackets that do not match
+        return ESCAPES
+    if not known:
+        return ""
+    host = parts.netloc.rpartition("@")[2]
+    name = host if host.endswith("]") else host.rpartition(":")[0] or host
+    return None if HOST.fullmatch(name) else "its host is no name or address"
+
+
+def _has_cut_password(url: str) -> bool:
+    """Whether an @ comes so late that a raw / or ? in the password before it may have ended the authority:
+    http://user:1/2@host is port 1 of the host "user" for everything that reads it.
+
+    An @ further on is not taken for that in a field of the query, or where what is in front of it is a
+    host for certain and what is behind it is no host and port.
+    """
+    _, authority, rest = cut(url)
+    if "@" not in rest or ":" not in authority or authority.startswith("["):
+        return False
+    _, at, host = authority.rpartition("@")
+    certain = "." in host or host.startswith(("localhost:", "[")) or bool(at and ":" in host)
+    path, _, query = rest.partition("?")
+    if "@" in path:
+        return not certain or bool(HOST_AND_PORT.match(path.rpartition("@")[2]))
+    if certain:
+        return not FIELD.match(query)
+    return not (path and FIELD.match(query)) or bool(HOST_AND_PORT.match(query.rpartition("@")[2]))
