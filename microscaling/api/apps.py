@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from microscaling.api.container import read_container
+from microscaling.api.literals import warn_of_literals
 from microscaling.api.measured import OF_ANY, read_metric
 from microscaling.api.policies import read_fallback, read_idle, read_window
 from microscaling.api.reader import Notes, Section, shown
@@ -106,6 +107,7 @@ def _task(entry: Mapping[str, Any] | None, place: str, notes: Notes, settings: S
     # The Go agent read these as well; nothing here depends on them.
     app.text("appType"), app.take("targetValue")
     _warn_of_unknown(app, config)
+    warn_of_literals(entry or {}, app.text("metricType"), place, notes)
     return task
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from microscaling.api.reader import Section, clean, shown
 from microscaling.errors import ConfigError
 from microscaling.metric.base import Metric
+from microscaling.metric.missing import EMPTY, HELD
 from microscaling.metric.null import NullMetric
 from microscaling.settings import Settings
 from microscaling.utils.references import Unset, filled_in, filled_in_url
@@ -26,6 +27,9 @@ def read_metric(app: Section, config: Section, settings: Settings) -> Metric:
     if kind in METRICS:
         metric = METRICS[kind](config, settings)
         _read_pace(config, metric)
+        _read_bounds(config, metric)
+        if kind in MAY_BE_MISSING:
+            _read_missing(config, metric)
         return metric
     *most, last = METRICS
     app.wrong("metricType", f"{', '.join(most)} or {last}", app.take("metricType") or "")
@@ -85,6 +89,21 @@ METRICS: Mapping[str, Callable[[Section, Settings], Metric]] = {
     "SQS": _sqs,
 }
 """By metricType."""
+MAY_BE_MISSING = ("NSQ", "Redis")
+"""Where a queue that does not exist may well be an empty one; elsewhere that is an error."""
+
+
+def _read_bounds(config: Section, metric: Metric) -> None:
+    if config.take("atLeast") is not None:
+        metric.at_least = config.whole("atLeast", least=0)
+
+
+def _read_missing(config: Section, metric: Metric) -> None:
+    missing = config.text("missing")
+    if missing in (EMPTY, HELD):
+        metric.missing = missing
+    elif missing:
+        config.wrong("missing", f"{EMPTY} (counts as 0 items) or {HELD} (the task stays put)", missing)
 
 
 def _read_pace(config: Section, metric: Metric) -> None:

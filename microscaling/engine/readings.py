@@ -187,6 +187,8 @@ class Readings:
             if source is not None:
                 if source.key not in polls:
                     polls[source.key] = (Poll(source, task.metric.interval_s), [], Episode())
+                else:
+                    polls[source.key][0].source.also(source)
                 poll, rows, _ = polls[source.key]
                 poll.interval_s = min(poll.interval_s, task.metric.interval_s)
                 rows.append(Row(task))

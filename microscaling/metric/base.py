@@ -42,6 +42,9 @@ class Source(ABC):
         self.timeout_s = seconds
         self.key = (self.key, seconds)
 
+    def also(self, other: Source) -> None:
+        """From now on this one is asked for the other as well, whose key is equal."""
+
     def check(self) -> None:
         """Looks, once and without asking anybody, whether all is there that asking needs: a library,
         an account. Raises ConfigError that names what is missing."""
@@ -66,10 +69,20 @@ class Metric(ABC):
     """When the source says that it measured the value (seconds, its own clock). Set by `read`."""
     source: Source | None = None
     """What to ask; None if there is nothing to ask, then `current` always counts as fresh."""
+    at_least: int | None = None
+    """Items: what is measured counts as no fewer than these. None: a negative number is an error."""
+    missing: str = "empty"
+    """What counts while the queue does not exist: `empty` (0 items), or `held` (an error)."""
 
     @abstractmethod
     def read(self, answer: Any) -> int:
         """Finds this metric's value in its source's answer: no I/O. Raises MetricError."""
+
+    def absent(self, reason: str) -> int:
+        """What to read from an answer that there is no such queue. Raises MetricError."""
+        if self.missing == "held":
+            raise MetricError(reason)
+        return max(0, self.at_least or 0)
 
     def update(self) -> None:
         """Asks the source now and sets `current`. Raises MetricError, and then keeps `current`."""

@@ -3,37 +3,36 @@
 from __future__ import annotations
 
 import json
-import math
+import logging
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from microscaling.errors import ConfigError, MetricError
-from microscaling.metric.base import Metric, Source, whole_number
+from microscaling.metric.base import Metric, Source
+from microscaling.metric.number import items
 from microscaling.metric.pace import pace_s, stamp_of
+from microscaling.utils import urls
 from microscaling.utils.http import Client, FetchError, public_url
-from microscaling.utils.json_path import JSONPath
+from microscaling.utils.json_path import Chosen, JSONPath
 from microscaling.utils.masking import secrets_of_headers, secrets_of_url
 from microscaling.utils.text import one_line
 
+log = logging.getLogger("mssmetric")
+
 DEADLINE_S = 2.0
 MAX_BYTES = 4 * 2**20
-NUMBER = re.compile(r"[+-]?[0-9]{1,30}(\.[0-9]*)?([eE][+-]?[0-9]{1,3})?")
-NOT_A_NUMBER = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
+MOST_NAMED = 3
+MOST_OF_LABELS = 80
+"""Of a series that is named in an error: so many of them, and characters of each."""
+FORM = "a URL such as http://host:8080/path?query"
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
 def check_url(url: str) -> None:
     """Raises ConfigError, which does not show the URL: it may hold a password."""
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        good = False
-    if not good or not url.isprintable() or " " in url:
-        raise ConfigError("expected a URL such as http://host:8080/path?query (in a password, / is %2F)")
+    urls.check_url(url, ("http", "https"), FORM)
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
@@ -87,27 +86,48 @@ class HTTPMetric(Metric):
         except ValueError as error:
             raise ConfigError(f"path: {error}") from None
         self._url = url
+        self._warned = False
         self.source = HTTPSource(url, headers)
 
     def read(self, answer: Any) -> int:
         self.pace_s, self.stamp = pace_s(self._url, answer), stamp_of(answer)
         what = f"{self.source.name if self.source else ''} {self.path.text}".strip()
         try:
+            self._check_order(answer, what)
             value = self.path.find(answer)
         except LookupError as error:
             raise MetricError(one_line(f"{what}: {error.args[0]}")) from None
-        return whole_number(_rounded_up(_number(value)), what)
+        return items(value, what, self.at_least)
+
+    def _check_order(self, answer: Any, what: str) -> None:
+        """Says once if the order of a list decides what is measured. Of several series of Prometheus the
+        first is not even taken: a series that ends would make another one the first."""
+        chosen = any(isinstance(step, Chosen) for step in self.path.steps[2:3])
+        if self.path.steps[:2] == ["data", "result"] and not chosen:
+            check_series(answer)
+        if not self._warned and (guess := self.path.guesses(answer)):
+            self._warned = True
+            log.warning("%s: %s; if the order may change, choose by a field: [name=VALUE]", what, guess)
 
 
-def _number(value: Any) -> Any:
-    if isinstance(value, str):
-        if NUMBER.fullmatch(value.strip()):
-            return float(value) if set(value) & set(".eE") else int(value)
-        if NOT_A_NUMBER.fullmatch(value.strip()):
-            return float(value)
-    return value
+def check_series(answer: Any) -> None:
+    """Raises LookupError that names them if it is an answer of Prometheus (HTTP API, "Instant queries")
+    with more than one series."""
+    data = answer.get("data") if isinstance(answer, Mapping) else None
+    if not isinstance(data, Mapping) or data.get("resultType") not in ("vector", "matrix"):
+        return
+    series = data.get("result")
+    if not isinstance(series, list) or len(series) < 2:
+        return
+    named = "; ".join(_labels(one)[:MOST_OF_LABELS] for one in series[:MOST_NAMED])
+    more = f" and {len(series) - MOST_NAMED} more" if len(series) > MOST_NAMED else ""
+    raise LookupError(f"{len(series)} series where one is expected ({named}{more}): put sum(...) around it")
 
 
-def _rounded_up(value: Any) -> Any:
-    """Only what can be the length of a queue: -0.5 is not 0."""
-    return math.ceil(value) if isinstance(value, float) and 0 <= value < math.inf else value
+def _labels(series: Any) -> str:
+    """As Prometheus writes them: waiting{queue="mail"}"""
+    metric = series.get("metric") if isinstance(series, Mapping) else None
+    labels = dict(metric) if isinstance(metric, Mapping) else {}
+    name = labels.pop("__name__", "")
+    inner = ", ".join(f'{label}="{value}"' for label, value in sorted(labels.items()))
+    return f"{name}{{{inner}}}"

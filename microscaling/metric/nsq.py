@@ -5,19 +5,26 @@ from __future__ import annotations
 import json
 import logging
 import os
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 
-from microscaling.errors import MetricError
+from microscaling.errors import ConfigError, MetricError
 from microscaling.metric.base import Metric, Source, count_or_none, whole_number
+from microscaling.metric.missing import HELD, Hint, alike
 from microscaling.utils.http import Client, FetchError, public_url
 from microscaling.utils.masking import secrets_of_url
+from microscaling.utils.text import short
+from microscaling.utils.urls import check_url
 
 log = logging.getLogger("mssmetric")
 
 DEFAULT_ENDPOINT = "127.0.0.1:4151"
 DEADLINE_S = 1.0
 MAX_BYTES = 16 * 2**20
+FORM = "host:port of nsqd's HTTP interface, or a URL such as https://host:4152"
 
 
 @dataclass(slots=True)
@@ -28,23 +35,88 @@ class Depths:
     channels: dict[tuple[str, str], object] = field(default_factory=dict)
     in_flight: dict[tuple[str, str], object] = field(default_factory=dict)
     """What consumers of each channel have taken and not yet finished."""
+    paused: set[str] = field(default_factory=set)
+    """Topics that pass nothing on to their channels."""
+
+    def channels_of(self, topic: str) -> list[str]:
+        return [channel for owner, channel in self.channels if owner == topic]
 
 
 class NSQSource(Source):
-    """One nsqd: `GET /stats?format=json`, of nsqd before 1.0 and since."""
+    """One nsqd: `GET /stats?format=json`, of nsqd before 1.0 and since.
 
-    def __init__(self, endpoint: str, deadline_s: float = DEADLINE_S) -> None:
+    Of all that nsqd has it is asked for these queues (topic and channel) only, if there is one topic, or
+    even one queue, that all tasks look at. What nsqd does not know of that it ignores.
+    """
+
+    def __init__(
+        self, endpoint: str, deadline_s: float = DEADLINE_S, queues: Iterable[tuple[str, str]] = ()
+    ) -> None:
         base = endpoint if "://" in endpoint else f"http://{endpoint}"
         self.url = f"{base.rstrip('/')}/stats?format=json"
         self.key = ("nsq", self.url)
         self.name = f"NSQ at {public_url(base)}"
         self.secrets = secrets_of_url(base)
+        self.queues: dict[tuple[str, str], tuple[Hint, Hint]] = {}
+        self._base = base
+        self._deadline_s = deadline_s
         self._client = Client(deadline_s, MAX_BYTES)
+        self._by_channel = True
+        self._add(queues)
+
+    def check(self) -> None:
+        try:
+            check_url(self._base, ("http", "https"), FORM)
+            if "?" in self._base:
+                raise ConfigError(f"expected {FORM}")
+        except ConfigError as error:
+            raise ConfigError(f"NSQ_STATS_ENDPOINT: {error}") from None
+
+    def also(self, other: Source) -> None:
+        if isinstance(other, NSQSource):
+            self._add(other.queues)
 
     def fetch(self) -> Depths:
+        until = time.monotonic() + self._deadline_s
+        self._client.deadline_s = self._deadline_s
+        depths = self._ask(self._by_channel)
+        # What else is asked has to be over at the same time.
+        self._client.deadline_s = max(0.01, round(until - time.monotonic(), 2))
+        if self._by_channel and self._channel() and not depths.channels:
+            # To a channel that it does not have nsqd says nothing of the topic either.
+            self._by_channel = False
+            depths = self._ask(False)
+        elif not self._by_channel and self._channel() in depths.channels_of(self._topic()):
+            self._by_channel = True
+        self._look_for_others(depths)
+        return depths
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _add(self, queues: Iterable[tuple[str, str]]) -> None:
+        for topic, channel in queues:
+            hints = Hint(f"{self.name}: the topic", topic), Hint(f"{self.name}: the channel", channel)
+            self.queues.setdefault((topic, channel), hints)
+
+    def _topic(self) -> str:
+        """The one that all tasks look at; empty if there are several."""
+        topics = {topic for topic, _ in self.queues}
+        return topics.pop() if len(topics) == 1 else ""
+
+    def _channel(self) -> str:
+        return next(iter(self.queues))[1] if len(self.queues) == 1 and self._topic() else ""
+
+    def _ask(self, by_channel: bool, everything: bool = False) -> Depths:
+        asked = {
+            "include_clients": "false",
+            "include_mem": "false",
+            "topic": "" if everything else self._topic(),
+            "channel": self._channel() if by_channel else "",
+        }
+        query = urlencode({name: value for name, value in asked.items() if value})
         try:
-            body = self._client.fetch(self.url)
-            return parse_stats(body)
+            return parse_stats(self._client.fetch(f"{self.url}&{query}"))
         except FetchError as error:
             raise MetricError(str(error)) from None
         except MetricError as error:
@@ -52,10 +124,25 @@ class NSQSource(Source):
 
     def limit(self, seconds: float) -> None:
         super().limit(seconds)
-        self._client.deadline_s = seconds
+        self._deadline_s = seconds
 
-    def close(self) -> None:
-        self._client.close()
+    def _look_for_others(self, depths: Depths) -> None:
+        """For what has never been there looks once for a topic, or a channel of the topic, of a similar
+        name."""
+        for (topic, channel), (topic_hint, channel_hint) in self.queues.items():
+            if topic not in depths.topics:
+                if topic_hint.is_due(False) and (everything := self._everything()):
+                    topic_hint.give(alike(topic, everything.topics))
+                continue
+            topic_hint.is_due(True)
+            if channel_hint.is_due((topic, channel) in depths.channels):
+                channel_hint.give(alike(channel, depths.channels_of(topic)))
+
+    def _everything(self) -> Depths | None:
+        try:
+            return self._ask(by_channel=False, everything=True)
+        except MetricError:
+            return None  # what was asked for in the first place has been answered
 
 
 def parse_stats(body: bytes) -> Depths:
@@ -68,6 +155,8 @@ def parse_stats(body: bytes) -> Depths:
         for topic in _list(answer["topics"]):
             name = topic["topic_name"]
             depths.topics[name] = topic.get("depth")
+            if topic.get("paused") is True:
+                depths.paused.add(name)
             for channel in _list(topic.get("channels")):
                 depths.channels[name, channel["channel_name"]] = channel.get("depth")
                 depths.in_flight[name, channel["channel_name"]] = channel.get("in_flight_count")
@@ -94,16 +183,16 @@ def _unwrapped(answer: dict[str, Any]) -> dict[str, Any]:
 class NSQMetric(Metric):
     """The depth of a channel of a topic (items); that of the topic while the channel is missing.
 
-    Messages of a topic wait in it until there is a channel. A topic that does not exist keeps the
-    value as it was: nsqd makes topics when they are first used. `endpoint` None: what
-    NSQ_STATS_ENDPOINT says now.
+    Messages of a topic wait in it until there is a channel, and while the topic is paused. A topic that
+    does not exist is empty: nsqd makes topics when they are first used, and removes ephemeral ones.
+    `endpoint` None: what NSQ_STATS_ENDPOINT says now.
     """
 
     def __init__(self, topic_name: str, channel_name: str, endpoint: str | None = None) -> None:
         self.topic_name = topic_name
         self.channel_name = channel_name
         endpoint = endpoint or os.environ.get("NSQ_STATS_ENDPOINT") or DEFAULT_ENDPOINT
-        self.source = NSQSource(endpoint)
+        self.source = NSQSource(endpoint, queues=[(topic_name, channel_name)])
         self._missing = False
 
     def read(self, answer: Depths) -> int:
@@ -113,14 +202,21 @@ class NSQMetric(Metric):
         if found is self._missing:
             self._say(found)
         if not found:
-            return self.current
-        depth = answer.channels.get((topic, channel), answer.topics[topic])
-        return whole_number(depth, f"depth of {topic}/{channel}")
+            return self.absent(f"NSQ topic {short(topic)} does not exist")
+        in_topic, in_channel = answer.topics[topic], answer.channels.get((topic, channel))
+        if (topic, channel) not in answer.channels:
+            if self.missing == HELD and answer.channels_of(topic):  # who get what is in the topic
+                return self.absent(f"NSQ channel {short(channel)} of topic {short(topic)} does not exist")
+            return whole_number(in_topic, f"depth of {topic}/{channel}")
+        depth = whole_number(in_channel, f"depth of {topic}/{channel}")
+        if topic in answer.paused:
+            depth += whole_number(in_topic, f"depth of {topic}")
+        return depth
 
     def _say(self, found: bool) -> None:
         """Says once that the topic is missing, and once that it has come."""
         self._missing = not found
         if found:
             log.info("NSQ topic %s exists now", self.topic_name)
-        else:
-            log.warning("NSQ topic %s does not exist: counts as %d for now", self.topic_name, self.current)
+        elif self.missing != HELD:  # else it is said of the task
+            log.warning("NSQ topic %s does not exist: counts as 0 for now", self.topic_name)

@@ -4,30 +4,24 @@ from __future__ import annotations
 
 import time
 from typing import Any
-from urllib.parse import urlsplit
 
 from microscaling.errors import ConfigError, MetricError
-from microscaling.metric.base import Metric, Source, whole_number
+from microscaling.metric.base import Metric, Source
+from microscaling.metric.missing import HELD, Absent, Hint, alike
+from microscaling.metric.number import items
+from microscaling.metric.redis_connection import check_url, connection
 from microscaling.utils.http import MOST_OF_REASON, public_url
 from microscaling.utils.masking import secrets_of_url
 from microscaling.utils.text import one_line
 
+__all__ = ["KINDS", "RedisMetric", "RedisSource", "check_url", "command_of"]
+
 DEADLINE_S = 1.0
-MAX_BYTES = 2**20
 KINDS = ("list", "stream", "group")
-FORM = "redis://:password@host:6379/0, rediss:// for TLS (in a password, / is %2F)"
 NEEDS_LIBRARY = "metricType Redis needs redis: pip install 'microscaling[redis]'"
-
-
-def check_url(url: str) -> None:
-    """Raises ConfigError, which does not show the URL: it may hold a password."""
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in ("redis", "rediss") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        good = False
-    if not good or not url.isprintable() or " " in url:
-        raise ConfigError(f"expected {FORM}")
+SCANS = 10
+SCANNED = 1000
+"""How often, and for how many keys at a time, Redis is asked for other names: 10,000 in all."""
 
 
 def command_of(kind: str, key: str, group: str) -> tuple[str, ...]:
@@ -44,30 +38,87 @@ class RedisSource(Source):
         self.secrets = secrets_of_url(url)
         self._url = url
         self._command = command
+        self._what = f"{self.name}: {' '.join(command)}"
         self._deadline_s = deadline_s
+        self._until = 0.0
         self._connection: Any = None
+        self._hint = Hint(f"{self.name}: the key", command[1])
 
     def check(self) -> None:
         try:
             self._connect()
         except ImportError:
             raise ConfigError(NEEDS_LIBRARY) from None
-        except Exception as error:  # of whatever kind: any option of the library may stand in the URL
-            raise ConfigError(f"{self.name}: its URL cannot be used ({type(error).__name__})") from None
+        except ConfigError as error:
+            raise ConfigError(f"{self.name}: {error}") from None
 
     def fetch(self) -> Any:
-        """The answer as Redis gives it. Any error but one that Redis itself tells of ends the
+        """The answer as Redis gives it, or Absent. Any error but one that Redis itself tells of ends the
         connection, so that an answer that is late is not taken for the next one."""
+        self._until = time.monotonic() + self._deadline_s
         try:
-            connection = self._connect()
+            answer = self._asked(self._command)
+            if answer == 0:
+                answer = self._zero()
+        except _Refused as error:
+            if not str(error).startswith("NOGROUP"):
+                raise MetricError(f"{self._what}: {error}") from None
+            answer = Absent(f"{self._what}: {error}")
+        if self._hint.is_due(not isinstance(answer, Absent)):
+            self._look_for_others()
+        return answer
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.disconnect()
+
+    def _zero(self) -> Any:
+        """What a length of 0 means. Redis removes a list with its last entry, a stream it keeps."""
+        name, key = self._command[0], self._command[1]
+        if name == "XLEN":
+            try:
+                if self._asked(("EXISTS", key)):
+                    return 0
+            except _Refused:  # without the right to ask an empty one and none look the same
+                return 0
+        return Absent(f"{self._what}: there is no such key")
+
+    def _look_for_others(self) -> None:
+        """Looks for a key of a similar name, within the time that is left for the question."""
+        kind = b"list" if self._command[0] == "LLEN" else b"stream"
+        try:
+            for key in alike(self._command[1], self._keys()):
+                if self._asked(("TYPE", key)) == kind:
+                    self._hint.give([key])
+                    return
+        except (_Refused, MetricError):
+            return  # no right to do so, or no time
+
+    def _keys(self) -> set[str]:
+        """Up to 10,000 keys of the database."""
+        cursor, keys = "0", set[str]()
+        for _ in range(SCANS):
+            answer = self._asked(("SCAN", cursor, "COUNT", str(SCANNED)))
+            cursor = answer[0].decode()
+            keys |= {key.decode("utf-8", "replace") for key in answer[1]}
+            if cursor == "0":
+                break
+        return keys
+
+    def _asked(self, command: tuple[str, ...]) -> Any:
+        """Raises _Refused for what Redis refuses, else MetricError."""
+        try:
+            used = self._connect()
         except ImportError:
             raise MetricError(NEEDS_LIBRARY) from None
+        except ConfigError as error:
+            raise MetricError(f"{self.name}: {error}") from None
         import redis
 
         try:
-            return connection.ask(self._command, self._deadline_s)
+            return used.ask(command, self._until - time.monotonic())
         except redis.ResponseError as error:
-            raise MetricError(f"{self.name}: {' '.join(self._command)}: {_reason(error)}") from None
+            raise _Refused(_reason(error)) from None
         except TimeoutError:
             self.close()
             raise MetricError(f"{self.name}: no complete answer within {self._deadline_s:g} s") from None
@@ -79,127 +130,25 @@ class RedisSource(Source):
         super().limit(seconds)
         self._deadline_s = seconds
 
-    def close(self) -> None:
-        if self._connection is not None:
-            self._connection.disconnect()
-
     def _connect(self) -> Any:
         """The connection, not yet opened: that is done when it is first used."""
         if self._connection is None:
-            self._connection = _connection(self._url)
+            self._connection = connection(self._url)
         return self._connection
 
 
-class _Timed:
-    """What the connection does otherwise than redis' own: one deadline for all of a question,
-    connecting and logging in included. Redis' time-outs are per read, so that a server that drips
-    defeats them."""
-
-    _until = 0.0
-    _paced: _Paced | None = None
-
-    def ask(self: Any, command: tuple[str, ...], deadline_s: float) -> Any:
-        import redis
-
-        self._until = time.monotonic() + deadline_s
-        if self._paced is not None and self._stale():
-            self.disconnect()
-        try:
-            self.connect()
-            self._paced.left = MAX_BYTES
-            self.send_command(*command)
-            return self.read_response()
-        except redis.TimeoutError:
-            raise TimeoutError from None
-
-    def _stale(self: Any) -> bool:
-        """Something has come that nobody has asked for, or the other side has gone."""
-        import redis
-
-        try:
-            return bool(self.can_read(0))
-        except (redis.RedisError, OSError):
-            return True
-
-    def left(self) -> float:
-        """Seconds that are left for the question. Raises TimeoutError if none are."""
-        left = self._until - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("timed out")
-        return left
-
-    # For a host of several addresses, each gets half of what is then left.
-    socket_connect_timeout = property(lambda self: self.left() / 2, lambda self, value: None)
-    socket_timeout = property(lambda self: self.left(), lambda self, value: None)
-
-    def _connect(self: Any) -> Any:
-        self._paced = _Paced(super()._connect(), self.left)  # type: ignore[misc]
-        return self._paced
-
-    def disconnect(self, *args: Any, **kwargs: Any) -> None:
-        self._paced = None
-        super().disconnect(*args, **kwargs)  # type: ignore[misc]
-
-
-class _Paced:
-    """A socket whose reads get what is left of the question's time, and of its bytes."""
-
-    def __init__(self, sock: Any, time_left: Any) -> None:
-        self._sock = sock
-        self._time_left = time_left
-        self._limit: float | None = None
-        self.left = MAX_BYTES
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._sock, name)
-
-    def settimeout(self, seconds: float | None) -> None:
-        """Of a single read; 0: do not wait at all."""
-        self._limit = seconds
-
-    def recv(self, size: int) -> bytes:
-        self._set_timeout()
-        data: bytes = self._sock.recv(size)
-        self._count(len(data))
-        return data
-
-    def recv_into(self, buffer: Any, *args: Any) -> int:
-        self._set_timeout()
-        count: int = self._sock.recv_into(buffer, *args)
-        self._count(count)
-        return count
-
-    def sendall(self, data: Any) -> None:
-        self._sock.settimeout(self._time_left())
-        self._sock.sendall(data)
-
-    def _set_timeout(self) -> None:
-        left = self._time_left()
-        self._sock.settimeout(left if self._limit is None else min(left, self._limit))
-
-    def _count(self, count: int) -> None:
-        self.left -= count
-        if self.left < 0:
-            raise OSError(f"the answer is longer than {MAX_BYTES} bytes")
+class _Refused(Exception):
+    """An error that Redis itself tells of."""
 
 
 def _reason(error: Exception) -> str:
     return one_line(str(error)[:MOST_OF_REASON]) or type(error).__name__
 
 
-def _connection(url: str) -> Any:
-    from redis.connection import Connection, parse_url
-
-    options: dict[str, Any] = dict(parse_url(url))
-    base = options.pop("connection_class", Connection)
-    # RESP 2: every Redis speaks it, and without asking first.
-    return type("TimedConnection", (_Timed, base), {})(**{"protocol": 2, **options})
-
-
 class RedisMetric(Metric):
     """The length of a list or a stream, or for a group of consumers what is pending: handed to one,
     and not yet acknowledged (items). A list or stream that does not exist is empty, as Redis sees
-    it. Raises ConfigError."""
+    it; a group that does not is an error. Raises ConfigError."""
 
     def __init__(self, url: str, key: str, kind: str = "list", group: str = "") -> None:
         check_url(url)
@@ -210,12 +159,16 @@ class RedisMetric(Metric):
         if bool(group) is not (kind == "group"):
             raise ConfigError("group: is the name of a consumer group, and goes together with kind: group")
         self.kind = kind
+        if kind == "group":  # nothing removes one when it is drained, so it has never been made
+            self.missing = HELD
         self._what = " ".join(command_of(kind, key, group))
         self.source = RedisSource(url, command_of(kind, key, group))
 
     def read(self, answer: Any) -> int:
+        if isinstance(answer, Absent):
+            return self.absent(answer.reason)
         if self.kind == "group":  # the number, then the first, the last, and who has how many
             if not isinstance(answer, list) or not answer:
                 raise MetricError(f"{self._what}: not the answer of Redis: {answer!r:.40}")
             answer = answer[0]
-        return whole_number(answer, self._what)
+        return items(answer, self._what, self.at_least)

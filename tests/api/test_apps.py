@@ -290,6 +290,70 @@ def test_problem_of_a_metric(kind: str, config: dict[str, Any], problem: str) ->
     assert "hunter22" not in found[0]
 
 
+def test_what_a_missing_queue_and_a_negative_number_count_as(caplog: pytest.LogCaptureFixture) -> None:
+    nsq = metric_of("NSQ", topicName="t", channelName="c")
+    assert (nsq.missing, nsq.at_least) == ("empty", None)
+    assert metric_of("NSQ", topicName="t", channelName="c", missing="held").missing == "held"
+    assert metric_of("Redis", url="redis://h", key="k", missing="held", kind="stream").missing == "held"
+    assert metric_of("Redis", url="redis://h", key="k", kind="group", group="g").missing == "held"
+    assert metric_of("HTTP", url="http://h", atLeast=0).at_least == 0
+    assert metric_of("SQL", databaseURL="sqlite:///q", query="SELECT 1", atLeast=3).at_least == 3
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    ("config", "problem"),
+    [
+        (
+            {"missing": "zero"},
+            "missing: expected empty (counts as 0 items) or held (the task stays put), got",
+        ),
+        ({"missing": True}, "missing: expected text, got true"),
+        ({"atLeast": -1}, "atLeast: expected a whole number, 0 or more, got -1"),
+        ({"atLeast": "0"}, 'atLeast: expected a whole number, got "0"'),
+    ],
+)
+def test_bounds_that_cannot_be(config: dict[str, Any], problem: str) -> None:
+    found = problems(queue("NSQ", topicName="t", channelName="c", **config))
+    assert [each.startswith(f"apps[0].config.{problem}") for each in found] == [True]
+
+
+def test_missing_means_nothing_where_that_is_an_error(caplog: pytest.LogCaptureFixture) -> None:
+    said = warnings(caplog, queue("HTTP", url="http://h", missing="empty"))
+    assert said == ["apps[0].config.missing: is not known here, and ignored"]
+
+
+PLAIN = "variables are filled in in the url and the headers of HTTP, and the url of Redis, only"
+LITERAL = [
+    ("NSQ", {"topicName": "${TOPIC}"}, [f"topicName: ${{TOPIC}} is taken literally: {PLAIN}"]),
+    ("SQL", {"databaseURL": "sqlite:///${A}/q", "query": "SELECT 1"}, ["databaseURL: ${A} is taken"]),
+    ("Redis", {"url": "redis://h", "key": "${X}"}, [f"key: ${{X}} is taken literally: {PLAIN}"]),
+    ("Redis", {"url": "redis://h", "key": "k", "env": ["A=${B}", "C=d"]}, ["env[0]: ${B} is taken"]),
+    (
+        "HTTP",
+        {"url": "http://h/?q=${X:-hunter22}"},
+        ["url: ${X...} is taken literally: only the form ${NAME} is"],
+    ),
+    ("HTTP", {"url": "http://h", "headers": {"A": "${1}"}}, ["headers.A: ${1...} is taken literally: only"]),
+    ("HTTP", {"url": "http://h/${HERE}", "headers": {"A": "x${HERE}"}}, []),
+    ("HTTP", {"url": "http://h", "image": "a:${TAG}", "x-note": "${A}"}, ["image: ${TAG} is taken"]),
+    ("HTTP", {"url": "http://h", "command": "sh -c 'echo ${A}'"}, []),
+    ("HTTP", {"url": "http://h", "command": "worker --queue ${A}"}, ["command: ${A} is taken"]),
+    ("HTTP", {"url": "http://h", "path": "a.b", "command": "echo $A $(b) {c}"}, []),
+]
+
+
+@pytest.mark.parametrize(("kind", "config", "said"), LITERAL)
+def test_a_variable_that_is_not_filled_in(
+    caplog: Any, monkeypatch: Any, kind: str, config: dict[str, Any], said: list[str]
+) -> None:
+    monkeypatch.setenv("HERE", "here")
+    found = [each for each in warnings(caplog, queue(kind, **config)) if "literally" in each]
+    assert len(found) == len(said)
+    assert all(one.startswith(f"apps[0].config.{two}") for one, two in zip(found, said, strict=True))
+    assert "hunter22" not in str(found)
+
+
 @pytest.mark.parametrize(("kind", "key"), [("SQS", "queueURL"), ("AzureQueue", "queueName")])
 def test_queue_that_is_not_named_is_a_warning(caplog: pytest.LogCaptureFixture, kind: str, key: str) -> None:
     """The Go agent let it through."""
@@ -325,7 +389,7 @@ KEYS = [
     *("networkMode", "networks", "ports", "publishAllPorts", "volumes", "memory", "cpus", "labels", "x"),
     *("stopGraceSeconds", "targetQueueLength", "image", "command", "target", "published", "host_ip"),
     *("protocol", "type", "source", "read_only", "databaseURL", "query", "url", "path", "headers", "key"),
-    *("kind", "group", "queueURL", "queueName"),
+    *("kind", "group", "queueURL", "queueName", "missing", "atLeast"),
 ]
 WORDS = (
     "",

@@ -63,6 +63,56 @@ def test_prometheus() -> None:
         metric.read(EMPTY)
 
 
+def vector(*labels: dict[str, str]) -> dict[str, Any]:
+    series = [{"metric": each, "value": [1.5, f"{i + 2}"]} for i, each in enumerate(labels)]
+    return {"status": "success", "data": {"resultType": "vector", "result": series}}
+
+
+def test_several_series_of_prometheus_are_an_error_that_names_them() -> None:
+    """The first would be another one as soon as a series ends."""
+    metric = HTTPMetric(URL, "data.result[0].value[1]")
+    two = vector({"__name__": "waiting", "queue": "a", "job": "q"}, {"queue": "b"})
+    with pytest.raises(MetricError) as error:
+        metric.read(two)
+    named = (
+        r'2 series where one is expected (waiting{job="q", queue="a"}; {queue="b"}): put sum(...) around it'
+    )
+    assert str(error.value) == f"http://127.0.0.1:1/stats data.result[0].value[1]: {named}"
+    with pytest.raises(MetricError, match=r"9 series where one is expected \(.* and 6 more\)"):
+        metric.read(vector(*[{"queue": "x" * 500 + str(i)} for i in range(9)]))
+    chosen = HTTPMetric(URL, "data.result[metric.queue=b].value[1]")
+    assert chosen.read(two) == 3
+
+
+def test_a_matrix_of_prometheus_and_a_scalar() -> None:
+    scalar = {"status": "success", "data": {"resultType": "scalar", "result": [1.5, "7"]}}
+    assert HTTPMetric(URL, "data.result[1]").read(scalar) == 7
+    matrix = vector({"queue": "a"}, {"queue": "b"})
+    matrix["data"]["resultType"] = "matrix"
+    with pytest.raises(MetricError, match="2 series"):
+        HTTPMetric(URL, "data.result[1].values[0][1]").read(matrix)
+
+
+def test_a_choice_by_order_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    metric = HTTPMetric(URL, "queues[0].n")
+    assert metric.read({"queues": [{"n": 1}]}) == 1
+    assert caplog.messages == []
+    for _ in range(2):
+        assert metric.read({"queues": [{"n": 1}, {"n": 2}]}) == 1
+    assert caplog.messages == [
+        "http://127.0.0.1:1/stats queues[0].n: 'queues' is a list of 2, of which entry 0 is taken; if the "
+        "order may change, choose by a field: [name=VALUE]"
+    ]
+
+
+def test_a_negative_number_may_count_as_0() -> None:
+    metric = HTTPMetric(URL, "n")
+    metric.at_least = 0
+    assert [metric.read({"n": n}) for n in (-1, "-0.5", 0, 4.2)] == [0, 0, 0, 5]
+    with pytest.raises(MetricError):
+        metric.read({"n": "NaN"})
+
+
 @pytest.mark.parametrize("fault", FAULTS := faults(b'{"n": 12}'))
 def test_a_fault_is_an_error_within_the_deadline_and_never_a_zero(fault: str) -> None:
     with Server(FAULTS[fault]) as server:

@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from microscaling.errors import ConfigError
+from microscaling.metric import missing
 from microscaling.metric.base import MetricError
 from microscaling.metric.nsq import NSQMetric, NSQSource, parse_stats
 from tests.metric.faulty import Server, answers, faults
@@ -68,17 +70,46 @@ def test_what_go_writes_for_an_empty_list(none):
     assert metric().read(parse_stats(body({"topics": [topic]}))) == 4
 
 
-def test_a_missing_topic_keeps_the_last_value_and_is_said_once(caplog):
+def test_a_missing_topic_is_empty_and_is_said_once(caplog):
     caplog.set_level(logging.INFO, "mssmetric")
     nsq = metric()
     assert [nsq.read(parse_stats(body(stats()))) for _ in range(3)] == [0, 0, 0]
     nsq.current = nsq.read(parse_stats(body(DEMO)))
-    assert [nsq.read(parse_stats(body(stats()))) for _ in range(3)] == [12, 12, 12]
+    assert [nsq.read(parse_stats(body(stats()))) for _ in range(3)] == [0, 0, 0]
     assert caplog.messages == [
         "NSQ topic demo does not exist: counts as 0 for now",
         "NSQ topic demo exists now",
-        "NSQ topic demo does not exist: counts as 12 for now",
+        "NSQ topic demo does not exist: counts as 0 for now",
     ]
+
+
+@pytest.mark.parametrize(
+    ("topic", "channel", "said"),
+    [
+        ("gone", "a", "NSQ topic gone does not exist"),
+        ("demo", "workr", "NSQ channel workr of topic demo does not exist"),
+    ],
+)
+def test_what_is_missing_may_hold_the_task(topic, channel, said):
+    nsq = metric(topic, channel)
+    nsq.missing = "held"
+    with pytest.raises(MetricError, match=f"^{said}$"):
+        nsq.read(parse_stats(body(DEMO)))
+
+
+def test_a_topic_without_channels_is_what_waits_even_if_a_missing_one_would_hold():
+    nsq = metric("fresh", "a")
+    nsq.missing = "held"
+    assert nsq.read(parse_stats(body(stats(("fresh", 5, {}))))) == 5
+
+
+def test_what_waits_in_a_paused_topic_counts():
+    paused = stats(("demo", 3, {"a": 12}))
+    paused["topics"][0]["paused"] = True
+    assert metric().read(parse_stats(body(paused))) == 15
+    paused["topics"][0]["depth"] = None
+    with pytest.raises(MetricError, match=r"^depth of demo: "):
+        metric().read(parse_stats(body(paused)))
 
 
 DEPTHS = ["-1", "1.5", "NaN", "Infinity", "-Infinity", "1e400", "9" * 400, "9007199254740993", "null",
@@ -154,15 +185,38 @@ def test_a_fault_is_an_error_within_the_deadline_and_never_a_zero(fault):
     assert nsq.current == 5
 
 
-def test_it_asks_what_the_go_agent_asked():
+def test_it_asks_what_the_go_agent_asked_but_for_no_more_than_it_needs():
     with Server(answers(body(DEMO))) as server:
         nsq = metric(endpoint=server.endpoint)
         nsq.update()
         nsq.update()
         nsq.source.close()
     assert nsq.current == 12
-    assert server.heads[0].startswith(b"GET /stats?format=json HTTP/1.1\r\n")
+    asked = (
+        b"GET /stats?format=json&include_clients=false&include_mem=false&topic=demo&channel=a HTTP/1.1\r\n"
+    )
+    assert server.heads[0].startswith(asked)
     assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("others", "asked"),
+    [
+        ([("demo", "a")], "&topic=demo&channel=a "),
+        ([("demo", "b")], "&topic=demo "),
+        ([("other", "a")], "&include_mem=false "),
+        ([("demo", "b"), ("other", "a")], "&include_mem=false "),
+    ],
+)
+def test_what_several_tasks_need_is_asked_for_at_once(others, asked):
+    with Server(answers(body(DEMO))) as server:
+        nsq = metric(endpoint=server.endpoint)
+        for other in others:
+            nsq.source.also(metric(*other, server.endpoint).source)
+        nsq.source.fetch()
+        nsq.source.close()
+    assert asked in server.heads[0].decode().splitlines()[0]
+    assert len(server) == 1
 
 
 @pytest.mark.parametrize(
@@ -184,6 +238,16 @@ def test_the_endpoint_comes_from_the_environment(value, url, monkeypatch):
 def test_tasks_of_one_endpoint_share_a_source_and_others_do_not():
     mine, neighbour, stranger = metric("a", "b", "x:1"), metric("c", "d", "x:1"), metric("a", "b", "y:1")
     assert mine.source.key == neighbour.source.key != stranger.source.key
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    ["me:hunter22/x@nsq:1", "ftp://nsq", "nsq:port", "${NSQ}:4151", "http://nsq/?x=hunter22", "a b"],
+)
+def test_a_bad_endpoint_is_a_bad_setting(endpoint):
+    with pytest.raises(ConfigError, match=r"^NSQ_STATS_ENDPOINT: expected host:port") as error:
+        metric(endpoint=endpoint).source.check()
+    assert "hunter22" not in str(error.value)
 
 
 def test_credentials_are_not_in_the_name():
@@ -216,3 +280,62 @@ def test_a_real_nsqd(nsqd):
     nsqd.post("/channel/empty?topic=jobs&channel=work")
     wait_for(lambda: nsq.update() or nsq.current == 0)
     nsq.source.close()
+
+
+def test_a_real_topic_that_is_paused_or_gone(nsqd):
+    nsqd.post("/topic/create?topic=jobs")
+    nsqd.post("/channel/create?topic=jobs&channel=work")
+    nsqd.post("/mpub?topic=jobs", b"one\ntwo")
+    nsq = metric("jobs", "work", nsqd.endpoint)
+    wait_for(lambda: nsq.update() or nsq.current == 2)
+    nsqd.post("/topic/pause?topic=jobs")
+    nsqd.post("/mpub?topic=jobs", b"three\nfour\nfive")
+    wait_for(lambda: nsq.update() or nsq.current == 5)
+    nsqd.post("/topic/delete?topic=jobs")
+    nsq.update()
+    assert nsq.current == 0
+    nsq.source.close()
+
+
+def test_a_real_channel_that_comes_goes_and_comes_again(nsqd):
+    """nsqd says nothing of a topic when it is asked for a channel that is missing."""
+    nsqd.post("/topic/create?topic=jobs")
+    nsqd.post("/mpub?topic=jobs", b"one\ntwo")
+    nsq = metric("jobs", "work", nsqd.endpoint)
+    for _ in range(2):
+        nsq.update()
+        assert nsq.current == 2
+        nsqd.post("/channel/create?topic=jobs&channel=work")
+        wait_for(lambda: "work" in nsq.source.fetch().channels_of("jobs"))
+        wait_for(lambda: nsq.update() or nsq.current == 2)
+        nsqd.post("/channel/delete?topic=jobs&channel=work")
+        nsq.update()
+        assert nsq.current == 0
+        nsqd.post("/mpub?topic=jobs", b"three\nfour")
+    nsq.source.close()
+
+
+@pytest.mark.parametrize(
+    ("queue", "said"),
+    [
+        (
+            ("jbos", "work"),
+            'the topic "jbos" has not been there since the start; there is "jobs": is that the one?',
+        ),
+        (("jobs", "wrok"), 'the channel "wrok" has not been there since the start; there is "work": is that'),
+        (("jobs", "work"), ""),
+        (("zebra", "work"), ""),
+    ],
+)
+def test_a_misspelt_name_is_said_once(nsqd, queue, said, monkeypatch, caplog):
+    monkeypatch.setattr(missing, "HINT_AFTER_S", 0.0)
+    nsqd.post("/topic/create?topic=jobs")
+    nsqd.post("/channel/create?topic=jobs&channel=work")
+    nsqd.post("/topic/create?topic=mail")
+    nsq = metric(*queue, nsqd.endpoint)
+    for _ in range(3):
+        nsq.update()
+    nsq.source.close()
+    hints = [message for message in caplog.messages if "since the start" in message]
+    assert len(hints) == bool(said)
+    assert all(f"NSQ at http://{nsqd.endpoint}: {said}" in hint for hint in hints)

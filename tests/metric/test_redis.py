@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from microscaling.errors import ConfigError, MetricError
+from microscaling.metric import missing
 from microscaling.metric.redis import RedisMetric, RedisSource
 from tests.metric.proxy import Pipe, Proxy
-from tests.services.redis import PASSWORD, RedisServer
+from tests.services.redis import PASSWORD, QUOTED, RedisServer
 from tests.services.service import free_port
 
 pytest.importorskip("redis", reason="redis is not here: pip install 'microscaling[redis]'")
@@ -83,6 +84,111 @@ def test_without_the_password_there_is_no_number(redis: Any, password: str) -> N
     assert "wrong" not in str(error.value)
 
 
+@pytest.mark.parametrize("kind", ["list", "stream"])
+def test_what_is_missing_may_hold_the_task(redis: Any, kind: str) -> None:
+    metric = RedisMetric(redis.url, "nothing", kind)
+    metric.update()
+    assert metric.current == 0
+    metric.missing = "held"
+    with pytest.raises(MetricError, match=r"LEN nothing: there is no such key$"):
+        metric.update()
+    metric.source.close()
+
+
+def test_an_empty_stream_is_not_a_missing_one(redis: Any) -> None:
+    with redis.client() as client:
+        client.xadd("emptied", {"a": 1})
+        client.xtrim("emptied", 0)
+    metric = RedisMetric(redis.url, "emptied", "stream")
+    metric.missing = "held"
+    metric.update()
+    assert metric.current == 0
+    metric.source.close()
+
+
+def test_a_group_that_is_missing_may_count_as_empty(redis: Any) -> None:
+    metric = RedisMetric(redis.url, "stream", "group", "g")
+    assert metric.missing == "held"
+    metric.missing = "empty"
+    metric.update()
+    assert metric.current == 0
+    metric.source.close()
+
+
+@pytest.mark.parametrize(
+    ("key", "kind", "meant"),
+    [
+        ("lits", "list", "list"),
+        ("STREAM", "stream", "stream"),
+        ("lits", "stream", ""),
+        ("jobs", "list", "rq:jobs"),
+    ],
+)
+def test_a_misspelt_key_is_said_once(
+    redis: Any, key: str, kind: str, meant: str, monkeypatch: Any, caplog: Any
+) -> None:
+    monkeypatch.setattr(missing, "HINT_AFTER_S", 0.0)
+    with redis.client() as client:
+        client.lpush("rq:jobs", "x")
+    assert measured(redis.url, key, kind, times=3) == 0
+    name = redis.url.rpartition("@")[2]
+    said = (
+        f'Redis at redis://{name}: the key "{key}" has not been there since the start; there is "{meant}": is'
+    )
+    assert [message.startswith(said) for message in caplog.messages] == [True] * bool(meant)
+
+
+def test_without_the_right_to_look_for_other_keys_nothing_is_said(
+    redis: Any, monkeypatch: Any, caplog: Any
+) -> None:
+    monkeypatch.setattr(missing, "HINT_AFTER_S", 0.0)
+    address = redis.url.rpartition("@")[2]
+    with redis.client() as client:
+        client.acl_setuser(
+            "narrow", enabled=True, passwords=["+word"], keys=["*"], commands=["+llen", "+xlen"]
+        )
+    assert measured(f"redis://narrow:word@{address}", "lits", times=3) == 0
+    assert measured(f"redis://narrow:word@{address}", "straem", "stream", times=3) == 0
+    assert caplog.messages == []
+
+
+def test_of_very_many_keys_some_are_looked_at(redis: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(missing, "HINT_AFTER_S", 0.0)
+    with redis.client() as client:
+        client.select(3)
+        client.mset({f"key:{i}": "" for i in range(30_000)})
+        client.config_resetstat()
+        assert measured(f"{redis.url}/3", "lits", times=3) == 0
+        calls = client.info("commandstats")
+        client.flushdb()
+    assert calls["cmdstat_scan"]["calls"] == 10
+
+
+def test_a_socket(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path)
+    command = server.command
+    path = f"{tmp_path}/redis socket"
+    server.command = lambda: [*command(), "--unixsocket", path]  # type: ignore[method-assign]
+    url = f"unix://:{QUOTED}@{path}".replace(" ", "%20")
+    with server, server.client() as client:
+        client.rpush("list", *"ab")
+        assert measured(url, "list", times=2) == 2
+        assert measured(f"{url}?db=1", "list") == 0
+        with pytest.raises(MetricError, match=rf"^Redis at unix://{tmp_path}"):
+            measured(url.replace(QUOTED, "wrong"), "list")
+    with pytest.raises(MetricError, match="No such file"):
+        measured(url, "list")
+
+
+@pytest.mark.parametrize("password", ["p@ss", "é€:+%zz", "a&b=c;d"])
+def test_a_raw_password_arrives(tmp_path: Path, password: str) -> None:
+    server = RedisServer(tmp_path)
+    command = server.command
+    server.command = lambda: [*command(), "--requirepass", password]  # type: ignore[method-assign]
+    with server:
+        assert measured(f"redis://:{password}@127.0.0.1:{server.port}/0", "list") == 0
+
+
 def test_another_database(redis: Any) -> None:
     assert measured(f"{redis.url}/1", "list") == 0
     with pytest.raises(MetricError, match="out of range"):
@@ -133,6 +239,8 @@ def test_tls(certificate: tuple[Path, Path], tmp_path: Path) -> None:
     url = server.url.replace("redis://", "rediss://").rpartition(":")[0] + f":{port}"
     with server:
         assert measured(f"{url}?ssl_ca_certs={cert}", "list", times=2) == 0
+        for options in ("ssl_cert_reqs=none", "ssl_cert_reqs=CERT_NONE&ssl_check_hostname=true"):
+            assert measured(f"{url}?{options}", "list") == 0
         with pytest.raises(MetricError, match="certificate verify failed"):
             measured(url, "list")
         with pytest.raises(MetricError):
@@ -149,12 +257,14 @@ def test_a_tls_handshake_that_hangs() -> None:
 @pytest.mark.parametrize(
     "url",
     ["", "127.0.0.1:6379", "http://h", "redis://", "redis:///0", "redis://h:x", "redis://h:0", "redis://h:99999",
-     "redis://:pa/ss@h", "redis://[::1", "redis://h/0 1"],
+     "redis://:pa/ss@h", "redis://[::1", "redis://h/0 1", "redis://h/jobs", "redis://h/1/2", "redis://h/-1",
+     "redis://u:1/pa@h", "redis://:a#pa@h", "redis://:a?pa@h", "unix://run/redis.sock", "unix://",
+     "unix://:pa/ss@/run/redis.sock", "unix:///run/redis.sock#1", "redis://${HOST}/0"],
 )  # fmt: skip
 def test_bad_url(url: str) -> None:
     with pytest.raises(ConfigError, match=r"^expected redis://") as error:
         RedisMetric(url, "k")
-    assert "pa/ss" not in str(error.value)
+    assert not any(part in str(error.value) for part in ("pa/ss", "pa@", "1/2", "jobs"))
 
 
 @pytest.mark.parametrize(
@@ -166,9 +276,19 @@ def test_bad_arguments(arguments: tuple[str, ...], field: str) -> None:
         RedisMetric(URL, *arguments)
 
 
-@pytest.mark.parametrize("query", ["?db=hunter22", "?no_such_option=hunter22", "?protocol=9"])
-def test_an_option_that_the_library_does_not_take(query: str) -> None:
-    with pytest.raises(ConfigError, match=r"^Redis at redis://127.0.0.1:1: its URL cannot be used") as error:
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("?db=hunter22", "the option db"),
+        ("?no_such_option=hunter22", "the option no_such_option"),
+        ("?ssl_ca_certs=hunter22", "the option ssl_ca_certs"),
+        ("?max_connections=5", "the option max_connections"),
+        ("?protocol=9", ""),
+    ],
+)
+def test_an_option_that_the_library_does_not_take(query: str, said: str) -> None:
+    known = rf"^Redis at redis://127.0.0.1:1: its URL cannot be used \({said}"
+    with pytest.raises(ConfigError, match=known) as error:
         RedisMetric(URL + query, "k").source.check()
     assert "hunter22" not in str(error.value)
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sqlite3
+import subprocess
+import sys
+import tempfile
 
 import pytest
 
@@ -41,6 +45,11 @@ def measured(path, query):
         ("SELECT 0", 0),
         ("SELECT 9007199254740992", 2**53),
         (COUNT + "; -- the end", 2),
+        ("SELECT '12'", 12),
+        ("SELECT '1.5e3'", 1500),
+        ("SELECT 2.5", 3),
+        ("SELECT avg(taken) FROM jobs", 1),  # 0.333...
+        ("SELECT coalesce(max(taken), 0) FROM jobs WHERE taken = 2", 0),
     ],
 )
 def test_one_number(path, query, value):
@@ -56,15 +65,15 @@ def test_one_number(path, query, value):
         ("SELECT taken FROM jobs", "more than one value"),
         ("SELECT 1, 2", "more than one value"),
         ("-- nothing", "no row"),
-        ("SELECT max(taken) FROM jobs WHERE taken = 2", "NULL"),
+        ("SELECT max(taken) FROM jobs WHERE taken = 2", r"yields NULL; coalesce\(\.\.\., 0\) makes 0 of it"),
         ("SELECT 9e999 - 9e999", "NULL"),  # SQLite's NaN
         ("SELECT 9e999", "expected a whole number, got inf"),
         ("SELECT name FROM jobs WHERE taken = 1", "expected a whole number, got 'c'"),
-        ("SELECT '12'", "expected a whole number, got '12'"),
+        ("SELECT '12 jobs'", "expected a whole number, got '12 jobs'"),
         ("SELECT x'00'", "expected a whole number"),
         ("SELECT CAST(x'ff' AS TEXT)", "decode"),
-        ("SELECT 2.5", "expected a whole number, got 2.5"),
-        ("SELECT -1", "out of range"),
+        ("SELECT -1", "-1 is out of range .*; atLeast: 0 counts it as 0"),
+        ("SELECT -0.5", "-0.5 is out of range"),
         ("SELECT 9007199254740993", "out of range"),
         ("SELECT 1; SELECT 2", "one statement"),
         ("DELETE FROM jobs", "readonly"),
@@ -95,6 +104,87 @@ def test_file_that_is_replaced_is_read_anew(path, tmp_path):
     os.replace(tmp_path / "new", path)
     metric.update()
     assert metric.current == 0
+
+
+def test_at_least(path):
+    metric = SQLMetric(f"sqlite:///{path}", "SELECT -1")
+    metric.at_least = 0
+    metric.update()
+    assert metric.current == 0
+
+
+@pytest.mark.parametrize(
+    "options", ["mode=ro", "timeout=5&check_same_thread=false", "immutable=1", "cache=private&nolock=0"]
+)
+def test_options_of_the_url_are_not_taken_for_a_part_of_the_name(path, options):
+    assert measured(f"{path}?{options}", COUNT) == 2
+    assert measured(f"file:{path}?{options}&uri=true", COUNT) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "said"), [("password=hunter22", "the option 'password'"), ("mode=memory", "names no file")]
+)
+def test_an_option_that_cannot_be(path, options, said):
+    with pytest.raises(ConfigError, match=said) as error:
+        SQLMetric(f"sqlite:///{path}?{options}", COUNT)
+    assert "hunter22" not in str(error.value)
+
+
+def test_the_driver_of_sqlalchemy_may_be_named(path):
+    metric = SQLMetric(f"sqlite+pysqlite:///{path}", COUNT)
+    metric.update()
+    assert metric.current == 2
+
+
+AS_ANOTHER_USER = """
+import os, sys
+from microscaling.metric.sql import SQLMetric
+metric = SQLMetric(sys.argv[1], "SELECT count(*) FROM jobs WHERE taken = 0")
+os.setgroups([]), os.setgid(65534), os.setuid(65534)
+try:
+    metric.update()
+    print(metric.current)
+except Exception as error:
+    print(error)
+"""
+
+
+@pytest.fixture
+def shared(path):
+    """The same in WAL mode, in a folder that others may only look into."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    with tempfile.TemporaryDirectory() as folder:  # all the way to pytest's own is root's alone
+        os.chmod(folder, 0o755)
+        copy = shutil.copy(path, f"{folder}/jobs.db")
+        os.chmod(copy, 0o644)
+        with contextlib.closing(sqlite3.connect(copy)) as db:
+            db.execute("PRAGMA journal_mode = WAL")
+        yield copy
+
+
+def as_another_user(path):
+    command = [sys.executable, "-c", AS_ANOTHER_USER, f"sqlite:///{path}"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_a_database_in_wal_mode_of_another_user(shared):
+    """SQLite itself wants to write beside the file, even to read it."""
+    assert as_another_user(shared) == "2"
+    with contextlib.closing(sqlite3.connect(shared)) as db, db:
+        db.execute("DELETE FROM jobs")
+        db.commit()
+        assert as_another_user(shared) == "0"  # what is in the -wal counts
+        os.chmod(f"{shared}-wal", 0o600)
+        assert as_another_user(shared).endswith(f"may not read {shared}-wal, which has the latest changes")
+    assert as_another_user(shared) == "0"
+
+
+@pytest.mark.parametrize("what", ["the file", "its folder"])
+def test_the_right_that_is_missing_is_named(shared, what):
+    os.chmod(shared if what == "the file" else os.path.dirname(shared), 0o600)
+    said = as_another_user(shared)
+    assert said.endswith("user 65534, as which this runs, may not read the file, or not enter its folder")
 
 
 def test_relative_path(path, monkeypatch):
