@@ -1,4 +1,4 @@
-"""A real Prometheus that scrapes one target twice a second."""
+"""A real Prometheus that scrapes its targets several times a second."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ CONFIG = """\
 global: {{scrape_interval: 200ms, scrape_timeout: 200ms}}
 scrape_configs:
   - job_name: queue
-    static_configs: [{{targets: ["{target}"]}}]
+    static_configs: [{{targets: {targets}}}]
 """
 
 
 class Prometheus(Service):
     listens = "Server is ready to receive web requests"
 
-    def __init__(self, folder: Path, target: str) -> None:
+    def __init__(self, folder: Path, *targets: str) -> None:
         super().__init__(folder)
-        self.target = target
+        self.targets = targets
 
     def command(self) -> list[str]:
         self.url = f"http://127.0.0.1:{free_port()}"
         config = self.folder / "prometheus.yml"
-        config.write_text(CONFIG.format(target=self.target))
+        config.write_text(CONFIG.format(targets=json.dumps(self.targets)))
         return [
             find("prometheus"),
             f"--config.file={config}",

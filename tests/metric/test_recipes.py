@@ -1,0 +1,120 @@
+"""The recipes of docs/sources.md, with the real servers that they are for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from microscaling.errors import MetricError
+from microscaling.metric.http import HTTPMetric
+from microscaling.utils.references import filled_in_url
+from tests.metric.faulty import Server, response
+from tests.services.nats import NATS
+from tests.services.prometheus import Prometheus
+from tests.services.rabbitmq import RabbitMQ
+from tests.services.service import wait_for
+
+PAGE = (Path(__file__).parents[2] / "docs" / "sources.md").read_text("utf-8")
+
+
+def recipe(title: str, url: str, **other: str) -> HTTPMetric:
+    """That of a section, asked at `url`; `other` says what stands there in place of a word."""
+    section = PAGE.partition(f"## {title}")[2]
+    config = yaml.safe_load(section.partition("```yaml")[2].partition("```")[0])
+    text = config["url"]
+    for word, mine in other.items():
+        assert word in text
+        text = text.replace(word, mine)
+    made = re.sub(r"//(agent:[^@]*@)?[a-z]+:[0-9]+", url.replace("http:", ""), text, count=1)
+    assert made != text
+    return HTTPMetric(filled_in_url(made, {}), config["path"])
+
+
+def measured(metric: HTTPMetric) -> int:
+    try:
+        metric.update()
+    finally:
+        metric.source.close()  # type: ignore[union-attr]
+    return metric.current
+
+
+@pytest.fixture(scope="module")
+def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
+    with RabbitMQ(tmp_path_factory.mktemp("rabbit")) as rabbit:
+        for kind in ("classic", "quorum", "stream"):
+            arguments = {"x-queue-type": kind}
+            rabbit.api("PUT", f"queues/%2F/{kind}", durable=True, arguments=arguments)
+            rabbit.publish(kind, 3)
+        yield rabbit
+
+
+def of_rabbit(rabbit: RabbitMQ, queue: str) -> HTTPMetric:
+    return recipe("RabbitMQ", rabbit.url.replace("//", "//guest:guest@"), mail=queue)
+
+
+def test_rabbitmq_counts_a_quorum_queue_sooner_or_later_and_a_classic_one_at_once(rabbit: RabbitMQ) -> None:
+    assert measured(of_rabbit(rabbit, "classic")) == 3
+    wait_for(lambda: measured(of_rabbit(rabbit, "quorum")) == 3)
+
+
+def test_rabbitmq_has_no_number_for_a_stream_nor_for_what_is_not_there(rabbit: RabbitMQ) -> None:
+    with pytest.raises(MetricError, match="entry 0 has no 'messages_ready'"):
+        measured(of_rabbit(rabbit, "stream"))
+    with pytest.raises(MetricError, match="'items' has no entry 0: it is a list of 0"):
+        measured(of_rabbit(rabbit, "nothing"))
+
+
+class Exporter:
+    """Tells its count, for as long as it is up."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.up = True
+
+    def answer(self, server: Server, sock: Any) -> bool:
+        if self.up:
+            headers = ("Content-Type: text/plain", "Connection: close")
+            sock.sendall(response(f"waiting {self.count}\n".encode(), "200 OK", *headers))
+        return False
+
+
+def test_prometheus_does_not_take_what_is_left_of_a_sum_for_all_of_it(tmp_path: Path) -> None:
+    large, small = Exporter(500), Exporter(3)
+    with (
+        Server(large.answer) as first,
+        Server(small.answer) as second,
+        Prometheus(tmp_path, first.endpoint, second.endpoint) as prometheus,
+    ):
+        guarded = recipe("Prometheus", prometheus.url)
+        plain = HTTPMetric(prometheus.query_url("sum(waiting)"), "data.result[0].value[1]")
+        wait_for(lambda: len(prometheus.result("waiting")) == 2)
+        assert [measured(guarded), measured(plain)] == [503, 503]
+        bare = HTTPMetric(prometheus.query_url("waiting"), "data.result[0].value[1]")
+        with pytest.raises(MetricError, match="2 series where one is expected"):
+            measured(bare)
+        label = f'"{first.endpoint}"'
+        one = HTTPMetric(prometheus.query_url("waiting"), f"data.result[metric.instance={label}].value[1]")
+        assert measured(one) == 500
+        large.up = False
+        wait_for(lambda: len(prometheus.result("waiting")) == 1)
+        assert measured(plain) == 3  # what the page warns of
+        with pytest.raises(MetricError, match="'result' has no entry 0: it is a list of 0"):
+            measured(guarded)
+
+
+def test_nats_is_read_by_name_as_its_order_is_another_at_each_request(tmp_path: Path) -> None:
+    with NATS(tmp_path) as nats:
+        for stream, waiting in (("OTHER", 2), ("JOBS", 5), ("MORE", 1)):
+            nats.queue(stream, "workers", waiting)
+        metric = recipe("NATS", nats.url)
+        assert {measured(metric) for _ in range(40)} == {5}
+        missing = HTTPMetric(
+            f"{nats.url}/jsz?acc=$G&consumers=true", metric.path.text.replace("JOBS", "NONE")
+        )
+        with pytest.raises(MetricError, match="'stream_detail' has no entry with name=NONE"):
+            measured(missing)
