@@ -32,7 +32,7 @@ class NATS(Service):
             sock.sendall(f"PUB {subject} {inbox} {len(body)}\r\n".encode() + body + b"\r\n")
             lines = sock.makefile("rb")
             while not (line := lines.readline()).startswith(b"MSG "):
-                assert line and not line.startswith(b"-ERR"), line
+                assert line[:4] not in (b"", b"-ERR"), line
                 if line.startswith(b"PING"):
                     sock.sendall(b"PONG\r\n")
             answer = json.loads(lines.read(int(line.split()[-1])))
