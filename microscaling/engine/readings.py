@@ -17,6 +17,8 @@ from microscaling.utils.episode import Episode
 log = logging.getLogger("mssengine")
 
 NOT_YET = "not measured yet"
+QUOTED = re.compile(r"(answers with HTTP [0-9]+).*")
+"""What a server says to an error may have an identifier in it that is another one each time."""
 NUMBERS = re.compile(r"[0-9]+")
 MAX_AGE_BEATS = 3
 TOO_SLOW = (
@@ -228,7 +230,7 @@ class Readings:
             reading = poll.reading  # once: a new one may come at any time
             trouble = poll.trouble(reading, now, self._max_age_s(poll))
             if trouble:
-                if told.fails(now, trouble):
+                if told.fails(now, QUOTED.sub(r"\1", trouble)):
                     log.warning("%s held: %s", _names(rows), trouble)
                 for row in rows:
                     row.trouble = trouble

@@ -94,7 +94,9 @@ class Client:
         says to a 4xx, and as `ask`."""
         answer = self._ask(_Question("GET", url, headers or {}, quotes=True))
         if answer.status != 200:
-            told = quotation(answer.body, [*secrets_of_url(url), *secrets_of_headers(headers or {})])
+            secrets = [*secrets_of_url(url), *secrets_of_headers(headers or {})]
+            # In a pause the error is the same each time, though the server is not asked again.
+            told = "" if pause_s(answer.status, answer.headers) else quotation(answer.body, secrets)
             said = f"{_status(answer)}{by_proxy(url)}{told and ': '}{told}"
             raise FetchError(f"{public_url(url)}: {said}", answer.status)
         return answer.body

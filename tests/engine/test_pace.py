@@ -197,6 +197,13 @@ def test_the_cause_is_said_again_when_it_changes(said: Any) -> None:
     assert said() == ["a held: refused", "a held: HTTP 503", "a held: HTTP 401"]
 
 
+def test_an_identifier_in_what_a_server_says_is_no_new_cause(said: Any) -> None:
+    run = Driven(by_velocity())
+    for request in "abcdef":
+        fails(run, f"http://h/: answers with HTTP 403: request {request}")
+    assert said() == ["a held: http://h/: answers with HTTP 403: request a"]
+
+
 def test_causes_that_take_turns_do_not_fill_the_log(said: Any) -> None:
     run = Driven(by_velocity())
     for n in range(7200):
