@@ -112,8 +112,8 @@ class Link:
         self._bucket = Bucket(RATE, BURST, self._since)
         self._bad = 0
         self._unread: deque[str | None] = deque()
-        """Came at once with others, and faster than they may."""
-        self._resting: asyncio.TimerHandle | None = None
+        """Messages that came with others, and wait for their turn."""
+        self._resting: asyncio.Handle | None = None
         self._stuck: asyncio.TimerHandle | None = None
         self._wanted: Demand = {}
         self._sent: Demand = {}
@@ -129,6 +129,8 @@ class Link:
         """Returns when the other side has closed it, or gone."""
         while (message := await self.websocket.receive())["type"] != "websocket.disconnect":
             pass
+        for _ in range(min(len(self._unread), int(BURST))):
+            self._read(self._unread.popleft())
         if why := BROKEN.get(message.get("code", 0)):
             self.agents.load.closed(why)
             self.agents.refusals.refuse(self.who, f"message of an agent: {why}")
@@ -138,6 +140,10 @@ class Link:
             return
         if self._resting is not None:
             self._unread.append(text)
+        elif self._protocol.together > 1:
+            # The server is behind. One message of each agent in turn keeps the others, and newcomers, going.
+            self._unread.append(text)
+            self._rest(0.0)
         else:
             self._read(text)
 
@@ -160,14 +166,23 @@ class Link:
                 self.who,
                 f"an agent sends more than {RATE:g} messages a second: slowed down",
             )
-            self._protocol.pause()
-            self._resting = self._loop.call_later(late, self._rested)
+            self._rest(late)
+
+    def _rest(self, seconds: float) -> None:
+        """Reads nothing more of this agent for so long."""
+        self._protocol.pause()
+        rested = self._rested
+        self._resting = self._loop.call_later(seconds, rested) if seconds else self._loop.call_soon(rested)
 
     def _rested(self) -> None:
         self._resting = None
-        while self._unread and self._resting is None and not self.ended:
+        if self._unread and not self.ended:
             self._read(self._unread.popleft())
-        if self._resting is None:
+        if self._resting is not None:
+            return
+        if self._unread:
+            self._rest(0.0)
+        else:
             self._protocol.resume()
 
     # Sending

@@ -17,6 +17,8 @@ from microscaling.server.users import User, Users, now_ms
 
 MOST_OFTEN_S = 0.1
 """Between two states of one user."""
+MOST_OF_TIME = 0.2
+"""Of the server's time that goes into states: with many users and agents they come less often."""
 AT_LEAST_S = 2.0
 """Ages of what agents said have to move on."""
 COMMENT_S = 15.0
@@ -63,6 +65,8 @@ class Live:
         self._screens: dict[str, Screen] = {}
         self._count = 0
         self._closed = False
+        self._costs_s = 0.0
+        """What a state costs to draw, on average."""
         self._users_version = 0
         self._users_text = b""
         users.listeners.append(self.changed)
@@ -90,7 +94,8 @@ class Live:
         if screen is None or screen.timer is not None or self._closed:
             return
         loop = asyncio.get_running_loop()
-        wait = max(0.0, screen.drawn + MOST_OFTEN_S - loop.time())
+        interval = max(MOST_OFTEN_S, self._costs_s * len(self._screens) / MOST_OF_TIME)
+        wait = max(0.0, screen.drawn + min(interval, AT_LEAST_S) - loop.time())
         screen.timer = loop.call_later(wait, self._draw, user.name)
 
     def admit(self, name: str) -> Watcher:
@@ -164,8 +169,10 @@ class Live:
             screen.timer = None
         if not self._users_text:
             self._look_at_users()
-        screen.drawn = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        screen.drawn = loop.time()
         screen.data = event("state", state_of(self.users.get(name), self.load.late_s))
+        self._costs_s += (loop.time() - screen.drawn - self._costs_s) / 10
         for watcher in screen.watchers:
             watcher.news.set()
 

@@ -23,8 +23,14 @@ class AgentProtocol(WebSocketsSansIOProtocol):
 
     take: Callable[[str | None], None] | None = None
     """Is called with the text of each message, None for one that is not text."""
+    together = 0
+    """How many messages of those that were read at once have been handed out."""
     writable_again: Callable[[], None] | None = None
     """Is called when the other side reads again, after it did not for a while."""
+
+    def data_received(self, data: bytes) -> None:
+        self.together = 0
+        super().data_received(data)
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
@@ -36,6 +42,7 @@ class AgentProtocol(WebSocketsSansIOProtocol):
         if self.take is None or self.close_sent:
             super().send_receive_event_to_app()
             return
+        self.together += 1
         data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
         self.frames = []
         if self.curr_msg_data_type != "text":

@@ -36,25 +36,29 @@ class Sum:
         """`wanted`: containers that the server wants of that agent, None: it decides itself; `held`: why
         the agent, or the server for it, has no reading."""
         self.told = told
-        self.running += told.running
-        self.requested += told.requested
-        if told.requested > told.running:
-            self.starting += told.requested - told.running
-        else:
-            self.stopping += told.running - told.requested
-        own = told.requested if told.demand is None else told.demand
-        self.demand += own if wanted is None else wanted
-        self.metric = _most(self.metric, told.metric)
-        if not (held or told.fallback):
-            self.reading = _most(self.reading, told.metric)
-        self.backing_off = self.backing_off or told.backing_off
-        self.held = self.held or held
-        self.fallback = self.fallback or told.fallback
-        self.reason = told.reason or self.reason
-
-
-def _most(one: int | None, other: int | None) -> int | None:
-    return other if one is None else one if other is None else max(one, other)
+        running, requested, metric = told.running, told.requested, told.metric
+        self.running += running
+        self.requested += requested
+        if requested > running:
+            self.starting += requested - running
+        elif running > requested:
+            self.stopping += running - requested
+        if wanted is None:
+            wanted = requested if told.demand is None else told.demand
+        self.demand += wanted
+        if metric is not None:
+            if self.metric is None or metric > self.metric:
+                self.metric = metric
+            if (self.reading is None or metric > self.reading) and not (held or told.fallback):
+                self.reading = metric
+        if told.backing_off:
+            self.backing_off = True
+        if held:
+            self.held = self.held or held
+        if told.fallback:
+            self.fallback = self.fallback or told.fallback
+        if told.reason:
+            self.reason = told.reason
 
 
 def sums_of(user: User) -> dict[str, Sum]:
@@ -69,7 +73,7 @@ def sums_of(user: User) -> dict[str, Sum]:
             found = sums.get(app)
             if found is None:
                 found = sums[app] = Sum()
-            found.add(told, wanted.get(app), told.held or held.get(app, ""))
+            found.add(told, wanted.get(app), told.held or (held.get(app, "") if held else ""))
     return sums
 
 

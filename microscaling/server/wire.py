@@ -165,7 +165,9 @@ def _entries(data: Mapping[str, Any], what: str) -> list[Mapping[str, Any]]:
     entries = data.get("tasks") or []
     if not isinstance(entries, list) or len(entries) > MOST_APPS:
         raise Refused(f"{what}.tasks: expected a list of at most {MOST_APPS} tasks")
-    return [_object(entry, f"{what}.tasks") for entry in entries]
+    if not all(isinstance(entry, dict) for entry in entries):
+        raise Refused(f"{what}.tasks: expected an object")
+    return entries
 
 
 def _text(data: Mapping[str, Any], key: str, most: int) -> str:

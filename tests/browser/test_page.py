@@ -61,6 +61,20 @@ def test_nothing_is_known_yet(site: Site, open_page: Open) -> None:
     assert [entry["name"] for entry in site.config()["apps"]] == ["priority-1", "priority-2"]
 
 
+def test_a_task_without_a_reading_does_not_wait_for_nothing(site: Site, open_page: Open) -> None:
+    site.configure("queue")
+    page = open_page(site.url)
+    text(page, "#tasks .metric", "^no reading, target 20$")
+    with site.running.agent(USER) as agent:
+        agent.report(checkout=(3, 3, 0), batch=(7, 7, 0))  # as the Go agent that measures nothing
+        text(page, "#tasks .reason", "^Held: the agent has sent no reading of it")
+        text(page, "#tasks .metric", "^no reading, target 20$")
+        agent.report(checkout=(3, 3, 7), batch=(7, 7, 0))
+        text(page, "#tasks .metric", "^7 waiting, target 20$")
+        agent.report(checkout=(3, 3, 0), batch=(7, 7, 0))
+        text(page, "#tasks .metric", "^0 waiting, target 20$")
+
+
 def test_sliders_pause_and_modes(scene: Site, open_page: Open) -> None:
     page = open_page(scene.url)
     page.get_by_role("radio", name="Manual").check(force=True)

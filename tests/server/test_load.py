@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import logging
@@ -12,7 +13,10 @@ import time
 
 import pytest
 
+from microscaling.server.jobs import Jobs
+from microscaling.server.live import Live
 from microscaling.server.load import REMEMBERED, Load
+from microscaling.server.users import Users
 from tests.server.conftest import Start
 from tests.server.running import Running, until
 
@@ -20,6 +24,7 @@ HANDSHAKE = (
     b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
 )
+CLOSE = b"\x88\x80\0\0\0\0"
 
 
 def report(number: int) -> bytes:
@@ -115,3 +120,38 @@ def test_too_busy_is_said_once_and_so_is_that_it_is_over(caplog: pytest.LogCaptu
         load.looked(0.0, 5.0 + number)
     assert load.late_s == 0.0
     assert caplog.messages == ["too busy: reports are read 1.2 s late", "reports are read in time again"]
+
+
+def test_reports_that_came_at_once_are_read_one_by_one_and_none_is_lost(start: Start) -> None:
+    server = start()
+    with contextlib.ExitStack() as stack:
+        crowd = connect(stack, server, 3)
+        for sock in crowd:
+            sock.sendall(HANDSHAKE)
+            assert sock.recv(12) == b"HTTP/1.1 101"
+            sock.sendall(b"".join(report(number) for number in range(40)))
+        until(lambda: server.get("/api/status")["reports"] == 120)
+        assert server.get("/api/users/crowd")["tasks"][0]["running"] == 3 * 39
+        crowd[0].sendall(b"".join(report(number) for number in range(10)) + CLOSE)
+        until(lambda: server.get("/api/status")["reports"] == 130)
+        until(lambda: server.get("/api/status")["agents"] == 2)
+
+
+def test_states_come_less_often_the_more_they_cost() -> None:
+    async def intervals() -> list[float]:
+        live = Live(Users(), False, Jobs())
+        loop = asyncio.get_running_loop()
+        found = []
+        for cost in (0.0, 0.1, 100.0):
+            live._costs_s = cost
+            watcher = live.admit("a")
+            live._screens["a"].drawn = loop.time()
+            live.changed(live.users.get("a"))
+            timer = live._screens["a"].timer
+            assert timer is not None
+            found.append(timer.when() - loop.time())
+            live.dismiss(watcher)
+        return found
+
+    often, seldom, longest = asyncio.run(intervals())
+    assert often <= 0.1 < seldom <= 0.5 < longest <= 2.0
