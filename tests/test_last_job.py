@@ -113,4 +113,15 @@ def test_to_the_last_job(target: str, tmp_path: Path) -> None:
                     f"{left} jobs of {count} are left\n" + (tmp_path / "log").read_text()
                 )
                 time.sleep(0.05)
+        until = time.monotonic() + PATIENCE_S
+        while not _all_given_back(tmp_path / "log"):
+            assert time.monotonic() < until, (
+                "an empty queue keeps its workers\n" + (tmp_path / "log").read_text()
+            )
+            time.sleep(0.05)
     assert queue.done_more_than_once() == 0
+
+
+def _all_given_back(log: Path) -> bool:
+    changes = re.findall(r"mailer: \d+ -> (\d+)", log.read_text())
+    return bool(changes) and changes[-1] == "0"

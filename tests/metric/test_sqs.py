@@ -176,3 +176,16 @@ def test_a_short_life() -> None:
     """What nobody looks at any more is not kept."""
     SQSMetric(QUEUE, "nowhere-1")
     assert not [account for account in sqs._accounts.values() if account.region == "nowhere-1"]
+
+
+@pytest.mark.parametrize("status", ["429 Too Many Requests", "503 Service Unavailable"])
+def test_a_pause_that_it_asks_for_is_kept(server: Server, status: str) -> None:
+    server.behave = answers(b"{}", status, "Retry-After: 3600")
+    source = SQSSource(QUEUE, "eu-west-1", 60.0)
+    try:
+        for _ in range(4):
+            with pytest.raises(MetricError):
+                source.fetch()
+    finally:
+        source.close()
+    assert len(server) == 1

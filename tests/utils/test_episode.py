@@ -33,3 +33,21 @@ def test_a_failure_that_begins_in_the_quiet_time_and_lasts_is_said_after_it():
     episode.works()
     assert [t for t in range(5, 100) if episode.fails(t)] == [30]
     assert episode.works()
+
+
+def test_another_cause_is_said_at_once():
+    episode = Episode(quiet_s=30)
+    causes = ["no answer yet", "refused", "refused", "refused"]
+    assert [episode.fails(t, cause) for t, cause in enumerate(causes)] == [True, True, False, False]
+    assert episode.works()
+
+
+def test_a_cause_that_comes_back_waits_for_the_quiet_time():
+    episode = Episode(quiet_s=30)
+    said = [t for t in range(91) if episode.fails(t, "ab"[t % 2])]
+    assert said == [0, 1, 30, 31, 60, 61, 90]
+
+
+def test_no_more_causes_than_three_in_the_quiet_time():
+    episode = Episode(quiet_s=30)
+    assert [t for t in range(60) if episode.fails(t, str(t))] == [0, 1, 2, 30, 31, 32]
