@@ -17,7 +17,7 @@ from microscaling.server.users import User, Users, now_ms
 
 MOST_OFTEN_S = 0.1
 """Between two states of one user."""
-MOST_OF_TIME = 0.2
+MOST_OF_TIME = 0.08
 """Of the server's time that goes into states: with many users and agents they come less often."""
 AT_LEAST_S = 2.0
 """Ages of what agents said have to move on."""
