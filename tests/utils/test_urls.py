@@ -49,6 +49,7 @@ def test_credentials(url: str, sent: tuple[bytes, bytes]) -> None:
     [
         "http://h", "https://h:8080/x?a=b", "http://u:p@h/", "http://u:p@ss@h/x", "http://[::1]:80/x",
         "http://my_queue/x", "http://bücher.example/", "HTTP://h/",
+        "http://h.example.:80/", f"http://{'a' * 63}.b/", "http://http:80/", "http://https/x",
         # an @ that cannot be the end of a password
         "http://h/a@b", "http://h/users/me@example.com/n", "http://h?q=a@b", "http://10.0.0.1:80/a@b",
         "http://localhost:80/users/a@b?c=d@e", "http://me:pw@h:80/users/a@b", "http://h:80/x?mail=a@b",
@@ -65,6 +66,7 @@ def test_good(url: str) -> None:
         "", "h", "h:80", "ftp://h", "http://", "http:///x", "http://u:p@", "http://h:x", "http://h:0",
         "http://h:99999", "http://[::1", "http://h/a b", "http://h/\n", "http://h\\x", "http://h/#x",
         "http://${HOST}:80/", "http://$HOST/", "http://a,b{c}/",
+        "http://.", "http://h..x:1", "http://.h/", f"http://{'a' * 64}:1", "http://http:/h:1", "http://https//h:1",
         # what is port and path to everything else was meant to be a password
         "http://user:1/2@host/", "http://user:1/2@host", "http://user:1?2@host/x", "http://user:1#2@host",
         "http://user:/2@host", "http://u:p@x/y@host/", "http://u.v:1/2@host:80/", "http://user:1/a?b=c@h:80/",
