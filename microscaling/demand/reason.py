@@ -6,6 +6,10 @@ from microscaling.target.base import Target
 
 UP = "{judged}: wants {wants} more, {free} free, takes {by}"
 BACK = "{judged}: can do with {wants} fewer, gives back {by}"
+UP_LATE = "{judged}: wants {wants} more than the {given} it has asked for: {by} fewer than decided before"
+BACK_LATE = "{judged}: has {given} still, can do with {wants} fewer: {by} more than decided before"
+GAVE_LATE = "has {given} still, gives {wants} to {other}, which comes first: {by} more than decided before"
+"""Counted from what is asked for, which demand has run ahead of: so it goes back the other way."""
 ABOVE_MAXIMUM = "above its maximum: gives back {by}"
 BELOW_MINIMUM = "below its minimum: wants {wants}, {free} free, takes {by}"
 GAVE_WAY = "gives {by} to {other}, which comes first and is short of {wants}"
@@ -17,6 +21,10 @@ LAST = "{judged}: something waits and it has none, {free} free, takes {by}"
 LAST_TOOK = "{judged}: something waits and it has none, takes {by} from {other}"
 LAST_GAVE = "gives {by} to {other}, which comes first and has none"
 OVER_CAP = "{wants} too many for the cap of {free}: gives back {by}"
+OVER_PLACES = "{wants} too many for the cap of {free} (less {other}): gives back {by}"
+TRY = "tries again, in a free place"
+TRY_TOOK = "tries again, in the place of one of {other}"
+TRY_GAVE = "gives {by} to {other}, which tries again"
 
 
 class Reason:
@@ -25,10 +33,11 @@ class Reason:
 
     `rule` is one of the sentences above, or any text that says it all. Counts are containers: demand
     `before` and `after`, what the rule was about to move (`wants`), what was `free` just then, and
-    what others gave of it (`given`). `other` is who gave, or who was given to.
+    what others gave of it (`given`). `other` is who gave, or who was given to. `earlier` is set only if it
+    came on top of another one: thousands are made in a beat, and most do not.
     """
 
-    __slots__ = ("after", "before", "current", "free", "given", "other", "rule", "target", "wants")
+    __slots__ = ("after", "before", "current", "earlier", "free", "given", "other", "rule", "target", "wants")
 
     def __init__(
         self,
@@ -52,6 +61,11 @@ class Reason:
         self.current = current
         self.given = given
 
+    def on_top_of(self, earlier: Reason | None) -> Reason:
+        """This one, which comes after another one in the same decision."""
+        self.earlier = earlier
+        return self
+
     def __repr__(self) -> str:
         return f"Reason({self.before} -> {self.after}: {self})"
 
@@ -68,7 +82,32 @@ class Reason:
         )
 
 
+def explained(last: Reason | None, before: int) -> Reason | None:
+    """Why a decision made of `before` what `last` made of it in the end. What goes the way that the number
+    went in all is said first: a number does not rise because something was given away of it."""
+    steps: list[Reason] = []
+    step = last
+    while step is not None:
+        steps.insert(0, step)
+        step = None if step.before == before else getattr(step, "earlier", None)
+    if last is None or len(steps) == 1 or steps[0].before != before:
+        alone = last
+    else:
+        up = last.after > before
+        if (steps[0].after > before) == up:
+            said = "; then ".join(map(str, steps))
+        else:
+            along = [str(step) for step in steps if (step.after > step.before) == up]
+            against = [str(step) for step in steps if (step.after > step.before) != up]
+            said = "; ".join(along) + "; before that " + "; ".join(against)
+        alone = Reason(said, before, last.after)
+    if alone is not None:
+        alone.on_top_of(None)  # else the reasons of all time would be kept
+    return alone
+
+
 _RULES = {
     UP, BACK, ABOVE_MAXIMUM, BELOW_MINIMUM, GAVE_WAY, TOOK, MINIMUM_TOOK, MINIMUM_GAVE,
     IDLE, LAST, LAST_TOOK, LAST_GAVE, OVER_CAP,
+    OVER_PLACES, TRY_TOOK, TRY_GAVE, UP_LATE, BACK_LATE, GAVE_LATE,
 }  # fmt: skip

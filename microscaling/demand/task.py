@@ -59,6 +59,12 @@ class Task:
     """An extra allocation has moved it since it was last measured."""
     overdue: bool = False
     """It has not settled for so long that it counts as settled. Only the scheduler writes it."""
+    stopping: int = 0
+    """Of those in `running`, the containers that are on their way out, however long that takes. Only the
+    scheduler writes it."""
+    parked: int = 0
+    """Of those in `requested`, the containers that wait only for a place under the cap. Only the scheduler
+    writes it."""
     fallback: Fallback | None = None
     """What to do when it cannot be measured; None: hold it."""
     falling_back: str = ""
@@ -67,6 +73,11 @@ class Task:
     """Seconds for which it has to do with fewer before it gives any back; None: as all tasks."""
     idle_s: float = IDLE_S
     """Seconds for which its queue is empty before it gives back, one at a time, whatever its rule."""
+
+    def serving(self) -> int:
+        """What the rules count from: the containers that run and are to stay, and those that will run as
+        soon as there is a place. What stops, or does not stop, says nothing of what the task needs."""
+        return self.running - self.stopping + self.parked
 
     def is_remainder(self) -> bool:
         """Whether it soaks up what the others leave."""

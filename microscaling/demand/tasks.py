@@ -35,6 +35,11 @@ class Tasks:
         self.changed = threading.Event()
         self.hold = ""
         """Why nothing may be decided just now; empty: decide. Only the scheduler writes it."""
+        self.occupied = 0
+        """Places under the cap that are held by containers in no task's demand, for nobody knows how long:
+        those that do not stop. Only the scheduler writes it."""
+        self.occupied_by = ""
+        """Those containers, for a person to read."""
         self._order: list[Task] = []
         self._order_of: tuple[list[Task], list[int]] = ([], [])
 
@@ -63,7 +68,11 @@ class Tasks:
 
     def check_capacity(self) -> int:
         """How many containers more the cap allows; negative if more are requested than it allows."""
-        return self.max_containers - sum([task.requested for task in self.tasks])
+        return self.places() - sum([task.requested for task in self.tasks])
+
+    def places(self) -> int:
+        """How many containers can be shared out: the cap, without what is occupied."""
+        return max(0, self.max_containers - self.occupied)
 
     def priority_sort(self, reverse: bool = False) -> None:
         """Puts `tasks` in order of priority, the most important first, or last; ties keep theirs."""

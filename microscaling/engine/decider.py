@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from microscaling.demand.reason import Reason
+from microscaling.demand.reason import Reason, explained
+from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.engine import scaling
 from microscaling.engine.fallback import Fallbacks
@@ -46,7 +47,7 @@ class Decider:
             changed = not tasks.hold and scaling.allocate(tasks)
             changed = (not tasks.hold and scaling.guard(tasks)) or changed
             changed = (not tasks.hold and self.rests.fill(tasks)) or changed
-            changes = changes_since(tasks, before)
+            changes = changes_since(before)
         self.fallbacks.say()
         say(changes)
         held = failed - in_force
@@ -59,23 +60,31 @@ class Decider:
             tasks.changed.clear()
             before = demands_of(tasks)
             changed = not tasks.hold and scaling.extra(tasks)
-            changes = changes_since(tasks, before)
+            changes = changes_since(before)
         say(changes)
         return changed
 
 
-def demands_of(tasks: Tasks) -> dict[int, int]:
-    """Demand by id() of the task, to compare with later. The caller holds the lock."""
-    return {id(task): task.demand for task in tasks.tasks}
+Before = list[tuple[Task, int, Reason | None]]
+"""Each task, its demand and the reason for it, as a decision finds them."""
 
 
-def changes_since(tasks: Tasks, before: dict[int, int]) -> list[Change]:
-    """What to `say` when the lock has been let go."""
-    return [
-        (task.name, before[id(task)], task.demand, task.reason)
-        for task in tasks.tasks
-        if task.demand != before[id(task)]
-    ]
+def demands_of(tasks: Tasks) -> Before:
+    """To compare with later. The caller holds the lock."""
+    return [(task, task.demand, task.reason) for task in tasks.tasks]
+
+
+def changes_since(before: Before) -> list[Change]:
+    """What to `say` when the lock has been let go. A decision may have changed a demand more than once:
+    its reason explains the difference that is left, or, if there is none, is the old one again."""
+    changes = []
+    for task, demand, reason in before:
+        if task.demand == demand:
+            task.reason = reason
+        else:
+            task.reason = explained(task.reason, demand)
+            changes.append((task.name, demand, task.demand, task.reason))
+    return changes
 
 
 def say(changes: list[Change]) -> None:

@@ -23,7 +23,7 @@ def extra(tasks: Tasks) -> bool:
     beat has done all of that which its readings allow.
     """
     order = tasks.by_priority()
-    free = tasks.max_containers - sum(map(counted, order))
+    free = tasks.places() - sum(map(counted, order))
     changed = False
     givers: Givers | None = None
     for task in order:

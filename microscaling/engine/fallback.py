@@ -37,7 +37,7 @@ class FallbackTarget(Target):
         return True
 
     def delta(self, current: int) -> int:
-        return self.containers - self.task.running
+        return self.containers - self.task.serving()
 
     def reset(self) -> None:
         self.usual.reset()

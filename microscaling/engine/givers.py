@@ -49,7 +49,8 @@ class Givers:
                 continue
             before = giver.demand
             giver.demand -= gives
-            giver.reason = Reason(self.rule, before, giver.demand, wants, 0, taker.name)
+            by, was = taker.name, giver.reason
+            giver.reason = Reason(self.rule, before, giver.demand, wants, 0, by).on_top_of(was)
             given[giver] = gives
             left -= gives
         return given

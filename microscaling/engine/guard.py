@@ -6,7 +6,14 @@ task whose minimum is its maximum. Pure; the caller holds the lock of `Tasks`.
 
 from __future__ import annotations
 
-from microscaling.demand.reason import BELOW_MINIMUM, MINIMUM_GAVE, MINIMUM_TOOK, OVER_CAP, Reason
+from microscaling.demand.reason import (
+    BELOW_MINIMUM,
+    MINIMUM_GAVE,
+    MINIMUM_TOOK,
+    OVER_CAP,
+    OVER_PLACES,
+    Reason,
+)
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.engine.givers import Given, Givers, minimum, names, nothing
@@ -15,8 +22,8 @@ from microscaling.engine.givers import Given, Givers, minimum, names, nothing
 def guard(tasks: Tasks) -> bool:
     """Mends demand that breaks the cap or a minimum. Returns whether any was changed.
 
-    (a) Above the cap demand is lowered from the lowest priority up: first what is above a minimum,
-    then minimums, and tasks that are not to be scaled only when nothing else is left.
+    (a) Above the cap, less what is occupied, demand is lowered from the lowest priority up: first what is
+    above a minimum, then minimums, and tasks that are not to be scaled only when nothing else is left.
     (b) A task below its minimum, the most important first, takes what is free, then what others
     have above their minimum, from the lowest priority up, then less important tasks' minimums. A
     task that is held gives only to a more important one that is not.
@@ -30,12 +37,12 @@ def guard(tasks: Tasks) -> bool:
     under way, however long it takes: what was decided counts from that moment on.
     """
     order = tasks.by_priority()
-    free = tasks.max_containers
+    free = tasks.places()
     needy = False
     changed = False
     for task in order:
         if task.demand < 0:
-            task.reason = Reason("demand cannot be negative", task.demand, 0)
+            task.reason = Reason("demand cannot be negative", task.demand, 0).on_top_of(task.reason)
             task.demand = 0
             changed = True
         free -= counted(task)
@@ -43,7 +50,7 @@ def guard(tasks: Tasks) -> bool:
             needy = True
     if free < 0 or needy:
         movable = [task for task in order if not task.backing_off]
-        changed = _lower(movable, -free, tasks.max_containers) or changed
+        changed = _lower(movable, -free, tasks) or changed
         free, moved = max(0, free), True
         while moved:  # a held task may be able to take from one that has only just been raised
             moved, free = _raise(movable, free)
@@ -57,7 +64,7 @@ def counted(task: Task) -> int:
     return max(task.demand, task.requested) if task.backing_off else task.demand
 
 
-def _lower(movable: list[Task], excess: int, cap: int) -> bool:
+def _lower(movable: list[Task], excess: int, tasks: Tasks) -> bool:
     """Rule (a): takes `excess` away, if it is above 0. Returns whether it took any."""
     scalable = [task for task in reversed(movable) if task.is_scalable]
     fixed = [task for task in reversed(movable) if not task.is_scalable]
@@ -68,7 +75,9 @@ def _lower(movable: list[Task], excess: int, cap: int) -> bool:
                 break
             gives = min(left, task.demand - floor(task))
             if gives > 0:
-                task.reason = Reason(OVER_CAP, task.demand, task.demand - gives, excess, cap)
+                rule = OVER_PLACES if tasks.occupied else OVER_CAP
+                after, cap, by = task.demand - gives, tasks.max_containers, tasks.occupied_by
+                task.reason = Reason(rule, task.demand, after, excess, cap, by).on_top_of(task.reason)
                 task.demand -= gives
                 left -= gives
     return left < excess
@@ -111,7 +120,8 @@ def _take(task: Task, wants: int, takes: int, free: int, given: Given) -> None:
     before, after = task.demand, task.demand + takes
     if given:
         gift = sum(given.values())
-        task.reason = Reason(MINIMUM_TOOK, before, after, wants, free, names(given), given=gift)
+        by, was = names(given), task.reason
+        task.reason = Reason(MINIMUM_TOOK, before, after, wants, free, by, given=gift).on_top_of(was)
     else:
-        task.reason = Reason(BELOW_MINIMUM, before, after, wants, free)
+        task.reason = Reason(BELOW_MINIMUM, before, after, wants, free).on_top_of(task.reason)
     task.demand = after

@@ -108,7 +108,7 @@ class Rests:
         if not lacking:
             return False
         order = tasks.by_priority()
-        free = tasks.max_containers - sum(map(counted, order))
+        free = tasks.places() - sum(map(counted, order))
         givers = Givers(filter(_may_give, reversed(order)), minimum, LAST_GAVE)
         changed = False
         for task in order:

@@ -11,7 +11,17 @@ from __future__ import annotations
 from bisect import bisect_right
 from itertools import accumulate
 
-from microscaling.demand.reason import ABOVE_MAXIMUM, BACK, BELOW_MINIMUM, GAVE_WAY, UP, Reason
+from microscaling.demand.reason import (
+    ABOVE_MAXIMUM,
+    BACK,
+    BACK_LATE,
+    BELOW_MINIMUM,
+    GAVE_LATE,
+    GAVE_WAY,
+    UP,
+    UP_LATE,
+    Reason,
+)
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.engine.extra import extra
@@ -30,11 +40,11 @@ def measure(tasks: Tasks) -> None:
     Once per reading: the targets count on it. A held task keeps the ideal it had.
     """
     for task in tasks.tasks:
-        running = task.running
-        task.settled = running == task.requested or task.overdue
+        serving = task.running - task.stopping + task.parked
+        task.settled = serving == task.requested or task.overdue
         task.moved = False
         if not task.held:
-            task.ideal_containers = running + task.target.delta(task.metric.current)
+            task.ideal_containers = serving + task.target.delta(task.metric.current)
 
 
 def scaling_calculation(tasks: Tasks) -> bool:
@@ -47,12 +57,13 @@ def scaling_calculation(tasks: Tasks) -> bool:
 def allocate(tasks: Tasks) -> bool:
     """Shares the cap by priority. Returns whether any demand was set, if only to what it was.
 
-    Only settled tasks move by their own reading: first those that can do with fewer give back, then
-    the others take, the most important first, as long as there is some free. A task that is still
-    short makes less important ones give way; what they give is free at the next calculation.
+    A task has settled when nothing of it is being created or started any more: what stops, or waits for
+    a place, freezes nobody. Only settled tasks move by their own reading: first those that can do with
+    fewer give back, then the others take, the most important first, as long as there is some free. A task
+    that is still short makes less important ones give way; what they give is free at the next calculation.
     """
     order = tasks.by_priority()
-    free, takers, changed = _give_back(order, tasks.max_containers)
+    free, takers, changed = _give_back(order, tasks.places())
     asks: list[Ask] = []
     for task, wants in takers:
         if free < wants and not isinstance(task.target, RemainderTarget):
@@ -66,6 +77,8 @@ def allocate(tasks: Tasks) -> bool:
                 task.reason = Reason(
                     rule, task.demand, after, wants, free, "", task.target, task.metric.current
                 )
+                if after < task.demand:
+                    _from_requested(task, UP_LATE)
                 task.demand = after
             free -= taken
     # Who has asked took the last that was free, so nobody that is made to give has taken before.
@@ -81,7 +94,7 @@ def _give_back(order: list[Task], cap: int) -> tuple[int, list[Ask], bool]:
     for task in order:
         requested = task.requested
         free -= requested
-        if requested != task.running and not task.overdue:
+        if requested != task.running - task.stopping + task.parked and not task.overdue:
             continue
         if not task.is_scalable or task.held or task.backing_off:
             continue
@@ -113,6 +126,8 @@ def _lower(task: Task, change: int) -> None:
         rule = ABOVE_MAXIMUM if task.requested > task.max_containers else BACK
         wants = task.requested - task.ideal_containers
         task.reason = Reason(rule, task.demand, after, wants, 0, "", task.target, task.metric.current)
+        if after > task.demand:
+            _from_requested(task, BACK_LATE)
         task.demand = after
 
 
@@ -155,4 +170,14 @@ def _give(giver: Task, given: int, asker: Task, short: int) -> None:
     after = giver.requested - given
     if after != giver.demand:
         giver.reason = Reason(GAVE_WAY, giver.demand, after, short, 0, asker.name)
+        if after > giver.demand:
+            giver.reason.wants = given
+            _from_requested(giver, GAVE_LATE)
         giver.demand = after
+
+
+def _from_requested(task: Task, rule: str) -> None:
+    """Demand had run ahead of what is requested, and is brought back: it moves the other way than the
+    rule."""
+    assert task.reason is not None
+    task.reason.rule, task.reason.given = rule, task.requested

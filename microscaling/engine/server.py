@@ -106,7 +106,7 @@ class DemandThread(StoppableThread):
             before = demands_of(tasks)
             if not tasks.hold:
                 fulfil(tasks, self.wants)
-            changes = changes_since(tasks, before)
+            changes = changes_since(before)
         say(changes)
         # The scheduler touches nothing before the first decision, and then repairs and cleans up,
         # even if that decision was to leave everything as it is.

@@ -42,8 +42,8 @@ class Window:
         if self.blank:
             self.blank = False
             self._note(now, 0)
-        # While containers start or stop, what the task is short of is counted from what runs.
-        wish = task.ideal_containers - (task.requested if task.settled else task.running)
+        # While containers start, what the task is short of is counted from those that do their work.
+        wish = task.ideal_containers - (task.requested if task.settled else task.serving())
         if wish < 0 and not task.target.exceeding(task.metric.current):
             wish = 0  # not comfortable enough to give any back
         self._note(now, wish)

@@ -21,6 +21,7 @@ class Phase(Enum):
     REMOVING = "removing"
 
 
+UNSTARTED = frozenset({Phase.CREATING, Phase.CREATED})
 ACTIVE = frozenset({Phase.CREATING, Phase.CREATED, Phase.STARTING, Phase.RUNNING})
 
 
@@ -42,6 +43,8 @@ class Container:
     """An operation ended without an answer: nothing is done with it until a listing has shown it."""
     may_run: bool = False
     """It runs, or was asked to start and is not known to have ended: it takes a place under the cap."""
+    stubborn: bool = False
+    """It was asked to stop, or to be removed, and that failed: nobody knows how long it keeps its place."""
     doubtful: bool = False
     """A start of it was not answered, and may be carried out as long as there is the container: even
     when it has ended it keeps its place under the cap until it is removed."""

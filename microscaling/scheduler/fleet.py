@@ -14,7 +14,8 @@ from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import PermanentError
 from microscaling.scheduler.backend import EngineAway, Event, Missing
-from microscaling.scheduler.container import ACTIVE, Container, Operation, Phase, Work
+from microscaling.scheduler.container import ACTIVE, UNSTARTED, Container, Operation, Phase, Work
+from microscaling.scheduler.counts import Counts
 from microscaling.scheduler.ends import Ends
 from microscaling.scheduler.inventory import Inventory
 from microscaling.scheduler.strangers import Strangers
@@ -43,6 +44,7 @@ class Fleet(Inventory):
 
     def __init__(self, tasks: Tasks) -> None:
         super().__init__(tasks)
+        self.counts = Counts(self)
         self.troubles = Troubles(self)
         self.ends = Ends(self)
         self.strangers = Strangers(self)
@@ -83,9 +85,12 @@ class Fleet(Inventory):
         wanted = [c for c in mine if c.wanted]
         missing = self._want(task) - len(wanted)
         if missing < 0:
-            # A back-off keeps what runs, however new it is.
+            # The newest go first, but before them those that serve nobody yet. A back-off keeps what runs,
+            # however new it is.
             failing = task.backing_off
-            wanted.sort(key=lambda c: (failing and c.phase is not Phase.RUNNING, c.order))
+            wanted.sort(
+                key=lambda c: (failing and c.phase is not Phase.RUNNING, c.phase in UNSTARTED, c.order)
+            )
             for container in wanted[missing:]:
                 container.unwanted = True
         elif missing > 0 and not self.leaving:
@@ -95,7 +100,7 @@ class Fleet(Inventory):
             self.ends.settled(task)
         for container in list(mine):
             self._advance(container, now)
-        self._count(task)
+        self.counts.write(task, now)
 
     def start_parked(self, now: float) -> None:
         """Starts what was created, the most important task's first, as far as the cap has room."""
@@ -109,9 +114,12 @@ class Fleet(Inventory):
         if not parked:
             return
         parked.sort(key=lambda c: (c.task.priority, c.order))
-        for container in parked[: max(0, self.room())]:
+        parked = parked[: max(0, self.room())]
+        for container in parked:
             container.phase = Phase.STARTING
             self._advance(container, now)
+        for task in {container.task for container in parked}:
+            self.counts.write(task, now)
 
     def room(self) -> int:
         """How many containers more may run; negative above the cap."""
@@ -221,6 +229,8 @@ class Fleet(Inventory):
                 self.ends.unanswered(operation, error, now)
             else:
                 self._say_failed(operation, error)
+            away, ends = isinstance(error, EngineAway), operation.work in (Work.STOP, Work.REMOVE)
+            container.stubborn = container.stubborn or (ends and not away)
             container.unknown = True
             container.doubtful = container.doubtful or operation.work is Work.START
             container.failures += 1
@@ -229,10 +239,12 @@ class Fleet(Inventory):
         self.start_parked(now)
 
     def _say_failed(self, operation: Operation, error: Exception) -> None:
-        """An engine that is away is news of whoever counts; one that refuses to stop or remove this one is
-        said here, once."""
+        """A container that does not stop, or cannot be removed, is said once. That the engine is away is for
+        those to say who count."""
         container = operation.container
-        first = isinstance(error, PermanentError) and not container.failures
+        refused = isinstance(error, PermanentError)
+        lasting = refused or (operation.work is Work.STOP and not isinstance(error, EngineAway))
+        first = lasting and not container.stubborn
         name, work, id = container.task.name, operation.work.value, container.short_id
         log.log(logging.WARNING if first else logging.DEBUG, "%s: cannot %s %s: %s", name, work, id, error)
 
@@ -294,15 +306,6 @@ class Fleet(Inventory):
 
     # The next step
 
-    def _count(self, task: Task) -> None:
-        """Writes down what there is of a task, and wakes the engine if that is news."""
-        mine = self.containers[task.name]
-        requested = sum(1 for c in mine if c.wanted)
-        running = sum(1 for c in mine if c.phase in (Phase.RUNNING, Phase.STOPPING))
-        if (requested, running) != (task.requested, task.running):
-            task.requested, task.running = requested, running
-            self.tasks.changed.set()
-
     def _want(self, task: Task) -> int:
         """How many containers a task is to have now: its demand, which a back-off lowers."""
         if self.draining:
@@ -312,6 +315,7 @@ class Fleet(Inventory):
             if task.demand > limit:
                 task.reason = Reason(self.troubles.of(task.name).why, task.demand, limit)
                 task.demand = limit
+                self.troubles.keep_place(task)
         return max(0, task.demand)
 
     def _add(self, task: Task, missing: int) -> None:

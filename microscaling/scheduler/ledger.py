@@ -13,6 +13,7 @@ from microscaling.demand.reason import Reason
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import PermanentError, TemporaryError
+from microscaling.scheduler.settling import Settling
 from microscaling.utils.backoff import Backoff
 from microscaling.utils.episode import Episode
 
@@ -20,8 +21,6 @@ log = logging.getLogger("mssscheduler")
 
 CONFLICT_S, CONFLICT_MOST_S = 0.25, 5.0
 REFUSED_S, REFUSED_MOST_S = 1.0, 60.0
-SETTLES_S = 30.0
-"""A task that has not settled for so long counts as settled."""
 
 
 class Conflict(TemporaryError):
@@ -67,8 +66,7 @@ class Account:
         self.locked = False
         """A change was under way when last looked at."""
         self.not_before = 0.0
-        self.since = 0.0
-        """When it was last settled, or asked for another number."""
+        self.settling = Settling(task)
         self.backoff = Backoff(CONFLICT_S, CONFLICT_MOST_S)
         self.refusals = Backoff(REFUSED_S, REFUSED_MOST_S)
         self.episode = Episode()
@@ -152,18 +150,14 @@ class Ledger:
         self._give_up(account, "cannot be scaled")
 
     def _settle(self, account: Account, now: float) -> None:
-        """Notes how long it has not settled: replicas that stay pending must not freeze a task."""
+        """What runs above the number that is asked for is on its way out; replicas that stay pending must
+        not freeze a task."""
         task = account.task
-        if task.requested == task.running or not self.adopted:
-            account.since = now
-        overdue = now - account.since >= SETTLES_S
-        if overdue and not task.overdue:
-            log.info(
-                "%s: %d of %d run for %g s now, not waiting any longer",
-                task.name, task.running, task.requested, SETTLES_S,
-            )  # fmt: skip
+        task.stopping = max(0, task.running - task.requested)
+        if not self.adopted:
+            account.settling.restart(now)
+        elif account.settling.look(now):
             self.tasks.changed.set()
-        task.overdue = overdue
 
     # What is asked for
 
@@ -243,8 +237,9 @@ class Ledger:
         task = account.task
         task.requested = account.ceiling = instances
         account.doubt = False
-        account.since = now
-        task.overdue = task.backing_off = False
+        task.stopping = max(0, task.running - task.requested)
+        account.settling.restart(now)
+        task.backing_off = False
         account.backoff.reset()
         account.refusals.reset()
         if account.episode.works() or account.said:

@@ -38,6 +38,8 @@ class Trouble:
         self.until = 0.0
         """When the next container is tried, monotonic seconds; only while the task backs off."""
         self.probing = False
+        self.ran = False
+        """A container of it has stayed up since the agent's start, or was found running then."""
         self.struck = float("-inf")
         """When a container last failed, monotonic seconds."""
         self.delay = 0.0

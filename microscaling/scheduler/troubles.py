@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from microscaling.demand.reason import Reason
+from microscaling.demand.reason import TRY, TRY_GAVE, TRY_TOOK, Reason
 from microscaling.demand.task import Task
 from microscaling.scheduler.container import Container, Phase
+from microscaling.scheduler.occupied import KEPT
 from microscaling.scheduler.trouble import HOLDS_S, Trouble
 
 if TYPE_CHECKING:
     from microscaling.scheduler.fleet import Fleet
+
+log = logging.getLogger("mssscheduler")
 
 
 class Troubles:
@@ -55,9 +59,13 @@ class Troubles:
                 container.proven = self.fleet.alive_at(container, now) - container.started >= HOLDS_S
                 if container.proven:
                     self._by_name[container.task.name].held()
+            if container.proven and container.phase is Phase.RUNNING:
+                self._by_name[container.task.name].ran = True
         for trouble in self._by_name.values():
             if trouble.open and self._is_stable(trouble, now):
                 trouble.stable()
+            if self.fleet.counts.occupied.of(KEPT, trouble.task.name) and not self._keeps(trouble.task):
+                self._let_go(trouble.task)
             if trouble.due(now) and not self.fleet.draining:
                 self._try_again(trouble)
             elif trouble.probing and self._crowded(trouble.task):
@@ -90,39 +98,94 @@ class Troubles:
             if c.phase is Phase.RUNNING
         )
 
+    def keep_place(self, task: Task) -> None:
+        """The task has just been made smaller as it backs off. One of its places stays free, so that no
+        try stops a container that works: but not for a task that has never run, nor if what soaks up the
+        rest can give one at any time, or somebody else has the place already."""
+        trouble, tasks = self._by_name[task.name], self.fleet.tasks
+        others = sum(_counted(other) for other in tasks.tasks if other is not task)
+        free = others + task.demand < tasks.places()
+        if trouble.ran and free and task.demand < task.max_containers and not self._soaks_up(task):
+            self.fleet.counts.occupied.note(KEPT, task.name, 1)
+
+    def _let_go(self, task: Task) -> None:
+        """The place that was kept is free again."""
+        self.fleet.counts.occupied.note(KEPT, task.name, 0)
+
+    def _keeps(self, task: Task) -> bool:
+        """Whether its place is still kept: a more important task that is short has it, unless this one is
+        below its minimum."""
+        if not task.backing_off or task.demand < task.min_containers:
+            return task.backing_off
+        return not any(
+            other.priority < task.priority and other.scale_up_count() > 0 and not other.is_remainder()
+            for other in self.fleet.tasks.tasks
+            if other.is_scalable and not other.backing_off and not other.held
+        )
+
     def _try_again(self, trouble: Trouble) -> None:
         task = trouble.task
         self.fleet.tasks.changed.set()
-        if not self._may_try(task):
+        self._let_go(task)
+        giver = self._giver(trouble)
+        if giver is task or task.requested >= task.max_containers:
             trouble.stand_by()
             return
         trouble.probing = True
         limit = self.limit(task)
-        if limit > task.demand:
-            task.reason = Reason(f"trying one {self.fleet.tasks.noun} again", task.demand, limit)
-            task.demand = limit
+        if limit <= task.demand:
+            return
+        if giver is None:
+            task.reason = Reason(TRY, task.demand, limit)
+        else:
+            more = limit - task.demand
+            after = giver.demand - more
+            giver.reason = Reason(TRY_GAVE, giver.demand, after, more, 0, task.name)
+            log.info("%s: %d -> %d (%s)", giver.name, giver.demand, after, giver.reason)
+            giver.demand = after
+            task.reason = Reason(TRY_TOOK, task.demand, limit, more, 0, giver.name)
+        log.info("%s: %d -> %d (%s)", task.name, task.demand, limit, task.reason)
+        task.demand = limit
+
+    def _giver(self, trouble: Trouble) -> Task | None:
+        """Who gives a place for a try; None: nobody has to, one is free; the task itself: there is none, so
+        the rules for all tasks say what becomes of it.
+
+        What soaks up the rest gives. What is measured works, and gives only to a task that has never run
+        since the start: the least important that has something above its minimum."""
+        task, tasks = trouble.task, self.fleet.tasks
+        if sum(map(_counted, tasks.tasks)) < tasks.places():
+            return None
+        soaks_up = self._soaks_up(task)
+        if soaks_up is not None:
+            return soaks_up
+        able = [t for t in tasks.by_priority() if t.is_scalable and not t.backing_off]
+        giver = next((t for t in reversed(able) if min(t.demand, t.requested) > t.min_containers), None)
+        return giver if giver and not trouble.ran and _gives(giver, task) else task
+
+    def _soaks_up(self, task: Task) -> Task | None:
+        """The least important remainder that can give this task a place."""
+        for other in reversed(self.fleet.tasks.by_priority()):
+            able = other.is_remainder() and other.is_scalable and not other.backing_off
+            if able and other.demand > max(0, other.min_containers) and _gives(other, task):
+                return other
+        return None
 
     def _crowded(self, task: Task) -> bool:
         """More is asked for than the cap allows, and this task is not entitled to its part of it."""
         return self.fleet.tasks.check_capacity() < 0 and task.requested > task.min_containers
 
-    def _may_try(self, task: Task) -> bool:
-        """Whether there is a place for one more: a free one, or one that whoever would have to give way has
-        above its minimum. That is the least important of those; it has to be less important than this
-        task, unless that is below its minimum, and it must not be held, unless this one comes first and
-        is measured. Without a place the rules for all tasks say what becomes of it."""
-        tasks = self.fleet.tasks
-        if task.requested >= task.max_containers:
-            return False
-        if sum(max(other.demand, other.requested) for other in tasks.tasks) < tasks.max_containers:
-            return True
-        able = [t for t in tasks.by_priority() if t.is_scalable and not t.backing_off]
-        giver = next((t for t in reversed(able) if t.requested > t.min_containers), None)
-        if giver is None:
-            return False
-        comes_first = giver.priority > task.priority
-        entitled = comes_first or task.requested < task.min_containers
-        return entitled and (not giver.held or (comes_first and not task.held))
+
+def _gives(giver: Task, task: Task) -> bool:
+    """To a task that comes first, or is below its minimum. One that is held gives only to a task that comes
+    first and is measured."""
+    comes_first = giver.priority > task.priority
+    entitled = comes_first or task.requested < task.min_containers
+    return entitled and (not giver.held or (comes_first and not task.held))
+
+
+def _counted(task: Task) -> int:
+    return max(task.demand, task.requested)
 
 
 def _steady_since(container: Container, trouble: Trouble) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.engine import scaling
+from microscaling.engine.decider import changes_since, demands_of
 from microscaling.engine.rest import Rests
 from microscaling.server.plan import Plan
 from microscaling.server.wire import Told
@@ -105,7 +106,7 @@ class Queues:
                 self._gap.add(task.name)
             else:
                 self._take(task, told_of)
-        before = [task.demand for task in self.tasks.tasks]
+        before = demands_of(self.tasks)
         if now - self._measured >= MEASURE_AFTER_S:
             self._measured = now
             scaling.measure(self.tasks)
@@ -115,11 +116,8 @@ class Queues:
             self._rests.fill(self.tasks)
         else:
             scaling.extra(self.tasks)
-        return [
-            (task.name, old, task.demand, str(task.reason or ""))
-            for task, old in zip(self.tasks.tasks, before, strict=True)
-            if task.demand != old
-        ]
+        changes = changes_since(before)
+        return [(name, was, demand, str(reason or "")) for name, was, demand, reason in changes]
 
     def demand(self) -> Demand:
         """Containers that the agent should run of the tasks that it has."""

@@ -36,6 +36,8 @@ class Record:
     beats: int = 0
     lives: int = 0
     calms: int = 0
+    stuck: int = 0
+    """Containers that could not be ended, and did not keep others from what they should have."""
     slowest_calm: tuple[float, int] = (0.0, 0)
     slowest_end: tuple[float, int] = (0.0, 0)
     figures: dict[str, int] = field(default_factory=dict)
@@ -56,6 +58,8 @@ class Life:
             if rng.random() < 0.6:
                 self.fair_weather(rng.choice([20, 100, 200]))
             self.calm()
+            if rng.random() < 0.4:
+                self.stuck()
             if rng.random() < 0.5:
                 self.restart()
         if rng.random() < 0.5:
@@ -129,6 +133,21 @@ class Life:
             return
         self._stays_as_it_is(60)
         self.world.invariants.check_memory(self.world.agent, RESTS_AT)
+
+    def stuck(self) -> None:
+        """Some containers cannot be ended: all get what they are entitled to without those places."""
+        world = self.world
+        running = [real for real in world.real.values() if real.state is State.RUNNING]
+        some = world.rng.sample(running, min(len(running), world.rng.choice([1, 1, 2, 5])))
+        world.invariants.note("stuck", *(real.id for real in some))
+        for real in some:
+            world.stick(real)
+        for _ in range(world.rng.choice([1, 2])):
+            world.rest()
+            self.settle()
+        self.record.stuck += sum(map(world.stuck, world.agent.fleet.containers))
+        world.unstick()
+        self.calm()
 
     def restart(self) -> None:
         """The next agent finds all as it should be, and touches nothing."""
@@ -256,6 +275,7 @@ def main() -> int:
     took = time.monotonic() - began
     each = 1000 * took / max(1, record.beats)
     print(f"{record.beats} beats in {record.lives} lives, {took:.1f} s: {each:.2f} ms a beat")
+    print(f"{record.stuck} containers could not be ended")
     print(f"{record.calms} calms, slowest {record.slowest_calm}; slowest end {record.slowest_end}")
     print(record.figures)
     return 0

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from microscaling.demand.reason import TRY_GAVE
 from microscaling.demand.task import Task
 from microscaling.engine.givers import minimum
 from microscaling.engine.guard import counted
@@ -224,7 +225,7 @@ class Invariants:
         target, current = task.target, task.metric.current
         if was.fresh and (was.demand > task.max_containers or target.exceeding(current)):
             return True
-        if sum(b.counted for b in before.values()) > agent.tasks.max_containers:
+        if sum(b.counted for b in before.values()) > agent.tasks.places():
             return True
         needy = min((t.priority for t, b in before.items() if b.demand < minimum(t)), default=float("inf"))
         for other, its in before.items():
@@ -242,13 +243,17 @@ class Invariants:
     def _check_sum(self, agent: VirtualAgent) -> None:
         tasks = agent.tasks
         total = sum(map(counted, tasks.tasks))
-        if total > tasks.max_containers and any(t.demand for t in tasks.tasks if not t.backing_off):
-            self.fails("sum of demand", total, "of", tasks.max_containers)
+        if total > tasks.places() and any(t.demand for t in tasks.tasks if not t.backing_off):
+            self.fails("sum of demand", total, "of", tasks.places(), tasks.occupied_by)
 
     def _check_untouched(self, agent: VirtualAgent, book: Book) -> None:
-        """Between two decisions demand is changed by back-off alone."""
+        """Between two decisions demand is changed by back-off alone, and by what soaks up the rest giving a
+        place for a try."""
         for task in agent.tasks.tasks:
             if task.demand != book.demand[task.name] and task.name not in agent.backed_off:
+                gave = task.reason is not None and task.reason.rule == TRY_GAVE
+                if gave and task.reason.other in agent.backed_off and task.demand < book.demand[task.name]:
+                    continue
                 self.fails("demand", task.name, book.demand[task.name], "->", task.demand, "by nobody")
 
     def _remember(self, agent: VirtualAgent, book: Book) -> None:

@@ -10,6 +10,7 @@ from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.engine.givers import minimum
 from microscaling.scheduler.backend import State
+from microscaling.scheduler.container import Phase
 from microscaling.settings import Settings
 from microscaling.target.queue import QueueLengthTarget
 from microscaling.target.remainder import RemainderTarget
@@ -181,6 +182,7 @@ class World(VirtualEngine):
     def all_is_well(self) -> None:
         """The end of every fault there is; what people would have to clear up is cleared up."""
         self.faults = Faults()
+        self.unstick()
         self.up = self.healthy = True
         self.calm_from = max(self.now + 1.5 * TIME_OUT_S, self.agent.frozen_until)
         for state in self.sources.values():
@@ -204,12 +206,19 @@ class World(VirtualEngine):
         task = self.agent.tasks.get_task(name)
         fixed = sum(t.demand for t in tasks if not t.is_scalable)
         before = sum(minimum(t) for t in tasks if t.is_scalable and t.priority <= task.priority)
-        return task.is_scalable and fixed + before <= self.cap
+        return task.is_scalable and fixed + before <= self.agent.tasks.places()
 
     def below_minimum(self) -> list[str]:
         """Tasks that run fewer containers than they are entitled to."""
         tasks = self.agent.tasks.tasks
-        return [t.name for t in tasks if self.running(t.name) < minimum(t) and self.entitled(t.name)]
+        works = {t.name: self.running(t.name) - self.stuck(t.name) for t in tasks}
+        return [t.name for t in tasks if works[t.name] < minimum(t) and self.entitled(t.name)]
+
+    def stuck(self, name: str) -> int:
+        """How many of this task's containers run only because they cannot be ended."""
+        there = self.agent.fleet.containers[name]
+        real = [self.real.get(c.id) for c in there if c.phase is Phase.STOPPING]
+        return sum(1 for r in real if r is not None and r.stuck)
 
     def unsettled(self) -> str:
         """Why this is not how it should be in the end; empty: it is."""
@@ -220,7 +229,8 @@ class World(VirtualEngine):
             return "what was under way in the storm is not over yet"
         tasks = agent.tasks.tasks
         for task in tasks:
-            counts = (task.demand, task.requested, task.running, self.running(task.name))
+            works = self.running(task.name) - self.stuck(task.name)
+            counts = (task.demand, task.requested, task.running - task.stopping, works)
             if len(set(counts)) > 1 or task.backing_off or task.held:
                 return f"{task.name}: demand, requested, running, really running: {counts} {task.held}"
         if len(self.real) != self.running():
@@ -237,15 +247,16 @@ class World(VirtualEngine):
         for task in tasks:
             if task.is_scalable:
                 wants[task.name] = max(minimum(task), wants[task.name])
-        if sum(wants.values()) > self.cap:
-            return "" if sum(t.demand for t in tasks) == self.cap else "the cap is not used up"
+        places = self.agent.tasks.places()
+        if sum(wants.values()) > places:
+            return "" if sum(t.demand for t in tasks) == places else "the cap is not used up"
         wrong = [t.name for t in tasks if t.demand != wants[t.name]]
         return f"not as the server wants: {wrong} of {wants}" if wrong else ""
 
     def _wrong_share(self) -> str:
         """The cap is used up, or nobody wants more; and nobody important is short while others have."""
         tasks = [t for t in self.agent.tasks.tasks if t.is_scalable]
-        free = self.cap - sum(t.demand for t in self.agent.tasks.tasks)
+        free = self.agent.tasks.places() - sum(t.demand for t in self.agent.tasks.tasks)
         for task in tasks:
             if not self._wants_more(task):
                 continue

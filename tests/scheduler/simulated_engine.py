@@ -36,6 +36,8 @@ class Faults:
     effect_s: float = 0.5
     reply_s: float = 0.2
     event_s: float = 0.3
+    grace_s: float = 0.0
+    """What a container takes to end when it is stopped, on top of `effect_s`."""
     disordered: bool = True
     """Events overtake each other; only some listeners look at this."""
     stops_paused: bool = True
@@ -59,6 +61,8 @@ class Real:
     paused: bool = False
     late: bool = False
     """It was created after whoever had asked for it had given that up."""
+    stuck: str = ""
+    """It cannot be ended: each try is refused (`refuses`), or not answered (`silent`)."""
 
 
 class Listener(Protocol):
@@ -148,8 +152,12 @@ class VirtualEngine:
         if rng.random() < faults.refused or broken == operation.work.value:
             self.at(rng.uniform(0, faults.reply_s), reply, operation, PermanentError("no such image"), "")
             return
+        stops = operation.work in (Work.STOP, Work.REMOVE)
+        if stops and self._is_stuck(operation, reply):
+            return
         lost = rng.random() < faults.lost_reply
         delay = rng.uniform(0, 1.5 * TIME_OUT_S) if lost else rng.uniform(0.01, faults.effect_s)
+        delay += faults.grace_s if operation.work is Work.STOP else 0.0
         never = lost and rng.random() < 0.3
         if not never:
             answer = None if lost else reply
@@ -157,6 +165,26 @@ class VirtualEngine:
             self.at(delay, self._take_effect, operation, answer, by, self._times_away, late)
         if lost:
             self.at(TIME_OUT_S, reply, operation, Unanswered("no answer within 10 s"), "")
+
+    def _is_stuck(self, operation: Operation, reply: Reply) -> bool:
+        """Whether this container cannot be ended; then that is the answer."""
+        real = self.real.get(operation.container.id)
+        if real is None or not real.stuck or real.state is not State.RUNNING:
+            return False
+        if real.stuck == "refuses":
+            self.at(0.05, reply, operation, PermanentError("is paused"), "")
+        else:
+            self.at(TIME_OUT_S, reply, operation, Unanswered("no answer within 10 s"), "")
+        return True
+
+    def stick(self, real: Real) -> None:
+        """From now on it cannot be ended."""
+        real.stuck = self.rng.choice(["refuses", "silent"])
+
+    def unstick(self) -> None:
+        """All can be ended again."""
+        for real in self.real.values():
+            real.stuck = ""
 
     def _take_effect(
         self, operation: Operation, reply: Reply | None, by: object, away: int, late: bool

@@ -42,7 +42,8 @@ class Storm:
             rng.choice([0.01, 0.2]),
             rng.choice([0.01, 0.3, 2.0]),
         )
-        self.world.faults = Faults(*chances, effect, reply, event, disordered=rng.random() < 0.3)
+        grace = rng.choice([0.0, 0.0, 1.0, 10.0])
+        self.world.faults = Faults(*chances, effect, reply, event, grace, disordered=rng.random() < 0.3)
 
     def break_task(self) -> None:
         world, rng = self.world, self.rng
@@ -64,6 +65,12 @@ class Storm:
     def remove(self) -> None:
         for real in self._some():
             self.world.remove(real)
+
+    def stick(self) -> None:
+        """Some cannot be ended, for a while or until the storm is over."""
+        for real in self._some():
+            self.world.stick(real)
+            self.world.at(self.rng.uniform(1, 90), setattr, real, "stuck", "")
 
     def engine_away(self) -> None:
         if self.world.up:
@@ -126,6 +133,7 @@ WHAT = {
     Storm.break_source: 10,
     Storm.kill: 10,
     Storm.remove: 5,
+    Storm.stick: 5,
     Storm.engine_away: 5,
     Storm.break_stream: 5,
     Storm.nonsense: 3,

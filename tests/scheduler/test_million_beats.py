@@ -16,8 +16,10 @@ from microscaling.demand.tasks import Tasks
 from microscaling.engine import guard, scaling
 from microscaling.engine.readings import Poll, Row
 from microscaling.scheduler.container import Container, Phase
+from microscaling.scheduler.counts import Counts
 from microscaling.scheduler.fleet import Fleet
 from microscaling.scheduler.listing import Listing
+from microscaling.scheduler.occupied import Occupied
 from microscaling.scheduler.trouble import Trouble
 from tests.scheduler import beats
 from tests.scheduler.invariants import Broken
@@ -118,7 +120,13 @@ def most_important_last(tasks: Tasks) -> list[Any]:
     return sorted(tasks.tasks, key=lambda task: -task.priority)
 
 
+def as_the_go_agent_counts(counts: Counts, task: Task, now: float) -> None:
+    task.stopping = task.parked = 0
+
+
 MUTANTS = [
+    ("what does not stop has no place", "convergence", instead(Occupied, "note", lambda *_: None)),
+    ("what stops freezes its task", "convergence", also(Counts, "write", as_the_go_agent_counts)),
     ("nobody looks for room", "cap", instead(Fleet, "room", lambda fleet: 1000)),
     ("what is being stopped takes no place", "cap", also(Fleet, "_advance", stopping_takes_no_place)),
     ("nobody waits for an answer", "one at a time", also(Fleet, "_advance", never_busy)),

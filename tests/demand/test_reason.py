@@ -1,0 +1,105 @@
+"""The reason of a change explains the number that it comes with."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from microscaling.demand.task import Task
+from microscaling.demand.tasks import Tasks
+from microscaling.engine.decider import Decider, changes_since, demands_of
+from microscaling.engine.readings import Readings
+from microscaling.engine.scaling import allocate, guard, scaling_calculation
+from microscaling.engine.server import fulfil
+from microscaling.metric.toy import ToyMetric
+from microscaling.target.remainder import RemainderTarget
+from microscaling.target.simple_queue import SimpleQueueLengthTarget
+from tests.engine.test_guard import any_tasks
+
+
+def remainder(name: str, priority: int, demand: int = 0) -> Task:
+    task = Task(name, demand, demand, demand, priority=priority, max_containers=10, max_delta=10)
+    task.target = RemainderTarget(10)
+    return task
+
+
+def test_what_rises_says_what_raises_it() -> None:
+    batch = remainder("batch", 2)
+    invoices = Task("invoices", priority=1, min_containers=1, max_containers=1, max_delta=0)
+    invoices.target = SimpleQueueLengthTarget(10)
+    tasks = Tasks([invoices, batch], 8)
+    Decider(tasks, Readings(tasks.tasks, 1.5)).beat(0.0)
+    assert batch.demand == 7
+    assert str(batch.reason) == (
+        "uses what is left: wants 10 more, 8 free, takes 8; "
+        "then gives 1 to invoices, which is below its minimum"
+    )
+
+
+def test_so_it_is_when_the_server_decides() -> None:
+    tasks = Tasks([remainder("web", 1), remainder("batch", 2)], 10)
+    before = demands_of(tasks)
+    fulfil(tasks, {"web": 4, "batch": 9})
+    changes = {name: (was, now, str(reason)) for name, was, now, reason in changes_since(before)}
+    assert changes["batch"] == (
+        0, 6, "the server wants 9; then 3 too many for the cap of 10: gives back 3",
+    )  # fmt: skip
+
+
+def test_what_comes_back_to_the_same_number_keeps_its_old_reason() -> None:
+    batch = remainder("batch", 2, 7)
+    tasks = Tasks([Task("a", 1, 1, 1, priority=1, min_containers=2, max_containers=2), batch], 9)
+    batch.reason = old = None
+    before = demands_of(tasks)
+    allocate(tasks)
+    guard(tasks)
+    changes = {name: demand for name, _, demand, _ in changes_since(before)}
+    assert ("batch" in changes) == (batch.demand != 7)
+    if batch.demand == 7:
+        assert batch.reason is old
+
+
+RISES = re.compile(r"\btakes\b|\bwants\b|more than decided|cannot be negative|below its minimum")
+FALLS = re.compile(r"\bgives\b|fewer than decided")
+
+
+@settings(max_examples=300, deadline=None)
+@given(any_tasks())
+def test_every_reason_goes_the_way_of_its_number(tasks: Tasks) -> None:
+    before = demands_of(tasks)
+    scaling_calculation(tasks)
+    guard(tasks)
+    for name, was, now, reason in changes_since(before):
+        first = str(reason).split(";")[0]
+        assert (RISES if now > was else FALLS).search(first), f"{name}: {was} -> {now} ({reason})"
+
+
+@pytest.mark.parametrize("beats", [50])
+def test_reasons_do_not_pile_up(beats: int) -> None:
+    a, b = remainder("a", 1, 10), remainder("b", 2)
+    b.metric = ToyMetric(0)
+    tasks = Tasks([a, b], 10)
+    for beat in range(beats):
+        before = demands_of(tasks)
+        a.min_containers, b.min_containers = (9, 1) if beat % 2 else (1, 9)
+        guard(tasks)
+        changes_since(before)
+        for task in tasks.tasks:
+            task.requested = task.running = task.demand
+            assert task.reason is None or getattr(task.reason, "earlier", None) is None
+
+
+@settings(max_examples=50)
+@given(st.integers(1, 9), st.integers(1, 9))
+def test_demand_that_ran_ahead_is_brought_back_in_words(requested: int, demand: int) -> None:
+    web = Task("web", demand, requested, requested, priority=1, max_containers=20, max_delta=1)
+    web.target, web.metric = SimpleQueueLengthTarget(10), ToyMetric(100)
+    tasks = Tasks([web], 20)
+    before = demands_of(tasks)
+    scaling_calculation(tasks)
+    for _, was, now, reason in changes_since(before):
+        assert now == requested + 1
+        assert ("fewer than decided before" in str(reason)) == (now < was)
