@@ -88,7 +88,7 @@ class World(VirtualEngine):
         self.beats = 0
         self.calm_from = 0.0
         for number in range(rng.choice([0, 0, rng.randint(0, self.cap + 3)])):
-            state = rng.choice([State.RUNNING] * 3 + [*State])
+            state = rng.choice([State.RUNNING] * 4 + [State.CREATED, State.EXITED])
             self.add(rng.choice(self.plans).name, state, rng.choice(["", f"earlier-{number}"]))
         self.agent = self.new_agent()
         self.second: VirtualAgent | None = None
