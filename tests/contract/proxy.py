@@ -33,6 +33,8 @@ class Proxy:
     def __init__(self, upstream: int | str) -> None:
         self.upstream = upstream
         self.mode = "works"
+        self.deaf_to: Callable[[bytes], bool] = lambda request: False
+        """Requests that are never passed on, nor answered, while all others are."""
         self.spoilt = 0
         self.closing = False
         self.lock = threading.Lock()
@@ -144,7 +146,8 @@ class _Connection:
         assert self.server is not None
         with contextlib.suppress(OSError):
             while data := self.client.recv(65536):
-                self.server.sendall(data)
+                if not self.proxy.deaf_to(data):
+                    self.server.sendall(data)
         self.cut()
 
     def _replies(self) -> None:

@@ -137,8 +137,9 @@ class Life:
     def stuck(self) -> None:
         """Some containers cannot be ended: all get what they are entitled to without those places."""
         world = self.world
-        running = [real for real in world.real.values() if real.state is State.RUNNING]
-        some = world.rng.sample(running, min(len(running), world.rng.choice([1, 1, 2, 5])))
+        fleet = world.agent.fleet
+        go_first = sorted(fleet.all(), key=lambda c: (c.task.priority, c.order))[::-1]
+        some = [world.real[c.id] for c in go_first[: world.rng.choice([1, 1, 2, 5])] if c.id in world.real]
         world.invariants.note("stuck", *(real.id for real in some))
         for real in some:
             world.stick(real)

@@ -125,7 +125,7 @@ def as_the_go_agent_counts(counts: Counts, task: Task, now: float) -> None:
 
 
 MUTANTS = [
-    ("what does not stop has no place", "convergence", instead(Occupied, "note", lambda *_: None)),
+    ("what does not stop has no place", "convergence|rest", instead(Occupied, "note", lambda *_: None)),
     ("what stops freezes its task", "convergence", also(Counts, "write", as_the_go_agent_counts)),
     ("nobody looks for room", "cap", instead(Fleet, "room", lambda fleet: 1000)),
     ("what is being stopped takes no place", "cap", also(Fleet, "_advance", stopping_takes_no_place)),
