@@ -25,7 +25,7 @@ TARGET = 10
 
 def queue(name: str, priority: int, cap: int, target: Target, least: int = 0, grace_s: float = 1.0) -> Task:
     task = Task(name, priority=priority, min_containers=least, max_containers=cap, max_delta=cap - least)
-    task.target, task.metric = target, ToyMetric(TARGET)
+    task.target, task.metric = target, ToyMetric(0)
     task.container = ContainerOptions(stop_grace_s=grace_s)
     return task
 
