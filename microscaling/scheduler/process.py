@@ -129,8 +129,9 @@ class ProcessBackend(Backend):
                 return
             deadline = time.monotonic() + grace_s
             family.kill_at = min(family.kill_at, deadline)
-            news = not family.asked
+            before = len(family.asked)
             family.ask()
+            news = len(family.asked) > before
         if news and grace_s > 0.0:
             self._save_or_warn()  # an agent that is started meanwhile must not ask again
         if self._wait_end(process, deadline):
@@ -280,8 +281,7 @@ class ProcessBackend(Backend):
                     )
                 return None
         process.family = Family(leader, (MARK, entry.id), reparented=False)
-        if entry.asked:
-            process.family.was_asked()
+        process.family.asked.update(entry.asked)
         return process
 
     def _get(self, id: str) -> Unit | None:
@@ -334,18 +334,16 @@ class ProcessBackend(Backend):
             now = time.monotonic()
             if math.isinf(family.kill_at):
                 family.kill_at = now + self._graces.get(process.task, GRACE_S)
-            asked = family.asked
+            asked = len(family.asked)
             outlived = family.outlived(now)
             family.leader.reap()  # after the look: only now its number can be another's
             if not outlived:
                 self._emit(process.event("die", family.leader.exit_code))
                 process.ended.set()
-        if outlived and not asked:
-            log.info(
-                "%s: process %s has ended, and what it had started is asked to end, too",
-                process.task,
-                process.id[:12],
-            )
+        if outlived and len(family.asked) > asked:
+            if not asked:
+                what = "%s: process %s has ended, and what it had started is asked to end, too"
+                log.info(what, process.task, process.id[:12])
             self._save_or_warn()
         return not outlived
 

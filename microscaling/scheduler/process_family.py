@@ -23,8 +23,9 @@ class Family:
 
     def __init__(self, leader: Handle, mark: tuple[str, str], reparented: bool) -> None:
         self.leader = leader
-        self.asked = False
-        """The leader has had its SIGTERM. Never a second one: RQ's workers kill their job on it."""
+        self.asked: set[tuple[int, str]] = set()
+        """Pid and start time of those that have had their SIGTERM, from this agent or the one before. Never
+        a second one: RQ's workers kill their job on it."""
         self.kill_at = float("inf")
         """When what is left is killed, monotonic seconds."""
         self._mark = mark
@@ -34,23 +35,19 @@ class Family:
         # The number of one that ended before it was looked at may be the session of others by now.
         self._sessions = set() if leader.has_ended() and not leader.child else {leader.pid}
         self._rest: dict[tuple[int, str], Handle] = {}
-        self._told: set[tuple[int, str]] = set()
-        """Those of the rest that have had their SIGTERM."""
-        self._told_before = False
         self._looked = float("-inf")
-
-    def was_asked(self) -> None:
-        """An agent before this one has asked the leader; if that has gone, what was topmost next, too."""
-        self.asked = True
-        self._told_before = self.leader.has_ended()
 
     def ask(self) -> None:
         """Sends SIGTERM to the leader alone: it knows in what order its own children should end, and a
         child of Celery's or RQ's would die of it in the middle of a job."""
-        if not self.asked and not self.leader.has_ended():
+        if not self.leader.has_ended():
             self.members(snapshot())  # from now on ancestry may be lost
-            self.asked = True
-            self.leader.signal(SIGTERM)
+            self._ask(self.leader)
+
+    def _ask(self, handle: Handle) -> None:
+        if (handle.pid, handle.started) not in self.asked:
+            self.asked.add((handle.pid, handle.started))
+            handle.signal(SIGTERM)
 
     def kill(self, now: float) -> None:
         """Kills the leader with its group; `outlived` kills the rest."""
@@ -67,15 +64,11 @@ class Family:
         self._looked = now
         left = self.members(snapshot())
         self._hold(left)
-        for (pid, started), handle in self._rest.items():
+        for (pid, _), handle in self._rest.items():
             if now >= self.kill_at:
                 handle.signal(SIGKILL)
-            elif left[pid].parent not in left and (pid, started) not in self._told:
-                self._told.add((pid, started))
-                if not self._told_before:
-                    handle.signal(SIGTERM)
-        self.asked = self.asked or bool(self._told)
-        self._told_before = False
+            elif left[pid].parent not in left:
+                self._ask(handle)
         return bool(self._rest)
 
     def members(self, rows: dict[int, Row]) -> dict[int, Row]:

@@ -11,7 +11,7 @@ import stat
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -45,11 +45,11 @@ class Entry:
     created: float
     pid: int | None = None
     started: str = ""
-    asked: bool = False
-    """It has had its SIGTERM."""
+    asked: tuple[tuple[int, str], ...] = ()
+    """Pid and start time of those of its processes that have had their SIGTERM."""
 
     @classmethod
-    def of(cls, data: Mapping[str, Any], asked: Collection[Any]) -> Entry:
+    def of(cls, data: Mapping[str, Any], asked: Mapping[str, Any]) -> Entry:
         """Raises LookupError, TypeError or ValueError. What a later version adds is left out."""
         id, task, nonce, started = data["id"], data["task"], data["nonce"], data.get("started", "")
         pid = data.get("pid")
@@ -57,7 +57,8 @@ class Entry:
             raise TypeError("an id, task, nonce or start time is no text")
         if not ID.fullmatch(id) or (pid is not None and (type(pid) is not int or pid < 2)):
             raise ValueError(f"no process of an agent's: id {id!r:.40}, pid {pid!r:.40}")
-        return cls(id, task, nonce, float(data["created"]), pid, started, id in asked)
+        told = tuple((int(number), str(since)) for number, since in asked.get(id, ()))
+        return cls(id, task, nonce, float(data["created"]), pid, started, told)
 
     def data(self) -> dict[str, Any]:
         """Without `asked`, which stands apart, so that versions that do not know it can read the file."""
@@ -176,7 +177,7 @@ class StateFolder:
         try:
             with open(self._file("state.json"), "rb") as file:
                 state = json.load(file)
-            entries = self._entries(state["processes"], state.get("asked", ()))
+            entries = self._entries(state["processes"], state.get("asked", {}))
         except FileNotFoundError:
             return []
         except (OSError, *UNEXPECTED) as error:
@@ -186,7 +187,7 @@ class StateFolder:
             ) from None
         return entries if state.get("boot") == boot_id() else []
 
-    def _entries(self, listed: Sequence[Any], asked: Collection[Any]) -> list[Entry]:
+    def _entries(self, listed: Sequence[Any], asked: Mapping[str, Any]) -> list[Entry]:
         """One that cannot be read is named, and skipped: the others' processes are adopted all the same.
         Raises what `Entry.of` does if none can be read."""
         entries: list[Entry] = []
@@ -220,7 +221,7 @@ class StateFolder:
                 "version": 1,
                 "boot": boot_id(),
                 "processes": [entry.data() for entry in now],
-                "asked": [entry.id for entry in now if entry.asked],
+                "asked": {entry.id: entry.asked for entry in now if entry.asked},
             }
             self._make_anew()
             self._write(state)

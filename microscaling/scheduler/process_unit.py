@@ -52,7 +52,7 @@ class Unit:
         if self.family is None:
             return entry if self.intended else None
         leader = self.family.leader
-        return replace(entry, pid=leader.pid or None, started=leader.started, asked=self.family.asked)
+        return replace(entry, pid=leader.pid or None, started=leader.started, asked=tuple(self.family.asked))
 
     def event(self, kind: str, exit_code: int | None = None) -> Event:
         return Event(kind, self.id, self.task, self.nonce, exit_code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -139,7 +140,8 @@ def test_the_next_agent_does_not_ask_again(make, program, around):
     stop = threading.Thread(target=first.stop, args=(id, 20.0))
     stop.start()
     wait_for(lambda: "asked" in said(first, id))
-    wait_for(lambda: '"asked": [\n  "' in Path(first._folder.path, "state.json").read_text())
+    state = Path(first._folder.path, "state.json")
+    wait_for(lambda: len(json.loads(state.read_text())["asked"].get(id, ())) == around.count("sh -c") + 1)
     # As an agent that is killed: it lets go of the folder, and does nothing more.
     first._folder.close()
     second = make()
