@@ -64,8 +64,8 @@ class ProcessBackend(Backend):
         self._reparented = False
         """Orphans become children of this process."""
         self._was_subreaper = False
-        self._problem = ""
-        """Why the last save failed."""
+        self._unwritten = False
+        """The last save has failed."""
         self._graces: dict[str, float] = {}
         """Of each task, seconds: for what a leader leaves that ends by itself."""
         self._folder = StateFolder(os.path.abspath(folder or default_folder(environ)))
@@ -295,7 +295,7 @@ class ProcessBackend(Backend):
 
     def _save(self) -> None:
         self._folder.save(lambda: [entry for p in self._all() if (entry := p.entry())])
-        self._problem = ""
+        self._unwritten = False
 
     def _save_or_warn(self) -> None:
         # What is on disk is enough to find the process: if not by pid, then by its environment.
@@ -305,10 +305,9 @@ class ProcessBackend(Backend):
             self._unsaved(error)
 
     def _unsaved(self, error: OSError) -> None:
-        problem = str(error)
-        if problem != self._problem:
-            log.warning("Cannot write down which processes run, for the next agent to find: %s", problem)
-        self._problem = problem
+        if not self._unwritten:
+            log.warning("Cannot write down which processes run, for the next agent to find: %s", error)
+        self._unwritten = True
 
     def _intend(self, process: Unit) -> None:
         process.intended = True
