@@ -6,9 +6,8 @@ import time
 from typing import Any
 
 from microscaling.errors import ConfigError, MetricError
-from microscaling.metric.base import Metric, Source
+from microscaling.metric.base import Metric, Source, whole_number
 from microscaling.metric.missing import HELD, Absent, Hint, alike
-from microscaling.metric.number import items
 from microscaling.metric.redis_connection import check_url, connection
 from microscaling.utils.http import MOST_OF_REASON, public_url
 from microscaling.utils.masking import secrets_of_url
@@ -171,4 +170,5 @@ class RedisMetric(Metric):
             if not isinstance(answer, list) or not answer:
                 raise MetricError(f"{self._what}: not the answer of Redis: {answer!r:.40}")
             answer = answer[0]
-        return items(answer, self._what, self.at_least)
+        # These commands answer with an integer: text, even "5", is no answer of Redis to them.
+        return whole_number(answer, self._what)

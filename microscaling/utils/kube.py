@@ -26,6 +26,7 @@ from microscaling.utils.abandon import Abandoning
 from microscaling.utils.deadline_http import limit_call
 from microscaling.utils.http import public_url, reason_of
 from microscaling.utils.kube_login import ApiException, client, hang_up, log_in, token_place
+from microscaling.utils.proxies import by_proxy
 from microscaling.utils.text import one_line, quoted
 
 log = logging.getLogger("mssutils")
@@ -170,7 +171,8 @@ class Kube:
         except ApiException as error:
             raise self._problem(error) from None
         except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
-            raise TemporaryError(f"{self.address}: {reason_of(error, deadline_s)}") from None
+            reason = reason_of(error, deadline_s) + by_proxy(self.address)
+            raise TemporaryError(f"{self.address}: {reason}") from None
         except UNEXPECTED as error:
             log.debug("%s: unexpected answer: %r", self.address, error)
             raise TemporaryError(f"{self.address}: does not answer as a Kubernetes API server does") from None
