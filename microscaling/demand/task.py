@@ -63,8 +63,8 @@ class Task:
     """Of those in `running`, the containers that are on their way out, however long that takes. Only the
     scheduler writes it."""
     parked: int = 0
-    """Of those in `requested`, the containers that wait only for a place under the cap. Only the scheduler
-    writes it."""
+    """Of those in `requested`, the containers that wait only for a place under the cap, or replace one whose
+    work was done. Only the scheduler writes it."""
     fallback: Fallback | None = None
     """What to do when it cannot be measured; None: hold it."""
     falling_back: str = ""

@@ -45,6 +45,8 @@ class Container:
     """It runs, or was asked to start and is not known to have ended: it takes a place under the cap."""
     stubborn: bool = False
     """It was asked to stop, or to be removed, and that failed: nobody knows how long it keeps its place."""
+    refused: bool = False
+    """The engine has refused to stop it, so at the end it is removed by force."""
     doubtful: bool = False
     """A start of it was not answered, and may be carried out as long as there is the container: even
     when it has ended it keeps its place under the cap until it is removed."""
@@ -62,6 +64,8 @@ class Container:
     """The engine has been away since it was there, so its end is no failure of its own either."""
     paused: bool = False
     """Somebody has frozen it: it keeps its place under the cap, but does no work."""
+    relief: bool = False
+    """It replaces one whose work was done, so its task is short of nothing."""
     paced: bool = False
     """It replaces one that ended in vain, so its creation waits."""
     heard: bool = False
@@ -79,7 +83,7 @@ class Container:
     @property
     def wanted(self) -> bool:
         """It counts as requested."""
-        return not self.unwanted and self.phase in ACTIVE
+        return not self.unwanted and self.phase in ACTIVE and not self.paused
 
     @property
     def stays(self) -> bool:
@@ -88,8 +92,8 @@ class Container:
 
     @property
     def is_new(self) -> bool:
-        """Nothing has been asked for it, and nothing keeps its creation."""
-        return self.phase is Phase.CREATING and not self.asked and not self.paced and not self.unwanted
+        """Nothing has been asked for it, and it replaces none."""
+        return self.phase is Phase.CREATING and not self.asked and not self.relief and not self.unwanted
 
     @property
     def short_id(self) -> str:

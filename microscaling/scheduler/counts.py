@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from microscaling.demand.task import Task
 from microscaling.scheduler.container import Phase
-from microscaling.scheduler.occupied import NOT_STOPPING, Occupied
+from microscaling.scheduler.occupied import NOT_STOPPING, PAUSED, Occupied
 from microscaling.scheduler.settling import Settling
 
 if TYPE_CHECKING:
@@ -23,13 +23,16 @@ class Counts:
 
     def write(self, task: Task, now: float) -> None:
         """Counts one task, and wakes the engine if there is news."""
-        requested = running = stopping = parked = stubborn = 0
+        requested = running = stopping = parked = stubborn = paused = 0
         for container in self.fleet.containers[task.name]:
             requested += container.wanted
+            if container.paused:
+                paused += 1
+                continue
             if container.phase in (Phase.RUNNING, Phase.STOPPING):
                 running += 1
                 stopping += container.unwanted
-            elif container.phase is Phase.CREATED:
+            elif container.phase is Phase.CREATED or container.relief:
                 parked += container.wanted
             stubborn += container.stubborn and container.unwanted and container.may_run
         if self.fleet.away:
@@ -40,3 +43,4 @@ class Counts:
         if self._settling[task.name].look(now) or news:
             self.fleet.tasks.changed.set()
         self.occupied.note(NOT_STOPPING, task.name, stubborn)
+        self.occupied.note(PAUSED, task.name, paused)

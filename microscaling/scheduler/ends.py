@@ -73,16 +73,22 @@ class Ends:
             log.debug("%s: %s", container.task.name, why)
 
     def pace(self, task: Task, now: float) -> None:
-        """Containers have been added: those that replace what ended in vain are not created yet."""
+        """Containers have been added. Those that replace what ended with code 0 are no news for the rules; those
+        that replace what ended in vain are not created yet."""
         turnover = self._turnovers[task.name]
-        if turnover.owed:
-            for container in self.fleet.containers[task.name]:
-                if turnover.owed and container.is_new:
+        if not turnover.over:
+            return
+        for container in self.fleet.containers[task.name]:
+            if turnover.over and container.is_new:
+                turnover.over -= 1
+                container.relief = True
+                if turnover.owed:
                     container.not_before, container.paced = turnover.next_start(now), True
 
     def settled(self, task: Task) -> None:
         """The task has as many containers as it wants: nothing is owed."""
-        self._turnovers[task.name].owed = 0
+        turnover = self._turnovers[task.name]
+        turnover.over = turnover.owed = 0
 
     def begins(self, container: Container) -> None:
         """A container is created now."""
@@ -101,6 +107,7 @@ class Ends:
         task = container.task
         turnover, trouble = self._turnovers[task.name], self.fleet.troubles.of(task.name)
         turnover.observe(now)
+        turnover.over += 1
         if not turnover.ended_in_vain(container.started, up_s):
             turnover.worked()
             trouble.worked()

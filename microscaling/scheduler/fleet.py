@@ -18,6 +18,7 @@ from microscaling.scheduler.container import ACTIVE, UNSTARTED, Container, Opera
 from microscaling.scheduler.counts import Counts
 from microscaling.scheduler.ends import Ends
 from microscaling.scheduler.inventory import Inventory
+from microscaling.scheduler.paused import Paused
 from microscaling.scheduler.strangers import Strangers
 from microscaling.scheduler.troubles import Troubles
 
@@ -47,6 +48,7 @@ class Fleet(Inventory):
         self.counts = Counts(self)
         self.troubles = Troubles(self)
         self.ends = Ends(self)
+        self.paused = Paused(self)
         self.strangers = Strangers(self)
         self.acting = False
         """Until the first decision nothing is changed."""
@@ -83,7 +85,8 @@ class Fleet(Inventory):
         """The same for one task, but for starting what is parked."""
         mine = self.containers[task.name]
         wanted = [c for c in mine if c.wanted]
-        missing = self._want(task) - len(wanted)
+        want = self._want(task)
+        missing = want - len(wanted)
         if missing < 0:
             # The newest go first, but before them those that serve nobody yet. A back-off keeps what runs,
             # however new it is.
@@ -98,6 +101,7 @@ class Fleet(Inventory):
             self.ends.pace(task, now)
         if missing <= 0:
             self.ends.settled(task)
+        self.paused.give(task, want)
         for container in list(mine):
             self._advance(container, now)
         self.counts.write(task, now)
@@ -197,7 +201,7 @@ class Fleet(Inventory):
             if container.phase in (Phase.CREATED, Phase.STARTING):
                 self.started(container, now)
         elif event.kind in ("pause", "unpause"):
-            self.pauses(container, event.kind == "pause")
+            self.paused.note(container, event.kind == "pause")
         elif event.kind == "die":
             code = "" if event.exit_code is None else f" with code {event.exit_code}"
             container.exit_code = event.exit_code
@@ -231,10 +235,12 @@ class Fleet(Inventory):
                 self._say_failed(operation, error)
             away, ends = isinstance(error, EngineAway), operation.work in (Work.STOP, Work.REMOVE)
             container.stubborn = container.stubborn or (ends and not away)
-            container.unknown = True
+            container.refused = isinstance(error, PermanentError) and operation.work is Work.STOP
+            container.unknown = not (container.refused and self.draining)  # then it is removed by force
             container.doubtful = container.doubtful or operation.work is Work.START
             container.failures += 1
-            container.not_before = now + min(30.0, 0.5 * 2.0 ** min(container.failures, 8))
+            if container.unknown:
+                container.not_before = now + min(30.0, 0.5 * 2.0 ** min(container.failures, 8))
         self.balance(container.task, now)
         self.start_parked(now)
 
@@ -284,22 +290,6 @@ class Fleet(Inventory):
         container.unwanted = True
         container.paused = False
 
-    def pauses(self, container: Container, paused: bool) -> None:
-        """Somebody has frozen it, or thawed it."""
-        if container.paused == paused or container.phase not in (Phase.RUNNING, Phase.STOPPING):
-            return
-        container.paused = paused
-        name, id = container.task.name, container.short_id
-        if paused:
-            log.warning(
-                "%s: container %s is paused by somebody: it keeps its place under the cap, and does not "
-                "count as one that runs",
-                name,
-                id,
-            )
-        else:
-            log.info("%s: container %s is no longer paused", name, id)
-
     def alive_at(self, container: Container, now: float) -> float:
         """Until when a container is known to run: now, if the event stream would have told of its end."""
         return now if container.heard and not self.deaf else container.seen
@@ -338,7 +328,9 @@ class Fleet(Inventory):
             self.forget(container)
             return
         if container.unwanted:
-            phase = {Phase.RUNNING: Phase.STOPPING, Phase.STOPPING: Phase.STOPPING}.get(phase, Phase.REMOVING)
+            by_force = self.draining and container.refused
+            stops = phase in (Phase.RUNNING, Phase.STOPPING) and not by_force
+            phase = Phase.STOPPING if stops else Phase.REMOVING
         if phase not in WORK_FOR or self.away or now < container.not_before:
             return
         container.phase = phase
@@ -370,7 +362,7 @@ class Fleet(Inventory):
 
     def _remove_now(self) -> None:
         for container in self.all():
-            if container.phase is Phase.EXITED and not container.failures:
+            if container.refused or (container.phase is Phase.EXITED and not container.failures):
                 container.not_before = 0.0
 
     def _refused(self, work: Work, container: Container, error: PermanentError, now: float) -> None:

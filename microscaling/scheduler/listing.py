@@ -107,7 +107,7 @@ class Listing:
                 fleet.started(container, now)
             elif phase in (Phase.EXITED, Phase.REMOVING) and not container.busy:
                 fleet.started(container, now)  # a start that was not answered has been carried out late
-            fleet.pauses(container, seen.paused)
+            fleet.paused.note(container, seen.paused)
         elif seen.state is State.EXITED:
             if phase not in (Phase.EXITED, Phase.REMOVING):
                 self._silent(container, "die", now)

@@ -113,7 +113,7 @@ class Strangers:
         container = self._take(Event("", seen.id, seen.task, seen.nonce), phase)
         container.may_run = container.may_run or created
         container.unwanted = state is not State.RUNNING
-        self.fleet.pauses(container, state is State.RUNNING and seen.paused)
+        self.fleet.paused.note(container, state is State.RUNNING and seen.paused)
 
     def _nonce(self, event: Event) -> str:
         """What tells it from all others: a clone has the nonce of what it was made of."""

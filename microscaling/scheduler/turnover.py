@@ -26,8 +26,10 @@ class Turnover:
         self.task = task
         self.in_vain = 0
         """Paced starts in a row without a sign of work."""
+        self.over = 0
+        """Containers that ended with code 0 and have not been replaced yet."""
         self.owed = 0
-        """Containers that ended in vain and have not been replaced yet."""
+        """Of those, the ones that ended in vain."""
         self._next = float("-inf")
         self._fell = float("-inf")
         self._reading: int | None = None

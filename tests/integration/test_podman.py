@@ -10,7 +10,7 @@ import pytest
 from docker import APIClient
 
 from tests.integration import engines
-from tests.integration.agents import AgentProcess, Witness, app, wait_for
+from tests.integration.agents import AgentProcess, Queues, Witness, app, queue_app, wait_for
 from tests.integration.engines import give_up
 from tests.integration.podman import OwnPodman
 
@@ -48,6 +48,11 @@ def witness(client: APIClient, prefix: str) -> Witness:
     return Witness(client, prefix)
 
 
+@pytest.fixture
+def queues(tmp_path: Path) -> Queues:
+    return Queues(tmp_path)
+
+
 def test_what_is_killed_or_removed_is_replaced_by_the_word_of_the_event_stream(
     tmp_path: Path, prefix: str, witness: Witness, client: APIClient, podman: OwnPodman
 ) -> None:
@@ -75,5 +80,22 @@ def test_what_exits_at_once_backs_off(
         witness.wait(bad=0, b=4)
         assert "cannot start: no database" in agent.log()
         assert "exited with code 3" in agent.log()
+        assert agent.stop() == 0
+    assert not witness.left()
+
+
+def test_a_paused_one_stands_in_nobodys_way(
+    tmp_path: Path, prefix: str, witness: Witness, client: APIClient, queues: Queues, podman: OwnPodman
+) -> None:
+    """Podman refuses to stop it; at the end it goes by force."""
+    apps = [queue_app(f"{prefix}web", 1, queues, maxContainers=6), app(f"{prefix}batch", 2)]
+    with AgentProcess(tmp_path, apps, cap=6, DOCKER_HOST=podman.host) as agent:
+        witness.wait(web=1, batch=5)
+        frozen = witness.running(f"{prefix}batch")[-1]
+        client.pause(frozen)
+        agent.says(f"container {frozen[:12]} is paused by somebody")
+        queues.put(f"{prefix}web", 1000)
+        witness.wait(web=4, batch=1)
+        assert frozen in witness.left()
         assert agent.stop() == 0
     assert not witness.left()

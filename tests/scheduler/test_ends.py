@@ -137,6 +137,7 @@ def test_one_job_workers_work_the_queue_off_and_are_no_failures(
         world.live(1, list_every_s=5.0 if heard else 1.0)
         assert not task.backing_off
         assert task.requested == task.demand == 4, "its share is its own all the time"
+        assert task.serving() == 4, "a change of containers keeps no rule from moving the task"
         assert world.now - before < 100 / 4 * (job_s + 2.5)
     assert "backing off" not in caplog.text
     assert "WARNING" not in caplog.text
