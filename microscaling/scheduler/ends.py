@@ -73,8 +73,8 @@ class Ends:
             log.debug("%s: %s", container.task.name, why)
 
     def pace(self, task: Task, now: float) -> None:
-        """Containers have been added. Those that replace what ended with code 0 are no news for the rules; those
-        that replace what ended in vain are not created yet."""
+        """Containers have been added. Those that replace what ended with code 0 are no news for the rules;
+        those that replace what ended in vain are not created yet."""
         turnover = self._turnovers[task.name]
         if not turnover.over:
             return

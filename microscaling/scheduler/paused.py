@@ -41,8 +41,8 @@ class Paused:
             log.info("%s: container %s is no longer paused", name, id)
 
     def give(self, task: Task, wanted: int) -> None:
-        """The task is to have so many containers: if none, its paused ones go as well. A back-off is no reason:
-        it keeps what there is."""
+        """The task is to have so many containers: if none, its paused ones go as well. A back-off is no
+        reason: it keeps what there is."""
         if wanted or task.backing_off or self.fleet.leaving or not self.fleet.acting:
             return
         for container in self.fleet.containers[task.name]:
