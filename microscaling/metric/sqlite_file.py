@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sqlite3
@@ -12,6 +13,8 @@ from urllib.parse import parse_qsl, quote, urlencode
 from microscaling.errors import ConfigError
 from microscaling.utils.masking import mask
 from microscaling.utils.text import one_line, short
+
+log = logging.getLogger("mssmetric")
 
 FORMS = "sqlite:///relative/path or sqlite:////absolute/path"
 OPTIONS = re.compile(r"[A-Za-z_]\w*=[^&?]*(&[A-Za-z_]\w*=[^&?]*)*")
@@ -57,8 +60,7 @@ def parsed(url: str) -> tuple[str, dict[str, str]]:
 def _check_options(options: dict[str, str]) -> None:
     for name, value in options.items():
         if name not in (*PASSED_ON, *OURS):
-            known = f"is not one of {', '.join((*PASSED_ON, *OURS))}"
-            raise ConfigError(f"SQL metric: the option {short(name)!r} of the URL {known}")
+            log.warning("SQL metric: SQLite knows no option %s, so it is ignored", short(name))
         if name == "mode" and value == "memory":
             raise ConfigError(f"SQL metric: mode=memory names no file; expected {FORMS}")
 
