@@ -40,6 +40,7 @@ ENVIRON = {
     "AWS_SECRET_ACCESS_KEY": "canary-of-aws",
 }
 SAYS_ITS_SECRETS = "sh -c 'echo $DB_PASSWORD $MSS_API_TOKEN $API_KEY; sleep 1; echo $DB_PASSWORD >&2; exit 3'"
+NOT_YET = re.compile("no answer yet|not measured yet")
 USED = [f"canary-of-a-{what}" for what in ("bearer", "header", "query", "cookie")]
 
 
@@ -213,7 +214,7 @@ def _all_held(server: FakeServer, names: set[str]) -> dict[str, str]:
     messages = [message for link in list(server.links) for message in list(link.messages)]
     for message in reversed(messages):
         held = held_of(message)
-        if all(held.get(name) and "no answer yet" not in held[name] for name in names):
+        if all(held.get(name) and not NOT_YET.search(held[name]) for name in names):
             return held
     return {}
 
