@@ -26,7 +26,7 @@ def where(request: pytest.FixtureRequest) -> str:
 @contextmanager
 def agent(folder: Path, jobs: Jobs, where: str, count: int, prefix: str) -> Iterator[AgentProcess]:
     """An agent that is to run `count` such workers all the time."""
-    config: dict[str, Any] = {"command": jobs.command, "targetQueueLength": 1, **jobs.metric}
+    config: dict[str, Any] = {"command": jobs.command, "targetQueueLength": 20, **jobs.metric}
     if where == "DOCKER":
         config |= {"volumes": [f"{jobs.folder}:{jobs.folder}"], "networkMode": "none"}
     tasks = [
