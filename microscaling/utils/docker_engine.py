@@ -13,7 +13,6 @@ import json
 import logging
 import os
 import pwd
-import ssl
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -166,6 +165,8 @@ def _config_folder(environ: Mapping[str, str]) -> str:
 
 def _certificates(folder: str, place: str) -> list[str]:
     """Those of TLS_FILES that there are. Raises ConfigError if they are of no use."""
+    import ssl  # only here: most engines are at a socket, and the module takes time to load
+
     files = [name for name in TLS_FILES if os.path.exists(os.path.join(folder, name))]
     if ("cert.pem" in files) != ("key.pem" in files):
         raise ConfigError(f"{place}: {one_line(folder)} needs both cert.pem and key.pem, or neither")
