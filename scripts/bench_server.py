@@ -35,6 +35,8 @@ ROOT = Path(__file__).parents[1]
 EVERY_S = 0.5
 AGAIN_S = 1.0
 """After a connection was refused or closed."""
+PATIENCE_S = 120.0
+"""For a server that is behind to close connections, and to count what it has read."""
 CLOSE = 0x8
 """The kind of a frame (RFC 6455, section 5.2)."""
 MOST_RATIO = 0.6
@@ -114,11 +116,20 @@ class Agent:
                 await asyncio.wait([listening], timeout=max(0.0, end + 3 - time.monotonic()))
             if listening.done():
                 listening.result()
+            await self._close(writer, listening)
         finally:
             if listening is not None:
                 listening.cancel()
                 await asyncio.gather(listening, return_exceptions=True)
             writer.close()
+
+    async def _close(self, writer: asyncio.StreamWriter, listening: asyncio.Task[None]) -> None:
+        """In good order: of a connection that is dropped while demand is unread, which resets it, the server
+        does not get what it has not read yet."""
+        writer.write(bytes([0x80 | CLOSE, 0x80, 0, 0, 0, 0]))
+        await asyncio.wait([listening], timeout=PATIENCE_S)
+        if not listening.done():
+            raise Closed("not closed in time by the server")
 
     async def _shake_hands(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int
@@ -217,6 +228,14 @@ def ask(port: int, path: str, method: str = "GET", body: object = None) -> Any:
     )
     with urlopen(request, timeout=30) as answer:
         return json.load(answer)
+
+
+def counted(port: int) -> Any:
+    """The server's counts, once it has read all that agents sent: until then it has not let go of them."""
+    deadline = time.monotonic() + PATIENCE_S
+    while (status := ask(port, "/api/status"))["agents"] and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return status
 
 
 def memory_mb(pid: int) -> float:
@@ -326,7 +345,7 @@ def run(options: argparse.Namespace, *roots: Path) -> list[Run]:
         others = (machine_s() - everybody - cpu_s(os.getpid()) + own - sum(used)) / seconds
         done = []
         for (server, port), cpu, (agents, pages, memory) in zip(servers, used, loaded, strict=True):
-            status = ask(port, "/api/status")
+            status = counted(port)
             server.terminate()
             _, errors = server.communicate(timeout=60)
             done.append(Run(agents, pages, memory, status, cpu, seconds, others, errors))

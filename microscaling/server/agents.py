@@ -126,11 +126,14 @@ class Link:
         self._protocol.writable_again = self._send
 
     async def until_closed(self) -> None:
-        """Returns when the other side has closed it, or gone."""
+        """Returns when the other side has closed it, or gone, and what it sent before has been taken in."""
         while (message := await self.websocket.receive())["type"] != "websocket.disconnect":
             pass
-        for _ in range(min(len(self._unread), int(BURST))):
-            self._read(self._unread.popleft())
+        if self._resting is not None:
+            self._resting.cancel()
+        while self._unread and not self.ended:  # it cannot send more, so it need not be slowed down
+            self._hear(self._unread.popleft(), time.monotonic())
+            await asyncio.sleep(0)
         if why := BROKEN.get(message.get("code", 0)):
             self.agents.load.closed(why)
             self.agents.refusals.refuse(self.who, f"message of an agent: {why}")
@@ -149,6 +152,16 @@ class Link:
 
     def _read(self, text: str | None) -> None:
         now = time.monotonic()
+        self._hear(text, now)
+        late = self._bucket.take(now)
+        if late > 0 and not self.ended:
+            self.agents.refusals.refuse(
+                self.who,
+                f"an agent sends more than {RATE:g} messages a second: slowed down",
+            )
+            self._rest(late)
+
+    def _hear(self, text: str | None, now: float) -> None:
         try:
             if text is None:
                 raise Refused("a message is not text")
@@ -159,14 +172,6 @@ class Link:
             self._bad += 1
         if self._bad >= MOST_BAD:
             self._end(NONSENSE, BROKE_THE_RULES)
-            return
-        late = self._bucket.take(now)
-        if late > 0:
-            self.agents.refusals.refuse(
-                self.who,
-                f"an agent sends more than {RATE:g} messages a second: slowed down",
-            )
-            self._rest(late)
 
     def _rest(self, seconds: float) -> None:
         """Reads nothing more of this agent for so long."""

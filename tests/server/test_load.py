@@ -137,6 +137,30 @@ def test_reports_that_came_at_once_are_read_one_by_one_and_none_is_lost(start: S
         until(lambda: server.get("/api/status")["agents"] == 2)
 
 
+def test_all_that_was_sent_before_a_close_counts_however_late_it_is_read(start: Start) -> None:
+    server = start()
+    server.configure("crowd", "manual")
+    with contextlib.ExitStack() as stack:
+        crowd = connect(stack, server, 5)
+        for sock in crowd:
+            sock.sendall(HANDSHAKE)
+            assert sock.recv(12) == b"HTTP/1.1 101"
+            sock.sendall(report(0))
+        until(lambda: server.get("/api/status")["reports"] == 5)  # each has been sent demand, and reads none
+        os.kill(server.process.pid, signal.SIGSTOP)
+        try:
+            for sock, count in zip(crowd, (1, 20, 61, 200, 300), strict=True):
+                sock.sendall(b"".join(report(number) for number in range(count)) + CLOSE)
+        finally:
+            os.kill(server.process.pid, signal.SIGCONT)
+        for sock in crowd:
+            while sock.recv(2**16):
+                pass
+        until(lambda: server.get("/api/status")["agents"] == 0)
+        status = server.get("/api/status")
+        assert (status["reports"], status["closes"]) == (5 + 1 + 20 + 61 + 200 + 300, {})
+
+
 def test_states_come_less_often_the_more_they_cost() -> None:
     async def intervals() -> list[float]:
         live = Live(Users(), False, Jobs())
