@@ -118,7 +118,7 @@ class Rests:
             given: Given = {} if free > 0 else givers.give(task, 1)
             if free > 0 or given:
                 _take(task, free, given)
-                free -= not given
+                free -= (not given) + _short(task)
                 changed = True
         return changed
 

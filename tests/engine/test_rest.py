@@ -54,6 +54,19 @@ def test_one_to_none_to_one_stops_nothing(made: Any) -> None:
         assert run.measure(a=2) == [1]
 
 
+def test_what_was_given_for_more_is_not_taken_by_what_gave_it() -> None:
+    """The first has none and is short, the second gives all six: it does not take one of them again."""
+    first, second = by_queue("first", 0, target=13), by_queue("second", 6, priority=2, target=13)
+    run = Driven(first, second, cap=6)
+    for _ in range(8):
+        run.beat(first=0, second=300)
+    run.measure(first=200, second=300)
+    assert run.demand() == [1, 0]
+    assert str(second.reason) == "gives 6 to first, which comes first and is short of 20"
+    run.settle()
+    assert run.demand() == [6, 0]
+
+
 def test_the_readmes_queue_of_60_jobs() -> None:
     run = Driven(by_queue("mailer", 0, max_containers=4))
     waiting, seen = 60.0, []
