@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mssscheduler")
 
+SAID_FROM = 3
+"""Paced starts in a row: fewer are no news, as a short job may be done before its queue is measured again."""
+
 
 class Ends:
     """Judges the ends that were not asked for, and says when those containers are replaced.
@@ -121,7 +124,14 @@ class Ends:
             trouble.back_off(f"{how}, {self._in_vain(turnover)}", now, BACKS_OFF_IN_VAIN)
         else:
             turnover.owe(container.started)
-            log.info("%s: %s, %s", task.name, how, self._in_vain(turnover))
+            told = turnover.in_vain >= SAID_FROM and not turnover.said
+            turnover.said = turnover.said or told
+            container.unasked = told
+            pace = ": at most one start a second until there is one" if told else ""
+            log.log(
+                logging.INFO if told else logging.DEBUG,
+                "%s: %s, %s%s", task.name, how, self._in_vain(turnover), pace,
+            )  # fmt: skip
 
     def _in_vain(self, turnover: Turnover) -> str:
         work = "" if turnover.waits else ": nothing waits"

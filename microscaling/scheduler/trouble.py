@@ -18,7 +18,7 @@ STABLE_FACTOR = 10.0
 """How many times the last delay a container has to stay up before the next back-off is a short one again:
 10 s before there was any, 10 minutes (as in Kubernetes) at the longest delay."""
 FAILED = "backing off after failed starts"
-IN_VAIN = "backing off: its containers end with code 0 at once"
+IN_VAIN = "backing off: its {nouns} end with code 0 at once"
 
 
 class Trouble:
@@ -27,11 +27,13 @@ class Trouble:
     A task backs off after three containers in a row that did not start, or ended unasked before they had
     been up for `stable_s`. It then keeps what runs; after 1 s, doubling to 60 s, one container is
     tried, and one that holds for 5 s ends the back-off. The delay is remembered: the next failure
-    doubles it, unless a container has stayed up for ten times as long before.
+    doubles it, unless a container has stayed up for ten times as long before. `noun`, `nouns`: what the
+    log calls a container.
     """
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, noun: str = "container", nouns: str = "containers") -> None:
         self.task = task
+        self.noun, self.nouns = noun, nouns
         self.strikes = 0
         self.starving = False
         """Its image is missing: nothing is tried until that is there again."""
@@ -83,7 +85,7 @@ class Trouble:
     @property
     def why(self) -> str:
         """Why it backs off."""
-        return "its image is missing" if self.starving else self._why
+        return "its image is missing" if self.starving else self._why.format(nouns=self.nouns)
 
     def starve(self) -> None:
         """It backs off for as long as its image is missing; said by whoever looks for the image."""
@@ -98,12 +100,14 @@ class Trouble:
             self.stable()
 
     def held(self) -> None:
-        """A container has stayed up for 5 s."""
-        self._resume("a container stays up")
+        """A container has stayed up for 5 s. Before it is time to try one, that is one from before the
+        back-off: where several crash in turn, there is always one that has been up for so long."""
+        if self.probing:
+            self._resume(f"a {self.noun} stays up")
 
     def worked(self) -> None:
         """A container has done its work."""
-        self._resume("a container has done its work")
+        self._resume(f"a {self.noun} has done its work")
 
     def _resume(self, why: str) -> None:
         """The others may be started. The next failure is enough to back off again."""

@@ -23,7 +23,8 @@ class Troubles:
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
-        self._by_name = {task.name: Trouble(task) for task in fleet.tasks.tasks}
+        tasks = fleet.tasks
+        self._by_name = {task.name: Trouble(task, tasks.noun, tasks.nouns) for task in tasks.tasks}
 
     def strike(self, task: Task, why: str, now: float) -> None:
         """One more start of this task has failed."""

@@ -26,6 +26,8 @@ class Turnover:
         self.task = task
         self.in_vain = 0
         """Paced starts in a row without a sign of work."""
+        self.said = False
+        """The log has said that its containers end in vain: once for all of those in a row."""
         self.over = 0
         """Containers that ended with code 0 and have not been replaced yet."""
         self.owed = 0
@@ -57,7 +59,8 @@ class Turnover:
 
     def reset(self) -> None:
         """From now on nothing has to wait."""
-        self.in_vain = self.owed = 0
+        self.worked()
+        self.owed = 0
         self._next = float("-inf")
 
     def ended_in_vain(self, started: float | None, up_s: float) -> bool:
@@ -69,6 +72,7 @@ class Turnover:
     def worked(self) -> None:
         """A container has done its work."""
         self.in_vain = 0
+        self.said = False
 
     def owe(self, started: float | None) -> None:
         """The next container takes the place of one that ended in vain."""

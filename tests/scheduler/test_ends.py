@@ -79,6 +79,39 @@ def test_what_crashes_again_and_again_backs_off_ever_longer(
     assert "exited with code 1" in caplog.text
 
 
+@pytest.mark.parametrize("up_s", [6.0, 9.0])
+def test_what_crashes_in_turn_backs_off_too(up_s: float, caplog: pytest.LogCaptureFixture) -> None:
+    """Of four that crash at other times there is always one that has been up for 5 s: it proves nothing."""
+    world = workers(lambda real: (up_s, 1))
+    task = world.tasks.get_task("a")
+    backed_off = 0
+    for _ in range(1200):
+        if not task.backing_off and task.demand < 4:
+            world.decide({"a": task.demand + 1})
+        world.live(0.5)
+        backed_off += task.backing_off
+    assert max(waits(caplog.text)) == 60
+    assert backed_off > 800, "most of the time its share is free for others"
+    ends = re.findall(r"backing off, next try|no longer backing off", caplog.text)
+    assert len(ends) < 40
+
+
+def test_its_own_word_for_containers_is_used(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "mssscheduler")
+    for life in ((6.0, 1), (0.1, 0)):
+        small = small_world(random.Random(1), Faults(), names=("a",))
+        small.tasks.noun = "process"
+        world = Workers(small.tasks, random.Random(1), Faults(effect_s=0.05, reply_s=0.01, event_s=0.02))
+        world.life, world.starts = lambda real, life=life: life, []
+        world.list()
+        world.run(0.5)
+        world.decide({"a": 2})
+        world.live(120)
+        assert str(world.tasks.get_task("a").reason).count("container") == 0
+    assert "a: a process stays up: no longer backing off" in caplog.messages
+    assert [line for line in caplog.messages if "container" in line] == []
+
+
 @pytest.mark.parametrize(("up_s", "delay_s"), [(30.0, 4), (500.0, 60)])
 def test_the_delay_is_remembered_until_a_container_was_up_ten_times_as_long(
     up_s: float, delay_s: int, caplog: pytest.LogCaptureFixture
@@ -173,6 +206,20 @@ def test_ends_in_vain_are_paced_said_and_back_off(
     before = len(world.starts)
     world.live(300)
     assert len(world.starts) - before <= 6
+
+
+def test_ends_in_vain_are_said_once_and_not_each(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "mssscheduler")
+    world = workers(lambda real: (0.2, 0), waiting=50, demand=4)
+    world.eats = False
+    world.live(15)
+    [line] = [line for line in caplog.messages if "sign of work" in line]
+    assert line.endswith(
+        "without a sign of work (3 such in a row): at most one start a second until there is one"
+    )
+    world.eats = True
+    world.live(5)
+    assert len([line for line in caplog.messages if "sign of work" in line]) == 1
 
 
 def test_when_something_waits_again_nothing_has_to_wait(caplog: pytest.LogCaptureFixture) -> None:
