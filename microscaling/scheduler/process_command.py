@@ -19,9 +19,12 @@ def environment(task: Task, environ: Mapping[str, str]) -> dict[str, str]:
 def unreadable(task: Task) -> str:
     """Why the command can never be run as it was meant, and the way out; empty: it can."""
     try:
-        found = shell_words.shell_feature(shell_words.split(task.command))
+        argv = shell_words.split(task.command)
     except shell_words.OpenQuote as error:
         return f"the command {task.command!r} cannot be read: {error}"
+    if argv and not argv[0]:
+        return f"the command {task.command!r} names no program: its first word is empty"
+    found = shell_words.shell_feature(argv)
     if not found:
         return ""
     return (

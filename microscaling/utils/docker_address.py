@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from microscaling.errors import ConfigError
 from microscaling.utils.text import quoted
+from microscaling.utils.urls import fits_dns
 
 DEFAULT_SOCKET = "/var/run/docker.sock"
 DEFAULT_HOST = f"unix://{DEFAULT_SOCKET}"
@@ -87,6 +88,8 @@ def _tcp(scheme: str, rest: str, place: str, address: str, tls: bool) -> str:
         raise _wrong(place, address, "the port is a number from 1 to 65535")
     if not re.fullmatch(r"[\w.:%-]*", host) or parts.query or parts.fragment or not rest.isprintable():
         raise _wrong(place, address, "")
+    if host and ":" not in host and not fits_dns(host):
+        raise _wrong(place, address, "no name can have such a part between its dots")
     port = port or (TLS_PORT if tls and scheme == "tcp" else PORTS[scheme])
     name = f"[{host}]" if ":" in host else host or "localhost"
     return f"{scheme}://{name}:{port}{parts.path.rstrip('/')}"

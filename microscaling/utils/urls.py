@@ -72,10 +72,10 @@ def _wrong(url: str, schemes: Collection[str]) -> str | None:
     name = host if host.endswith("]") else host.rpartition(":")[0] or host
     if name in ("http", "https") and (host.endswith(":") or parts.path.startswith("//")):
         return f"its scheme is misspelt: write {name}://"  # else it would be the host's name
-    return None if HOST.fullmatch(name) and _fits_dns(name) else "its host is no name or address"
+    return None if HOST.fullmatch(name) and fits_dns(name) else "its host is no name or address"
 
 
-def _fits_dns(name: str) -> bool:
+def fits_dns(name: str) -> bool:
     """Whether a name could be found at all: its labels have 1 to 63 characters (RFC 1035), and the last
     one may be followed by a dot."""
     return name.startswith("[") or all(0 < len(label) < 64 for label in name.removesuffix(".").split("."))

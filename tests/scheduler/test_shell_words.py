@@ -142,6 +142,7 @@ def test_the_agent_names_each_such_command_at_its_start(tmp_path):
         "cleaner": "VAR=x cmd",
         "mailer": "cd /srv && worker > log",
         "open": "sh -c 'oops",
+        "unset": '"" --queue jobs',
         "fine": "sh -c 'worker > log && x=$Y'",
     }
     apps = [
@@ -161,9 +162,8 @@ def test_the_agent_names_each_such_command_at_its_start(tmp_path):
     )
     assert done.returncode == 2
     errors = [line for line in done.stderr.splitlines() if line.startswith("microscaling: ")]
-    assert [error.split()[1] for error in errors] == ["cleaner:", "mailer:", "open:"]
-    assert ["VAR=..." in errors[0], "&& joins" in errors[1], "No closing quotation" in errors[2]] == [
-        True
-    ] * 3
+    assert [error.split()[1] for error in errors] == ["cleaner:", "mailer:", "open:", "unset:"]
+    expected = ["VAR=...", "&& joins", "No closing quotation", "its first word is empty"]
+    assert [words in error for words, error in zip(expected, errors, strict=True)] == [True] * 4
     assert all("env NAME=value program" in error and "sh -c" in error for error in errors[:2])
     assert not (tmp_path / "state").exists()

@@ -21,6 +21,7 @@ from microscaling.utils.docker_engine import choose
 DEFAULT = "unix:///var/run/docker.sock"
 
 GOOD = [
+    ("tcp://docker.example.:2375", "tcp://docker.example.:2375"),
     ("unix:///run/e.sock", "unix:///run/e.sock"),
     ("UNIX:///run/e.sock", "unix:///run/e.sock"),
     ("unix://run/e.sock", "unix:///run/e.sock"),
@@ -47,6 +48,9 @@ def test_an_address_in_one_form(given: str, host: str) -> None:
 
 
 BAD = [
+    ("tcp://dock..er:2375", "no name can have"),
+    ("tcp://.docker:2375", "no name can have"),
+    (f"tcp://{'a' * 64}.example:2375", "no name can have"),
     ("/run/docker.sock", "write unix:///run/docker.sock"),
     ("unix:/run/docker.sock", "write unix:///run/docker.sock"),
     ("run/docker.sock", "expected unix:///"),
