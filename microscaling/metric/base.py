@@ -96,10 +96,15 @@ def whole_number(value: object, what: str) -> int:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise MetricError(f"{one_line(what)}: expected a whole number, got {value!r:.40}")
+        raise MetricError(f"{one_line(what)}: expected a whole number, got {_shown(value)}")
     if not 0 <= value <= LARGEST:
         raise MetricError(f"{one_line(what)}: {str(value)[:24]} is out of range (0 to 2^53)")
     return value
+
+
+def _shown(value: object) -> str:
+    """As JSON has it, and at most 40 characters."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else f"{value!r:.40}"
 
 
 def count_or_none(value: object) -> int | None:

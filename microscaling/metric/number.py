@@ -13,6 +13,8 @@ from microscaling.utils.text import one_line
 
 NUMBER = re.compile(r"[+-]?([0-9]{1,30}(\.[0-9]*)?|\.[0-9]{1,30})([eE][+-]?[0-9]{1,3})?")
 """Bounded, because the digits of 1e999999999 would fill the memory."""
+LONGEST = 1000
+"""Characters of a text that may be a number; more (a whole document, say) is not looked at."""
 NOT_A_NUMBER = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 
 
@@ -50,6 +52,8 @@ def _is_finite(number: float | Decimal) -> bool:
 
 
 def _parsed(value: object) -> object:
+    if isinstance(value, (bytes, str)) and len(value) > LONGEST:
+        return value[:LONGEST]  # as the error quotes it
     if isinstance(value, bytes):
         value = value.decode("ascii", "replace")
     if isinstance(value, str):

@@ -9,10 +9,12 @@ from urllib.parse import urlsplit
 
 from microscaling.errors import ConfigError
 from microscaling.utils import urls
+from microscaling.utils.text import short
 
 MAX_BYTES = 2**20
-FORM = "redis://:password@host:6379/0, rediss://... for TLS, or unix:///path/of/socket?db=0"
+FORM = "redis://host:6379/0, rediss://... for TLS, or unix:///path/of/socket?db=0"
 DATABASE = re.compile(r"/?|/[0-9]{1,9}/?")
+TLS_FILES = {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
 NAMED = re.compile(r"argument '(\w{1,40})'|value for '(\w{1,40})'")
 """The option that the library's own error names."""
 
@@ -38,22 +40,44 @@ def _check_socket(url: str) -> None:
 
 def connection(url: str) -> Any:
     """One that is opened when it is first used. Raises ConfigError for an option that cannot be."""
-    from redis.connection import Connection, parse_url
+    import redis.connection  # noqa: F401 - that it is not there is no error of the URL
 
     try:
-        options: dict[str, Any] = dict(parse_url(url))
-        base = options.pop("connection_class", Connection)
-        _tls_options(options)
-        # RESP 2: every Redis speaks it, and without asking first.
-        return type("TimedConnection", (_Timed, base), {})(**{"protocol": 2, **options})
+        return _made(url)
     except Exception as error:  # of whatever kind: any option of the library may stand in the URL
-        named = NAMED.search(str(error))
-        option = f"the option {named[1] or named[2]}" if named else type(error).__name__
-        raise ConfigError(f"its URL cannot be used ({option})") from None
+        raise ConfigError(f"its URL cannot be used ({_culprit(url, error)})") from None
+
+
+def _made(url: str) -> Any:
+    from redis.connection import Connection, parse_url
+
+    scheme, mark, rest = url.partition("://")
+    options: dict[str, Any] = dict(parse_url(scheme.lower() + mark + rest))
+    base = options.pop("connection_class", Connection)
+    _tls_options(options)
+    # RESP 2: every Redis speaks it, and without asking first.
+    return type("TimedConnection", (_Timed, base), {})(**{"protocol": 2, **options})
+
+
+def _culprit(url: str, error: Exception) -> str:
+    """The option that is wrong: the one that the library names, or that is wrong by itself."""
+    if named := NAMED.search(str(error)):
+        return f"the option {named[1] or named[2]}"
+    base, _, query = url.partition("?")
+    for option in filter(None, query.split("&")):
+        try:
+            _made(f"{base}?{option}")
+        except Exception as alone:
+            why = f": {alone.strerror}" if isinstance(alone, OSError) and alone.strerror else ""
+            return f"the option {short(option.partition('=')[0])}{why}"
+    return type(error).__name__
 
 
 def _tls_options(options: dict[str, Any]) -> None:
     """As others write them: CERT_NONE is Celery's word; without a certificate there is no name in it."""
+    for name in TLS_FILES & options.keys():
+        with open(options[name], "rb"):  # else what is said later names no file
+            pass
     asked = str(options.get("ssl_cert_reqs", "")).lower().removeprefix("cert_")
     if asked:
         options["ssl_cert_reqs"] = asked

@@ -39,7 +39,7 @@ class SQLSource(Source):
             if time.monotonic() >= deadline:
                 raise MetricError(f"{self.name}: no answer within {self._deadline_s:g} s") from None
             why = one_line(str(error)[:MOST_OF_REASON])
-            if "unable to open" in why:  # which says nothing of the reason
+            if "unable to open" in why or "I/O error" in why:  # which says nothing of the reason
                 why = self._database.obstacle() or why
             raise MetricError(f"{self.name}: {why}") from None
         if len(rows) != 1 or len(rows[0]) != 1:

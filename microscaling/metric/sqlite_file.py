@@ -17,7 +17,7 @@ from microscaling.utils.text import one_line, short
 log = logging.getLogger("mssmetric")
 
 FORMS = "sqlite:///relative/path or sqlite:////absolute/path"
-OPTIONS = re.compile(r"[A-Za-z_]\w*=[^&?]*(&[A-Za-z_]\w*=[^&?]*)*")
+OPTIONS = re.compile(r"([A-Za-z_]\w*=[^&?]*(&[A-Za-z_]\w*=[^&?]*)*)?")
 PASSED_ON = ("cache", "immutable", "nolock", "psow", "vfs")
 """To SQLite, as it knows them (its documentation, "URI Filenames")."""
 OURS = ("mode", "timeout", "uri", "check_same_thread", "isolation_level", "cached_statements")
@@ -38,6 +38,7 @@ def parsed(url: str) -> tuple[str, dict[str, str]]:
     ? with what looks like options behind it ends it.
     """
     scheme, colon, rest = url.partition(":")
+    scheme = scheme.lower()
     if not colon:
         raise ConfigError(f"SQL metric: the database has to be a URL: {FORMS}")
     if scheme.partition("+")[0] != "sqlite":
@@ -80,7 +81,8 @@ class Database:
         if before is not None:
             # Else SQLite would make a -wal and a -shm, for which it needs the right to write here.
             options["immutable"] = "1"
-        uri = f"file:{quote(os.path.abspath(self.path))}?{urlencode(options)}"
+        # Two slashes: else a path that begins with two of its own would name a host.
+        uri = f"file://{quote(os.path.abspath(self.path))}?{urlencode(options)}"
         with closing(sqlite3.connect(uri, uri=True, timeout=timeout_s, isolation_level=None)) as connection:
             yield connection
         if before is not None and before != self._stamp():
@@ -93,7 +95,10 @@ class Database:
             with open(self.path, "rb") as file:
                 wal = file.read(WAL_HEADER + 1)[WAL_HEADER:] == b"\2"
         except FileNotFoundError:
-            return "there is no such file"
+            part = "; what follows the ? is no option=value, so it is taken for a part of the name"
+            return "there is no such file" + ("?" in self.path) * part
+        except IsADirectoryError:
+            return "it is a folder"
         except PermissionError:
             return f"{user} may not read the file, or not enter its folder"
         except (OSError, ValueError):

@@ -175,9 +175,8 @@ class Client:
             return unpacked(bytes(body), answer.headers.get("Content-Encoding", ""), self.max_bytes)
         except OverflowError:
             raise FetchError(too_long, hopeless=True) from None
-        except ValueError:
-            what = f"{public_url(url)}: the answer is compressed, which was not asked for"
-            raise FetchError(what, hopeless=True) from None
+        except ValueError as error:
+            raise FetchError(f"{public_url(url)}: the answer {error}", hopeless=True) from None
 
 
 def _told(answer: requests.Response, question: _Question, most_bytes: int) -> bytes:

@@ -12,7 +12,7 @@ STATUSES = (429, 503)
 """Too Many Requests (RFC 6585) and Service Unavailable. With others the header is about something else."""
 LONGEST_S = 3600.0
 """A server that asks for a year by mistake is asked again after an hour."""
-SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{0,9})?")
+SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?")
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,28 @@ def test_what_is_none_is_an_error_that_nothing_mends(value: object) -> None:
             items(value, "it", at_least)
 
 
+@pytest.mark.parametrize(("value", "shown"), [(None, "null"), (True, "true"), (False, "false")])
+def test_what_json_has_is_shown_as_json_has_it(value: object, shown: str) -> None:
+    with pytest.raises(MetricError, match=f"got {shown}$"):
+        items(value, "it")
+
+
+def test_of_a_very_long_text_only_the_beginning_is_looked_at() -> None:
+    class Long(str):
+        """Text so long that whatever reads all of it takes too long."""
+
+        def __len__(self) -> int:
+            return 10**9
+
+        def strip(self, *args: object) -> str:
+            raise AssertionError("it was read")
+
+        __repr__ = strip  # type: ignore[assignment]
+
+    with pytest.raises(MetricError, match=r"^it: expected a whole number, got '0{39}$"):
+        items(Long("0" * 2000), "it")
+
+
 @pytest.mark.parametrize("value", TOO_MUCH, ids=lambda value: str(value)[:20])
 def test_too_much(value: object) -> None:
     with pytest.raises(MetricError, match=r"^it: .{1,24} is out of range \(0 to 2\^53\)$"):

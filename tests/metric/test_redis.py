@@ -283,7 +283,8 @@ def test_bad_arguments(arguments: tuple[str, ...], field: str) -> None:
         ("?no_such_option=hunter22", "the option no_such_option"),
         ("?ssl_ca_certs=hunter22", "the option ssl_ca_certs"),
         ("?max_connections=5", "the option max_connections"),
-        ("?protocol=9", ""),
+        ("?protocol=9", "the option protocol"),
+        ("?socket_timeout=5&ssl_cert_reqs=hunter22", "the option ssl_cert_reqs"),
     ],
 )
 def test_an_option_that_the_library_does_not_take(query: str, said: str) -> None:
@@ -291,6 +292,18 @@ def test_an_option_that_the_library_does_not_take(query: str, said: str) -> None
     with pytest.raises(ConfigError, match=known) as error:
         RedisMetric(URL + query, "k").source.check()
     assert "hunter22" not in str(error.value)
+
+
+@pytest.mark.parametrize("option", ["ssl_ca_certs", "ssl_certfile", "ssl_keyfile"])
+def test_a_file_for_tls_that_is_not_there_is_named(option: str, tmp_path: Path) -> None:
+    url = f"rediss://127.0.0.1:1?{option}={tmp_path}/none"
+    said = rf"\(the option {option}: No such file or directory\)$"
+    with pytest.raises(ConfigError, match=said):
+        RedisMetric(url, "k").source.check()
+
+
+def test_the_scheme_in_capitals() -> None:
+    RedisMetric(URL.replace("redis", "REDIS"), "k").source.check()
 
 
 def test_equal_questions_are_one_source_and_the_password_is_nowhere() -> None:

@@ -121,6 +121,27 @@ def test_options_of_the_url_are_not_taken_for_a_part_of_the_name(path, options):
     assert measured(f"file:{path}?{options}&uri=true", COUNT) == 2
 
 
+def test_a_question_mark_with_nothing_behind_it(path):
+    assert measured(f"{path}?", COUNT) == 2
+    with pytest.raises(MetricError, match=r"no such file; what follows the \? is no option=value"):
+        measured(f"{path}?immutable", COUNT)
+
+
+def test_a_path_that_begins_with_more_slashes(path):
+    assert measured(f"/{path}", COUNT) == measured(f"//{path}", COUNT) == 2
+
+
+def test_the_scheme_in_capitals(path):
+    metric = SQLMetric(f"SQLite:///{path}", COUNT)
+    metric.update()
+    assert metric.current == 2
+
+
+def test_a_folder_is_called_one(tmp_path):
+    with pytest.raises(MetricError, match="it is a folder"):
+        measured(tmp_path, COUNT)
+
+
 def test_an_option_that_is_not_known_is_said_and_no_part_of_the_name(path, caplog):
     assert measured(f"{path}?password=hunter22", COUNT) == 2
     assert caplog.messages == ["SQL metric: SQLite knows no option password, so it is ignored"]

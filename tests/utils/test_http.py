@@ -44,7 +44,7 @@ def test_a_fault_is_an_error_within_the_deadline(fault):
         ("reset half way", "Connection reset by peer"),
         ("says nothing", "Remote end closed connection without response"),
         ("endless body", "the answer is longer than 100000 bytes"),
-        ("compressed", "the answer is compressed, which was not asked for"),
+        ("compressed", "the answer is said to be packed (gzip), and does not unpack"),
     ],
 )
 def test_the_error_says_what_happened(fault, says):
@@ -255,6 +255,10 @@ PACKED = {
     "gzip": packed(GOOD),
     "X-GZIP": packed(GOOD[:3]) + packed(GOOD[3:]),
     "deflate": zlib.compress(GOOD),
+    "Deflate": zlib.compress(GOOD)[2:-4],  # without the header and the sum
+    "gzip, identity": packed(GOOD),
+    "deflate,gzip": packed(zlib.compress(GOOD)),
+    "br": GOOD,
     "utf-8": GOOD,
     "identity": GOOD,
     "none": GOOD,
@@ -273,8 +277,8 @@ def test_a_body_that_is_packed_or_said_to_be(encoding):
     [
         (packed(b" " * 10_000_000), "the answer is longer than 100000 bytes"),
         (packed(b"") * 200 + packed(b" " * 100_001), "the answer is longer than 100000 bytes"),
-        (packed(GOOD)[:-1], "the answer is compressed, which was not asked for"),
-        (GOOD, "the answer is compressed, which was not asked for"),
+        (packed(GOOD)[:-1], "the answer is said to be packed (gzip), and does not unpack"),
+        (GOOD, "the answer is said to be packed (gzip), and does not unpack"),
     ],
 )
 def test_a_packed_body_that_is_too_much_or_broken(body, says):
@@ -282,6 +286,14 @@ def test_a_packed_body_that_is_too_much_or_broken(body, says):
     with Server(behave) as server, pytest.raises(FetchError) as caught:
         fetch(server.url(), max_bytes=100_000)
     assert str(caught.value) == f"{server.url()}: {says}"
+
+
+def test_a_packing_that_python_does_not_know_is_named():
+    brotli = b'\x8b\x03\x80{"n":5}\x03'
+    behave = answers(brotli, "200 OK", "Content-Encoding: br")
+    with Server(behave) as server, pytest.raises(FetchError) as caught:
+        fetch(server.url())
+    assert str(caught.value) == f"{server.url()}: the answer is packed (br), which was not asked for"
 
 
 @pytest.mark.parametrize(
@@ -294,6 +306,7 @@ def test_a_packed_body_that_is_too_much_or_broken(body, says):
         (packed(b"packed"), "gzip", ": packed"),
         (b"packed", "gzip", ""),
         (b"x" * 100_000, "", ": " + "x" * 200),
+        (b"token" + b" " * 4085 + b"hunter22", "", ": token"),  # only half of it is read
         (b"", "", ""),
     ],
 )

@@ -29,6 +29,7 @@ def date(seconds: float) -> str:
         ({"Retry-After": " 1.5 "}, 1.5),
         ({"Retry-After": "0"}, 0.0),
         ({"Retry-After": "99999999"}, 3600.0),
+        ({"Retry-After": "9" * 5000}, 3600.0),
         ({"Retry-After": date(20), "Date": date(0)}, 20.0),
         ({"Retry-After": date(-20), "Date": date(0)}, 0.0),
         ({"Retry-After": date(20)}, 0.0),
