@@ -85,12 +85,15 @@ class Reason:
 def explained(last: Reason | None, before: int) -> Reason | None:
     """Why a decision made of `before` what `last` made of it in the end. What goes the way that the number
     went in all is said first: a number does not rise because something was given away of it."""
+    if last is not None and last.before == before:  # one step, as nearly all are
+        last.earlier = None  # else the reasons of all time would be kept
+        return last
     steps: list[Reason] = []
     step = last
     while step is not None:
         steps.insert(0, step)
         step = None if step.before == before else getattr(step, "earlier", None)
-    if last is None or len(steps) == 1 or steps[0].before != before:
+    if last is None or steps[0].before != before:
         alone = last
     else:
         up = last.after > before
@@ -102,7 +105,7 @@ def explained(last: Reason | None, before: int) -> Reason | None:
             said = "; ".join(along) + "; before that " + "; ".join(against)
         alone = Reason(said, before, last.after)
     if alone is not None:
-        alone.on_top_of(None)  # else the reasons of all time would be kept
+        alone.earlier = None
     return alone
 
 

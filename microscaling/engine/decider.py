@@ -51,7 +51,8 @@ class Decider:
         self.fallbacks.say()
         say(changes)
         held = failed - in_force
-        log.debug("%d tasks: %d change, %d held, %d fallback", len(before), len(changes), held, in_force)
+        count = len(before[0])
+        log.debug("%d tasks: %d change, %d held, %d fallback", count, len(changes), held, in_force)
         return changed
 
     def extra(self) -> bool:
@@ -65,20 +66,22 @@ class Decider:
         return changed
 
 
-Before = list[tuple[Task, int, Reason | None]]
-"""Each task, its demand and the reason for it, as a decision finds them."""
+Before = tuple[list[Task], list[int], list[Reason | None]]
+"""The tasks, their demands and the reasons for them, as a decision finds them. Three lists, as a tuple for
+each of thousands of tasks would keep the garbage collector busy."""
 
 
 def demands_of(tasks: Tasks) -> Before:
     """To compare with later. The caller holds the lock."""
-    return [(task, task.demand, task.reason) for task in tasks.tasks]
+    each = tasks.tasks
+    return list(each), [task.demand for task in each], [task.reason for task in each]
 
 
 def changes_since(before: Before) -> list[Change]:
     """What to `say` when the lock has been let go. A decision may have changed a demand more than once:
     its reason explains the difference that is left, or, if there is none, is the old one again."""
     changes = []
-    for task, demand, reason in before:
+    for task, demand, reason in zip(*before, strict=True):
         if task.demand == demand:
             task.reason = reason
         else:

@@ -41,12 +41,13 @@ def guard(tasks: Tasks) -> bool:
     needy = False
     changed = False
     for task in order:
-        if task.demand < 0:
-            task.reason = Reason("demand cannot be negative", task.demand, 0).on_top_of(task.reason)
-            task.demand = 0
+        demand = task.demand
+        if demand < 0:
+            task.reason = Reason("demand cannot be negative", demand, 0).on_top_of(task.reason)
+            task.demand = demand = 0
             changed = True
-        free -= counted(task)
-        if task.demand < task.min_containers:
+        free -= counted(task) if task.backing_off else demand
+        if demand < task.min_containers:
             needy = True
     if free < 0 or needy:
         movable = [task for task in order if not task.backing_off]
@@ -98,6 +99,8 @@ def _raise(movable: list[Task], free: int) -> tuple[bool, int]:
     to_held = ((spare_of_fresh, False), (last_of_fresh, True))
     changed = False
     for task in scalable:
+        if task.demand >= task.min_containers:  # most: they need no call
+            continue
         wants = minimum(task) - task.demand
         if wants <= 0:
             continue

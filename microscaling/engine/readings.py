@@ -112,6 +112,8 @@ class Row:
         """It was held when last looked at, or that is long ago: its target knows of no recent measurement."""
         self.beats = 1.0
         """How many beats lie between its last two measurements."""
+        self._paced = 1.0
+        """What the target counts on, as long as it has not heard otherwise."""
         self.failures = 0
         """How many measurements in a row have failed: one a beat, or one an interval."""
         self._counted = float("-inf")
@@ -136,19 +138,22 @@ class Row:
         """Works out how far apart two measurements of the source are: by when it was asked, by its own time
         stamps, or by its known pace. That a value has stood still says nothing: queues do."""
         metric = self.task.metric
+        asked, stamp = reading.asked, metric.stamp
         span = 0.0
-        if self._stamp is not None and metric.stamp is not None:
-            if metric.stamp == self._stamp:  # the same measurement once more
+        if stamp is not None and self._stamp is not None:
+            if stamp == self._stamp:  # the same measurement once more
                 return
-            span = metric.stamp - self._stamp
+            span = stamp - self._stamp
         if self._asked is not None:
-            if reading.asked == self._asked:
+            if asked == self._asked:
                 return
-            span = max(span, reading.asked - self._asked)
-        if not metric.interval_s:
-            span = max(span, metric.pace_s)
-        self._asked, self._stamp = reading.asked, metric.stamp
-        self.beats = max(1.0, float(round(span / beat_s)))
+            if asked - self._asked > span:
+                span = asked - self._asked
+        if not metric.interval_s and metric.pace_s > span:
+            span = metric.pace_s
+        self._asked, self._stamp = asked, stamp
+        beats = span / beat_s
+        self.beats = 1.0 if beats < 1.5 else float(round(beats))  # mostly one: thousands need no rounding
 
     def count(self, now: float, interval_s: float) -> None:
         """Counts failed measurements."""
@@ -165,7 +170,9 @@ class Row:
             task.held = self.ours = self.trouble
         if not self.trouble:
             task.metric.current = self.value
-        task.target.paced(self.beats)
+        if self.beats != self._paced:  # mostly one, and was: thousands need no call
+            self._paced = self.beats
+            task.target.paced(self.beats)
         if self.gap and not task.held:
             task.target.reset()
         self.gap = bool(task.held)
@@ -240,7 +247,8 @@ class Readings:
                 for row in rows:
                     row.judge(reading, now, self.beat_s)
             for row in rows:
-                row.count(now, poll.interval_s - self._slack_s)
+                if row.trouble or row.failures:  # else there is nothing to count, nor to begin anew
+                    row.count(now, poll.interval_s - self._slack_s)
 
     def _max_age_s(self, poll: Poll) -> float:
         return max(self.max_age_s, MAX_AGE_BEATS * poll.interval_s) + poll.source.timeout_s

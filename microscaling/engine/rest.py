@@ -14,6 +14,7 @@ from microscaling.demand.tasks import Tasks
 from microscaling.engine.givers import Given, Givers, minimum, names
 from microscaling.engine.guard import counted
 
+NEVER = float("-inf")
 GAP_S = 2.0
 """A task that was not measured for longer begins its idle time anew."""
 
@@ -30,7 +31,7 @@ class Rest:
     def __init__(self, task: Task, window_s: float) -> None:
         self.task = task
         self.seconds = max(task.idle_s, window_s, task.metric.interval_s)
-        self.since = self.last = float("-inf")
+        self.since = self.last = NEVER
         self.idle = False
         """It has been empty for so long, and no job runs."""
 
@@ -42,34 +43,31 @@ class Rest:
         if task.held or task.falling_back:
             return
         if task.metric.current > 0:
-            self.last = float("-inf")
-            self._keep_one()
+            self.last = NEVER
+            if task.ideal_containers < 1:
+                task.ideal_containers = 1
             return
         if now - self.last > GAP_S:
             self.since = now
         self.last = now
         if task.metric.in_flight:  # the last one is at work, though nothing waits
-            self._keep_one()
+            task.ideal_containers = max(task.ideal_containers, 1)
         elif now - self.since >= self.seconds and task.requested > minimum(task):
             self.idle = True
             task.ideal_containers = min(task.ideal_containers, task.requested - 1)
 
-    def _keep_one(self) -> None:
-        self.task.ideal_containers = max(self.task.ideal_containers, 1)
-
     def explain(self) -> None:
         """After allocating: an idle task that gives back says so in its reason."""
         task, reason = self.task, self.task.reason
-        if self.idle and reason is not None and reason.rule == BACK and reason.after == task.demand:
+        if reason is not None and reason.rule == BACK and reason.after == task.demand:
             wants = round(self.seconds)
             task.reason = Reason(IDLE, reason.before, reason.after, wants, 0, "", task.target)
 
     def lacks_one(self) -> bool:
-        """Whether something waits, nothing is wanted to work on it, and something may be."""
+        """Whether something waits, and something may work on it; asked of tasks without demand."""
         task = self.task
         return (
-            task.demand <= 0
-            and task.metric.current > 0
+            task.metric.current > 0
             and not task.held
             and not task.falling_back
             and not task.backing_off
@@ -102,8 +100,9 @@ class Rests:
         """
         lacking = set()
         for rest in self._rests:
-            rest.explain()
-            if rest.lacks_one():
+            if rest.idle:
+                rest.explain()
+            if rest.task.demand <= 0 and rest.lacks_one():  # few have none: thousands need no call
                 lacking.add(rest.task)
         if not lacking:
             return False

@@ -70,14 +70,13 @@ def allocate(tasks: Tasks) -> bool:
             asks.append((task, wants - free))
         if free > 0:
             taken = wants if wants < free else free
-            after = task.requested + taken
+            requested, demand = task.requested, task.demand
+            after = requested + taken
             changed = True
-            if after != task.demand:
-                rule = UP if task.ideal_containers > task.requested else BELOW_MINIMUM
-                task.reason = Reason(
-                    rule, task.demand, after, wants, free, "", task.target, task.metric.current
-                )
-                if after < task.demand:
+            if after != demand:
+                rule = UP if task.ideal_containers > requested else BELOW_MINIMUM
+                task.reason = Reason(rule, demand, after, wants, free, "", task.target, task.metric.current)
+                if after < demand:
                     _from_requested(task, UP_LATE)
                 task.demand = after
             free -= taken
@@ -104,13 +103,15 @@ def _give_back(order: list[Task], cap: int) -> tuple[int, list[Ask], bool]:
                 change = 0
         elif change < 0 and not task.target.exceeding(task.metric.current):
             change = 0
-        if change < task.min_containers - requested:
-            change = task.min_containers - requested
-        if change > task.max_containers - requested:
-            change = task.max_containers - requested
+        least, most = task.min_containers - requested, task.max_containers - requested
+        if change < least:
+            change = least
+        if change > most:
+            change = most
         if change > 0:
-            if task.max_delta > 0:
-                takers.append((task, change if change < task.max_delta else task.max_delta))
+            max_delta = task.max_delta
+            if max_delta > 0:
+                takers.append((task, change if change < max_delta else max_delta))
         elif change < 0 and requested != task.min_containers:
             change = max(change, -task.max_delta)
             if change < 0:
@@ -167,10 +168,10 @@ def _give_way(order: list[Task], asks: list[Ask]) -> bool:
 
 
 def _give(giver: Task, given: int, asker: Task, short: int) -> None:
-    after = giver.requested - given
-    if after != giver.demand:
-        giver.reason = Reason(GAVE_WAY, giver.demand, after, short, 0, asker.name)
-        if after > giver.demand:
+    after, demand = giver.requested - given, giver.demand
+    if after != demand:
+        giver.reason = Reason(GAVE_WAY, demand, after, short, 0, asker.name)
+        if after > demand:
             giver.reason.wants = given
             _from_requested(giver, GAVE_LATE)
         giver.demand = after
