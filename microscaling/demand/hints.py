@@ -14,7 +14,7 @@ TIES = (
     "takes all of it, and the others keep their minimum; give each a priority of its own"
 )
 SMALL = (
-    "targetQueueLength: {names}: {length} is too small for {rule}, which gives no container back before the "
+    "targetQueueLength: {names}: {length} is too small for {rule}, which gives nothing back before the "
     "queue has been empty for idleSeconds; use {works}"
 )
 

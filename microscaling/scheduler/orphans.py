@@ -180,9 +180,8 @@ class Orphans:
         with self.tasks:
             self._due[seen.id] = time.monotonic() + AGAIN_S
         if error is None:
-            log.info(
-                "%s: container %s of an earlier configuration is stopped", quoted(seen.task), seen.id[:12]
-            )
+            log.info("%s: %s %s of an earlier configuration is stopped",
+                     quoted(seen.task), self.tasks.noun, seen.id[:12])  # fmt: skip
         else:
             log.warning("%s: cannot stop %s %s of an earlier configuration: %s; trying again",
                         quoted(seen.task), self.tasks.noun, seen.id[:12], str(error))  # fmt: skip

@@ -53,8 +53,7 @@ def test_gains_of_which_nothing_can_be_said(gains: dict[str, float]) -> None:
 
 
 SMALL = (
-    "is too small for {}, which gives no container back before the queue has been empty for idleSeconds; "
-    "use {}"
+    "is too small for {}, which gives nothing back before the queue has been empty for idleSeconds; use {}"
 )
 
 

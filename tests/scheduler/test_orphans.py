@@ -77,12 +77,13 @@ def test_they_are_stopped_if_asked_for(
     case.stops = True
     case.leave_orphans(CAP)
     with Run(case) as run:
+        run.tasks.noun = "process"
         run.begun()
         assert case.look() == {"a": 0, "b": CAP}, "nothing is touched before the first decision"
         run.demand(a=CAP, b=0)
         wait_for(lambda: case.look() == {"a": CAP, "b": 0}, "for a to have all of it")
     assert case.most() == CAP
-    assert caplog.text.count("of an earlier configuration is stopped") == CAP
+    assert len(re.findall(r'"old": process \w+ of an earlier configuration is stopped', caplog.text)) == CAP
 
 
 class Origins:

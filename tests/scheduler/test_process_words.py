@@ -22,6 +22,8 @@ def test_no_line_speaks_of_containers(tmp_path):
         {"name": name, "priority": 1, "minContainers": 1, "maxContainers": 2, "config": {"command": command}}
         for name, command in commands.items()
     ]
+    apps[2] |= {"ruleType": "Queue", "metricType": "SQL"}
+    apps[2]["config"] |= {"databaseURL": "sqlite:////no/such.db", "query": "SELECT 1", "targetQueueLength": 1}
     health = tmp_path / "health"
     environ = {
         **{k: v for k, v in os.environ.items() if not k.startswith("MSS_")},
@@ -55,6 +57,7 @@ def test_no_line_speaks_of_containers(tmp_path):
     said += (tmp_path / "log").read_text()
     assert [line for line in said.splitlines() if "container" in line.lower()] == []
     for words in (
+        "1 is too small for Queue",
         "tasks share 8 processes",
         "stopping all processes",
         "every process gets these",
