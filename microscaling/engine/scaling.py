@@ -74,7 +74,10 @@ def allocate(tasks: Tasks) -> bool:
             after = requested + taken
             changed = True
             if after != demand:
-                rule = UP if task.ideal_containers > requested else BELOW_MINIMUM
+                wanted = task.ideal_containers > requested
+                if wanted and requested < task.min_containers:
+                    wanted = not task.target.meeting(task.metric.current)
+                rule = UP if wanted else BELOW_MINIMUM
                 task.reason = Reason(rule, demand, after, wants, free, "", task.target, task.metric.current)
                 if after < demand:
                     _from_requested(task, UP_LATE)

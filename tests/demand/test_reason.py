@@ -39,6 +39,16 @@ def test_what_rises_says_what_raises_it() -> None:
     )
 
 
+def test_a_short_queue_below_its_minimum_is_no_reason_to_rise() -> None:
+    """What waits is less than the target, and the task has none: it rises as its minimum asks."""
+    web = Task("web", priority=1, min_containers=2, max_containers=5, max_delta=5, metric=ToyMetric(5))
+    web.target = SimpleQueueLengthTarget(20)
+    web.ideal_containers, web.settled = 1, True
+    allocate(Tasks([web], 8))
+    assert web.demand == 2
+    assert str(web.reason) == "below its minimum: wants 2, 8 free, takes 2"
+
+
 def test_so_it_is_when_the_server_decides() -> None:
     tasks = Tasks([remainder("web", 1), remainder("batch", 2)], 10)
     before = demands_of(tasks)
