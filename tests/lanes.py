@@ -12,6 +12,8 @@ FIRST = (ENGINE, "tests/browser/", "tests/contract/", "tests/integration/", "tes
 WITH_ENGINES_OF_THEIR_OWN = (
     "tests/integration/test_engine_restart.py",
     "tests/integration/test_leave.py",
+    "tests/integration/test_podman.py",
+    "tests/integration/test_unstoppable.py",
 )
 
 
