@@ -13,14 +13,13 @@ from microscaling.errors import ConfigError, ServerError, Stopped
 from microscaling.settings import Settings
 from microscaling.utils.backoff import Backoff
 from microscaling.utils.http import Answer, Client, FetchError
+from microscaling.utils.retry_after import pause_s
 from microscaling.utils.text import quoted
 
 log = logging.getLogger("mssconfig")
 
 MOST_BYTES = 4 * 2**20
 RETRY_S, RETRY_MOST_S, JITTER = 0.25, 2.0, 0.3
-LONGEST_DELAY_S = 30.0
-"""However long a Retry-After asks to wait."""
 LATER = (408, 425, 429)
 """The statuses below 500 that say: not now (RFC 9110, 8470, 6585)."""
 HEADERS = {"Content-Type": "application/json"}
@@ -92,10 +91,10 @@ class Busy(FetchError):
     not say."""
 
     def __init__(self, message: str, answer: Answer) -> None:
-        super().__init__(message, answer.status)
-        seconds = answer.headers.get("Retry-After", "").strip()
-        known = seconds.isascii() and seconds.isdigit() and len(seconds) < 10
-        self.retry_after_s = min(float(seconds), LONGEST_DELAY_S) if known else 0.0
+        # Whatever the status: each of them says "not now".
+        self.retry_after_s = pause_s(429, answer.headers)
+        asks = f"; it asks to be left alone for {self.retry_after_s:.0f} s" if self.retry_after_s else ""
+        super().__init__(message + asks, answer.status)
 
 
 def _told(answer: Answer) -> str:

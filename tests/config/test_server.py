@@ -157,5 +157,13 @@ def test_a_server_that_is_busy_is_asked_again(server, caplog, status):
 
 
 def test_a_server_that_is_busy_is_left_alone_for_as_long_as_it_asks():
-    for asked, expected in (("7", 7.0), ("86400", 30.0), ("soon", 0.0), ("", 0.0)):
-        assert Busy("", Answer(429, {"Retry-After": asked}, b"")).retry_after_s == expected
+    date = "Wed, 15 Nov 2023 12:00:00 GMT"
+    for asked, expected in (("7", 7.0), ("86400", 3600.0), ("Wed, 15 Nov 2023 12:01:30 GMT", 90.0)):
+        busy = Busy("busy", Answer(429, {"Retry-After": asked, "Date": date}, b""))
+        assert busy.retry_after_s == expected
+        # Else nothing in the log would say why the agent does not start.
+        assert str(busy) == f"busy; it asks to be left alone for {expected:.0f} s"
+    for asked in ("soon", "", "-5", date):
+        busy = Busy("busy", Answer(503, {"Retry-After": asked, "Date": date}, b""))
+        assert busy.retry_after_s == 0.0
+        assert str(busy) == "busy"
