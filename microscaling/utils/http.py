@@ -32,7 +32,7 @@ MOST_OF_ERROR = 2**16
 MOST_OF_REASON = 200
 """Characters: what is not HTTP may be quoted in it."""
 REDIRECTS = (301, 302, 303, 307, 308)
-WAITS = "answers with HTTP {}, and is not asked again before the time that its Retry-After says"
+WAITS = "answers with HTTP {}, and is not asked again for {:.1f} s, as its Retry-After says"
 NO_PROXY: Any = {"http": None, "https": None, "all": None}
 """None overrules what requests finds in the environment; an empty mapping would not."""
 
@@ -120,9 +120,8 @@ class Client:
         import urllib3
 
         if self._pause is not None and self._pause.covers(question.method, question.url):
-            raise FetchError(
-                f"{public_url(question.url)}: {WAITS.format(self._pause.status)}", self._pause.status
-            )
+            waits = WAITS.format(self._pause.status, self._pause.asked_s)
+            raise FetchError(f"{public_url(question.url)}: {waits}", self._pause.status)
         limit_call(self.deadline_s)
         errors = (
             requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException,
@@ -133,7 +132,7 @@ class Client:
             time_left()  # a process that was frozen meanwhile finds an answer that is long out of date
             if seconds := pause_s(answer.status, answer.headers):
                 until = time.monotonic() + seconds
-                self._pause = Pause(question.method, question.url, until, answer.status)
+                self._pause = Pause(question.method, question.url, until, answer.status, seconds)
             return answer
         except errors as error:
             reason = reason_of(error, self.deadline_s) + by_proxy(question.url)
@@ -299,8 +298,8 @@ def _hopeless(error: BaseException) -> bool:
 def _status(answer: Answer) -> str:
     if answer.status in REDIRECTS and "Location" in answer.headers:
         return f"answers with a redirect (HTTP {answer.status}), which is not followed"
-    if pause_s(answer.status, answer.headers):
-        return WAITS.format(answer.status)
+    if seconds := pause_s(answer.status, answer.headers):
+        return WAITS.format(answer.status, seconds)
     return f"answers with HTTP {answer.status}"
 
 

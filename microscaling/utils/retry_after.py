@@ -23,6 +23,8 @@ class Pause:
     url: str
     until: float
     status: int
+    asked_s: float
+    """Seconds from the answer to `until`."""
 
     def covers(self, method: str, url: str) -> bool:
         """Whether the question has to wait now."""

@@ -63,7 +63,8 @@ def test_a_source_is_not_asked_in_the_pause(source: Any, status: str) -> None:
         asked.close()
         assert len(server) == 1
     assert len(set(errors)) == 1, "the cause stays the same, so it is said once"
-    assert f"answers with HTTP {status[:3]}, and is not asked again before" in errors[0]
+    said = "and is not asked again for 3600.0 s, as its Retry-After says"
+    assert f"answers with HTTP {status[:3]}, {said}" in errors[0]
 
 
 def test_after_the_pause_it_is_asked_again() -> None:
