@@ -19,8 +19,9 @@ from microscaling.demand.tasks import Tasks
 from microscaling.engine.givers import Given, Givers, minimum, names, nothing
 
 
-def guard(tasks: Tasks) -> bool:
-    """Mends demand that breaks the cap or a minimum. Returns whether any was changed.
+def guard(tasks: Tasks, by_readings: bool = True) -> bool:
+    """Mends demand that breaks the cap or a minimum. Returns whether any was changed. `by_readings`: demand
+    comes from the readings here, so a task without one gives only as (b) has it.
 
     (a) Above the cap, less what is occupied, demand is lowered from the lowest priority up: first what is
     above a minimum, then minimums, and tasks that are not to be scaled only when nothing else is left.
@@ -54,7 +55,7 @@ def guard(tasks: Tasks) -> bool:
         changed = _lower(movable, -free, tasks) or changed
         free, moved = max(0, free), True
         while moved:  # a held task may be able to take from one that has only just been raised
-            moved, free = _raise(movable, free)
+            moved, free = _raise(movable, free, by_readings)
             changed = changed or moved
     return changed
 
@@ -84,12 +85,12 @@ def _lower(movable: list[Task], excess: int, tasks: Tasks) -> bool:
     return left < excess
 
 
-def _raise(movable: list[Task], free: int) -> tuple[bool, int]:
+def _raise(movable: list[Task], free: int, by_readings: bool) -> tuple[bool, int]:
     """Rule (b): brings tasks up to their minimum. Returns whether any demand changed, and what is
     free then."""
     scalable = [task for task in movable if task.is_scalable]
     everyone = scalable[::-1]
-    fresh = [task for task in everyone if not task.held]
+    fresh = [task for task in everyone if not (by_readings and task.held)]
     spare = Givers(everyone, minimum, MINIMUM_GAVE)
     spare_of_fresh = Givers(fresh, minimum, MINIMUM_GAVE)
     last = Givers(everyone, nothing, MINIMUM_GAVE)
@@ -107,7 +108,7 @@ def _raise(movable: list[Task], free: int) -> tuple[bool, int]:
         taken = min(free, wants)
         left = wants - taken
         given: Given = {}
-        for givers, lower_only in to_held if task.held else to_fresh:
+        for givers, lower_only in to_held if by_readings and task.held else to_fresh:
             if left:
                 for giver, gave in givers.give(task, left, lower_only).items():
                     given[giver] = given.get(giver, 0) + gave

@@ -124,14 +124,15 @@ def _say_what_counts_for_nothing(tasks: Tasks) -> None:
 
 def fulfil(tasks: Tasks, wants: Mapping[str, int]) -> None:
     """Sets demand to what is wanted, but for tasks that back off (what they have is the scheduler's to
-    decide), then guards. Doing it again changes nothing. The caller holds the lock."""
+    decide), then guards. Doing it again changes nothing. Readings decide nothing here, so no task is spared
+    for want of one. The caller holds the lock."""
     before = [(task, task.demand, task.reason) for task in tasks.tasks]
     for task, demand, _ in before:
         wanted = wants.get(task.name, demand)
         if wanted != demand and not task.backing_off:
             task.demand = wanted
             task.reason = Reason(WANTS.format(wanted), demand, wanted)
-    scaling.guard(tasks)
+    scaling.guard(tasks, by_readings=False)
     for task, demand, reason in before:
         if task.demand == demand:
             task.reason = reason

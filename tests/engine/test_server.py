@@ -224,3 +224,10 @@ def test_to_fulfil_twice_is_to_fulfil_once(wants, demands):
     fulfil(tasks, wants)
     assert [each.demand for each in tasks.tasks] == demands
     assert [each.reason for each in tasks.tasks] == reasons
+
+
+@pytest.mark.parametrize("held", ["", "not measured yet"])
+def test_a_minimum_is_taken_from_others_whether_they_are_measured_or_not(held):
+    web, batch = task("web", 1, 2, demand=3, held=held), task("batch", 2, demand=2, held=held)
+    fulfil(Tasks([web, batch], 3), {"web": 1, "batch": 2})
+    assert (web.demand, batch.demand) == (2, 1)

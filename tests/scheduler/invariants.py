@@ -47,6 +47,8 @@ class Book:
         self.under_way: dict[str, Operation] = {}
         self.foreign: set[str] = set()
         """Running containers of somebody else that it has been told of."""
+        self.gone: set[str] = set()
+        """Containers that it has been told are no more."""
         self.created_late: dict[str, float] = {}
         """Containers that an agent had asked for that was killed, and when this one took note."""
         self.kept: set[str] = set()
@@ -155,6 +157,8 @@ class Invariants:
             return
         if event.kind in ("die", "destroy"):
             book.foreign.discard(event.id)
+            if event.kind == "destroy":
+                book.gone.add(event.id)
             return
         real = self.engine.real.get(event.id)
         if event.kind != "start" or real is None or real.state is not State.RUNNING:
@@ -164,8 +168,10 @@ class Invariants:
 
     def listed(self, agent: VirtualAgent, seen: list[Seen]) -> None:
         book = self.books.get(agent)
-        if book is not None and book.foreign:
+        if book is not None:
             book.foreign &= {s.id for s in seen}
+            if back := book.gone & {c.id for c in agent.fleet.all()}:
+                self.fails("gone", back, "is believed to be there again")
         self.check_memory(agent, GROWS_TO)
 
     def check_memory(self, agent: VirtualAgent, grows_to: int) -> None:
@@ -191,6 +197,7 @@ class Invariants:
         before = self._before(agent)
         hold = tasks.hold
         changed = bool(decision())
+        self._check_readings(agent)
         changes = {t: b for t, b in before.items() if t.demand != b.demand}
         if changes:
             self.figures["changes"] += len(changes)
@@ -202,6 +209,12 @@ class Invariants:
             self._check_sum(agent)
         self._remember(agent, book)
         return changed
+
+    def _check_readings(self, agent: VirtualAgent) -> None:
+        """A task whose source has not just answered well is held."""
+        for task in agent.tasks.tasks:
+            if not task.held and not agent.fresh.get(task.name, True):
+                self.fails("reading", task.name, "is not held, and was not measured just now")
 
     def _before(self, agent: VirtualAgent) -> dict[Task, Before]:
         return {t: Before(t.demand, counted(t), agent.fresh.get(t.name, True)) for t in agent.tasks.tasks}

@@ -276,6 +276,8 @@ class World(VirtualEngine):
     def _wants_fewer(self, task: Task) -> bool:
         if task.demand <= minimum(task) or task.max_delta <= 0:
             return False
+        if not (task.is_remainder() or task.metric.current):
+            return True  # an empty queue keeps nothing above the minimum for longer than its idle time
         return task.ideal_containers < task.demand and task.target.exceeding(task.metric.current)
 
 

@@ -131,9 +131,9 @@ MUTANTS = [
     ("what is being stopped takes no place", "cap", also(Fleet, "_advance", stopping_takes_no_place)),
     ("nobody waits for an answer", "one at a time", also(Fleet, "_advance", never_busy)),
     ("an error is a zero", "scale-down", also(Row, "apply", an_error_is_a_zero)),
-    ("a reading never gets old", "scale-down", instead(Poll, "trouble", only_the_first_is_missed)),
-    ("the guard sleeps", "sum of demand", instead(scaling, "guard", lambda tasks: False)),
-    ("minimums are a wish", "convergence", instead(guard, "_raise", lambda movable, free: (False, free))),
+    ("a reading never gets old", "reading", instead(Poll, "trouble", only_the_first_is_missed)),
+    ("the guard sleeps", "sum of demand", instead(scaling, "guard", lambda *_, **__: False)),
+    ("minimums are a wish", "convergence", instead(guard, "_raise", lambda movable, free, *_: (False, free))),
     ("the least important come first", "convergence", instead(Tasks, "by_priority", most_important_last)),
     ("a second agent is none", "second agent", instead(Fleet, "hold", False)),
     ("acts before it has decided", "adoption", also(Fleet, "__init__", acts_at_once)),
@@ -145,7 +145,7 @@ MUTANTS = [
     ("what is unknown stays so", "convergence", instead(Listing, "_compare", lambda *_: None)),
     ("what is lost is lost", "convergence", instead(Listing, "_missing", lambda *_: None)),
     ("nothing is forgotten", "memory", instead(Listing, "_forget_gone", lambda *_: None)),
-    ("a late word is believed", "one at a time", also(Fleet, "bury", lambda fleet, id: fleet.gone.clear())),
+    ("a late word is believed", "gone", also(Fleet, "bury", lambda fleet, id: fleet.gone.clear())),
 ]
 
 
