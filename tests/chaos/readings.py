@@ -7,7 +7,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 
-from tests.chaos.excuses import backs_off, busy, delay, ending, faults_of
+from tests.chaos.excuses import backs_off, busy, delay, ending, faults_of, joined
 from tests.chaos.history import History, states
 from tests.chaos.scene import BY_NAME, COMFORTABLE, MOST_WAITING, PARTS, TARGET
 
@@ -18,6 +18,9 @@ LATE_S = 1.5
 MOST_BUSY = 2.0
 GIVES = re.compile(r"gives \d+ to (\w+), which (comes first|is below its minimum)")
 QUEUE = re.compile(r"queue (\d+) of target")
+TRIED = re.compile(r"gives \d+ to (\w+), which tries again")
+PROVED_S = 5.0
+"""What was up for so long has run."""
 TOO_MANY = "too many for the cap"
 """One that backs off gets a place again, or one whose containers are still to come was counted without them:
 there is one too many for a moment."""
@@ -30,10 +33,10 @@ Unread = tuple[float, str]
 
 def lowered(history: History) -> Iterator[Unread]:
     """By the agent's log. Giving back takes the very length that the log names, served just before; giving
-    way to one that is short, a length of that one that is above its target; and giving way to one that
-    is below its minimum, any reading of the two, or none if the giver has no queue. One that is tried
-    again after a back-off may take from any that is measured. Who is too many for the cap gives way to
-    a more important one that was raised at the same moment."""
+    way to one that is short, a length of that one that is above its target; and giving way to one that is
+    below its minimum, any reading of the two, or none if the giver has no queue. One that is tried again
+    after a back-off takes from what has no queue, and from others only if it has never run. Who is too many
+    for the cap gives way to a more important one that was raised at the same moment."""
     for happening in history.of("decided"):
         before, after, reason = happening.detail
         if after < before and "backing off" not in reason:
@@ -49,10 +52,12 @@ def _justified(history: History, task: str, reason: str, t: float, window_s: flo
         if given[2] == "comes first" and not _below_minimum(history, (given[1],), t, window_s):
             return False
         return not BY_NAME[task].measured or any(_read(history, n, t, window_s) for n in (task, given[1]))
+    if tried := TRIED.match(reason):
+        return _may_be_tried_instead(history, tried[1], task, t)
     if told := QUEUE.match(reason):
         return _read(history, task, t, window_s, least=int(told[1]), most=int(told[1]))
     measured = not BY_NAME[task].measured or _read(history, task, t, window_s)
-    other = _somebody_else_backs_off(history, task, t) or _one_was_raised(history, task, t, window_s)
+    other = _makes_way_for_a_try(history, task, t) or _one_was_raised(history, task, t, window_s)
     return TOO_MANY in reason and measured and other
 
 
@@ -65,8 +70,24 @@ def _one_was_raised(history: History, task: str, t: float, window_s: float) -> b
     )
 
 
-def _somebody_else_backs_off(history: History, task: str, t: float) -> bool:
-    return any(part.name != task and backs_off(history, part.name, t) for part in PARTS)
+def _makes_way_for_a_try(history: History, task: str, t: float) -> bool:
+    """Whether somebody else backs off that may be tried in a place of this task."""
+    others = [part.name for part in PARTS if part.name != task and backs_off(history, part.name, t)]
+    return any(_may_be_tried_instead(history, other, task, t) for other in others)
+
+
+def _may_be_tried_instead(history: History, failing: str, giver: str, t: float) -> bool:
+    """A measured task works, and gives nothing to one that fails, unless that has never run since the
+    agent's start."""
+    if not BY_NAME[giver].measured:
+        return True
+    up = max((h.t for h in history.of("agent up") if h.t <= t), default=0.0)
+    runs = [
+        (max(up, state.t), min(t, state.until))
+        for state in states(history)
+        if state.count(failing) and state.until > up and state.t < t
+    ]
+    return all(end - begin < PROVED_S for begin, end in joined(runs))
 
 
 def stopped(history: History) -> Iterator[Unread]:
@@ -87,7 +108,7 @@ def stopped(history: History) -> Iterator[Unread]:
             not _read(history, task, t, window_s, most=COMFORTABLE)
             and not any(_read(history, name, t, window_s, least=TARGET + 1) for name in above)
             and not _needed(history, task, t, window_s)
-            and not _somebody_else_backs_off(history, task, t)
+            and not _makes_way_for_a_try(history, task, t)
         ):
             yield t, f"{task} {id[:12]} was stopped"
 

@@ -61,6 +61,12 @@ REST = at(50, "kill", "rest", "rest-0", "15")
 REST_GAVE = at(50, "decided", "rest", detail=[3, 2, "gives 1 to alpha, which comes first and is short of 1"])
 TOO_MANY = at(50, "decided", "rest", detail=[3, 2, "1 too many for the cap of 12: gives back 1"])
 RAISED = at(50, "decided", "gamma", detail=[2, 3, "queue 160 of target 50: wants 1 more"])
+FAILS = at(45, "backs off", "flaky", detail=8)
+TRIED = at(50, "decided", "beta", detail=[3, 2, "gives 1 to flaky, which tries again"])
+TRIED_REST = at(50, "decided", "rest", detail=[3, 2, "gives 1 to flaky, which tries again"])
+BETA_TOO_MANY = at(50, "decided", "beta", detail=[3, 2, "1 too many for the cap of 12: gives back 1"])
+NEVER_RAN = [at(1, "die", "flaky", "flaky-0"), at(1, "backs off", "flaky", detail=99)]
+BETA_WORKS = served("beta", 0, 60, 99)
 
 BREAKS = [
     ("cap", [at(10, "start", "rest", "one more")], {}),
@@ -83,6 +89,9 @@ BREAKS = [
     ("reading", [REST_GAVE, *served("alpha", 0, 60, 40)], {}),
     ("reading", [TOO_MANY], {}),
     ("reading", [TOO_MANY, RAISED, *served("gamma", 0, 40, 99)], {}),
+    ("reading", [TRIED, FAILS, *BETA_WORKS], {}),
+    ("reading", [STOPPED, FAILS, *BETA_WORKS], {}),
+    ("reading", [BETA_TOO_MANY, FAILS, *BETA_WORKS], {}),
     ("foreign", [at(50, "kill", "", "theirs", "15")], {}),
     ("foreign", [at(50, "destroy", "", "theirs")], {"faults": (Fault("", "engine", 5, 10, EVERYONE),)}),
     ("recovery", [at(10, "calm"), at(40, "disturbed"), at(9, "die", "rest", "rest-0")], {}),
@@ -119,6 +128,8 @@ HOLDS = [
     ("to one below its minimum, which comes first", [REST_GAVE, at(49, "die", "alpha", "alpha-0"),
                                                      at(52, "start", "alpha", "a")], {}),
     ("to one that was raised with it", [TOO_MANY, RAISED, *served("gamma", 0, 60, 99)], {}),
+    ("for a try, by what soaks up the rest", [TRIED_REST, REST, FAILS], {}),
+    ("for a try of what has never run", [TRIED, STOPPED, *NEVER_RAN, *BETA_WORKS], {"flaky": 1}),
     ("the end", [at(END + 1, "kill", "beta", "beta-0", "15")], {}),
     ("foreign, by hand", [at(50, "kill", "", "theirs"), at(49, "by hand", id="theirs")], {}),
     ("foreign, the engine", [at(50, "die", "", "theirs")], {"faults": (Fault("", "engine", 49, 52),)}),
