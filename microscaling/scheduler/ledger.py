@@ -9,10 +9,11 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from microscaling.demand.reason import Reason
+from microscaling.demand.reason import TRY, TRY_GAVE, TRY_TOOK, Reason
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import PermanentError, TemporaryError
+from microscaling.scheduler.occupied import KEPT, Occupied
 from microscaling.scheduler.settling import Settling
 from microscaling.utils.backoff import Backoff
 from microscaling.utils.episode import Episode
@@ -66,6 +67,10 @@ class Account:
         self.locked = False
         """A change was under way when last looked at."""
         self.not_before = 0.0
+        self.ran = False
+        """Some of it has run since the start."""
+        self.trying = False
+        """It backs off, and is to have one more to see whether that is accepted now."""
         self.settling = Settling(task)
         self.backoff = Backoff(CONFLICT_S, CONFLICT_MOST_S)
         self.refusals = Backoff(REFUSED_S, REFUSED_MOST_S)
@@ -92,6 +97,7 @@ class Ledger:
         """Whether anything may be asked for: not before the first decision."""
         self.leaving = False
         self.draining = False
+        self.occupied = Occupied(tasks)
         self._touches = 0
         self._planned = 0.0
         """When `plan` last went through all, monotonic seconds."""
@@ -122,6 +128,7 @@ class Ledger:
     def _there(self, account: Account, seen: Count, old: bool) -> None:
         task = account.task
         task.running = seen.running
+        account.ran = account.ran or seen.running > 0
         if old:
             return
         task.requested = account.ceiling = seen.requested
@@ -200,13 +207,62 @@ class Ledger:
         task = account.task
         if self.draining:
             return 0
-        if task.backing_off:
-            if account.there and now >= account.not_before:  # the engine may try it again
-                task.backing_off = False
-                self.tasks.changed.set()
+        if task.backing_off and not account.trying:
+            if self.occupied.of(KEPT, task.name) and self._somebody_is_short(task):
+                self.occupied.note(KEPT, task.name, 0)
+            if account.there and now >= account.not_before:
+                self._try_again(account, now)
             elif task.demand != task.requested:
                 self._give_up(account, "cannot be scaled")
         return max(0, task.demand)
+
+    def _try_again(self, account: Account, now: float) -> None:
+        """Its back-off is over. What works gives nothing for a try: that takes a place that is free, or one
+        of what soaks up the rest, else it waits. What never ran, or wants no more, is like any other."""
+        task = account.task
+        self.tasks.changed.set()
+        self.occupied.note(KEPT, task.name, 0)
+        if not account.ran or task.scale_up_count() <= 0:
+            task.backing_off = False
+            return
+        before, after = task.requested, task.requested + 1
+        if self._free() > 0:
+            task.reason = Reason(TRY, before, after)
+        elif giver := self._soaks_up(task):
+            giver.reason = Reason(TRY_GAVE, giver.demand, giver.demand - 1, 1, 0, task.name)
+            log.info("%s: %d -> %d (%s)", giver.name, giver.demand, giver.demand - 1, giver.reason)
+            giver.demand -= 1
+            task.reason = Reason(TRY_TOOK, before, after, 1, 0, giver.name)
+        else:
+            account.not_before = now + account.refusals.next()
+            return
+        log.info("%s: %d -> %d (%s)", task.name, before, after, task.reason)
+        account.trying, task.demand = True, after
+
+    def _keep_place(self, task: Task) -> None:
+        """A place of what has just been refused stays free for its next try, unless somebody has it."""
+        wanted = task.requested < task.max_containers and not self._soaks_up(task)
+        if wanted and self._free() > 0 and not self._somebody_is_short(task):
+            self.occupied.note(KEPT, task.name, 1)
+
+    def _free(self) -> int:
+        return self.tasks.places() - sum(max(task.demand, task.requested) for task in self.tasks.tasks)
+
+    def _soaks_up(self, task: Task) -> Task | None:
+        """The least important remainder that can give this task a place."""
+        for other in reversed(self.tasks.by_priority()):
+            able = other.is_remainder() and other.is_scalable and not other.backing_off and not other.held
+            if able and other.priority > task.priority and other.demand > max(0, other.min_containers):
+                return other
+        return None
+
+    def _somebody_is_short(self, task: Task) -> bool:
+        """Whether a more important task has a better use for the place that is kept."""
+        return any(
+            other.priority < task.priority and other.scale_up_count() > 0 and not other.is_remainder()
+            for other in self.tasks.tasks
+            if other.is_scalable and not other.backing_off and not other.held
+        )
 
     def _ask(self, account: Account, instances: int) -> Call:
         account.asked = instances
@@ -239,7 +295,8 @@ class Ledger:
         account.doubt = False
         task.stopping = max(0, task.running - task.requested)
         account.settling.restart(now)
-        task.backing_off = False
+        task.backing_off = account.trying = False
+        self.occupied.note(KEPT, task.name, 0)
         account.backoff.reset()
         account.refusals.reset()
         if account.episode.works() or account.said:
@@ -249,13 +306,16 @@ class Ledger:
 
     def _refused(self, account: Account, error: PermanentError, now: float) -> None:
         account.not_before = now + account.refusals.next()
+        more = account.ran and account.task.demand > account.task.requested
         self._say(account, str(error))
         self._give_up(account, "refused")
+        if more:
+            self._keep_place(account.task)
 
     def _give_up(self, account: Account, why: str) -> None:
         """It stays as it is for now, and the engine plans without it."""
         task = account.task
-        task.backing_off = True
+        task.backing_off, account.trying = True, False
         if task.demand != task.requested and not self.draining:
             task.reason = Reason(f"{why}: {account.said}", task.demand, task.requested)
             task.demand = task.requested

@@ -92,6 +92,13 @@ def an_error_is_a_zero(row: Row) -> None:
         row.task.metric.current = 0
 
 
+def what_is_held_gives(tasks: Tasks, decide: Callable[..., bool] = guard.guard, **how: bool) -> bool:
+    for task in tasks.tasks:
+        if task.held and task.demand > task.min_containers and not task.backing_off:
+            task.demand -= 1
+    return decide(tasks, **how) or True
+
+
 def acts_at_once(fleet: Fleet, tasks: Tasks) -> None:
     fleet.acting = True
 
@@ -130,7 +137,8 @@ MUTANTS = [
     ("nobody looks for room", "cap", instead(Fleet, "room", lambda fleet: 1000)),
     ("what is being stopped takes no place", "cap", also(Fleet, "_advance", stopping_takes_no_place)),
     ("nobody waits for an answer", "one at a time", also(Fleet, "_advance", never_busy)),
-    ("an error is a zero", "scale-down", also(Row, "apply", an_error_is_a_zero)),
+    ("an error is a zero", "reading", also(Row, "apply", an_error_is_a_zero)),
+    ("what is held gives", "scale-down", instead(scaling, "guard", what_is_held_gives)),
     ("a reading never gets old", "reading", instead(Poll, "trouble", only_the_first_is_missed)),
     ("the guard sleeps", "sum of demand", instead(scaling, "guard", lambda *_, **__: False)),
     ("minimums are a wish", "convergence", instead(guard, "_raise", lambda movable, free, *_: (False, free))),
