@@ -226,7 +226,7 @@ def ask(port: int, path: str, method: str = "GET", body: object = None) -> Any:
         {"Content-Type": "application/json"},
         method=method,
     )
-    with urlopen(request, timeout=30) as answer:
+    with urlopen(request, timeout=PATIENCE_S) as answer:
         return json.load(answer)
 
 
@@ -272,11 +272,15 @@ def start_server(folder: str, root: Path) -> tuple[subprocess.Popen[str], int]:
     return server, int(found[1])
 
 
+Loaded = tuple[list[Agent], list[Page], list[float], tuple[float, int]]
+"""Agents, pages, memory (MB), and of the moment when all should be connected: processor time, reports."""
+
+
 async def load(
     options: argparse.Namespace,
     port: int,
     pid: int,
-) -> tuple[list[Agent], list[Page], list[float]]:
+) -> Loaded:
     agents = [Agent(f"agent-{i}", f"user-{i % options.users}") for i in range(options.agents)]
     pages = [Page(f"user-{i % options.users}") for i in range(options.pages)]
     by_name = {agent.name: agent for agent in agents}
@@ -287,6 +291,7 @@ async def load(
         asyncio.create_task(agent.run(port, spread * i / len(agents), end)) for i, agent in enumerate(agents)
     ]
     await asyncio.sleep(spread)
+    connected = cpu_s(pid), sum(agent.total for agent in agents)
     memory = []
     while time.monotonic() < end:
         memory.append(memory_mb(pid))
@@ -295,7 +300,7 @@ async def load(
     for task in watching:
         task.cancel()
     await asyncio.gather(*watching, return_exceptions=True)
-    return agents, pages, memory
+    return agents, pages, memory, connected
 
 
 @dataclass
@@ -308,7 +313,9 @@ class Run:
     status: dict[str, Any]
     """The server's own counts."""
     used: float
-    """Processor time of the server, seconds."""
+    """Processor time of the server from when all should be connected, seconds."""
+    reports: int
+    """In that time."""
     seconds: float
     others: float
     """Cores that neither server nor load used, but something else."""
@@ -317,7 +324,7 @@ class Run:
     @property
     def cost(self) -> float:
         """Processor time of the server per report, seconds."""
-        return self.used / max(1, self.status["reports"])
+        return self.used / max(1, self.reports)
 
     @property
     def sent(self) -> int:
@@ -337,24 +344,25 @@ def run(options: argparse.Namespace, *roots: Path) -> list[Run]:
                 ask(port, f"/api/users/user-{i}/config", "PUT", {"version": 0, "config": APPS})
                 ask(port, f"/api/users/user-{i}/mode", "PUT", {"mode": "queue"})
         pids = [server.pid for server, _ in servers]
-        used, own = [cpu_s(pid) for pid in pids], cpu_s(os.getpid())
+        before, own = [cpu_s(pid) for pid in pids], cpu_s(os.getpid())
         everybody, began = machine_s(), time.monotonic()
         loaded = asyncio.run(load_all(options, servers))
         seconds = time.monotonic() - began
-        used = [cpu_s(pid) - before for pid, before in zip(pids, used, strict=True)]
-        others = (machine_s() - everybody - cpu_s(os.getpid()) + own - sum(used)) / seconds
+        used = sum(map(cpu_s, pids)) - sum(before)
+        others = (machine_s() - everybody - cpu_s(os.getpid()) + own - used) / seconds
         done = []
-        for (server, port), cpu, (agents, pages, memory) in zip(servers, used, loaded, strict=True):
+        for (server, port), (agents, pages, memory, connected) in zip(servers, loaded, strict=True):
             status = counted(port)
+            steady = cpu_s(server.pid) - connected[0], status["reports"] - connected[1]
             server.terminate()
             _, errors = server.communicate(timeout=60)
-            done.append(Run(agents, pages, memory, status, cpu, seconds, others, errors))
+            done.append(Run(agents, pages, memory, status, *steady, seconds, others, errors))
     return done
 
 
 async def load_all(
     options: argparse.Namespace, servers: list[tuple[subprocess.Popen[str], int]]
-) -> list[tuple[list[Agent], list[Page], list[float]]]:
+) -> list[Loaded]:
     return await asyncio.gather(*(load(options, port, server.pid) for server, port in servers))
 
 

@@ -174,8 +174,9 @@ class Link:
             self._end(NONSENSE, BROKE_THE_RULES)
 
     def _rest(self, seconds: float) -> None:
-        """Reads nothing more of this agent for so long."""
-        self._protocol.pause()
+        """Takes in nothing more of this agent for so long. A little of what comes meanwhile waits here."""
+        if seconds or len(self._unread) > BURST:
+            self._protocol.pause()
         rested = self._rested
         self._resting = self._loop.call_later(seconds, rested) if seconds else self._loop.call_soon(rested)
 

@@ -16,7 +16,8 @@ MOST_BYTES = 256 * 1024
 """Of one message or request body."""
 MOST_HEADER_BYTES = 32 * 1024
 MOST_USERS = 2000
-MOST_AGENTS = 4096
+MOST_AGENTS = 2000
+"""What one core should carry at two reports a second each: an estimate (docs/server.md)."""
 MOST_SILENT = 512
 """Agents that have not said yet whose they are; above it one that has really been silent goes."""
 SILENT_S = 2.0

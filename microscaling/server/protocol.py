@@ -12,6 +12,8 @@ from websockets.http11 import Request
 EXTENSION = "microscaling"
 """The scope's extension that holds the protocol."""
 BAD_TEXT = 1007
+READ = 64 * 1024
+"""Bytes that are read at once."""
 
 
 class AgentProtocol(WebSocketsSansIOProtocol):
@@ -27,6 +29,10 @@ class AgentProtocol(WebSocketsSansIOProtocol):
     """How many messages of those that were read at once have been handed out."""
     writable_again: Callable[[], None] | None = None
     """Is called when the other side reads again, after it did not for a while."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        transport.max_size = READ  # asyncio reads 256 KiB at once, which Python's memory maps anew each time
 
     def data_received(self, data: bytes) -> None:
         self.together = 0

@@ -116,6 +116,7 @@ def make_server(settings: Settings, environ: Mapping[str, str]) -> Server:
     _many_files()
     config = uvicorn.Config(
         app,
+        loop="asyncio",  # with uvloop newcomers wait twice as long for their handshake when it is behind
         http="h11",
         ws=AgentProtocol,
         ws_max_size=MOST_BYTES,

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from microscaling.api.reader import clean
 from microscaling.server.limits import MOST_APPS, MOST_COUNT, MOST_NAME, MOST_REASON, Refused
 
@@ -131,6 +133,16 @@ def _quoted(app: str) -> str:
 
 
 def _parsed(text: str) -> object:
+    """What the standard library makes of it, in a third of the time: what orjson refuses (half a surrogate,
+    more than 1,024 levels) is read again. Only a whole number of more than 64 bits becomes a fraction, and
+    neither is taken for a count."""
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        return _parsed_slowly(text)
+
+
+def _parsed_slowly(text: str) -> object:
     try:
         # A hook for whole numbers costs more than all the rest, so only text that needs it is read with it.
         long = len(text) > SHORT and LONG_NUMBER.search(text)
@@ -165,14 +177,15 @@ def _entries(data: Mapping[str, Any], what: str) -> list[Mapping[str, Any]]:
     entries = data.get("tasks") or []
     if not isinstance(entries, list) or len(entries) > MOST_APPS:
         raise Refused(f"{what}.tasks: expected a list of at most {MOST_APPS} tasks")
-    if not all(isinstance(entry, dict) for entry in entries):
-        raise Refused(f"{what}.tasks: expected an object")
+    for entry in entries:
+        if not isinstance(entry, dict):
+            raise Refused(f"{what}.tasks: expected an object")
     return entries
 
 
 def _text(data: Mapping[str, Any], key: str, most: int) -> str:
     value = data.get(key)
-    if value is None:
+    if value is None or value == "":
         return ""
     if not isinstance(value, str):
         raise Refused(f"{key}: expected text")

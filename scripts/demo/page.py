@@ -19,7 +19,7 @@ from microscaling.settings import Settings
 if TYPE_CHECKING:
     from microscaling.server.serve import Server
 
-NEEDED = ("starlette", "uvicorn", "websockets")
+NEEDED = ("orjson", "starlette", "uvicorn", "websockets")
 ADDRESSES = ("127.0.0.1:8000", "127.0.0.1:0")
 """The usual one, else any that is free."""
 USER = "demo"

@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 import os
+import resource
 import signal
 import socket
 import time
@@ -14,6 +15,7 @@ import time
 import pytest
 
 from microscaling.server.jobs import Jobs
+from microscaling.server.limits import MOST_AGENTS
 from microscaling.server.live import Live
 from microscaling.server.load import REMEMBERED, Load
 from microscaling.server.users import Users
@@ -108,6 +110,34 @@ def test_more_than_fit_are_refused_and_come_later(start: Start) -> None:
         with server.agent("late") as agent:
             agent.report(a=(1, 1, 0))
             until(lambda: server.get("/api/users/late")["agents"]["connected"])
+
+
+def test_one_agent_too_many_is_refused_in_good_order(start: Start) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        server = start()
+        with contextlib.ExitStack() as stack:
+            crowd = []
+            for number in range(MOST_AGENTS):
+                crowd += connect(stack, server, 1)
+                crowd[-1].sendall(HANDSHAKE)
+                assert crowd[-1].recv(12) == b"HTTP/1.1 101"
+                crowd[-1].sendall(report(number))
+            for _ in range(20):
+                [sock] = connect(stack, server, 1)
+                sock.sendall(HANDSHAKE)
+                assert sock.recv(12) == b"HTTP/1.1 503"
+            until(lambda: server.get("/api/status")["reports"] == MOST_AGENTS)
+            status = server.get("/api/status")
+            assert (status["agents"], status["closes"]) == (MOST_AGENTS, {"refused with 503": 20})
+            crowd[0].sendall(CLOSE)
+            until(lambda: server.get("/api/status")["agents"] == MOST_AGENTS - 1)
+            with server.agent("late") as agent:
+                agent.report(a=(1, 1, 0))
+                until(lambda: server.get("/api/users/late")["agents"]["connected"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_too_busy_is_said_once_and_so_is_that_it_is_over(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,53 @@
+"""Messages of agents are read as the standard library's JSON reads them, only quicker."""
+
+from __future__ import annotations
+
+import pytest
+
+from microscaling.server import wire
+from microscaling.server.limits import Refused
+from microscaling.server.wire import Report, read_report
+
+TEXTS = {
+    "the last of a repeated key counts": '{"user": "a", "user": "b", "user": "c"}',
+    "half a surrogate": '{"user": "a", "detail": {"hold": "x\\ud800y", "name": "\\udc00"}}',
+    "a whole one": '{"user": "\\ud83d\\ude00"}',
+    "no number": '{"user": "a", "x": NaN}',
+    "endless": '{"user": "a", "x": -Infinity}',
+    "a fraction out of bounds": '{"user": "a", "x": 1e400}',
+    "more than 64 bits": '{"user": "a", "x": 18446744073709551616}',
+    "more than 64 bits where a number is looked at": '{"user": "a", "detail": {"cap": 18446744073709551616}}',
+    "64 bits where a number is looked at": '{"user": "a", "detail": {"cap": 18446744073709551615}}',
+    "400 digits": '{"user": "a", "x": 1' + "0" * 400 + "}",
+    "5,000 digits": '{"user": "a", "x": 1' + "0" * 5000 + "}",
+    "a long text of many digits": '{"user": "a", "x": 1' + "0" * 50_000 + "}",
+    "500 levels": '{"user": "a", "x": ' + "[" * 500 + "]" * 500 + "}",
+    "100,000 levels": '{"user": "a", "x": ' + "[" * 100_000 + "]" * 100_000 + "}",
+    "a byte order mark": '\ufeff{"user": "a"}',
+    "a control character": '{"user": "a\x01"}',
+    "something behind": '{"user": "a"} {}',
+    "a comma too many": '{"user": "a",}',
+    "0 in front": '{"user": "a", "x": 01}',
+    "half a surrogate as it is": '{"user": "a\udc80"}',
+    "nothing": "",
+}
+
+
+def outcome(text: str) -> Report | str:
+    try:
+        return read_report(text)
+    except Refused as why:
+        return str(why)
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_as_the_standard_library(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = outcome(text)
+    monkeypatch.setattr(wire, "_parsed", wire._parsed_slowly)
+    assert quick == outcome(text)
+
+
+def test_half_a_surrogate_is_mended_not_refused() -> None:
+    report = read_report(TEXTS["half a surrogate"])
+    assert report.about is not None
+    assert report.about.hold.encode()
