@@ -80,10 +80,11 @@ def read_report(text: str) -> Report:
     metrics = _object(data.get("metrics") or {}, "metrics")
     report = Report(user)
     for entry in _entries(metrics, "metrics"):
-        app = _text(entry, "app", MOST_NAME)
-        running = _whole(entry, "runningCount", MOST_COUNT)
-        requested = _whole(entry, "pendingCount", MOST_COUNT)
-        metric = _whole(entry, "metric", MOST_METRIC)
+        get = entry.get
+        app = _text("app", get("app"), MOST_NAME)
+        running = _whole("runningCount", get("runningCount"), MOST_COUNT)
+        requested = _whole("pendingCount", get("pendingCount"), MOST_COUNT)
+        metric = _whole("metric", get("metric"), MOST_METRIC)
         if running is None or requested is None:
             missing = "runningCount" if running is None else "pendingCount"
             raise Refused(f"{missing}: is missing")
@@ -94,29 +95,31 @@ def read_report(text: str) -> Report:
 
 
 def _read_detail(report: Report, data: Mapping[str, Any]) -> None:
+    get = data.get
     report.about = About(
-        _text(data, "name", MOST_NAME),
-        _text(data, "version", MOST_NAME),
-        _text(data, "engine", MOST_NAME),
-        _whole(data, "cap", MOST_COUNT),
-        _text(data, "hold", MOST_REASON),
-        _text(data, "orphans", MOST_REASON),
+        _text("name", get("name"), MOST_NAME),
+        _text("version", get("version"), MOST_NAME),
+        _text("engine", get("engine"), MOST_NAME),
+        _whole("cap", get("cap"), MOST_COUNT),
+        _text("hold", get("hold"), MOST_REASON),
+        _text("orphans", get("orphans"), MOST_REASON),
     )
     for entry in _entries(data, "detail"):
-        told = report.tasks.get(_text(entry, "app", MOST_NAME))
+        get = entry.get
+        told = report.tasks.get(_text("app", get("app"), MOST_NAME))
         if told is None:
             continue
-        told.demand = _whole(entry, "demand", MOST_COUNT)
-        told.priority = _whole(entry, "priority", MOST_METRIC, least=-MOST_METRIC)
-        told.least = _whole(entry, "min", MOST_METRIC)
-        told.most = _whole(entry, "max", MOST_METRIC)
-        told.target = _whole(entry, "target", MOST_METRIC)
-        told.held = _text(entry, "held", MOST_REASON)
-        told.fallback = _text(entry, "fallback", MOST_REASON)
-        told.backing_off = entry.get("backingOff") is True
-        told.reason = _text(entry, "reason", MOST_REASON)
+        told.demand = _whole("demand", get("demand"), MOST_COUNT)
+        told.priority = _whole("priority", get("priority"), MOST_METRIC, least=-MOST_METRIC)
+        told.least = _whole("min", get("min"), MOST_METRIC)
+        told.most = _whole("max", get("max"), MOST_METRIC)
+        told.target = _whole("target", get("target"), MOST_METRIC)
+        told.held = _text("held", get("held"), MOST_REASON)
+        told.fallback = _text("fallback", get("fallback"), MOST_REASON)
+        told.backing_off = get("backingOff") is True
+        told.reason = _text("reason", get("reason"), MOST_REASON)
         if "metric" in entry:
-            told.metric = _whole(entry, "metric", MOST_METRIC)
+            told.metric = _whole("metric", get("metric"), MOST_METRIC)
         elif told.target is not None and told.metric is None and not (told.held or told.fallback):
             told.metric = 0  # versions without the key left a reading of 0 out, as the Go agent does
 
@@ -183,8 +186,7 @@ def _entries(data: Mapping[str, Any], what: str) -> list[Mapping[str, Any]]:
     return entries
 
 
-def _text(data: Mapping[str, Any], key: str, most: int) -> str:
-    value = data.get(key)
+def _text(key: str, value: object, most: int) -> str:
     if value is None or value == "":
         return ""
     if not isinstance(value, str):
@@ -196,11 +198,10 @@ def _text(data: Mapping[str, Any], key: str, most: int) -> str:
     return value if value.isascii() else clean(value)
 
 
-def _whole(data: Mapping[str, Any], key: str, most: int, least: int = 0) -> int | None:
+def _whole(key: str, value: object, most: int, least: int = 0) -> int | None:
     """The number; None if it is missing or null, which is not 0."""
-    value = data.get(key)
+    if type(value) is int and least <= value <= most:  # a bool is an int, but no number
+        return value
     if value is None:
         return None
-    if type(value) is not int or not least <= value <= most:  # a bool is an int, but no number
-        raise Refused(f"{key}: expected a whole number from {least} to {most}")
-    return value
+    raise Refused(f"{key}: expected a whole number from {least} to {most}")
