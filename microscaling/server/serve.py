@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import re
@@ -47,6 +48,8 @@ GRACE_S = 3
 LOOK_S = 5.0
 MOST_WAITING = 1000
 """Connections that have asked for nothing yet."""
+COLLECT_AFTER = 20_000
+"""Objects more than before: a report makes some sixty, which all go without the collector."""
 KEEPALIVE = ((socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3),
              (socket.TCP_USER_TIMEOUT, 30_000))  # fmt: skip
 """Seconds, the last in ms: the other side of a connection that is gone is found out by the kernel, as
@@ -58,6 +61,7 @@ def run(settings: Settings, environ: Mapping[str, str] = os.environ) -> int:
     listener = listen(settings)
     try:
         server = make_server(settings, environ)
+        _spare_the_collector()
         with caught(server.stopping):
             server.run(sockets=[listener])
     finally:
@@ -202,3 +206,10 @@ def _many_files() -> None:
     wanted = most if hard == resource.RLIM_INFINITY else min(most, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _spare_the_collector() -> None:
+    """Modules and code are for good, so the garbage collector need not look at them again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER)
