@@ -205,6 +205,8 @@ class Link:
         if self._stuck is not None:
             self._stuck.cancel()
             self._stuck = None
+        if self._wanted == self._sent:  # mostly
+            return
         changes = {app: n for app, n in self._wanted.items() if self._sent.get(app) != n}
         if changes:
             self._sent.update(changes)

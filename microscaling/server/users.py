@@ -218,8 +218,7 @@ class User:
 
     def _say_held(self, held: Mapping[str, str]) -> None:
         """Names each task once, as one without a reading is never scaled by its queue."""
-        new = held.keys() - self._held
-        if new:
+        if held and (new := held.keys() - self._held):
             self._held |= new
             app = min(new)
             log.warning("%s of user %s held: %s", few(sorted(new)), self.name, held[app])
