@@ -8,6 +8,8 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 
+import orjson
+
 from microscaling import __version__
 from microscaling.server.jobs import Jobs
 from microscaling.server.limits import MOST_WATCHERS, Refused
@@ -27,7 +29,11 @@ RETRY_MS = 1000
 
 def event(name: str, data: Json) -> bytes:
     """One server-sent event. (JSON has no line feeds in it.)"""
-    return f"event: {name}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
+    try:
+        written = orjson.dumps(data)
+    except TypeError:  # half a character, or a number of more than 64 bits
+        written = json.dumps(data, separators=(",", ":")).encode()
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), written)
 
 
 class Watcher:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from microscaling.server.api import Stream
 from microscaling.server.jobs import Jobs
 from microscaling.server.limits import MOST_WATCHERS, Refused
-from microscaling.server.live import Live, Watcher
+from microscaling.server.live import Live, Watcher, event
 from microscaling.server.users import Users
 from tests.server.conftest import Start
 from tests.server.running import Running, until
@@ -122,3 +123,12 @@ def test_pages_are_bounded() -> None:
             live.admit("a")
 
     asyncio.run(fill())
+
+
+@pytest.mark.parametrize("value", ["half a \ud800", 2**64, "a line\nand\r\u2028\x85 more", "\u00e9"])
+def test_an_event_is_two_lines_whatever_is_in_it(value: str | int) -> None:
+    name, data, *rest = event("state", {"x": value}).replace(b"\r", b"\n").split(b"\n")
+    assert name == b"event: state"
+    assert data.startswith(b"data: ")
+    assert json.loads(data[6:]) == {"x": value}
+    assert rest == [b"", b""]
