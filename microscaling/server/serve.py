@@ -49,7 +49,7 @@ LOOK_S = 5.0
 MOST_WAITING = 1000
 """Connections that have asked for nothing yet."""
 COLLECT_AFTER = 20_000
-"""Objects more than before: a report makes some sixty, which all go without the collector."""
+"""Objects more than before (Python: 700), as what a report makes goes without the collector."""
 KEEPALIVE = ((socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3),
              (socket.TCP_USER_TIMEOUT, 30_000))  # fmt: skip
 """Seconds, the last in ms: the other side of a connection that is gone is found out by the kernel, as
