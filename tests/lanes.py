@@ -16,13 +16,16 @@ WITH_ENGINES_OF_THEIR_OWN = (
     "tests/integration/test_unstoppable.py",
 )
 
+BY_SCHEDULER = ("tests/contract/test_schedulers.py", "tests/contract/test_one_job_workers.py")
+"""Tests whose first parameter is the scheduler."""
+
 
 def lane(nodeid: str) -> str:
     """The tests of a lane run one after the other, in one process. All that use the engine of this machine
     share one, as one agent at a time may be at work there. Others go with the rest of their file, which
     shares servers; those of the suite over all schedulers with the rest of their scheduler."""
     file, _, test = nodeid.partition("::")
-    scheduler = re.search(r"\[(\w+)", test) if file == "tests/contract/test_schedulers.py" else None
+    scheduler = re.search(r"\[(\w+)", test) if file in BY_SCHEDULER else None
     integration = file.startswith("tests/integration/") and file not in WITH_ENGINES_OF_THEIR_OWN
     if integration or file == "tests/browser/test_engine.py" or (scheduler and scheduler[1] == "DOCKER"):
         return ENGINE
