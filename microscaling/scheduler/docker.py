@@ -224,7 +224,11 @@ class DockerBackend(Backend):
         if isinstance(error, ImageNotFound):
             return True
         try:
-            return isinstance(error, NotFound) and not self._has(image)
+            # Of a proxy that answers 404 to all, each image would be missing: engines name their version.
+            by_engine = isinstance(error, NotFound) and "Api-Version" in getattr(
+                error.response, "headers", {}
+            )
+            return by_engine and not self._has(image)
         except (PermanentError, TemporaryError):
             return False
 

@@ -19,6 +19,7 @@ from microscaling.server.jobs import Jobs
 from microscaling.server.keeper import Keeper
 from microscaling.server.limits import Refusals
 from microscaling.server.live import Live
+from microscaling.server.load import Load
 from microscaling.server.pages import Pages
 from microscaling.server.store import open_store
 from microscaling.server.users import Users
@@ -57,9 +58,10 @@ class Asgi:
         users, refusals, jobs = Users(), Refusals(), Jobs()
         self.keeper = Keeper(open_store(str(folder / "server.db")), users, Settings(), jobs)
         guard = Guard("", "secret", refusals)
-        live = Live(users, False, jobs)
-        agents, pages = Agents(users, guard, refusals), Pages(guard, self.keeper)
-        self.app = make_app(guard, agents, Api(users, self.keeper, live), pages, self.keeper, live)
+        load = Load()
+        live = Live(users, False, jobs, load)
+        agents, pages = Agents(users, guard, refusals, load), Pages(guard, self.keeper)
+        self.app = make_app(guard, agents, Api(users, self.keeper, live, load), pages, self.keeper, live)
 
     def close(self) -> None:
         self.loop.run_until_complete(self.keeper.close())

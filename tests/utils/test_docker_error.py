@@ -10,7 +10,7 @@ import pytest
 
 from microscaling.demand.task import Task
 from microscaling.errors import MicroscalingError, PermanentError
-from microscaling.scheduler.backend import EngineAway
+from microscaling.scheduler.backend import EngineAway, Missing
 from microscaling.scheduler.docker import DockerBackend
 from microscaling.utils import docker_error
 from tests.metric.faulty import Server, answers
@@ -75,7 +75,8 @@ OTHERS = [
     ("403 Forbidden", message("authorization denied by plugin x: no"), "", PermanentError,
      "POST /containers/create is refused (HTTP 403: authorization denied by plugin x: no)"),
     ("403 Forbidden", message("the engine's\nown reason"), ENGINE, PermanentError, "the engine's own reason"),
-    ("404 Not Found", message("No such image: i"), ENGINE, PermanentError, "No such image: i"),
+    ("404 Not Found", message("No such image: i"), ENGINE, Missing,
+     "image i is not here any more: backing off until it is; it is pulled in the background; other tasks go on"),
     ("404 Not Found", PAGE, "", PermanentError, "HTTP 404 for POST /containers/create"),
     ("500 Internal Server Error", message("oops"), ENGINE, PermanentError, "oops"),
     ("502 Bad Gateway", PAGE, "", EngineAway, "HTTP 502 for POST /containers/create"),
