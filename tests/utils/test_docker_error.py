@@ -76,7 +76,8 @@ OTHERS = [
      "POST /containers/create is refused (HTTP 403: authorization denied by plugin x: no)"),
     ("403 Forbidden", message("the engine's\nown reason"), ENGINE, PermanentError, "the engine's own reason"),
     ("404 Not Found", message("No such image: i"), ENGINE, Missing,
-     "image i is not here any more: backing off until it is; it is pulled in the background; other tasks go on"),
+     "image i is not here any more: backing off until it is; it is pulled in the background; "
+     "other tasks go on"),
     ("404 Not Found", PAGE, "", PermanentError, "HTTP 404 for POST /containers/create"),
     ("500 Internal Server Error", message("oops"), ENGINE, PermanentError, "oops"),
     ("502 Bad Gateway", PAGE, "", EngineAway, "HTTP 502 for POST /containers/create"),
