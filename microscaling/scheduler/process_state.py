@@ -31,7 +31,12 @@ class FolderGone(OSError):
 
 def default_folder(environ: Mapping[str, str]) -> str:
     """Of this user, and gone after a restart of the machine where the system has such a place."""
-    parent = environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+    parent = environ.get("XDG_RUNTIME_DIR")
+    if not parent:
+        try:
+            parent = tempfile.gettempdir()
+        except OSError:  # nowhere can be written, as in a read-only container: who uses the folder says so
+            parent = "/tmp"
     return os.path.join(parent, f"microscaling-{os.getuid()}")
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 
 from microscaling.scheduler import agent_id
 from microscaling.scheduler.agent_id import Agent, AgentId
+from microscaling.scheduler.process_state import default_folder
 
 made: list[AgentId] = []
 
@@ -116,6 +119,43 @@ def test_a_folder_that_cannot_be_used_is_no_end(tmp_path: Path) -> None:
     assert len(me.id) == 12
     assert "cannot be used" in me.problem
     assert me.look(["0" * 12, me.id]) == ({"0" * 12: Agent.UNKNOWN, me.id: Agent.ME}, frozenset())
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.ENOSPC])
+@pytest.mark.parametrize("call", ["makedirs", "open"])
+def test_where_nothing_can_be_written_it_has_an_id_for_this_life(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, call: str
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, refuse)
+        one, other = agent(tmp_path, "web"), agent(tmp_path, "web")
+    assert one.problem == f"{tmp_path}/agents cannot be used: {os.strerror(number)}"
+    assert len(one.id) == len(other.id) == 12
+    assert one.id != other.id
+    assert one.look([other.id])[0] == {other.id: Agent.UNKNOWN}
+
+
+def test_a_file_in_place_of_the_folder_is_no_end(tmp_path: Path) -> None:
+    (tmp_path / "agents").touch()
+    me = agent(tmp_path, "web")
+    assert len(me.id) == 12
+    assert "cannot be used" in me.problem
+
+
+def test_the_default_folder_has_a_name_where_no_temporary_folder_can_be_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in a container with a read-only file system; whether it can be used is said when it is."""
+
+    def none() -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", none)
+    assert default_folder({}) == f"/tmp/microscaling-{os.getuid()}"
+    assert default_folder({"XDG_RUNTIME_DIR": "/run/x"}) == f"/run/x/microscaling-{os.getuid()}"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a folder away")
