@@ -62,7 +62,9 @@ class Family:
         if self._rest and not self._news(now):
             return True
         self._looked = now
-        left = self.members(snapshot())
+        # One look is not enough to find nothing: a parent that ends during it is not seen to have the mark,
+        # nor is its child seen to be ours.
+        left = self.members(snapshot()) or self.members(snapshot())
         self._hold(left)
         for (pid, _), handle in self._rest.items():
             if now >= self.kill_at:

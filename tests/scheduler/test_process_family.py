@@ -52,6 +52,7 @@ os.wait()
 time.sleep(float(sys.argv[1]))
 sys.exit(3)
 """
+HIDDEN = """sh -c "setsid sh -c 'setsid sleep 300 & echo \\$\\$ \\$!; wait' & wait" """
 LINGERS = """
 import os, signal, sys, time
 def heard(*_):
@@ -199,6 +200,25 @@ def test_a_daemon_of_a_worker_ends_with_it(folder, program, environment, end):
     assert start_time(daemon) != started
     backend.remove(id)
     backend.close()
+
+
+def test_one_that_ends_while_it_is_looked_at_hides_no_other(backend, monkeypatch):
+    """A parent that is gone before its environment is read: its child was not ours yet, but now is."""
+    id = run(backend, Task("daemon", command=HIDDEN))
+    middle, daemon = map(int, wait_for(lambda: said(backend, id))[0].split())
+    started = start_time(daemon)
+    has_variable = processes.has_variable
+
+    def ends_first(pid, name, value):
+        if pid == middle and start_time(middle):
+            os.kill(middle, signal.SIGKILL)
+            os.waitpid(middle, 0)
+        return has_variable(pid, name, value)
+
+    monkeypatch.setattr("microscaling.scheduler.process_family.has_variable", ends_first)
+    os.kill(pid_of(backend, id), signal.SIGKILL)
+    wait_for(lambda: states(backend) == {id: State.EXITED})
+    assert start_time(daemon) != started
 
 
 def test_a_leader_that_puts_itself_into_the_background(backend):
