@@ -46,7 +46,7 @@ class Container:
     stubborn: bool = False
     """It was asked to stop, or to be removed, and that failed: nobody knows how long it keeps its place."""
     refused: bool = False
-    """The engine has refused to stop it, so at the end it is removed by force."""
+    """The engine has refused to stop it while it was paused, so at the end it is removed by force."""
     doubtful: bool = False
     """A start of it was not answered, and may be carried out as long as there is the container: even
     when it has ended it keeps its place under the cap until it is removed."""

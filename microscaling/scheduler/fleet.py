@@ -235,7 +235,9 @@ class Fleet(Inventory):
                 self._say_failed(operation, error)
             away, ends = isinstance(error, EngineAway), operation.work in (Work.STOP, Work.REMOVE)
             container.stubborn = container.stubborn or (ends and not away)
-            container.refused = isinstance(error, PermanentError) and operation.work is Work.STOP
+            # Others may be at a job: without their grace they are not to end.
+            refused = isinstance(error, PermanentError) and operation.work is Work.STOP
+            container.refused = refused and container.paused
             container.unknown = not (container.refused and self.draining)  # then it is removed by force
             container.doubtful = container.doubtful or operation.work is Work.START
             container.failures += 1
