@@ -135,8 +135,9 @@ def _short(task: Task) -> int:
 
 def _take(task: Task, free: int, given: Given) -> None:
     before, task.demand = task.demand, 1
-    current = task.metric.current
+    current, was = task.metric.current, task.reason
     if given:
-        task.reason = Reason(LAST_TOOK, before, 1, 1, free, names(given), task.target, current)
+        reason = Reason(LAST_TOOK, before, 1, 1, free, names(given), task.target, current)
     else:
-        task.reason = Reason(LAST, before, 1, 1, free, "", task.target, current)
+        reason = Reason(LAST, before, 1, 1, free, "", task.target, current)
+    task.reason = reason.on_top_of(was)

@@ -173,7 +173,8 @@ def _give_way(order: list[Task], asks: list[Ask]) -> bool:
 def _give(giver: Task, given: int, asker: Task, short: int) -> None:
     after, demand = giver.requested - given, giver.demand
     if after != demand:
-        giver.reason = Reason(GAVE_WAY, demand, after, short, 0, asker.name)
+        was = giver.reason  # it may have given back just before
+        giver.reason = Reason(GAVE_WAY, demand, after, short, 0, asker.name).on_top_of(was)
         if after > demand:
             giver.reason.wants = given
             _from_requested(giver, GAVE_LATE)

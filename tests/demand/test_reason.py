@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.engine.decider import Decider, changes_since, demands_of
 from microscaling.engine.readings import Readings
+from microscaling.engine.rest import Rests
 from microscaling.engine.scaling import allocate, guard, scaling_calculation
 from microscaling.engine.server import fulfil
 from microscaling.metric.toy import ToyMetric
@@ -76,12 +77,35 @@ RISES = re.compile(r"\btakes\b|\bwants\b|more than decided|cannot be negative|be
 FALLS = re.compile(r"\bgives\b|fewer than decided")
 
 
+def ran_behind() -> Tasks:
+    """`batch` is brought from 0 to the 2 that it may keep, and then gives one of them."""
+    web = Task("web", priority=1, min_containers=2, max_containers=4, max_delta=2)
+    batch = Task("batch", 0, 3, 3, priority=2, min_containers=1, max_containers=2, max_delta=1)
+    web.target, batch.target = SimpleQueueLengthTarget(20), SimpleQueueLengthTarget(20)
+    other = Task("other", 1, 1, 1, priority=2, max_containers=1, held="no answer")
+    return Tasks([web, other, batch], 3)
+
+
+def test_what_gives_back_and_then_gives_way_says_both() -> None:
+    tasks = ran_behind()
+    before = demands_of(tasks)
+    scaling_calculation(tasks)
+    changes = {name: (was, now, str(reason)) for name, was, now, reason in changes_since(before)}
+    assert changes["batch"] == (
+        0, 1, "queue 0 of target 20: has 3 still, can do with 1 fewer: 2 more than decided before; "
+        "then gives 1 to web, which comes first and is short of 2",
+    )  # fmt: skip
+
+
 @settings(max_examples=300, deadline=None)
-@given(any_tasks())
-def test_every_reason_goes_the_way_of_its_number(tasks: Tasks) -> None:
+@given(any_tasks(), st.booleans())
+@example(ran_behind(), False)
+def test_every_reason_goes_the_way_of_its_number(tasks: Tasks, rests: bool) -> None:
     before = demands_of(tasks)
     scaling_calculation(tasks)
     guard(tasks)
+    if rests:
+        Rests(tasks.tasks).fill(tasks)
     for name, was, now, reason in changes_since(before):
         first = str(reason).split(";")[0]
         assert (RISES if now > was else FALLS).search(first), f"{name}: {was} -> {now} ({reason})"
