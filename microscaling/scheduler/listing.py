@@ -116,6 +116,11 @@ class Listing:
             fleet.ended(container, f"had ended{code}", now, fleet.alive_at(container, now))
         elif phase is Phase.CREATING and not container.busy:
             container.phase = Phase.CREATED
+        elif phase in (Phase.RUNNING, Phase.STOPPING) and not container.busy:
+            # An engine that is killed while it starts a container calls it created when it is back, though
+            # the container has run: it does not any more.
+            container.told = True
+            fleet.ended(container, "does not run: the engine knows of no start", now)
         if not container.busy:
             container.unknown = False
 

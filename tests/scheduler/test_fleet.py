@@ -59,6 +59,18 @@ def test_what_is_lost_keeps_its_share(world: SimulatedEngine) -> None:
     assert running(world)["a"] == 3
 
 
+def test_what_the_engine_calls_created_again_does_not_run(world: SimulatedEngine) -> None:
+    """As Docker 20.10 did that was killed in the middle of a start, and once more later."""
+    world.decide({"a": 1})
+    world.run(10)
+    id, real = next(iter(world.real.items()))
+    real.state = State.CREATED
+    listed(world)
+    world.run(10)
+    assert id not in world.real
+    assert running(world)["a"] == 1
+
+
 def test_the_newest_go_first(world: SimulatedEngine) -> None:
     world.decide({"a": 2})
     world.run(2)
