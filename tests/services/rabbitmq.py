@@ -55,7 +55,7 @@ class RabbitMQ(Service):
 
     def ready(self) -> bool:
         with contextlib.suppress(URLError, OSError):
-            return bool(self.api("GET", "overview"))
+            return "rabbitmq_version" in self.api("GET", "overview")
         return False
 
     def __exit__(self, *_: object) -> None:

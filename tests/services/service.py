@@ -6,7 +6,9 @@ with MSS_TEST_SERVICES=required, as in CI, they fail.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import re
 import shutil
 import signal
@@ -40,8 +42,20 @@ def find(program: str, *folders: Path) -> str:
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
+    """One that nobody is given who asks the system for any: until its service listens, that is for others
+    to take, such as a test's server, which then is asked whether it is the service, and may say yes."""
+    ports = [*range(20_000, _first_given())]
+    random.SystemRandom().shuffle(ports)
+    for port in [*ports, 0]:
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)) as free:
+            return int(free.getsockname()[1])
+    raise OSError("no port is free")
+
+
+def _first_given() -> int:
+    with contextlib.suppress(OSError):
+        return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text("ascii").split()[0])
+    return 0
 
 
 def ask(url: str, data: bytes | None = None, method: str | None = None, **headers: str) -> bytes:
