@@ -62,7 +62,11 @@ def test_they_work_the_queue_off(
         assert "have done their work" in log
         assert "backs off" not in log
         assert "backing off" not in log
-        assert "WARNING" not in log
+        # A busy machine may decide before the queue has been counted for the first time.
+        first = f": {prefix}web held: {jobs.metric['url']}: no answer yet"
+        warnings = [line for line in log.splitlines() if "WARNING" in line]
+        assert [line for line in warnings if not line.endswith(first)] == []
+        assert len(warnings) <= 1
 
 
 def test_without_work_they_are_started_once_a_second_and_work_comes_at_once(
