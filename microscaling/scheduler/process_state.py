@@ -36,7 +36,7 @@ def default_folder(environ: Mapping[str, str]) -> str:
         try:
             parent = tempfile.gettempdir()
         except OSError:  # nowhere can be written, as in a read-only container: who uses the folder says so
-            parent = "/tmp"
+            parent = "/tmp"  # nosec B108  # where it is made, its owner is looked at
     return os.path.join(parent, f"microscaling-{os.getuid()}")
 
 
