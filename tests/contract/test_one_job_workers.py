@@ -62,9 +62,11 @@ def test_they_work_the_queue_off(
         assert "have done their work" in log
         assert "backs off" not in log
         assert "backing off" not in log
-        # A busy machine may decide before the queue has been counted for the first time.
+        # A busy machine may decide before the queue has been counted for the first time, and skip beats.
         first = f": {prefix}web held: {jobs.metric['url']}: no answer yet"
-        warnings = [line for line in log.splitlines() if "WARNING" in line]
+        warnings = [
+            line for line in log.splitlines() if "WARNING" in line and "too busy for a beat" not in line
+        ]
         assert [line for line in warnings if not line.endswith(first)] == []
         assert len(warnings) <= 1
 
