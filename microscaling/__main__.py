@@ -16,11 +16,11 @@ from microscaling.agent import Agent
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import ConfigError, ServerError, Stopped
 from microscaling.settings import Settings
-from microscaling.utils import health, privileges
-from microscaling.utils.notify import Notifier
-from microscaling.utils.signals import caught, report_unheeded
+from microscaling.supervision import health, privileges
+from microscaling.supervision.heartbeat import STARTING, Vitals
+from microscaling.supervision.signals import caught, report_unheeded
+from microscaling.supervision.systemd import Notifier
 from microscaling.utils.threads import StoppableThread
-from microscaling.utils.vitals import STARTING, Vitals
 
 log = logging.getLogger("mssagent")
 

@@ -14,12 +14,12 @@ from microscaling.engine.base import CLOSED, Engine, Slot
 from microscaling.errors import MicroscalingError, TemporaryError
 from microscaling.monitor.base import Monitor
 from microscaling.scheduler.base import Scheduler
+from microscaling.supervision.heartbeat import RUNNING, STARTING, STOPPING, Vitals
+from microscaling.supervision.signals import caught, report_unheeded
 from microscaling.utils.backoff import Backoff
-from microscaling.utils.episode import Episode
-from microscaling.utils.signals import caught, report_unheeded
+from microscaling.utils.failure_log import Episode
 from microscaling.utils.text import one_line
 from microscaling.utils.threads import StoppableThread, stop_all
-from microscaling.utils.vitals import RUNNING, STARTING, STOPPING, Vitals
 
 log = logging.getLogger("mssagent")
 

@@ -20,12 +20,12 @@ from microscaling.errors import ConfigError
 from microscaling.log import keep_secret
 from microscaling.monitor.base import Monitor
 from microscaling.scheduler.base import Scheduler
+from microscaling.secrets.environment import credentials_in, own, passed_on, secrets_in
 from microscaling.settings import Settings
-from microscaling.utils.env import credentials_in, own, passed_on, secrets_in
 
 if TYPE_CHECKING:
-    from microscaling.config.images import Images
-    from microscaling.utils.websocket import Connection
+    from microscaling.clients.websocket.connection import Connection
+    from microscaling.config.images.base import Images
 
 log = logging.getLogger("mssagent")
 
@@ -37,7 +37,7 @@ def with_engine(settings: Settings, environ: Mapping[str, str]) -> Settings:
     ConfigError if it can never answer."""
     if settings.scheduler != "DOCKER":
         return settings
-    from microscaling.utils.docker_engine import choose, warn_of_rights
+    from microscaling.clients.docker.engine import choose, warn_of_rights
 
     engine = choose(environ)
     log.info("Docker engine %s: %s", engine.host, engine.why)
@@ -84,7 +84,7 @@ def make_connection(settings: Settings) -> Connection | None:
     address = ServerAddress.of(settings)
     if address.is_gone:
         return None
-    from microscaling.utils.websocket import Connection
+    from microscaling.clients.websocket.connection import Connection
 
     return Connection(address.websocket_url, address.headers, ORIGIN)
 
@@ -149,15 +149,15 @@ def _label(settings: Settings) -> Config:
 def _images(settings: Settings) -> Images:
     """Where labels are read: where the containers are, else in the registries of the images."""
     if settings.scheduler == "DOCKER":
-        from microscaling.config.label_engine import EngineImages
+        from microscaling.config.images.engine import EngineImages
 
         return EngineImages(settings)
     if settings.scheduler == "KUBERNETES":
-        from microscaling.config.label_kubernetes import DeploymentImages
-        from microscaling.utils.kube import Kube
+        from microscaling.clients.kubernetes.client import Kube
+        from microscaling.config.images.deployment import DeploymentImages
 
         return DeploymentImages(Kube(settings.kube_config, settings.kube_namespace))
-    from microscaling.config.registry import RegistryImages
+    from microscaling.config.images.registry import RegistryImages
 
     return RegistryImages()
 
@@ -192,10 +192,10 @@ def _toy(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
 
 
 def _docker(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
-    from microscaling.scheduler.agent_id import AgentId
-    from microscaling.scheduler.docker import DockerBackend
-    from microscaling.scheduler.process_state import default_folder
-    from microscaling.scheduler.runner import FleetScheduler
+    from microscaling.scheduler.containers.agent_id import AgentId
+    from microscaling.scheduler.containers.driver import FleetScheduler
+    from microscaling.scheduler.docker.backend import DockerBackend
+    from microscaling.scheduler.process.state import default_folder
 
     s = settings
     agent = AgentId(s.state_dir or default_folder(environ), s.docker_host, _source(s))
@@ -215,23 +215,23 @@ def _source(settings: Settings) -> str:
 
 def _marathon(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
     from microscaling.scheduler.marathon import Marathon
-    from microscaling.scheduler.orchestrator import OrchestratorScheduler
+    from microscaling.scheduler.replicas.orchestrator import OrchestratorScheduler
 
     return OrchestratorScheduler(Marathon(settings.marathon_api, settings.marathon_token))
 
 
 def _kubernetes(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
-    from microscaling.scheduler.kubernetes import KubernetesOrchestrator
-    from microscaling.scheduler.orchestrator import OrchestratorScheduler
-    from microscaling.utils.kube import Kube
+    from microscaling.clients.kubernetes.client import Kube
+    from microscaling.scheduler.kubernetes.orchestrator import KubernetesOrchestrator
+    from microscaling.scheduler.replicas.orchestrator import OrchestratorScheduler
 
     return OrchestratorScheduler(KubernetesOrchestrator(Kube(settings.kube_config, settings.kube_namespace)))
 
 
 def _process(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
-    from microscaling.scheduler.process import ProcessBackend
-    from microscaling.scheduler.process_state import default_folder
-    from microscaling.scheduler.runner import FleetScheduler
+    from microscaling.scheduler.containers.driver import FleetScheduler
+    from microscaling.scheduler.process.backend import ProcessBackend
+    from microscaling.scheduler.process.state import default_folder
 
     # The state folder's default depends on more of the environment than the processes get.
     folder = settings.state_dir or default_folder(environ)
@@ -287,7 +287,7 @@ def _check_sources(tasks: Iterable[Task]) -> None:
 
 def _check_commands(tasks: Iterable[Task]) -> None:
     """Raises ConfigError that names every command that local processes cannot have."""
-    from microscaling.scheduler import process_command
+    from microscaling.scheduler.process import command as process_command
 
     problems = [f"{task.name}: {why}" for task in tasks if (why := process_command.unreadable(task))]
     if problems:

@@ -17,9 +17,9 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any, TextIO
 
+from microscaling.secrets.environment import secrets_in
+from microscaling.secrets.masking import Secrets, mask, mask_unknown
 from microscaling.settings import Settings
-from microscaling.utils.env import secrets_in
-from microscaling.utils.masking import Secrets, mask, mask_unknown
 from microscaling.utils.text import one_line, quoted
 
 log = logging.getLogger("mssagent")

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 from microscaling.errors import ConfigError
-from microscaling.utils.masking import passwords_in
-from microscaling.utils.secret_file import SUFFIX, place_of, read_secret
+from microscaling.secrets.masking import passwords_in
+from microscaling.secrets.secret_file import SUFFIX, place_of, read_secret
 from microscaling.utils.text import quoted
 
 log = logging.getLogger("msstarget")

@@ -118,7 +118,7 @@ def test_without_the_default_socket_the_current_context_is_asked(tmp_path: Path,
 
 AS_SOMEBODY_ELSE = """
 import logging, os
-from microscaling.utils.docker_engine import choose, warn_of_rights
+from microscaling.clients.docker.engine import choose, warn_of_rights
 logging.basicConfig()
 os.setgroups([])
 os.setresgid(65532, 65532, 65532)

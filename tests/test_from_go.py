@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from microscaling.config.labels import READERS
-from microscaling.scheduler.docker_body import LABEL, NONCE_LABEL
+from microscaling.config.images.labels import READERS
+from microscaling.scheduler.docker.body import LABEL, NONCE_LABEL
 from microscaling.settings import variables
 from tests.test_settings import OF_THE_IMAGE
 

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from microscaling.utils import health
-from microscaling.utils.health import HealthFile, Report, check, check_user, default_file, found_files
-from microscaling.utils.notify import Notifier
+from microscaling.supervision import health
+from microscaling.supervision.health import HealthFile, Report, check, check_user, default_file, found_files
+from microscaling.supervision.heartbeat import RUNNING, STARTING, STOPPING, Vitals
+from microscaling.supervision.systemd import Notifier
 from microscaling.utils.process import start_time
-from microscaling.utils.vitals import RUNNING, STARTING, STOPPING, Vitals
 from tests.fakes.server import FakeServer, wait_for
 from tests.test_main import ROOT, TOY, run, start
 from tests.test_startup import HEAVY
@@ -227,7 +227,7 @@ def heard(sock: socket.socket) -> dict[str, str]:
 
 def test_what_systemd_hears(systemd: tuple[socket.socket, str], monkeypatch: pytest.MonkeyPatch) -> None:
     sock, address = systemd
-    monkeypatch.setattr("microscaling.utils.vitals.TELL_EVERY_S", 0.0)
+    monkeypatch.setattr("microscaling.supervision.heartbeat.TELL_EVERY_S", 0.0)
     environ = {
         "NOTIFY_SOCKET": address,
         "WATCHDOG_USEC": "30000000",
@@ -319,7 +319,7 @@ def test_healthy_until_it_is_killed(tmp_path: Path) -> None:
 ASK_HERE = """
 import sys
 from microscaling.__main__ import main
-from microscaling.utils import health
+from microscaling.supervision import health
 health.SHARED_MEMORY = health.TEMPORARY = "/nonexistent"  # agents of other tests are there
 sys.exit(main(["--health"]))
 """

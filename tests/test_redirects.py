@@ -17,14 +17,14 @@ from pathlib import Path
 import pytest
 
 from microscaling.api.address import ServerAddress
+from microscaling.clients.http.client import Client
+from microscaling.clients.websocket.connection import Connection
 from microscaling.config.server import ServerConfig
 from microscaling.errors import MicroscalingError
 from microscaling.metric.http import HTTPMetric
 from microscaling.metric.nsq import NSQMetric
 from microscaling.scheduler.marathon import Marathon
 from microscaling.settings import Settings
-from microscaling.utils.http import Client
-from microscaling.utils.websocket import Connection
 from tests.fakes.server import wait_for
 from tests.metric.faulty import Server, answers
 
@@ -118,7 +118,7 @@ def _marathon(url: str, folder: Path) -> None:
 def _kubernetes(url: str, folder: Path) -> None:
     yaml = pytest.importorskip("yaml")
     pytest.importorskip("kubernetes", reason="pip install 'microscaling[kubernetes]'")
-    from microscaling.utils.kube import Kube
+    from microscaling.clients.kubernetes.client import Kube
 
     named = {"cluster": "x", "user": "x"}
     bundle = os.environ.get("REQUESTS_CA_BUNDLE")
@@ -232,7 +232,7 @@ def test_the_client_of_an_engine_does_not_follow_either(other: Server, tmp_path:
     from docker.errors import DockerException
     from requests import RequestException
 
-    from microscaling.utils.docker_client import connect
+    from microscaling.clients.docker.client import connect
 
     with Server(engine(other)) as server:
         client = connect(f"tcp://{server.endpoint}", False, "", 5)

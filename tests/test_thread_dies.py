@@ -14,9 +14,9 @@ import pytest
 from microscaling import factory
 from microscaling.agent import Agent
 from microscaling.engine.base import Slot
-from microscaling.scheduler.backend import State
-from microscaling.scheduler.process import ProcessBackend
-from microscaling.scheduler.runner import FleetScheduler
+from microscaling.scheduler.containers.backend import State
+from microscaling.scheduler.containers.driver import FleetScheduler
+from microscaling.scheduler.process.backend import ProcessBackend
 from microscaling.settings import Settings
 from microscaling.utils.threads import StoppableThread
 from tests.fakes.server import FakeServer, wait_for

@@ -14,12 +14,11 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from microscaling.api.container import read_container
-from microscaling.api.literals import warn_of_literals
-from microscaling.api.measured import OF_ANY, read_metric
-from microscaling.api.policies import read_fallback, read_idle, read_window
-from microscaling.api.reader import Notes, Section, shown
-from microscaling.api.strict_json import parse
+from microscaling.api.schema.container import read_container
+from microscaling.api.schema.literals import warn_of_literals
+from microscaling.api.schema.metric import OF_ANY, read_metric
+from microscaling.api.schema.policies import read_fallback, read_idle, read_window
+from microscaling.api.schema.section import Notes, Section, shown
 from microscaling.demand.task import Task
 from microscaling.errors import ConfigError
 from microscaling.metric.base import Metric
@@ -27,6 +26,7 @@ from microscaling.metric.null import NullMetric
 from microscaling.settings import Settings
 from microscaling.target.base import Target
 from microscaling.target.remainder import RemainderTarget
+from microscaling.utils.strict_json import parse
 from microscaling.utils.text import quoted
 
 log = logging.getLogger("mssconfig")

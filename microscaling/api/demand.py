@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from microscaling.api.reader import shown
-from microscaling.api.strict_json import parse
+from microscaling.api.schema.section import shown
 from microscaling.errors import ConfigError, MicroscalingError
+from microscaling.utils.strict_json import parse
 from microscaling.utils.text import one_line
 
 MOST_CONTAINERS = 1_000_000

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from microscaling.config.base import Config
-from microscaling.config.images import Images
-from microscaling.config.labels import apply_labels
+from microscaling.config.images.base import Images
+from microscaling.config.images.labels import apply_labels
 from microscaling.demand.task import Task
 from microscaling.errors import PermanentError, Stopped, TemporaryError
 from microscaling.utils.backoff import Backoff

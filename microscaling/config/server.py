@@ -7,13 +7,13 @@ import threading
 
 from microscaling.api.address import ServerAddress
 from microscaling.api.apps import apps_from_data
+from microscaling.clients.http.client import Answer, Client, FetchError
+from microscaling.clients.http.retry_after import pause_s
 from microscaling.config.base import Config, problems_of
 from microscaling.demand.task import Task
 from microscaling.errors import ConfigError, ServerError, Stopped
 from microscaling.settings import Settings
 from microscaling.utils.backoff import Backoff
-from microscaling.utils.http import Answer, Client, FetchError
-from microscaling.utils.retry_after import pause_s
 from microscaling.utils.text import quoted
 
 log = logging.getLogger("mssconfig")

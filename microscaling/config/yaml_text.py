@@ -6,8 +6,8 @@ import re
 from collections import Counter
 from typing import Any
 
-from microscaling.api.strict_json import Object
 from microscaling.errors import ConfigError
+from microscaling.utils.strict_json import Object
 from microscaling.utils.text import one_line
 
 try:

@@ -8,7 +8,7 @@ from microscaling.demand.fallback import Fallback
 from microscaling.demand.task import Task
 from microscaling.engine.readings import Readings, Row, few
 from microscaling.target.base import Target
-from microscaling.utils.episode import Episode
+from microscaling.utils.failure_log import Episode
 
 log = logging.getLogger("mssengine")
 

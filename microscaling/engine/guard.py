@@ -16,7 +16,7 @@ from microscaling.demand.reason import (
 )
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
-from microscaling.engine.givers import Given, Givers, minimum, names, nothing
+from microscaling.engine.donors import Given, Givers, minimum, names, nothing
 
 
 def guard(tasks: Tasks, by_readings: bool = True) -> bool:

@@ -11,7 +11,7 @@ from microscaling.engine.base import Engine, Slot, put_closed, put_token
 from microscaling.engine.beats import Beats
 from microscaling.engine.decider import Decider
 from microscaling.engine.sources import FIRST_PATIENCE_BEATS, PATIENCE_BEATS, Sources
-from microscaling.utils.episode import Episode
+from microscaling.utils.failure_log import Episode
 from microscaling.utils.threads import StoppableThread, stop_all
 
 log = logging.getLogger("mssengine")

@@ -12,7 +12,7 @@ from typing import Any
 from microscaling.demand.task import Task
 from microscaling.errors import MetricError
 from microscaling.metric.base import Source, whole_number
-from microscaling.utils.episode import Episode
+from microscaling.utils.failure_log import Episode
 
 log = logging.getLogger("mssengine")
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from microscaling.demand.reason import BACK, IDLE, LAST, LAST_GAVE, LAST_TOOK, Reason
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
-from microscaling.engine.givers import Given, Givers, minimum, names
+from microscaling.engine.donors import Given, Givers, minimum, names
 from microscaling.engine.guard import counted
 
 NEVER = float("-inf")

@@ -24,8 +24,8 @@ from microscaling.demand.reason import (
 )
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
-from microscaling.engine.extra import extra
 from microscaling.engine.guard import guard
+from microscaling.engine.reallocate import extra
 from microscaling.target.remainder import RemainderTarget
 
 __all__ = ["allocate", "extra", "guard", "measure", "scaling_calculation"]

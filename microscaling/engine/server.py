@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 
 from microscaling.api.demand import BadMessage, read_demand
+from microscaling.clients.websocket.connection import Connection
 from microscaling.demand.reason import Reason
 from microscaling.demand.tasks import Tasks
 from microscaling.engine import scaling
@@ -14,9 +15,8 @@ from microscaling.engine.base import Engine, Slot, put_closed, put_token
 from microscaling.engine.decider import changes_since, demands_of, say
 from microscaling.engine.meter import MeterThread
 from microscaling.engine.readings import few
-from microscaling.utils.episode import Episode
+from microscaling.utils.failure_log import Episode
 from microscaling.utils.threads import StoppableThread, stop_all
-from microscaling.utils.websocket import Connection
 
 log = logging.getLogger("mssengine")
 

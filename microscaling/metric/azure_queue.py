@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from microscaling.clients.http.client import MOST_OF_REASON, Client, FetchError
 from microscaling.errors import ConfigError, MetricError
 from microscaling.metric.base import Metric, Source, whole_number
 from microscaling.settings import Settings
-from microscaling.utils.http import MOST_OF_REASON, Client, FetchError
 from microscaling.utils.text import one_line, short
 
 DEADLINE_S = 2.0

@@ -8,14 +8,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from microscaling.clients.http.client import Client, FetchError, public_url
 from microscaling.errors import ConfigError, MetricError
 from microscaling.metric.base import Metric, Source
 from microscaling.metric.number import items
 from microscaling.metric.pace import pace_s, stamp_of
+from microscaling.secrets.masking import secrets_of_headers, secrets_of_url
 from microscaling.utils import urls
-from microscaling.utils.http import Client, FetchError, public_url
 from microscaling.utils.json_path import Chosen, JSONPath
-from microscaling.utils.masking import secrets_of_headers, secrets_of_url
 from microscaling.utils.text import one_line
 
 log = logging.getLogger("mssmetric")

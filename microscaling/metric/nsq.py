@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
+from microscaling.clients.http.client import Client, FetchError, public_url
 from microscaling.errors import ConfigError, MetricError
 from microscaling.metric.base import Metric, Source, count_or_none, whole_number
 from microscaling.metric.missing import HELD, Hint, alike
-from microscaling.utils.http import Client, FetchError, public_url
-from microscaling.utils.masking import secrets_of_url
+from microscaling.secrets.masking import secrets_of_url
 from microscaling.utils.text import short
 from microscaling.utils.urls import check_url
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from microscaling.clients.http.client import MOST_OF_REASON, public_url
 from microscaling.errors import ConfigError, MetricError
 from microscaling.metric.base import Metric, Source, whole_number
 from microscaling.metric.missing import HELD, Absent, Hint, alike
 from microscaling.metric.redis_connection import check_url, connection
-from microscaling.utils.http import MOST_OF_REASON, public_url
-from microscaling.utils.masking import secrets_of_url
+from microscaling.secrets.masking import secrets_of_url
 from microscaling.utils.text import one_line
 
 __all__ = ["KINDS", "RedisMetric", "RedisSource", "check_url", "command_of"]

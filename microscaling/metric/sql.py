@@ -6,12 +6,12 @@ import sqlite3
 import time
 from typing import Any
 
+from microscaling.clients.http.client import MOST_OF_REASON
 from microscaling.errors import ConfigError, MetricError
 from microscaling.metric.base import Metric, Source
 from microscaling.metric.number import items
 from microscaling.metric.sqlite_file import Database, public_name
-from microscaling.utils.http import MOST_OF_REASON
-from microscaling.utils.masking import secrets_of_url
+from microscaling.secrets.masking import secrets_of_url
 from microscaling.utils.text import one_line
 
 DEADLINE_S = 1.0

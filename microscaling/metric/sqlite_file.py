@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from urllib.parse import parse_qsl, quote, urlencode
 
 from microscaling.errors import ConfigError
-from microscaling.utils.masking import mask
+from microscaling.secrets.masking import mask
 from microscaling.utils.text import one_line, short
 
 log = logging.getLogger("mssmetric")

@@ -9,10 +9,10 @@ from collections.abc import Hashable
 from functools import partial
 from typing import Any
 
+from microscaling.clients.http.client import MOST_OF_REASON, Answer, Client, FetchError, public_url
 from microscaling.errors import ConfigError, MetricError
 from microscaling.metric.base import Metric, Source, whole_number
-from microscaling.utils.abandon import Abandoning
-from microscaling.utils.http import MOST_OF_REASON, Answer, Client, FetchError, public_url
+from microscaling.utils.deadline_call import Abandoning
 from microscaling.utils.text import one_line
 
 DEADLINE_S = 2.0

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 import time
 
-from microscaling.api.detail import HEADER, agent_detail
+from microscaling.api.agent_report import HEADER, agent_detail
 from microscaling.api.metrics import metrics_message, task_metrics
+from microscaling.clients.websocket.connection import Connection
 from microscaling.demand.tasks import Tasks
 from microscaling.monitor.base import Monitor
-from microscaling.utils.websocket import Connection
 
 
 class ServerMonitor(Monitor):

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from microscaling.clients.http.client import Answer, Client, FetchError, public_url
 from microscaling.demand.task import Task
 from microscaling.errors import ConfigError, PermanentError, TemporaryError
-from microscaling.scheduler.orchestrator import Conflict, Count, Found, Orchestrator
-from microscaling.utils.http import Answer, Client, FetchError, public_url
+from microscaling.scheduler.replicas.orchestrator import Conflict, Count, Found, Orchestrator
 from microscaling.utils.text import quoted
 from microscaling.utils.urls import check_url
 

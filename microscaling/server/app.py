@@ -13,12 +13,12 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import WebSocketRoute
 
-from microscaling.server.agents import Agents
-from microscaling.server.api import Api
-from microscaling.server.auth import Guard
-from microscaling.server.keeper import Keeper
-from microscaling.server.live import Live
-from microscaling.server.pages import Pages
+from microscaling.server.http.agents import Agents
+from microscaling.server.http.api import Api
+from microscaling.server.http.auth import Guard
+from microscaling.server.http.events import Live
+from microscaling.server.http.pages import Pages
+from microscaling.server.storage.persistence import Keeper
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; "

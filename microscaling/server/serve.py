@@ -17,13 +17,13 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from microscaling import __version__
 from microscaling.errors import ConfigError
-from microscaling.server.agents import Agents
-from microscaling.server.api import Api
 from microscaling.server.app import make_app
-from microscaling.server.auth import SHORT_TOKEN, Guard
-from microscaling.server.jobs import Jobs
-from microscaling.server.keeper import Keeper
-from microscaling.server.limits import (
+from microscaling.server.domain.users import Users
+from microscaling.server.http.agents import Agents
+from microscaling.server.http.api import Api
+from microscaling.server.http.auth import SHORT_TOKEN, Guard
+from microscaling.server.http.events import Live
+from microscaling.server.http.limits import (
     MOST_AGENTS,
     MOST_BYTES,
     MOST_HEADER_BYTES,
@@ -31,14 +31,14 @@ from microscaling.server.limits import (
     Refusals,
     ToldOnce,
 )
-from microscaling.server.live import Live
-from microscaling.server.load import Load
-from microscaling.server.pages import Pages
-from microscaling.server.protocol import AgentProtocol
-from microscaling.server.store import StoreError, default_path, open_store
-from microscaling.server.users import Users
+from microscaling.server.http.load import Load
+from microscaling.server.http.pages import Pages
+from microscaling.server.http.protocol import AgentProtocol
+from microscaling.server.jobs import Jobs
+from microscaling.server.storage.persistence import Keeper
+from microscaling.server.storage.store import StoreError, default_path, open_store
 from microscaling.settings import Settings
-from microscaling.utils.signals import caught, report_unheeded
+from microscaling.supervision.signals import caught, report_unheeded
 from microscaling.utils.text import quoted
 
 log = logging.getLogger("mssserver")

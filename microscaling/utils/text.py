@@ -24,3 +24,8 @@ def quoted(text: str) -> str:
     if len(text) > MOST_SHOWN:
         text = text[:MOST_SHOWN] + "..."
     return '"' + one_line(text.replace("\\", "\\\\").replace('"', '\\"')) + '"'
+
+
+def clean(text: str) -> str:
+    """The text with halves of characters (lone surrogates, which JSON can escape) replaced."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

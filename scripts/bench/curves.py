@@ -17,9 +17,9 @@ from pathlib import Path
 from microscaling.api.metrics import metrics_message, task_metrics
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
-from microscaling.scheduler.backend import Event, Seen, State
-from microscaling.scheduler.fleet import Fleet
-from microscaling.scheduler.listing import Listing
+from microscaling.scheduler.containers.backend import Event, Seen, State
+from microscaling.scheduler.containers.listing import Listing
+from microscaling.scheduler.containers.reconciler import Fleet
 from scripts import bench_scaling
 from scripts.bench.engine import MINE, Floor, Witness, clean, connect, now
 from scripts.bench.ours import OurAgent, Queue, queue_app

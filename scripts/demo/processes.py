@@ -8,7 +8,7 @@ import shlex
 import sys
 from typing import Any
 
-from microscaling.scheduler.process import ProcessBackend
+from microscaling.scheduler.process.backend import ProcessBackend
 
 
 class Processes:

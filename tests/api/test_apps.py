@@ -13,7 +13,7 @@ import pytest
 from hypothesis import strategies as st
 
 from microscaling.api.apps import apps_from_data, apps_from_parsed
-from microscaling.api.measured import METRICS
+from microscaling.api.schema.metric import METRICS
 from microscaling.errors import ConfigError
 from microscaling.metric.nsq import NSQMetric
 from microscaling.settings import Settings

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from microscaling.config.base import Config
-from microscaling.config.images import Images
+from microscaling.config.images.base import Images
+from microscaling.config.images.labels import PREFIX, apply_labels
 from microscaling.config.label import LabelConfig
-from microscaling.config.labels import PREFIX, apply_labels
 from microscaling.demand.fallback import Fallback
 from microscaling.demand.task import Task
 from microscaling.errors import PermanentError, Stopped, TemporaryError

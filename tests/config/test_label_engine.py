@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from microscaling import factory
-from microscaling.config import label_engine
-from microscaling.config.label_engine import EngineImages
-from microscaling.config.registry import RegistryImages
+from microscaling.config.images import engine as label_engine
+from microscaling.config.images.engine import EngineImages
+from microscaling.config.images.registry import RegistryImages
 from microscaling.errors import PermanentError, ServerError, TemporaryError
 from microscaling.settings import Settings
 from tests.metric.faulty import Server, answers, breaks_off, hangs

@@ -10,10 +10,10 @@ import pytest
 
 pytest.importorskip("kubernetes", reason="needs the extra `kubernetes`")
 
+from microscaling.clients.kubernetes.client import Kube
+from microscaling.config.images.deployment import DeploymentImages
 from microscaling.config.label import LabelConfig
-from microscaling.config.label_kubernetes import DeploymentImages
 from microscaling.demand.task import Task
-from microscaling.utils.kube import Kube
 from tests.config.test_label import Told
 from tests.fakes.kubernetes import FakeKubernetes, Refused
 from tests.fakes.registry import Registry

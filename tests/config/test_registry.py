@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from microscaling.config.registry import RegistryImages
-from microscaling.config.registry_auth import authorization, challenges
-from microscaling.config.registry_login import Login
-from microscaling.config.registry_name import parse_name
+from microscaling.clients.http.client import Answer
+from microscaling.clients.oci.auth import authorization, challenges
+from microscaling.clients.oci.login import Login
+from microscaling.clients.oci.name import parse_name
+from microscaling.config.images.registry import RegistryImages
 from microscaling.errors import ConfigError, PermanentError, TemporaryError
-from microscaling.utils.http import Answer
 from tests.fakes.registry import DOCKER_MANIFEST, SERVICE, Cdn, Registry, digest_of
 
 LABELS = {"com.microscaling.priority": "3"}

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from microscaling.config.registry_login import HELPER_S, Login, find_login
+from microscaling.clients.oci.login import HELPER_S, Login, find_login
 
 
 def docker_config(folder: Path, **config: Any) -> dict[str, str]:
@@ -104,7 +104,7 @@ def test_helper(helper: Callable[[str], dict[str, str]], script: str, login: Log
 def test_a_helper_that_hangs_is_given_up(
     helper: Callable[[str], dict[str, str]], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("microscaling.config.registry_login.HELPER_S", 0.2)
+    monkeypatch.setattr("microscaling.clients.oci.login.HELPER_S", 0.2)
     began = time.monotonic()
     assert find_login("r.example", helper("exec sleep 60")) == Login("from", "file")
     assert time.monotonic() - began < HELPER_S

@@ -8,10 +8,10 @@ import threading
 
 import pytest
 
+from microscaling.clients.http.client import Answer
 from microscaling.config.server import Busy, ServerConfig
 from microscaling.errors import ConfigError, ServerError, Stopped
 from microscaling.settings import Settings
-from microscaling.utils.http import Answer
 from tests.fakes.server import APPS, FakeServer, wait_for
 from tests.metric.faulty import Server
 

@@ -220,12 +220,12 @@ class Process(Case):
         return Task(name, priority="ab".index(name), command=f"sleep 3600.{'ab'.index(name)}{self.mark}")
 
     def _backend(self) -> Any:
-        from microscaling.scheduler.process import ProcessBackend
+        from microscaling.scheduler.process.backend import ProcessBackend
 
         return ProcessBackend(str(self.folder), os.environ)
 
     def scheduler(self) -> Scheduler:
-        from microscaling.scheduler.runner import FleetScheduler
+        from microscaling.scheduler.containers.driver import FleetScheduler
 
         return FleetScheduler(self._backend())
 
@@ -283,8 +283,8 @@ class Docker(Case):
         )
 
     def scheduler(self) -> Scheduler:
-        from microscaling.scheduler.docker import DockerBackend
-        from microscaling.scheduler.runner import FleetScheduler
+        from microscaling.scheduler.containers.driver import FleetScheduler
+        from microscaling.scheduler.docker.backend import DockerBackend
 
         assert self.proxy is not None
         return FleetScheduler(DockerBackend(f"tcp://127.0.0.1:{self.proxy.port}", pull_images=False))
@@ -324,7 +324,7 @@ class Marathon(Case):
 
     def scheduler(self) -> Scheduler:
         from microscaling.scheduler.marathon import Marathon as Backend
-        from microscaling.scheduler.orchestrator import OrchestratorScheduler
+        from microscaling.scheduler.replicas.orchestrator import OrchestratorScheduler
 
         assert self.proxy is not None
         return OrchestratorScheduler(Backend(f"http://agent:s3cret@127.0.0.1:{self.proxy.port}"))
@@ -360,9 +360,9 @@ class Kubernetes(Case):
         return Task(name, priority="ab".index(name))
 
     def scheduler(self) -> Scheduler:
-        from microscaling.scheduler.kubernetes import KubernetesOrchestrator
-        from microscaling.scheduler.orchestrator import OrchestratorScheduler
-        from microscaling.utils.kube import Kube
+        from microscaling.clients.kubernetes.client import Kube
+        from microscaling.scheduler.kubernetes.orchestrator import KubernetesOrchestrator
+        from microscaling.scheduler.replicas.orchestrator import OrchestratorScheduler
 
         return OrchestratorScheduler(KubernetesOrchestrator(Kube(self.config, "default")))
 
@@ -405,9 +405,9 @@ class KubernetesForReal(Case):
         return Task(self.names[name], priority="ab".index(name))
 
     def scheduler(self) -> Scheduler:
-        from microscaling.scheduler.kubernetes import KubernetesOrchestrator
-        from microscaling.scheduler.orchestrator import OrchestratorScheduler
-        from microscaling.utils.kube import Kube
+        from microscaling.clients.kubernetes.client import Kube
+        from microscaling.scheduler.kubernetes.orchestrator import KubernetesOrchestrator
+        from microscaling.scheduler.replicas.orchestrator import OrchestratorScheduler
 
         return OrchestratorScheduler(KubernetesOrchestrator(Kube(self.config, "default")))
 

@@ -13,18 +13,18 @@ from typing import Any
 import pytest
 
 from microscaling import factory
+from microscaling.clients.http.client import Client
 from microscaling.config import server as server_config
 from microscaling.config.base import Config
 from microscaling.config.envvar import EnvVarConfig
 from microscaling.config.file import FileConfig
-from microscaling.config.images import Images
+from microscaling.config.images.base import Images
+from microscaling.config.images.registry import RegistryImages
 from microscaling.config.label import LabelConfig
-from microscaling.config.registry import RegistryImages
 from microscaling.config.server import ServerConfig
 from microscaling.demand.task import Task
 from microscaling.errors import ConfigError, ServerError
 from microscaling.settings import Settings
-from microscaling.utils.http import Client
 from tests.fakes.registry import Registry
 from tests.fakes.server import FakeServer
 from tests.metric.faulty import Server, answers, faults

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from microscaling.api.detail import task_detail
+from microscaling.api.agent_report import task_detail
 from microscaling.demand.task import Task
 from microscaling.target.remainder import RemainderTarget
 from tests.engine.driven import Driven, falls_back, queue_task

@@ -8,13 +8,13 @@ import sqlite3
 
 import pytest
 
+from microscaling.clients.websocket.connection import Connection
 from microscaling.demand.fallback import Fallback
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.engine.base import CLOSED, TOKEN
 from microscaling.engine.server import ServerEngine, fulfil
 from microscaling.metric.sql import SQLMetric
-from microscaling.utils.websocket import Connection
 from tests.fakes.server import FakeServer, wait_for
 
 

@@ -11,18 +11,18 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 
-from microscaling.server.agents import Agents
-from microscaling.server.api import Api
 from microscaling.server.app import make_app
-from microscaling.server.auth import Guard
+from microscaling.server.domain.users import Users
+from microscaling.server.http.agents import Agents
+from microscaling.server.http.api import Api
+from microscaling.server.http.auth import Guard
+from microscaling.server.http.events import Live
+from microscaling.server.http.limits import Refusals
+from microscaling.server.http.load import Load
+from microscaling.server.http.pages import Pages
 from microscaling.server.jobs import Jobs
-from microscaling.server.keeper import Keeper
-from microscaling.server.limits import Refusals
-from microscaling.server.live import Live
-from microscaling.server.load import Load
-from microscaling.server.pages import Pages
-from microscaling.server.store import open_store
-from microscaling.server.users import Users
+from microscaling.server.storage.persistence import Keeper
+from microscaling.server.storage.store import open_store
 from microscaling.settings import Settings
 from tests.fuzz.checks import check_line, fuzz
 from tests.fuzz.inputs import Dice, dice

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from microscaling.config.label_engine import EngineImages
+from microscaling.config.images.engine import EngineImages
 from microscaling.demand.task import Task
 from microscaling.errors import PermanentError, TemporaryError
-from microscaling.scheduler.backend import Event, Seen
-from microscaling.scheduler.docker import DockerBackend
-from microscaling.scheduler.docker_body import LABEL, NONCE_LABEL
+from microscaling.scheduler.containers.backend import Event, Seen
+from microscaling.scheduler.docker.backend import DockerBackend
+from microscaling.scheduler.docker.body import LABEL, NONCE_LABEL
 from microscaling.settings import Settings
 from tests.fuzz.checks import check_error, fuzz
 from tests.fuzz.inputs import Dice, dice

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import MicroscalingError, PermanentError, TemporaryError
-from microscaling.scheduler.backend import EngineAway, Event, Seen, State
-from microscaling.scheduler.container import Container, Operation, Phase, Work
-from microscaling.scheduler.fleet import Fleet
-from microscaling.scheduler.listing import Listing
+from microscaling.scheduler.containers.backend import EngineAway, Event, Seen, State
+from microscaling.scheduler.containers.container import Container, Operation, Phase, Work
+from microscaling.scheduler.containers.listing import Listing
+from microscaling.scheduler.containers.reconciler import Fleet
 from tests.fuzz.checks import fuzz
 from tests.fuzz.inputs import ENTROPY, Dice
 

@@ -9,20 +9,20 @@ from typing import Any
 
 import pytest
 
-from microscaling.api.strict_json import parse
-from microscaling.config.registry_auth import authorization
-from microscaling.config.registry_login import find_login
-from microscaling.config.registry_name import parse_name
+from microscaling.clients.kubernetes.client import Kube
+from microscaling.clients.kubernetes.login import log_in
+from microscaling.clients.oci.auth import authorization
+from microscaling.clients.oci.login import find_login
+from microscaling.clients.oci.name import parse_name
 from microscaling.config.yaml_text import parse as parse_yaml
 from microscaling.errors import ConfigError, PermanentError, TemporaryError
 from microscaling.metric.sql import SQLSource
-from microscaling.scheduler.kubernetes_view import View, known_of, number
+from microscaling.scheduler.kubernetes.view import View, known_of, number
 from microscaling.scheduler.marathon import Marathon
-from microscaling.server.plan import read_plan
-from microscaling.server.yaml_file import as_yaml
+from microscaling.server.domain.user_config import read_plan
+from microscaling.server.storage.yaml_file import as_yaml
 from microscaling.settings import Settings
-from microscaling.utils.kube import Kube
-from microscaling.utils.kube_login import log_in
+from microscaling.utils.strict_json import parse
 from tests.fuzz.checks import SECRET, check_error
 from tests.fuzz.test_orchestrators import APP, DEPLOYMENT, FULL, KUBECONFIG
 from tests.fuzz.wire import Answering, answer, stream

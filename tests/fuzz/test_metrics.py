@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
+from microscaling.clients.http.client import Answer, FetchError
 from microscaling.errors import MetricError
 from microscaling.metric.azure_queue import Account, AzureQueueMetric
 from microscaling.metric.base import LARGEST, Metric
@@ -19,7 +20,6 @@ from microscaling.metric.nsq import NSQMetric
 from microscaling.metric.redis import RedisMetric
 from microscaling.metric.sql import SQLMetric
 from microscaling.metric.sqs import SQSMetric
-from microscaling.utils.http import Answer, FetchError
 from tests.fuzz.checks import SECRET, check_error, fuzz, is_whole
 from tests.fuzz.inputs import VALUES, Dice, Raw, dice
 from tests.fuzz.wire import Answering, answer

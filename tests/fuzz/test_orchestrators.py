@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from hypothesis import assume, given
 
+from microscaling.clients.kubernetes.client import Kube
+from microscaling.clients.kubernetes.login import log_in
 from microscaling.errors import ConfigError, PermanentError, TemporaryError
-from microscaling.scheduler.kubernetes import KubernetesOrchestrator
-from microscaling.scheduler.kubernetes_view import number
+from microscaling.scheduler.kubernetes.orchestrator import KubernetesOrchestrator
+from microscaling.scheduler.kubernetes.view import number
 from microscaling.scheduler.marathon import Marathon
-from microscaling.scheduler.orchestrator import Count
-from microscaling.utils.kube import Kube
-from microscaling.utils.kube_login import log_in
+from microscaling.scheduler.replicas.orchestrator import Count
 from tests.fuzz.checks import SECRET, check_error, fuzz, is_whole
 from tests.fuzz.inputs import Dice, dice
 from tests.fuzz.wire import Answering, answer, stream

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from microscaling.config.registry import MANIFESTS, RegistryImages
-from microscaling.config.registry_auth import challenges
+from microscaling.clients.http.client import Answer, Client, FetchError
+from microscaling.clients.oci.auth import challenges
+from microscaling.clients.oci.registry import MANIFESTS
+from microscaling.config.images.registry import RegistryImages
 from microscaling.errors import PermanentError, TemporaryError
-from microscaling.utils.http import Answer, Client, FetchError
 from tests.fuzz.checks import SECRET, check_error, check_line, fuzz, heard
 from tests.fuzz.inputs import Dice, dice
 
@@ -86,8 +87,8 @@ class Registry:
 @given(dice)
 def test_labels_of_an_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dice: Dice) -> None:
     """Labels, or an error of ours; logins stay where they are."""
-    monkeypatch.setattr("microscaling.config.registry.Client", Registry)
-    monkeypatch.setattr("microscaling.config.registry.hashlib.new", lambda kind, body: _Digest())
+    monkeypatch.setattr("microscaling.clients.oci.registry.Client", Registry)
+    monkeypatch.setattr("microscaling.clients.oci.registry.hashlib.new", lambda kind, body: _Digest())
     Registry.dice = dice
     (tmp_path / "config.json").write_bytes(dice.json(LOGINS, PLAIN, IDENTITY))
     images = RegistryImages({"DOCKER_CONFIG": str(tmp_path), "PATH": str(tmp_path)})

@@ -7,14 +7,14 @@ import json
 from hypothesis import given
 
 from microscaling.api.demand import MOST_CONTAINERS, BadMessage, read_demand
-from microscaling.api.strict_json import parse
 from microscaling.config.yaml_text import parse as parse_yaml
 from microscaling.errors import ConfigError
-from microscaling.server.limits import MOST_APPS, MOST_COUNT, MOST_NAME, MOST_REASON, Refused
-from microscaling.server.plan import read_plan
-from microscaling.server.wire import MOST_METRIC, is_user, read_report
-from microscaling.server.yaml_file import as_yaml
+from microscaling.server.domain.reports import MOST_METRIC, is_user, read_report
+from microscaling.server.domain.user_config import read_plan
+from microscaling.server.http.limits import MOST_APPS, MOST_COUNT, MOST_NAME, MOST_REASON, Refused
+from microscaling.server.storage.yaml_file import as_yaml
 from microscaling.settings import Settings
+from microscaling.utils.strict_json import parse
 from tests.fuzz.checks import check_error, check_line, fuzz, is_whole
 from tests.fuzz.inputs import Dice, dice
 from tests.fuzz.test_apps import APPS

@@ -6,8 +6,8 @@ import math
 
 from hypothesis import given
 
-from microscaling.config.labels import PREFIX, apply_labels
-from microscaling.config.registry_name import parse_name
+from microscaling.clients.oci.name import parse_name
+from microscaling.config.images.labels import PREFIX, apply_labels
 from microscaling.demand.task import Task
 from microscaling.errors import ConfigError
 from microscaling.settings import Settings, variable_of, variables

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given
 
+from microscaling.clients.websocket.session import MOST_BYTES, Link, Lost
+from microscaling.clients.websocket.socket import Waker
 from microscaling.errors import Stopped
-from microscaling.utils.websocket_link import MOST_BYTES, Link, Lost
-from microscaling.utils.wire import Waker
 from tests.fuzz.checks import SECRET, check_error, fuzz
 from tests.fuzz.inputs import Dice, dice
 from tests.fuzz.wire import Answering

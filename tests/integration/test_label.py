@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from docker import APIClient
 
-from microscaling.config.registry import RegistryImages
-from microscaling.utils.http import Client
+from microscaling.clients.http.client import Client
+from microscaling.config.images.registry import RegistryImages
 from tests.fakes.registry import DOCKER_MANIFEST, Registry
 from tests.fakes.server import FakeServer
 from tests.integration import engines

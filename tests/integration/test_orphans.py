@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from docker import APIClient
 
-from microscaling.scheduler.orphans import PATIENCE_S
-from microscaling.scheduler.runner import LIST_EVERY_S
+from microscaling.scheduler.containers.driver import LIST_EVERY_S
+from microscaling.scheduler.containers.orphans import PATIENCE_S
 from tests.integration import engines
 from tests.integration.agents import AgentProcess, Witness, app, wait_for
 

@@ -20,7 +20,7 @@ from docker import APIClient
 from docker.errors import APIError, NotFound
 
 from microscaling.demand.task import Task
-from microscaling.scheduler.docker_body import create_body
+from microscaling.scheduler.docker.body import create_body
 from tests.fakes.server import FakeServer
 from tests.integration import engines
 from tests.integration.agents import ROOT, AgentProcess, Witness, app, wait_for

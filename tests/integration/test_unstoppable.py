@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from docker import APIClient
 
-from microscaling.scheduler.docker_body import NONCE_LABEL
+from microscaling.scheduler.docker.body import NONCE_LABEL
 from tests.contract.proxy import Proxy
 from tests.integration import engines
 from tests.integration.agents import AgentProcess, Queues, Witness, app, queue_app

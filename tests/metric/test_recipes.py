@@ -12,7 +12,7 @@ import yaml
 
 from microscaling.errors import MetricError
 from microscaling.metric.http import HTTPMetric
-from microscaling.utils.references import filled_in_url
+from microscaling.secrets.references import filled_in_url
 from tests.metric.faulty import Server, response
 from tests.services.nats import NATS
 from tests.services.prometheus import Prometheus

@@ -7,13 +7,13 @@ import time
 
 import pytest
 
-from microscaling.api.detail import task_detail
+from microscaling.api.agent_report import task_detail
+from microscaling.clients.websocket.connection import Connection
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.engine.readings import Readings
 from microscaling.metric.toy import ToyMetric
 from microscaling.monitor.server import ServerMonitor
-from microscaling.utils.websocket import Connection
 from tests.engine.driven import queue_task
 from tests.fakes.server import FakeServer, wait_for
 

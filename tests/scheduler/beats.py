@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from microscaling.scheduler.backend import State
-from microscaling.scheduler.container import Phase
+from microscaling.scheduler.containers.backend import State
+from microscaling.scheduler.containers.container import Phase
 from tests.scheduler.invariants import RESTS_AT, Broken
 from tests.scheduler.random_world import World
 from tests.scheduler.storm import Storm

@@ -9,10 +9,10 @@ from typing import Any
 
 from microscaling.demand.reason import TRY_GAVE
 from microscaling.demand.task import Task
-from microscaling.engine.givers import minimum
+from microscaling.engine.donors import minimum
 from microscaling.engine.guard import counted
-from microscaling.scheduler.backend import Event, Seen, State
-from microscaling.scheduler.container import Operation, Phase, Work
+from microscaling.scheduler.containers.backend import Event, Seen, State
+from microscaling.scheduler.containers.container import Operation, Phase, Work
 from tests.scheduler.simulated_engine import Real, VirtualEngine
 from tests.scheduler.virtual_agent import VirtualAgent
 

@@ -8,7 +8,7 @@ import threading
 import time
 
 from microscaling.demand.task import Task
-from microscaling.scheduler.process import ProcessBackend
+from microscaling.scheduler.process.backend import ProcessBackend
 
 SLEEP = Task("sleeper", command="sleep 300")
 STUBBORN = Task("stubborn", command="""sh -c 'trap "" TERM; echo up; while :; do sleep 0.05; done'""")

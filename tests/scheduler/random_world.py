@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
-from microscaling.engine.givers import minimum
-from microscaling.scheduler.backend import State
-from microscaling.scheduler.container import Phase
+from microscaling.engine.donors import minimum
+from microscaling.scheduler.containers.backend import State
+from microscaling.scheduler.containers.container import Phase
 from microscaling.settings import Settings
 from microscaling.target.queue import QueueLengthTarget
 from microscaling.target.remainder import RemainderTarget

@@ -12,10 +12,10 @@ from typing import Any, Protocol
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import PermanentError
-from microscaling.scheduler.backend import EngineAway, Event, Seen, State, Unanswered
-from microscaling.scheduler.container import Operation, Work
-from microscaling.scheduler.fleet import Fleet
-from microscaling.scheduler.listing import Listing
+from microscaling.scheduler.containers.backend import EngineAway, Event, Seen, State, Unanswered
+from microscaling.scheduler.containers.container import Operation, Work
+from microscaling.scheduler.containers.listing import Listing
+from microscaling.scheduler.containers.reconciler import Fleet
 
 TIME_OUT_S = 10.0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from microscaling.scheduler.backend import State
+from microscaling.scheduler.containers.backend import State
 from tests.scheduler.random_world import World
 from tests.scheduler.simulated_engine import Faults, Real
 from tests.scheduler.virtual_sources import MODES

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from microscaling.scheduler import agent_id
-from microscaling.scheduler.agent_id import Agent, AgentId
-from microscaling.scheduler.process_state import default_folder
+from microscaling.scheduler.containers import agent_id
+from microscaling.scheduler.containers.agent_id import Agent, AgentId
+from microscaling.scheduler.process.state import default_folder
 
 made: list[AgentId] = []
 
@@ -86,7 +86,7 @@ def test_what_is_known_of_others(tmp_path: Path) -> None:
 
 def test_a_process_that_is_killed_lets_go(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from microscaling.scheduler.agent_id import AgentId; "
+        "import sys, time; from microscaling.scheduler.containers.agent_id import AgentId; "
         "print(AgentId(sys.argv[1], 'unix:///e', 'FILE /a').take(['web']), flush=True); time.sleep(600)"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]

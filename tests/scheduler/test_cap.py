@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from microscaling.scheduler.backend import State
-from microscaling.scheduler.fleet import Fleet
+from microscaling.scheduler.containers.backend import State
+from microscaling.scheduler.containers.reconciler import Fleet
 from tests.scheduler.simulated_engine import Faults, SimulatedEngine, small_world
 
 CHANCE = st.sampled_from([0.0, 0.05, 0.2])

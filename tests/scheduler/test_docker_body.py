@@ -6,7 +6,7 @@ import pytest
 
 from microscaling.demand.container import ContainerOptions, Mount, Port
 from microscaling.demand.task import Task
-from microscaling.scheduler.docker_body import LABEL, create_body
+from microscaling.scheduler.docker.body import LABEL, create_body
 
 
 def test_what_is_left_out_is_as_the_go_agent_did_it() -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from microscaling.scheduler.backend import Event, Seen, State
-from microscaling.scheduler.docker_body import LABEL, NONCE_LABEL
-from microscaling.scheduler.docker_entries import Entries
+from microscaling.scheduler.containers.backend import Event, Seen, State
+from microscaling.scheduler.docker.body import LABEL, NONCE_LABEL
+from microscaling.scheduler.docker.entries import Entries
 from tests.scheduler.simulated_engine import Faults, SimulatedEngine, small_world
 
 GOOD = {"Id": 64 * "a", "Labels": {LABEL: "web"}, "State": "running", "Created": 5}

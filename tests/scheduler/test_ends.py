@@ -11,8 +11,8 @@ from collections.abc import Callable
 import pytest
 
 from microscaling.metric.toy import ToyMetric
-from microscaling.scheduler.backend import EngineAway, State, Unanswered
-from microscaling.scheduler.container import Operation
+from microscaling.scheduler.containers.backend import EngineAway, State, Unanswered
+from microscaling.scheduler.containers.container import Operation
 from tests.scheduler.simulated_engine import Faults, Real, Reply, SimulatedEngine, small_world
 
 

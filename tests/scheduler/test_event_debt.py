@@ -15,11 +15,12 @@ from microscaling.agent import Agent
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.engine.local import LocalEngine
-from microscaling.scheduler import event_debt, runner
-from microscaling.scheduler.backend import Event
-from microscaling.scheduler.event_debt import OVERDUE_S, EventDebt
-from microscaling.scheduler.process import ProcessBackend
-from microscaling.scheduler.runner import FleetScheduler
+from microscaling.scheduler.containers import driver as runner
+from microscaling.scheduler.containers import event_debt
+from microscaling.scheduler.containers.backend import Event
+from microscaling.scheduler.containers.driver import FleetScheduler
+from microscaling.scheduler.containers.event_debt import OVERDUE_S, EventDebt
+from microscaling.scheduler.process.backend import ProcessBackend
 from microscaling.target.remainder import RemainderTarget
 from tests.scheduler.processes import wait_for
 from tests.scheduler.simulated_engine import Faults, SimulatedEngine, small_world

@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from microscaling.scheduler.backend import Event, Seen, State
-from microscaling.scheduler.container import Phase
-from microscaling.scheduler.fleet import REMOVE_AFTER_S
+from microscaling.scheduler.containers.backend import Event, Seen, State
+from microscaling.scheduler.containers.container import Phase
+from microscaling.scheduler.containers.reconciler import REMOVE_AFTER_S
 from tests.scheduler.simulated_engine import Faults, SimulatedEngine, small_world
 
 

@@ -19,16 +19,17 @@ import yaml
 pytest.importorskip("kubernetes", reason="the extra kubernetes is not installed")
 
 from microscaling import factory
+from microscaling.clients.kubernetes import client as kube_module
+from microscaling.clients.kubernetes.client import Kube, Refused
 from microscaling.config.file import FileConfig
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import ConfigError, PermanentError, TemporaryError
-from microscaling.scheduler import kubernetes, kubernetes_watch
-from microscaling.scheduler.kubernetes import KubernetesOrchestrator
-from microscaling.scheduler.orchestrator import Conflict, Count, OrchestratorScheduler
+from microscaling.scheduler.kubernetes import orchestrator as kubernetes
+from microscaling.scheduler.kubernetes import watch as kubernetes_watch
+from microscaling.scheduler.kubernetes.orchestrator import KubernetesOrchestrator
+from microscaling.scheduler.replicas.orchestrator import Conflict, Count, OrchestratorScheduler
 from microscaling.settings import Settings
-from microscaling.utils import kube as kube_module
-from microscaling.utils.kube import Kube, Refused
 from tests.fakes.kubernetes import ACCOUNT, MANIFEST, FakeKubernetes
 from tests.fakes.kubernetes import Refused as Refusal
 from tests.metric.nsqd import wait_for
@@ -436,7 +437,7 @@ def test_a_missing_library_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "kubernetes", None)
     for name in ("kube", "kube_login"):
         monkeypatch.delitem(sys.modules, f"microscaling.utils.{name}", raising=False)
-    monkeypatch.delitem(sys.modules, "microscaling.scheduler.kubernetes", raising=False)
+    monkeypatch.delitem(sys.modules, "microscaling.scheduler.kubernetes.orchestrator", raising=False)
     with pytest.raises(ConfigError, match=r"pip install 'microscaling\[kubernetes\]'"):
         factory.make_scheduler(Settings(scheduler="KUBERNETES"), {})
 

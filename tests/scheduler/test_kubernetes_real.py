@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("kubernetes", reason="the extra kubernetes is not installed")
 
-from microscaling.utils.kube import Kube, Refused
+from microscaling.clients.kubernetes.client import Kube, Refused
 from tests.fakes.kubernetes import FakeKubernetes
 from tests.metric.nsqd import wait_for
 
@@ -168,7 +168,7 @@ def test_forbidden_in_its_own_words(real_kubernetes, tmp_path):
 
 
 def test_pages_and_a_watch_of_the_real_one(real_kubernetes, tmp_path, monkeypatch):
-    from microscaling.utils import kube as kube_module
+    from microscaling.clients.kubernetes import client as kube_module
 
     monkeypatch.setattr(kube_module, "PAGE", 1)
     for name in ("page-1", "page-2", "page-3"):

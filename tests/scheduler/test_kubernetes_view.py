@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from microscaling.errors import TemporaryError
-from microscaling.scheduler.kubernetes_view import View, known_of
-from microscaling.scheduler.orchestrator import Count
+from microscaling.scheduler.kubernetes.view import View, known_of
+from microscaling.scheduler.replicas.orchestrator import Count
 
 
 def deployment(version, replicas=1, available=0, name="web"):

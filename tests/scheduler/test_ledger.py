@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import PermanentError, TemporaryError
-from microscaling.scheduler.ledger import Call, Conflict, Count, Ledger
+from microscaling.scheduler.replicas.reconciler import Call, Conflict, Count, Ledger
 
 CAP = 10
 

@@ -8,7 +8,7 @@ from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.engine import scaling
 from microscaling.errors import PermanentError
-from microscaling.scheduler.ledger import Count, Ledger
+from microscaling.scheduler.replicas.reconciler import Count, Ledger
 from microscaling.target.remainder import RemainderTarget
 from microscaling.target.simple_queue import SimpleQueueLengthTarget
 

@@ -14,7 +14,7 @@ from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import ConfigError, PermanentError, TemporaryError
 from microscaling.scheduler.marathon import Marathon
-from microscaling.scheduler.orchestrator import Conflict, Count, OrchestratorScheduler
+from microscaling.scheduler.replicas.orchestrator import Conflict, Count, OrchestratorScheduler
 from tests.fakes.marathon import FakeMarathon
 from tests.metric.faulty import Server, answers
 

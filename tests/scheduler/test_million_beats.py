@@ -15,12 +15,12 @@ from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.engine import guard, scaling
 from microscaling.engine.readings import Poll, Row
-from microscaling.scheduler.container import Container, Phase
-from microscaling.scheduler.counts import Counts
-from microscaling.scheduler.fleet import Fleet
-from microscaling.scheduler.listing import Listing
-from microscaling.scheduler.occupied import Occupied
-from microscaling.scheduler.trouble import Trouble
+from microscaling.scheduler.containers.container import Container, Phase
+from microscaling.scheduler.containers.counts import Counts
+from microscaling.scheduler.containers.crash_backoff import Trouble
+from microscaling.scheduler.containers.listing import Listing
+from microscaling.scheduler.containers.occupied import Occupied
+from microscaling.scheduler.containers.reconciler import Fleet
 from tests.scheduler import beats
 from tests.scheduler.invariants import Broken
 

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from microscaling.api.detail import agent_detail
+from microscaling.api.agent_report import agent_detail
 from microscaling.demand.tasks import Tasks
-from microscaling.scheduler import orphans
-from microscaling.scheduler.backend import Origin, Seen, State
-from microscaling.scheduler.orphans import Orphans
-from microscaling.scheduler.runner import FleetScheduler
+from microscaling.scheduler.containers import orphans
+from microscaling.scheduler.containers.backend import Origin, Seen, State
+from microscaling.scheduler.containers.driver import FleetScheduler
+from microscaling.scheduler.containers.orphans import Orphans
 from tests.contract.schedulers import CAP, Process, Run, wait_for
 
 

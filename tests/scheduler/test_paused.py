@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from microscaling.scheduler.backend import State
+from microscaling.scheduler.containers.backend import State
 from tests.scheduler.simulated_engine import Faults, Real, SimulatedEngine, small_world
 from tests.scheduler.test_whole_loop import CAP, Loop, settle
 

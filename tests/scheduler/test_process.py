@@ -12,7 +12,7 @@ import pytest
 
 from microscaling.demand.task import Task
 from microscaling.errors import PermanentError, TemporaryError
-from microscaling.scheduler.backend import Seen, State
+from microscaling.scheduler.containers.backend import Seen, State
 from microscaling.utils.process import start_time
 from tests.scheduler.processes import (
     FAMILY,
@@ -220,7 +220,7 @@ def test_close_ends_a_watch_and_leaves_what_runs(make):
 
 
 def test_long_output_is_cut_back(backend, monkeypatch):
-    monkeypatch.setattr("microscaling.scheduler.process.TRIM_S", 0.05)
+    monkeypatch.setattr("microscaling.scheduler.process.backend.TRIM_S", 0.05)
     watcher = Watcher(backend)
     id = run(backend, Task("flood", command="sh -c 'yes | head -c 3000000; sleep 300'"))
     path = backend._folder.log_file(id)

@@ -16,8 +16,8 @@ import pytest
 
 from microscaling.demand.task import Task
 from microscaling.errors import ConfigError, TemporaryError
-from microscaling.scheduler.backend import State
-from microscaling.scheduler.process_state import StateFolder, boot_id, default_folder
+from microscaling.scheduler.containers.backend import State
+from microscaling.scheduler.process.state import StateFolder, boot_id, default_folder
 from microscaling.utils.process import start_time
 from tests.scheduler.processes import (
     FAMILY,
@@ -34,7 +34,8 @@ from tests.scheduler.processes import (
 AGENT = """
 import os, signal, sys
 from microscaling.demand.task import Task
-from microscaling.scheduler import process, process_handle
+from microscaling.scheduler.process import backend as process
+from microscaling.scheduler.process import handle as process_handle
 backend = process.ProcessBackend(sys.argv[1])
 die = lambda *args: os.kill(os.getpid(), signal.SIGKILL)
 spawn = process_handle.Handle.spawn
@@ -163,7 +164,7 @@ def test_number_that_is_used_again_later_is_not_signalled(make, folder, bystande
     write_state(folder, {"id": "a", "pid": bystander.pid, "started": started})
     backend = make()
     assert states(backend) == {"a": State.RUNNING}
-    monkeypatch.setattr("microscaling.scheduler.process_handle.start_time", lambda pid: "another")
+    monkeypatch.setattr("microscaling.scheduler.process.handle.start_time", lambda pid: "another")
     backend.stop("a", 0.1)
     backend.remove("a")
     assert bystander.poll() is None
@@ -171,7 +172,7 @@ def test_number_that_is_used_again_later_is_not_signalled(make, folder, bystande
 
 def test_after_a_restart_of_the_machine_nothing_is_left(make, folder, bystander, monkeypatch):
     write_state(folder, {"id": "a", "pid": bystander.pid, "started": start_time(bystander.pid)})
-    monkeypatch.setattr("microscaling.scheduler.process_state.boot_id", lambda: "next")
+    monkeypatch.setattr("microscaling.scheduler.process.state.boot_id", lambda: "next")
     assert make().list() == []
 
 
@@ -243,7 +244,7 @@ def test_state_of_a_later_version_is_read(make, folder, bystander):
 
 
 def test_folder_that_was_removed_is_made_anew(make, folder, monkeypatch):
-    monkeypatch.setattr("microscaling.scheduler.process.CARE_S", 0.05)
+    monkeypatch.setattr("microscaling.scheduler.process.backend.CARE_S", 0.05)
     backend = make()
     watcher = Watcher(backend)
     first = run(backend)
@@ -255,7 +256,7 @@ def test_folder_that_was_removed_is_made_anew(make, folder, monkeypatch):
     wait_for(lambda: backend.last_words(third) == "hello")
     assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
     backend.stop(first, 5.0)
-    monkeypatch.setattr("microscaling.scheduler.process_state.LOCK_WAIT_S", 0.1)
+    monkeypatch.setattr("microscaling.scheduler.process.state.LOCK_WAIT_S", 0.1)
     with pytest.raises(ConfigError, match="another agent"):
         make().list()
     backend.close()
@@ -266,7 +267,7 @@ def test_folder_that_was_removed_is_made_anew(make, folder, monkeypatch):
 
 @pytest.mark.parametrize("gone", ["lock", "logs", "state.json"])
 def test_part_of_the_folder_that_was_removed_is_made_anew(make, folder, monkeypatch, gone):
-    monkeypatch.setattr("microscaling.scheduler.process.CARE_S", 0.05)
+    monkeypatch.setattr("microscaling.scheduler.process.backend.CARE_S", 0.05)
     backend = make()
     Watcher(backend)
     id = run(backend)
@@ -280,7 +281,7 @@ def test_part_of_the_folder_that_was_removed_is_made_anew(make, folder, monkeypa
 
 def test_work_goes_on_without_a_folder(tmp_path, monkeypatch, caplog):
     """As when logind has removed /run/user/UID, which only it can make anew."""
-    monkeypatch.setattr("microscaling.scheduler.process.CARE_S", 0.05)
+    monkeypatch.setattr("microscaling.scheduler.process.backend.CARE_S", 0.05)
     folder = tmp_path / "runtime" / "state"
     with backends(str(folder)) as make:
         backend = make()
@@ -317,7 +318,7 @@ def test_folder_that_another_agent_has_taken_meanwhile(make, folder, caplog):
 
 
 def test_second_agent_is_refused(make, monkeypatch):
-    monkeypatch.setattr("microscaling.scheduler.process_state.LOCK_WAIT_S", 0.1)
+    monkeypatch.setattr("microscaling.scheduler.process.state.LOCK_WAIT_S", 0.1)
     first, second = make(), make()
     first.list()
     said = rf"another agent \(process {os.getpid()}\) already .* MSS_STATE_DIR"

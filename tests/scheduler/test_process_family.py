@@ -14,8 +14,8 @@ import pytest
 
 from microscaling.demand.container import ContainerOptions
 from microscaling.demand.task import Task
-from microscaling.scheduler.backend import State
-from microscaling.scheduler.process import ProcessBackend
+from microscaling.scheduler.containers.backend import State
+from microscaling.scheduler.process.backend import ProcessBackend
 from microscaling.utils import process as processes
 from microscaling.utils.process import start_time
 from tests.scheduler.processes import Watcher, backends, pid_of, run, states, wait_for
@@ -215,7 +215,7 @@ def test_one_that_ends_while_it_is_looked_at_hides_no_other(backend, monkeypatch
             os.waitpid(middle, 0)
         return has_variable(pid, name, value)
 
-    monkeypatch.setattr("microscaling.scheduler.process_family.has_variable", ends_first)
+    monkeypatch.setattr("microscaling.scheduler.process.family.has_variable", ends_first)
     os.kill(pid_of(backend, id), signal.SIGKILL)
     wait_for(lambda: states(backend) == {id: State.EXITED})
     assert start_time(daemon) != started
@@ -301,7 +301,7 @@ def test_the_session_of_another_with_the_number_of_ours_is_left_alone(backend, m
         return rows
 
     family = backend._processes[id].family
-    monkeypatch.setattr("microscaling.scheduler.process_family.snapshot", used_again)
+    monkeypatch.setattr("microscaling.scheduler.process.family.snapshot", used_again)
     assert not {leader, mine} & family.members(used_again()).keys()
     wait_for(lambda: states(backend) == {id: State.EXITED})
 

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from microscaling.api.detail import agent_detail
+from microscaling.api.agent_report import agent_detail
 from tests.scheduler.simulated_engine import Faults, small_world
 from tests.scheduler.test_whole_loop import CAP, Loop, settle
 

@@ -12,9 +12,9 @@ from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.engine.local import LocalEngine
 from microscaling.errors import TemporaryError
-from microscaling.scheduler import runner
-from microscaling.scheduler.process import ProcessBackend
-from microscaling.scheduler.runner import FleetScheduler
+from microscaling.scheduler.containers import driver as runner
+from microscaling.scheduler.containers.driver import FleetScheduler
+from microscaling.scheduler.process.backend import ProcessBackend
 from microscaling.target.remainder import RemainderTarget
 from tests.scheduler.processes import wait_for
 

@@ -7,8 +7,8 @@ import random
 import pytest
 
 from microscaling.errors import TemporaryError
-from microscaling.scheduler.backend import Event, Seen, State
-from microscaling.scheduler.container import Work
+from microscaling.scheduler.containers.backend import Event, Seen, State
+from microscaling.scheduler.containers.container import Work
 from tests.scheduler.simulated_engine import Faults, Real, SimulatedEngine, small_world
 
 

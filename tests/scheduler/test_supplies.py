@@ -11,10 +11,10 @@ import pytest
 
 from microscaling.demand.task import Task
 from microscaling.errors import TemporaryError
-from microscaling.scheduler import supplies
-from microscaling.scheduler.backend import EngineAway, Missing
-from microscaling.scheduler.process import ProcessBackend
-from microscaling.scheduler.runner import FleetScheduler
+from microscaling.scheduler.containers import supplies
+from microscaling.scheduler.containers.backend import EngineAway, Missing
+from microscaling.scheduler.containers.driver import FleetScheduler
+from microscaling.scheduler.process.backend import ProcessBackend
 from tests.contract.schedulers import CAP, Run, wait_for
 from tests.contract.schedulers import Process as ProcessCase
 

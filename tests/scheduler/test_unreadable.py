@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from microscaling.errors import PermanentError
-from microscaling.scheduler.kubernetes_view import View
+from microscaling.scheduler.kubernetes.view import View
 from microscaling.scheduler.marathon import Marathon
-from microscaling.scheduler.orchestrator import Count
+from microscaling.scheduler.replicas.orchestrator import Count
 from tests.metric.faulty import Server, answers
 
 WEB = {"id": "/web", "instances": 2, "tasksRunning": 1}

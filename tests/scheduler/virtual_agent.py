@@ -18,11 +18,11 @@ from microscaling.engine.decider import Decider
 from microscaling.engine.readings import Readings
 from microscaling.engine.server import DemandThread
 from microscaling.errors import TemporaryError
-from microscaling.scheduler.backend import EngineAway, Event, Seen
-from microscaling.scheduler.container import Operation, Work
-from microscaling.scheduler.fleet import Fleet
-from microscaling.scheduler.listing import Listing
-from microscaling.scheduler.runner import LIST_EVERY_S, MOST_STOPPERS, STARTERS
+from microscaling.scheduler.containers.backend import EngineAway, Event, Seen
+from microscaling.scheduler.containers.container import Operation, Work
+from microscaling.scheduler.containers.driver import LIST_EVERY_S, MOST_STOPPERS, STARTERS
+from microscaling.scheduler.containers.listing import Listing
+from microscaling.scheduler.containers.reconciler import Fleet
 from microscaling.utils.backoff import Backoff
 from tests.scheduler.simulated_engine import TIME_OUT_S, VirtualEngine
 from tests.scheduler.virtual_sources import VirtualSource, fresh_readings

@@ -6,8 +6,8 @@ import pytest
 import requests
 import websocket
 
-from microscaling.server.auth import Guard
-from microscaling.server.limits import Refusals
+from microscaling.server.http.auth import Guard
+from microscaling.server.http.limits import Refusals
 from tests.server.conftest import TOKEN, Start
 from tests.server.running import PLAN, Running
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from microscaling.server.history import COARSE, COARSE_PIECE_MS, FULL, History, Page
+from microscaling.server.domain.user_config import DEMO
+from microscaling.server.domain.users import Users, now_ms
 from microscaling.server.jobs import Jobs
-from microscaling.server.keeper import Keeper
-from microscaling.server.plan import DEMO
-from microscaling.server.store import Piece, Row, Store, open_store
-from microscaling.server.users import Users, now_ms
+from microscaling.server.storage.history import COARSE, COARSE_PIECE_MS, FULL, History, Page
+from microscaling.server.storage.persistence import Keeper
+from microscaling.server.storage.store import Piece, Row, Store, open_store
 from microscaling.settings import Settings
 
 GOOD = json.dumps(DEMO)

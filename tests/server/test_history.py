@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from microscaling.server.history import COARSE_MS, COARSE_STEP_MS, FULL_MS, STEP_MS, History, Page
-from microscaling.server.store import Store, open_store
-from microscaling.server.users import User, Users
-from microscaling.server.wire import Report, Told
+from microscaling.server.domain.reports import Report, Told
+from microscaling.server.domain.users import User, Users
+from microscaling.server.storage.history import COARSE_MS, COARSE_STEP_MS, FULL_MS, STEP_MS, History, Page
+from microscaling.server.storage.store import Store, open_store
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def pass_time(history: History, user: User, begin: int, end: int, step: int = ST
 
 def test_an_hour_at_full_rate_and_a_day_by_the_minute(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     history, user, end = History(store), one(Users(), "u"), 10 * COARSE_MS
-    monkeypatch.setattr("microscaling.server.history.now_ms", lambda: end)
+    monkeypatch.setattr("microscaling.server.storage.history.now_ms", lambda: end)
     pass_time(history, user, end - COARSE_MS - 2 * FULL_MS, end - FULL_MS, COARSE_STEP_MS // 2)
     pass_time(history, user, end - FULL_MS, end)
     while history.forget(end):
@@ -100,7 +100,7 @@ def test_memory_is_bounded(store: Store) -> None:
 
 
 def test_names_that_are_made_up_do_not_fill_the_store(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("microscaling.server.history.MOST_USERS", 2)
+    monkeypatch.setattr("microscaling.server.storage.history.MOST_USERS", 2)
     history, users = History(store), Users()
     for i in range(10):
         history.sample([one(users, f"u{i}")], 1000)

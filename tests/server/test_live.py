@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from microscaling.server.api import Stream
+from microscaling.server.domain.users import Users
+from microscaling.server.http.api import Stream
+from microscaling.server.http.events import Live, Watcher, event
+from microscaling.server.http.limits import MOST_WATCHERS, Refused
 from microscaling.server.jobs import Jobs
-from microscaling.server.limits import MOST_WATCHERS, Refused
-from microscaling.server.live import Live, Watcher, event
-from microscaling.server.users import Users
 from tests.server.conftest import Start
 from tests.server.running import Running, until
 
@@ -98,7 +98,7 @@ class Watched(Live):
 
 
 def test_a_page_that_is_dead_is_let_go_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("microscaling.server.api.READ_S", 0.01)
+    monkeypatch.setattr("microscaling.server.http.api.READ_S", 0.01)
 
     async def never(message: Any = None) -> Any:
         await asyncio.sleep(60)

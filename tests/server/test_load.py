@@ -14,11 +14,11 @@ import time
 
 import pytest
 
+from microscaling.server.domain.users import Users
+from microscaling.server.http.events import Live
+from microscaling.server.http.limits import MOST_AGENTS
+from microscaling.server.http.load import REMEMBERED, Load
 from microscaling.server.jobs import Jobs
-from microscaling.server.limits import MOST_AGENTS
-from microscaling.server.live import Live
-from microscaling.server.load import REMEMBERED, Load
-from microscaling.server.users import Users
 from tests.server.conftest import Start
 from tests.server.running import Running, until
 

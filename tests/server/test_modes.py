@@ -9,9 +9,9 @@ import pytest
 
 from microscaling.demand.tasks import Tasks
 from microscaling.engine import scaling
-from microscaling.server.modes import Queues, random_step, sliders, within_cap
-from microscaling.server.plan import DEMO, Plan, read_plan
-from microscaling.server.wire import Told
+from microscaling.server.domain.modes import Queues, random_step, sliders, within_cap
+from microscaling.server.domain.reports import Told
+from microscaling.server.domain.user_config import DEMO, Plan, read_plan
 from microscaling.settings import Settings
 from tests.server.running import PLAN
 

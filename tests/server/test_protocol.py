@@ -11,8 +11,8 @@ import pytest
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from microscaling.server.limits import MOST_BYTES
-from microscaling.server.protocol import AgentProtocol
+from microscaling.server.http.limits import MOST_BYTES
+from microscaling.server.http.protocol import AgentProtocol
 
 HANDSHAKE = (
     b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from microscaling.server.limits import Bucket, Refusals
-from microscaling.server.yaml_file import as_yaml
+from microscaling.server.http.limits import Bucket, Refusals
+from microscaling.server.storage.yaml_file import as_yaml
 from tests.server.conftest import Start
 from tests.server.running import PLAN, ROOT
 
@@ -155,7 +155,7 @@ def test_yaml_reads_back() -> None:
 
 def test_a_job_that_dies_ends_the_server(tmp_path: Path) -> None:
     die = (
-        "import sys; from microscaling.server.keeper import Keeper; "
+        "import sys; from microscaling.server.storage.persistence import Keeper; "
         "Keeper._wander = lambda self: 1 / 0; sys.argv = ['microscaling', 'server']; "
         "from microscaling.__main__ import main; sys.exit(main())"
     )

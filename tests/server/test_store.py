@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from microscaling.errors import ConfigError
-from microscaling.server.store import Piece, Row, Store, StoreError, open_store
+from microscaling.server.storage.store import Piece, Row, Store, StoreError, open_store
 
 ROUNDS = 100
 LONG = 400_000

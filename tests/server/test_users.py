@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from microscaling.server import modes, users
-from microscaling.server.limits import Full, Refused
-from microscaling.server.modes import Demand
-from microscaling.server.plan import read_plan
-from microscaling.server.users import Agent, Users, Wishes
-from microscaling.server.wire import About, Report, Told
+from microscaling.server.domain import modes, users
+from microscaling.server.domain.modes import Demand
+from microscaling.server.domain.reports import About, Report, Told
+from microscaling.server.domain.user_config import read_plan
+from microscaling.server.domain.users import Agent, Users, Wishes
+from microscaling.server.http.limits import Full, Refused
 from microscaling.settings import Settings
 from tests.server.running import PLAN
 

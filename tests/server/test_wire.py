@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from microscaling.server import wire
-from microscaling.server.limits import Refused
-from microscaling.server.wire import Report, read_report
+from microscaling.server.domain import reports as wire
+from microscaling.server.domain.reports import Report, read_report
+from microscaling.server.http.limits import Refused
 
 TEXTS = {
     "the last of a repeated key counts": '{"user": "a", "user": "b", "user": "c"}',

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from microscaling.utils.abandon import Abandoning
+from microscaling.utils.deadline_call import Abandoning
 
 LONG_S = 60.0
 

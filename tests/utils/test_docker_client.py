@@ -10,7 +10,7 @@ from socketserver import ThreadingMixIn, UnixStreamServer
 
 import pytest
 
-from microscaling.utils.docker_client import connect
+from microscaling.clients.docker.client import connect
 
 
 class Engine(ThreadingMixIn, UnixStreamServer):

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
+from microscaling.clients.docker import address as docker_address
+from microscaling.clients.docker import engine as docker_engine
+from microscaling.clients.docker.engine import choose
 from microscaling.errors import ConfigError
-from microscaling.utils import docker_address, docker_engine
-from microscaling.utils.docker_engine import choose
 
 DEFAULT = "unix:///var/run/docker.sock"
 

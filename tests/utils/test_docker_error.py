@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 import pytest
 
+from microscaling.clients.docker import errors as docker_error
 from microscaling.demand.task import Task
 from microscaling.errors import MicroscalingError, PermanentError
-from microscaling.scheduler.backend import EngineAway, Missing
-from microscaling.scheduler.docker import DockerBackend
-from microscaling.utils import docker_error
+from microscaling.scheduler.containers.backend import EngineAway, Missing
+from microscaling.scheduler.docker.backend import DockerBackend
 from tests.metric.faulty import Server, answers
 
 VERSION = answers(b'{"ApiVersion": "1.41"}')

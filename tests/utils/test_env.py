@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from microscaling.utils.env import credentials_in, passed_on, secrets_in
+from microscaling.secrets.environment import credentials_in, passed_on, secrets_in
 
 OWN = dict.fromkeys(
     ["PATH", "HOME", "HOSTNAME", "PWD", "SHLVL", "_", "VIRTUAL_ENV", "PYTHONPATH", "PYTHON_VERSION"], "x"

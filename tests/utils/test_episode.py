@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from microscaling.utils.episode import Episode
+from microscaling.utils.failure_log import Episode
 
 
 def test_a_failure_is_said_once_and_its_end_once():

@@ -16,7 +16,7 @@ from base64 import b64encode
 
 import pytest
 
-from microscaling.utils.http import Client, FetchError, fetch, is_loopback, public_url
+from microscaling.clients.http.client import Client, FetchError, fetch, is_loopback, public_url
 from tests.metric.faulty import Server, answers, breaks_off, drips, faults
 
 GOOD = b'{"good": "answer"}'
@@ -136,7 +136,7 @@ def test_what_a_frozen_process_finds_when_it_goes_on_is_out_of_date():
         answer.wait(20)
         return answers(GOOD)(server, sock)
 
-    code = "import sys; from microscaling.utils.http import fetch; fetch(sys.argv[1], deadline_s=1)"
+    code = "import sys; from microscaling.clients.http.client import fetch; fetch(sys.argv[1], deadline_s=1)"
     with Server(behave) as server:
         frozen = subprocess.Popen([sys.executable, "-c", code, server.url()], stderr=subprocess.PIPE)
         assert asked.wait(20)

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from microscaling.utils.masking import (
+from microscaling.secrets.masking import (
     MOST_REMEMBERED,
     Secrets,
     mask,

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from microscaling.errors import ConfigError
-from microscaling.utils import privileges
+from microscaling.supervision import privileges
 
 CHILD = """
 import json, os, socket, sys
-from microscaling.utils import privileges
+from microscaling.supervision import privileges
 said = privileges.drop(os.environ)
 path, answer = sys.argv[1], "none asked"
 if path:
@@ -101,7 +101,7 @@ def test_unless_the_image_says_so_root_stays_root(environ: dict[str, str]):
 @as_root
 def test_where_root_may_not_change_its_user_the_ways_out_are_named():
     setpriv = ["setpriv", "--bounding-set", "-setuid,-setgid", "--inh-caps", "-setuid,-setgid"]
-    code = "import os; from microscaling.utils.privileges import drop; drop(os.environ)"
+    code = "import os; from microscaling.supervision.privileges import drop; drop(os.environ)"
     done = subprocess.run(
         [*setpriv, sys.executable, "-c", code],
         env={"PYTHONPATH": os.pathsep.join(sys.path), "MSS_DROP_TO": "65532"},
@@ -144,7 +144,7 @@ def test_a_marker_that_is_no_user_is_refused(monkeypatch: pytest.MonkeyPatch, ma
 
 @as_root
 def test_the_server_does_not_look_at_the_engines_socket():
-    code = "import os; from microscaling.utils.privileges import drop; "
+    code = "import os; from microscaling.supervision.privileges import drop; "
     code += "print(drop(os.environ, engine=False), os.getgroups())"
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from microscaling.utils.references import Unset, filled_in, filled_in_url
+from microscaling.secrets.references import Unset, filled_in, filled_in_url
 
 ENVIRON = {"A": "1", "WORD": "p@ss/w:rd", "HOST": "h:80", "EMPTY": "", "TWICE": "${A}"}
 

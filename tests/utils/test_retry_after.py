@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from microscaling.clients.http.client import Client, FetchError
+from microscaling.clients.http.retry_after import pause_s
 from microscaling.metric.base import MetricError
 from microscaling.metric.http import HTTPSource
 from microscaling.metric.nsq import NSQSource
-from microscaling.utils.http import Client, FetchError
-from microscaling.utils.retry_after import pause_s
 from tests.metric.faulty import Server, answers
 
 NOW = 1700000000.0

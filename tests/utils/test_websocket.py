@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from microscaling.utils import websocket_link
-from microscaling.utils.websocket import Connection
+from microscaling.clients.websocket import session as websocket_link
+from microscaling.clients.websocket.connection import Connection
 from tests.fakes.server import FakeServer, frame, wait_for
 from tests.metric.faulty import Server, breaks_off, drips, hangs, pours, response
 

@@ -1,0 +1,62 @@
+"""What a configuration says a task does when it cannot be measured, or could do with fewer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from microscaling.api.schema.section import Section
+from microscaling.demand.fallback import Fallback
+from microscaling.demand.task import IDLE_S
+
+LONGEST_WINDOW_S = 3600.0
+"""As in Kubernetes."""
+LONGEST_IDLE_S = 86400.0
+
+
+def read_fallback(app: Section, measured: bool, least: int, most: int) -> Fallback | None:
+    """`fallback`: {failureThreshold, containers}; None if it is absent or wrong. `least` and `most`:
+    what the task may have."""
+    if app.take("fallback") is None:
+        return None
+    section = app.section("fallback")
+    if not isinstance(app.take("fallback"), Mapping):
+        return None
+    threshold = _count(section, "failureThreshold", 1)
+    containers = _count(section, "containers", 0)
+    for key in section.left():
+        section.notes.warn(section.at(key), "is not known here, and ignored")
+    if threshold is None or containers is None:
+        return None
+    if not measured:
+        section.notes.warn(app.at("fallback"), "means nothing for a task without a queue to measure")
+    elif not least <= containers <= most:
+        has = min(max(containers, least), most)
+        outside = f"is {containers}, and the task has {least} to {most}: it will fall back to {has}"
+        section.notes.warn(section.at("containers"), outside)
+    return Fallback(threshold, containers)
+
+
+def read_window(app: Section, measured: bool) -> float | None:
+    """`scaleDownWindowSeconds`; None if it is absent."""
+    if app.take("scaleDownWindowSeconds") is None:
+        return None
+    if not measured:
+        place = app.at("scaleDownWindowSeconds")
+        app.notes.warn(place, "means nothing for a task without a queue to measure")
+    return app.number("scaleDownWindowSeconds", 0.0, LONGEST_WINDOW_S, "a number of seconds")
+
+
+def read_idle(config: Section, measured: bool) -> float:
+    """`config.idleSeconds`: how long a queue is empty before its containers are given back."""
+    if config.take("idleSeconds") is not None and not measured:
+        config.notes.warn(config.at("idleSeconds"), "means nothing for a task without a queue to measure")
+    return config.number("idleSeconds", IDLE_S, LONGEST_IDLE_S, "a number of seconds")
+
+
+def _count(section: Section, key: str, least: int) -> int | None:
+    if section.take(key) is None:
+        section.notes.problem(section.at(key), "is missing: a fallback needs failureThreshold and containers")
+        return None
+    before = len(section.notes.problems)
+    value = section.whole(key, least)
+    return value if len(section.notes.problems) == before else None

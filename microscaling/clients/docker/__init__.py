@@ -1,0 +1,1 @@
+"""The Docker engine: where it is, how to reach it, its errors and images."""

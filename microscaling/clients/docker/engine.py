@@ -1,0 +1,196 @@
+"""Which Docker engine is meant: by DOCKER_HOST, by a Docker context, or the default.
+
+Contexts are read here and not by the library's `docker.context`: that takes its folder from the process's
+environment, finds none without a config.json, heeds TLS material only if all three files are there, and
+raises plain Exceptions. (Their form: docker/cli, cli/context/store.)
+"""
+
+from __future__ import annotations
+
+import grp
+import hashlib
+import json
+import logging
+import os
+import pwd
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from microscaling.clients.docker.address import DEFAULT_HOST, DEFAULT_SOCKET, checked
+from microscaling.errors import ConfigError
+from microscaling.utils.small_file import read_small
+from microscaling.utils.text import one_line, quoted
+
+log = logging.getLogger("mssagent")
+
+MOST_BYTES = 1 << 20
+TLS_FILES = ("cert.pem", "key.pem", "ca.pem")
+NO_CONTEXT = "default"
+"""The name that Docker's own client has for no context."""
+
+
+@dataclass(frozen=True)
+class ChosenEngine:
+    """An engine, how to reach it, and, in words, why it was chosen."""
+
+    host: str
+    why: str
+    tls_verify: bool = False
+    cert_path: str = ""
+    """Folder of what TLS_FILES names; with it, or with `tls_verify`, TLS is talked over TCP."""
+
+
+def choose(environ: Mapping[str, str]) -> ChosenEngine:
+    """The engine that these variables mean: DOCKER_HOST goes before DOCKER_CONTEXT, as in Docker's own
+    client. The current context of `docker context use` counts only if the default socket is not there, as
+    the Go agent knew no contexts. Raises ConfigError for what can never work."""
+    folder = _config_folder(environ)
+    host, name = environ.get("DOCKER_HOST", "").strip(), environ.get("DOCKER_CONTEXT", "").strip()
+    if host:
+        before = f", which goes before DOCKER_CONTEXT={one_line(name)}" if name else ""
+        return _of_variables(host, f"from DOCKER_HOST{before}", environ, folder)
+    if name not in ("", NO_CONTEXT):
+        return _of_context(
+            name, f"from the context {quoted(name)} (DOCKER_CONTEXT)", folder, "DOCKER_CONTEXT: "
+        )
+    current, unused = "" if name else _current_context(folder), ""
+    if current and os.path.exists(DEFAULT_SOCKET):
+        unused = f"; the current context {quoted(current)} counts with DOCKER_CONTEXT={one_line(current)}"
+    elif current:
+        why = f"from the current context {quoted(current)}, as there is no {DEFAULT_SOCKET}"
+        try:
+            return _of_context(current, why, folder)
+        except ConfigError as error:  # nobody asked for it here, and the default may come yet
+            unused = f"; of no use: {error}"
+    why = (
+        "by DOCKER_CONTEXT=default" if name else "the default, as DOCKER_HOST and DOCKER_CONTEXT are not set"
+    )
+    return _of_variables(DEFAULT_HOST, why + unused, environ, folder)
+
+
+def warn_of_rights(engine: ChosenEngine) -> None:
+    """Logs it if this user may not use the engine's socket, which somebody can mend while the agent waits."""
+    path = engine.host.removeprefix("unix://")
+    if path == engine.host or not os.path.exists(path) or os.access(path, os.R_OK | os.W_OK):
+        return
+    found = os.stat(path)
+    try:
+        group = grp.getgrgid(found.st_gid).gr_name
+    except KeyError:
+        group = str(found.st_gid)
+    log.warning(
+        "user %d may not use %s (group %s, mode %o): waiting until it may; a user that is added to the group "
+        "counts from the agent's next start",
+        os.geteuid(), path, group, stat.S_IMODE(found.st_mode),
+    )  # fmt: skip
+
+
+def _of_variables(address: str, why: str, environ: Mapping[str, str], folder: str) -> ChosenEngine:
+    """With TLS as DOCKER_TLS_VERIFY and DOCKER_CERT_PATH say."""
+    verify, path = bool(environ.get("DOCKER_TLS_VERIFY")), environ.get("DOCKER_CERT_PATH", "")
+    host = checked(address, "DOCKER_HOST", tls=verify or bool(path))
+    if _is_local(host) or not (verify or path):
+        return ChosenEngine(host, why)
+    place = "DOCKER_CERT_PATH" if path else "DOCKER_TLS_VERIFY"
+    path = path or folder
+    files = _certificates(path, place)
+    if place == "DOCKER_CERT_PATH" and ("ca.pem" not in files if verify else not files):
+        raise ConfigError(f"{place}: there is no {'ca.pem' if verify else 'cert.pem'} in {one_line(path)}")
+    return ChosenEngine(host, f"{why}; {_with(files, path, verify)}", verify, path if files else "")
+
+
+def _of_context(name: str, why: str, folder: str, variable: str = "") -> ChosenEngine:
+    place = f"{variable}the context {quoted(name)}"
+    id = hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()
+    endpoint = _endpoint(os.path.join(folder, "contexts", "meta", id, "meta.json"), place, folder)
+    path = os.path.join(folder, "contexts", "tls", id, "docker")
+    files = _certificates(path, place)
+    verify = not endpoint.get("SkipTLSVerify")
+    tls = bool(files) or not verify
+    host = checked(str(endpoint.get("Host") or DEFAULT_HOST), place, tls)
+    if _is_local(host) or not tls:
+        return ChosenEngine(host, why)
+    return ChosenEngine(host, f"{why}; {_with(files, path, verify)}", verify, path)
+
+
+def _endpoint(path: str, place: str, folder: str) -> dict[str, Any]:
+    if not os.path.exists(path):
+        known = ", ".join(_contexts(folder)) or "none"
+        raise ConfigError(f"{place} does not exist in {one_line(folder)}; there is: {known}")
+    try:
+        endpoint = json.loads(read_small(path, MOST_BYTES))["Endpoints"]["docker"]
+        if isinstance(endpoint, dict) and isinstance(endpoint.get("Host", ""), str):
+            return endpoint
+        raise TypeError("it has no address")
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise ConfigError(f"{place} cannot be used: {one_line(path)}: {one_line(str(error))[:80]}") from None
+
+
+def _contexts(folder: str) -> list[str]:
+    """The names of the contexts that there are."""
+    meta, names = os.path.join(folder, "contexts", "meta"), []
+    for id in os.listdir(meta) if os.path.isdir(meta) else ():
+        try:
+            names.append(quoted(json.loads(read_small(f"{meta}/{id}/meta.json", MOST_BYTES))["Name"]))
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            continue
+    return sorted(names)
+
+
+def _current_context(folder: str) -> str:
+    """What `docker context use` has chosen; empty if nothing, or if that cannot be read."""
+    path = os.path.join(folder, "config.json")
+    if not os.path.exists(path):
+        return ""
+    try:
+        name = json.loads(read_small(path, MOST_BYTES)).get("currentContext") or ""
+    except (ValueError, AttributeError, RecursionError) as error:
+        log.debug("no current context: %s: %s", path, error)
+        return ""
+    return name if isinstance(name, str) and name != NO_CONTEXT else ""
+
+
+def _config_folder(environ: Mapping[str, str]) -> str:
+    """Docker's own: DOCKER_CONFIG, else .docker in the user's home; nowhere if there is no home."""
+    if environ.get("DOCKER_CONFIG"):
+        return environ["DOCKER_CONFIG"]
+    try:
+        home = environ.get("HOME") or pwd.getpwuid(os.geteuid()).pw_dir
+    except KeyError:  # a user of a container need not be listed anywhere
+        return os.devnull
+    return os.path.join(home, ".docker")
+
+
+def _certificates(folder: str, place: str) -> list[str]:
+    """Those of TLS_FILES that there are. Raises ConfigError if they are of no use."""
+    import ssl  # only here: most engines are at a socket, and the module takes time to load
+
+    files = [name for name in TLS_FILES if os.path.exists(os.path.join(folder, name))]
+    if ("cert.pem" in files) != ("key.pem" in files):
+        raise ConfigError(f"{place}: {one_line(folder)} needs both cert.pem and key.pem, or neither")
+    cert, key, ca = (os.path.join(folder, name) for name in TLS_FILES)
+    context, path = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), ca
+    try:
+        if "ca.pem" in files:
+            context.load_verify_locations(ca)
+        if "cert.pem" in files:
+            path = cert
+            # A key with a password is not asked for at the terminal, but of no use.
+            context.load_cert_chain(cert, key, password=str)
+    except (OSError, ValueError) as error:  # SSLError is an OSError
+        why = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"{place}: {one_line(path)} (or its key) cannot be used: {one_line(why)}") from None
+    return files
+
+
+def _is_local(host: str) -> bool:
+    return not host.startswith(("tcp://", "https://"))
+
+
+def _with(files: list[str], folder: str, verify: bool) -> str:
+    used = [name for name in files if verify or name != "ca.pem"]
+    by = f" with {', '.join(used)} of {one_line(folder)}" if used else ""
+    authorities = "" if not verify or "ca.pem" in used else ", the authorities of this system are trusted"
+    return f"TLS{by}{authorities}{'' if verify else ', its certificate is not checked'}"

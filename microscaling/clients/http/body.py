@@ -1,0 +1,74 @@
+"""The body of an HTTP answer: unpacked within a limit, and as an error quotes it."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Collection
+
+from microscaling.secrets.masking import mask
+from microscaling.utils.text import one_line
+
+PACKED = ("gzip", "x-gzip", "deflate")
+OTHERS = ("br", "compress", "dcb", "dcz", "x-compress", "zstd")
+"""Of IANA's list of content codings those that Python cannot unpack."""
+AUTOMATIC = 32 + zlib.MAX_WBITS
+"""zlib finds out itself whether it is gzip or zlib (its manual, "inflateInit2")."""
+RAW = -zlib.MAX_WBITS
+"""Without a header: some servers call that deflate, too (RFC 9110, 8.4.1.2)."""
+MOST_QUOTED = 200
+MOST_OF_TOLD = 4096
+"""Bytes of the body of an error that are read to quote from it."""
+MARKUP = re.compile(r"(?s)<(script|style)\b.*?</\1>|<[^>]*>")
+
+
+def unpacked(body: bytes, encoding: str, most_bytes: int) -> bytes:
+    """The body without its Content-Encoding; one that is not known is left as it is, as some servers
+    write a charset there. Raises ValueError that says how it is packed if it does not unpack, or
+    OverflowError if to too much."""
+    for name in reversed(encoding.lower().split(",")):  # they stand in the order in which they were applied
+        coding = name.strip()
+        if coding in PACKED and body:
+            try:
+                body = _inflated(body, coding, most_bytes)
+            except ValueError:
+                raise ValueError(f"is said to be packed ({coding}), and does not unpack") from None
+        elif coding in OTHERS and not _is_text(body):
+            raise ValueError(f"is packed ({coding}), which was not asked for")
+    return body
+
+
+def _is_text(body: bytes) -> bool:
+    try:
+        body.decode()
+    except ValueError:
+        return False
+    return True
+
+
+def _inflated(body: bytes, coding: str, most_bytes: int) -> bytes:
+    made = b""
+    has_header = body[0] & 15 == 8 and int.from_bytes(body[:2], "big") % 31 == 0  # RFC 1950, 2.2
+    bits = RAW if coding == "deflate" and not has_header else AUTOMATIC
+    try:
+        while body:  # gzip may come in several members, one behind the other
+            unpacker = zlib.decompressobj(bits)
+            made += unpacker.decompress(body, most_bytes + 1 - len(made))
+            if len(made) > most_bytes:
+                raise OverflowError
+            if not unpacker.eof:
+                raise ValueError("the body is cut short")
+            body = unpacker.unused_data
+    except zlib.error as error:
+        raise ValueError(str(error)) from None
+    return made
+
+
+def quotation(body: bytes, secrets: Collection[str]) -> str:
+    """The first 200 characters of what an error says, on one line and without secrets."""
+    text = body.decode("utf-8", "replace")
+    if len(body) >= MOST_OF_TOLD:  # of a secret that the end cuts nothing may stay
+        text = text[: -max(map(len, secrets), default=0) or None]
+    if text.lstrip().startswith("<"):
+        text = MARKUP.sub(" ", text)
+    return one_line(mask(" ".join(text.split()), secrets)[:MOST_QUOTED].strip())

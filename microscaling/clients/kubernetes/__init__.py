@@ -1,0 +1,1 @@
+"""The API server of Kubernetes, and how to log in to it."""

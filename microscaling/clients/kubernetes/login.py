@@ -1,0 +1,110 @@
+"""Who talks to a Kubernetes API server, and with what credentials: a kubeconfig, or the cluster's own."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+import urllib3
+
+from microscaling.clients.http.client import MOST_OF_REASON
+from microscaling.clients.http.deadline import deadline_pools
+from microscaling.clients.http.proxies import is_loopback
+from microscaling.errors import ConfigError
+from microscaling.utils.text import one_line
+
+try:
+    from kubernetes import client, config
+    from kubernetes.client.exceptions import ApiException
+except ImportError:
+    raise ConfigError(
+        "MSS_SCHEDULER=KUBERNETES needs the package kubernetes: pip install 'microscaling[kubernetes]'"
+    ) from None
+
+__all__ = ["ApiException", "client", "hang_up", "log_in", "token_place"]
+
+CONNECTIONS = 12
+"""As many as there are threads that call: 8 scale, one counts, one watches."""
+QUOTED = re.compile(r"/?[{\[]")
+"""Where the library begins to quote the file."""
+OUTSIDE = (
+    "MSS_KUBE_CONFIG: is empty, which means the credentials of the pod, but this does not run in one "
+    "({0}); set it to the path of a kubeconfig"
+)
+
+
+def log_in(config_path: str) -> client.ApiClient:
+    """A client with the credentials that are there now, tokens included: those of the kubeconfig, or,
+    if the path is empty, of the pod that this runs in. Asks the API server nothing. Raises ConfigError.
+    """
+    settings = client.Configuration()
+    try:
+        if config_path:
+            _readable(config_path)
+            config.load_kube_config(config_path, client_configuration=settings, persist_config=False)
+        else:
+            config.load_incluster_config(client_configuration=settings)
+        return _client(settings)
+    except ConfigError:
+        raise
+    except Exception as error:  # what can be wrong with a file is more than the library has errors for
+        if not config_path:
+            raise ConfigError(OUTSIDE.format(_told(error))) from None
+        raise ConfigError(f"MSS_KUBE_CONFIG: {one_line(config_path)}: {_told(error)}") from None
+
+
+def _told(error: Exception) -> str:
+    """What is wrong, without what the file holds: tokens and passwords. The library and the parser of
+    YAML quote it."""
+    if mark := getattr(error, "problem_mark", None):
+        context = getattr(error, "context", None) or "where it is wrong"
+        return f"not YAML: {context}, line {mark.line + 1}, column {mark.column + 1}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if not isinstance(error, config.ConfigException):
+        return f"is not of the form of a kubeconfig ({type(error).__name__})"
+    said = " ".join(QUOTED.split(str(error), maxsplit=1)[0].split())
+    return one_line(said[:MOST_OF_REASON]) or type(error).__name__
+
+
+def _readable(path: str) -> None:
+    """The library takes a file that is missing for an empty one."""
+    try:
+        with open(path, "rb"):
+            return
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "no path of a file"
+        raise ConfigError(f"MSS_KUBE_CONFIG: {one_line(path)}: cannot be read: {reason}") from None
+
+
+def _client(settings: Any) -> client.ApiClient:
+    settings.connection_pool_maxsize = CONNECTIONS
+    settings.retries = urllib3.Retry(0)  # who asks tries again by himself, and knows when
+    if is_loopback(urlsplit(settings.host).hostname or ""):
+        settings.proxy = None
+    made = client.ApiClient(settings)
+    manager = made.rest_client.pool_manager
+    if type(manager) in (urllib3.PoolManager, urllib3.ProxyManager):  # SOCKS has its own
+        manager.pool_classes_by_scheme = deadline_pools()
+    return made
+
+
+def hang_up(used: client.ApiClient) -> None:
+    """Closes the connections that nobody is using just now. (The library leaves them to the garbage
+    collector.)"""
+    pools = used.rest_client.pool_manager.pools
+    for key in pools.keys():  # noqa: SIM118 - it cannot be iterated over
+        pool = pools.get(key)
+        if pool is not None:
+            pool.close()
+    pools.clear()
+
+
+def token_place(config_path: str) -> str:
+    """Where a token that has expired is to be renewed, for a person to read."""
+    if config_path:
+        return f"log in anew, so that {one_line(config_path)} (MSS_KUBE_CONFIG) has valid ones"
+    account = os.path.dirname(config.incluster_config.SERVICE_TOKEN_FILENAME)
+    return f"those of the pod are in {account}: see whether its service account still exists"

@@ -1,0 +1,1 @@
+"""Registries of images (OCI distribution): names, logins, configuration of an image."""

@@ -1,0 +1,191 @@
+"""A websocket that is there for several users, and comes back when it is lost."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+from microscaling.clients.websocket.session import Link, Lost, trusting
+from microscaling.clients.websocket.socket import Waker
+from microscaling.errors import Stopped
+from microscaling.utils.backoff import Backoff
+from microscaling.utils.failure_log import Episode
+from microscaling.utils.threads import StoppableThread, stop_all
+
+log = logging.getLogger("mssapi")
+
+Hear = Callable[[bytes], None]
+"""Takes a message, in the connection's thread: it must be quick."""
+
+RETRY_S, RETRY_MOST_S, JITTER = 0.1, 1.0, 0.3
+HELD_S = 5.0
+"""A connection that has lasted this long was a good one."""
+JOIN_S = 1.0
+
+
+class Connection:
+    """One websocket for all who have opened it, in a thread of its own that also brings it back.
+
+    Nothing that was meant for one connection is sent over the next. What it cannot do it says once,
+    and goes on trying.
+    """
+
+    def __init__(self, url: str, headers: Mapping[str, str] | None = None, origin: str | None = None) -> None:
+        self.url = url
+        self.headers = dict(headers or {})
+        self.origin = origin
+        self._users: dict[object, Hear | None] = {}
+        self._lock = threading.Lock()
+        self._thread: _Keeper | None = None
+
+    def open(self, user: object, hear: Hear | None = None) -> None:
+        """From now on it is there for this user too, who hears every message. Returns at once."""
+        with self._lock:
+            self._users[user] = hear
+            if self._thread is None:
+                self._thread = _Keeper(self)
+                self._thread.start()
+
+    def close(self, user: object) -> None:
+        """This user needs it no more; the last one closes it."""
+        with self._lock:
+            self._users.pop(user, None)
+            thread = None if self._users else self._thread
+            self._thread = self._thread if self._users else None
+        if thread is not None and stop_all([thread], JOIN_S):
+            log.warning("still looking for the server at %s", self.url)
+
+    @property
+    def connected(self) -> bool:
+        """Whether what is sent now has somewhere to go. Raises RuntimeError if the thread has died."""
+        thread = self._thread
+        if thread is not None and thread.error is not None:
+            raise RuntimeError(f"the connection to {self.url} has died") from thread.error
+        return thread is not None and thread.connected
+
+    def said(self, header: str) -> str:
+        """What a header of the server's answer to the handshake says; empty without one, and while
+        there is no connection."""
+        thread = self._thread
+        return "" if thread is None else thread.said.get(header.lower(), "")
+
+    @property
+    def threads(self) -> list[StoppableThread]:
+        """Those that live for as long as it is open."""
+        thread = self._thread
+        return [] if thread is None else [thread]
+
+    def send(self, text: str) -> bool:
+        """Sends it as soon as it can, unless something newer comes first; returns at once. False, and
+        nothing is sent, while there is no connection."""
+        thread = self._thread
+        return thread is not None and self.connected and thread.offer(text)
+
+    def heard(self, message: bytes) -> None:
+        """Tells the users, in the connection's thread."""
+        with self._lock:
+            users = list(self._users.values())
+        for hear in users:
+            if hear is not None:
+                hear(message)
+
+
+class _Keeper(StoppableThread):
+    """Connects, and looks after the connection until it is lost; then again, after a while."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__("mss-websocket")
+        self.connection = connection
+        self.connected = False
+        self.said: Mapping[str, str] = {}
+        self.waker = Waker()
+        self.backoff = Backoff(RETRY_S, RETRY_MOST_S, JITTER)
+        self.trouble = Episode()
+        self._since = float("inf")
+        self._tls: ssl.SSLContext | None = None
+        self._outbox: str | None = None
+        self._outbox_lock = threading.Lock()
+
+    def stop(self) -> None:
+        super().stop()
+        self.waker.stopped.set()
+        self.waker.wake()
+
+    def offer(self, text: str) -> bool:
+        """Puts it where the thread takes what it sends, in place of what was there."""
+        with self._outbox_lock:
+            if not self.connected:
+                return False
+            self._outbox = text
+        self.waker.wake()
+        return True
+
+    def cycle(self) -> None:
+        self._since = float("inf")
+        try:
+            self._connect_and_serve()
+        except Stopped:
+            return
+        except Lost as lost:
+            self._say_lost(lost)
+        if time.monotonic() - self._since >= HELD_S:
+            self.backoff.reset()  # not before: one that accepts and closes at once is not asked at once
+        self.stopped.wait(self.backoff.next())
+
+    def on_exit(self) -> None:
+        self.waker.close()
+
+    def _connect_and_serve(self) -> None:
+        link = Link(self.waker)
+        try:
+            self._connect(link)
+            while not self.stopped.is_set():
+                if (text := self._take()) is not None:
+                    link.send(text)
+                if (message := link.step()) is not None:
+                    self.connection.heard(message)
+            link.say_goodbye()
+        finally:
+            self._set_connected(False)
+            self.said = {}
+            link.close()
+
+    def _connect(self, link: Link) -> None:
+        connection = self.connection
+        link.connect(connection.url, connection.headers, connection.origin, self._context())
+        self.said = link.said
+        self._set_connected(True)
+        self._since = time.monotonic()
+        again = self.trouble.works()
+        first = not self.backoff.tries
+        log.log(
+            logging.INFO if again or first else logging.DEBUG,
+            "connected to the server at %s%s",
+            connection.url,
+            " again" if again else "",
+        )
+
+    def _context(self) -> ssl.SSLContext | None:
+        if self._tls is None and self.connection.url.startswith("wss:"):
+            self._tls = trusting()
+        return self._tls
+
+    def _take(self) -> str | None:
+        """What is to be sent, once."""
+        with self._outbox_lock:
+            text, self._outbox = self._outbox, None
+        return text
+
+    def _set_connected(self, connected: bool) -> None:
+        with self._outbox_lock:
+            self.connected = connected
+            self._outbox = None
+
+    def _say_lost(self, why: Lost) -> None:
+        if self.trouble.fails(time.monotonic()):
+            log.warning("no connection to the server at %s: %s; trying on", self.connection.url, why)
+        else:
+            log.debug("no connection to the server at %s: %s", self.connection.url, why)

@@ -1,0 +1,1 @@
+"""Labels of images, and where they are read."""

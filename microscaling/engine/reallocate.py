@@ -1,0 +1,70 @@
+"""The allocation between two beats, when what runs or is on its way has changed.
+
+Pure; the caller holds the lock of `Tasks`. The Go agent waited for the next beat.
+"""
+
+from __future__ import annotations
+
+from microscaling.demand.reason import GAVE_WAY, TOOK, UP, Reason
+from microscaling.demand.task import Task
+from microscaling.demand.tasks import Tasks
+from microscaling.engine.donors import Given, Givers, minimum, names
+from microscaling.engine.guard import counted, guard
+
+
+def extra(tasks: Tasks) -> bool:
+    """Gives tasks that are still short what has become free, by the ideals of the last measurement,
+    and guards. Returns whether any demand changed.
+
+    Moves only tasks that were settled when they were last measured, and each at most once until it
+    is measured again: an ideal from the middle of a change must not be used twice. It counts demand,
+    not what is requested, so it may come at any moment of a change without giving anything away
+    twice, and what one task gives another has in the same decision. Nothing is given back here: the
+    beat has done all of that which its readings allow.
+    """
+    order = tasks.by_priority()
+    free = tasks.places() - sum(map(counted, order))
+    changed = False
+    givers: Givers | None = None
+    for task in order:
+        if not task.settled or task.moved or task.held or task.backing_off or not task.is_scalable:
+            continue
+        wants = _short(task)
+        if wants <= 0:
+            continue
+        taken = max(0, min(free, wants))
+        given: Given = {}
+        if taken < wants and not task.is_remainder():
+            givers = givers or Givers(filter(_may_give, reversed(order)), minimum, GAVE_WAY)
+            given = givers.give(task, wants - taken)
+        if taken or given:
+            _take(task, wants, taken, free, given)
+            free -= taken
+            changed = True
+    return guard(tasks) or changed
+
+
+def _short(task: Task) -> int:
+    """How many more it should get, as `scale_up_count`, but counted from its demand."""
+    wants = min(task.ideal_containers, task.max_containers) - task.demand
+    if wants <= 0 or task.target.meeting(task.metric.current):
+        return 0
+    return min(wants, task.max_delta)
+
+
+def _may_give(task: Task) -> bool:
+    return task.is_scalable and task.settled and not task.moved and not task.backing_off
+
+
+def _take(task: Task, wants: int, taken: int, free: int, given: Given) -> None:
+    before, after = task.demand, task.demand + taken + sum(given.values())
+    current = task.metric.current
+    if given:
+        gift = sum(given.values())
+        task.reason = Reason(TOOK, before, after, wants, free, names(given), task.target, current, gift)
+    else:
+        task.reason = Reason(UP, before, after, wants, free, "", task.target, current)
+    task.demand = after
+    task.moved = True
+    for giver in given:
+        giver.moved = True

@@ -1,0 +1,1 @@
+"""Containers that the agent creates, starts, stops and removes by itself."""

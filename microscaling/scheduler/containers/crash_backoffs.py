@@ -1,0 +1,194 @@
+"""The back-offs of a fleet: when they end, and when and where one container is tried."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from microscaling.demand.reason import TRY, TRY_GAVE, TRY_TOOK, Reason
+from microscaling.demand.task import Task
+from microscaling.scheduler.containers.container import Container, Phase
+from microscaling.scheduler.containers.crash_backoff import HOLDS_S, Trouble
+from microscaling.scheduler.containers.occupied import KEPT
+
+if TYPE_CHECKING:
+    from microscaling.scheduler.containers.reconciler import Fleet
+
+log = logging.getLogger("mssscheduler")
+
+
+class Troubles:
+    """Each task's failed starts, looked at together: a try needs a place under the shared cap."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+        tasks = fleet.tasks
+        self._by_name = {task.name: Trouble(task, tasks.noun, tasks.nouns) for task in tasks.tasks}
+
+    def strike(self, task: Task, why: str, now: float) -> None:
+        """One more start of this task has failed."""
+        self._by_name[task.name].strike(why, now)
+
+    def starve(self, task: Task) -> None:
+        """What containers of this task are made of is missing."""
+        self._by_name[task.name].starve()
+
+    def supplied(self, task: Task) -> None:
+        """It is there again."""
+        self._by_name[task.name].supplied()
+        self.fleet.tasks.changed.set()
+
+    def wake(self, name: str) -> None:
+        """Something waits again, or work was done: a task whose containers found none is tried at once."""
+        if self._by_name[name].wake():
+            self.fleet.tasks.changed.set()
+
+    def of(self, name: str) -> Trouble:
+        """The trouble of one task."""
+        return self._by_name[name]
+
+    def limit(self, task: Task) -> int:
+        """While a task backs off: what runs, and one more if it is time to try one."""
+        runs = [c for c in self.fleet.containers[task.name] if c.wanted and c.phase is Phase.RUNNING]
+        return len(runs) + (self._by_name[task.name].probing and all(c.proven for c in runs))
+
+    def check(self, now: float) -> None:
+        """Ends the back-off of tasks whose container has stayed up; tries one of those that are due."""
+        for container in self.fleet.all():
+            if not container.proven and container.phase is Phase.RUNNING and container.started is not None:
+                container.proven = self.fleet.alive_at(container, now) - container.started >= HOLDS_S
+                if container.proven:
+                    self._by_name[container.task.name].held()
+            if container.proven and container.phase is Phase.RUNNING:
+                self._by_name[container.task.name].ran = True
+        for trouble in self._by_name.values():
+            if trouble.open and self._is_stable(trouble, now):
+                trouble.stable()
+            if self.fleet.counts.occupied.of(KEPT, trouble.task.name) and not self._keeps(trouble.task):
+                self._let_go(trouble.task)
+            if trouble.due(now) and not self.fleet.draining:
+                self._try_again(trouble)
+            elif trouble.probing and self._crowded(trouble.task):
+                trouble.stand_by()
+
+    def forgive(self, since: float) -> None:
+        """The engine was away since then: the starts that failed meanwhile are not held against their
+        tasks, nor is what still fails of the containers that there are."""
+        for trouble in self._by_name.values():
+            trouble.forgive(since)
+        for container in self.fleet.all():
+            container.shaken = True
+        self.fleet.tasks.changed.set()
+
+    def times(self) -> Iterator[float]:
+        """When `check` may have something to do, monotonic seconds."""
+        for trouble in self._by_name.values():
+            if trouble.task.backing_off and not trouble.probing:
+                yield trouble.until
+            if trouble.open:
+                running = [c for c in self.fleet.containers[trouble.task.name] if c.phase is Phase.RUNNING]
+                yield from (c.started + HOLDS_S for c in running if not c.proven and c.started is not None)
+                yield from (_steady_since(c, trouble) + trouble.stable_s for c in running)
+
+    def _is_stable(self, trouble: Trouble, now: float) -> bool:
+        """Whether a container has been up for long enough since the last failure."""
+        return not trouble.task.backing_off and any(
+            self.fleet.alive_at(c, now) - _steady_since(c, trouble) >= trouble.stable_s
+            for c in self.fleet.containers[trouble.task.name]
+            if c.phase is Phase.RUNNING
+        )
+
+    def keep_place(self, task: Task) -> None:
+        """The task has just been made smaller as it backs off. One of its places stays free, so that no
+        try stops a container that works: but not for a task that has never run, nor if what soaks up the
+        rest can give one at any time, or somebody else has the place already."""
+        trouble, tasks = self._by_name[task.name], self.fleet.tasks
+        others = sum(_counted(other) for other in tasks.tasks if other is not task)
+        free = others + task.demand < tasks.places()
+        if trouble.ran and free and task.demand < task.max_containers and not self._soaks_up(task):
+            self.fleet.counts.occupied.note(KEPT, task.name, 1)
+
+    def _let_go(self, task: Task) -> None:
+        """The place that was kept is free again."""
+        self.fleet.counts.occupied.note(KEPT, task.name, 0)
+
+    def _keeps(self, task: Task) -> bool:
+        """Whether its place is still kept: a more important task that is short has it, unless this one is
+        below its minimum."""
+        if not task.backing_off or task.demand < task.min_containers:
+            return task.backing_off
+        return not any(
+            other.priority < task.priority and other.scale_up_count() > 0 and not other.is_remainder()
+            for other in self.fleet.tasks.tasks
+            if other.is_scalable and not other.backing_off and not other.held
+        )
+
+    def _try_again(self, trouble: Trouble) -> None:
+        task = trouble.task
+        self.fleet.tasks.changed.set()
+        self._let_go(task)
+        giver = self._giver(trouble)
+        if giver is task or task.requested >= task.max_containers:
+            trouble.stand_by()
+            return
+        trouble.probing = True
+        limit = self.limit(task)
+        if limit <= task.demand:
+            return
+        if giver is None:
+            task.reason = Reason(TRY, task.demand, limit)
+        else:
+            more = limit - task.demand
+            after = giver.demand - more
+            giver.reason = Reason(TRY_GAVE, giver.demand, after, more, 0, task.name)
+            log.info("%s: %d -> %d (%s)", giver.name, giver.demand, after, giver.reason)
+            giver.demand = after
+            task.reason = Reason(TRY_TOOK, task.demand, limit, more, 0, giver.name)
+        log.info("%s: %d -> %d (%s)", task.name, task.demand, limit, task.reason)
+        task.demand = limit
+
+    def _giver(self, trouble: Trouble) -> Task | None:
+        """Who gives a place for a try; None: nobody has to, one is free; the task itself: there is none, so
+        the rules for all tasks say what becomes of it.
+
+        What soaks up the rest gives. What is measured works, and gives only to a task that has never run
+        since the start: the least important that has something above its minimum."""
+        task, tasks = trouble.task, self.fleet.tasks
+        if sum(map(_counted, tasks.tasks)) < tasks.places():
+            return None
+        soaks_up = self._soaks_up(task)
+        if soaks_up is not None:
+            return soaks_up
+        able = [t for t in tasks.by_priority() if t.is_scalable and not t.backing_off]
+        giver = next((t for t in reversed(able) if min(t.demand, t.requested) > t.min_containers), None)
+        return giver if giver and not trouble.ran and _gives(giver, task) else task
+
+    def _soaks_up(self, task: Task) -> Task | None:
+        """The least important remainder that can give this task a place."""
+        for other in reversed(self.fleet.tasks.by_priority()):
+            able = other.is_remainder() and other.is_scalable and not other.backing_off
+            if able and other.demand > max(0, other.min_containers) and _gives(other, task):
+                return other
+        return None
+
+    def _crowded(self, task: Task) -> bool:
+        """More is asked for than the cap allows, and this task is not entitled to its part of it."""
+        return self.fleet.tasks.check_capacity() < 0 and task.requested > task.min_containers
+
+
+def _gives(giver: Task, task: Task) -> bool:
+    """To a task that comes first, or is below its minimum. One that is held gives only to a task that comes
+    first and is measured."""
+    comes_first = giver.priority > task.priority
+    entitled = comes_first or task.requested < task.min_containers
+    return entitled and (not giver.held or (comes_first and not task.held))
+
+
+def _counted(task: Task) -> int:
+    return max(task.demand, task.requested)
+
+
+def _steady_since(container: Container, trouble: Trouble) -> float:
+    """When it started, or when a container of its task last failed: whichever came later."""
+    return trouble.struck if container.started is None else max(container.started, trouble.struck)

@@ -1,0 +1,144 @@
+"""Containers that end by themselves: as failures, with their work done, or in vain."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from microscaling.demand.task import Task
+from microscaling.scheduler.containers.backend import Unanswered
+from microscaling.scheduler.containers.container import Container, Operation, Phase
+from microscaling.scheduler.containers.crash_backoff import IN_VAIN as BACKS_OFF_IN_VAIN
+from microscaling.scheduler.containers.turnover import IN_VAIN, Turnover
+
+if TYPE_CHECKING:
+    from microscaling.scheduler.containers.reconciler import Fleet
+
+log = logging.getLogger("mssscheduler")
+
+SAID_FROM = 3
+"""Paced starts in a row: fewer are no news, as a short job may be done before its queue is measured again."""
+
+
+class Ends:
+    """Judges the ends that were not asked for, and says when those containers are replaced.
+
+    It makes no difference how an end became known. Code 0 is no failure: workers that end when their
+    job, or the queue, is done are replaced at once. What ends with code 0 and shows no sign of work is
+    replaced once a second, and after 20 such starts in a row its task backs off.
+    """
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+        self._turnovers = {task.name: Turnover(task) for task in fleet.tasks.tasks}
+        self._mentioned: set[str] = set()
+        """Tasks of which the log has said that their containers end with code 0."""
+
+    def observe(self, now: float) -> bool:
+        """Looks at what was measured. Returns whether something may be started sooner than it was planned."""
+        released = 0
+        for name, turnover in self._turnovers.items():
+            if turnover.observe(now):
+                self.fleet.troubles.wake(name)
+                released += self._release(name)
+        return released > 0
+
+    def forgive(self) -> None:
+        """The engine was away: it may have ended what seemed to end in vain."""
+        for name, turnover in self._turnovers.items():
+            turnover.reset()
+            self._release(name)
+
+    def judge(self, container: Container, how: str, alive: float, now: float) -> None:
+        """A container has ended unasked, and was known to run at `alive` (monotonic seconds)."""
+        task = container.task
+        up_s = self._up_s(container, alive)
+        how = f"{self.fleet.tasks.noun} {container.short_id} {how}"
+        container.unasked = True
+        if container.told:
+            log.warning("%s: %s", task.name, how)
+        elif container.exit_code == 0:
+            self._done(container, how, up_s, now)
+        elif up_s < self.fleet.troubles.of(task.name).stable_s and not container.shaken:
+            self.fleet.troubles.strike(task, how, now)
+        else:
+            log.warning("%s: %s", task.name, how)
+
+    def unanswered(self, operation: Operation, error: Exception, now: float) -> None:
+        """A create or start was not answered, or failed for a reason of the backend's. If the engine answered
+        nobody else meanwhile, it hangs, and this task is not to blame."""
+        container = operation.container
+        why = f"cannot {operation.work.value} {container.short_id}: {error}"
+        meanwhile = self.fleet.answered >= (container.asked + now) / 2
+        if container.wanted and not container.shaken and (meanwhile or not isinstance(error, Unanswered)):
+            self.fleet.troubles.strike(container.task, why, now)
+        else:
+            log.debug("%s: %s", container.task.name, why)
+
+    def pace(self, task: Task, now: float) -> None:
+        """Containers have been added. Those that replace what ended with code 0 are no news for the rules;
+        those that replace what ended in vain are not created yet."""
+        turnover = self._turnovers[task.name]
+        if not turnover.over:
+            return
+        for container in self.fleet.containers[task.name]:
+            if turnover.over and container.is_new:
+                turnover.over -= 1
+                container.relief = True
+                if turnover.owed:
+                    container.not_before, container.paced = turnover.next_start(now), True
+
+    def settled(self, task: Task) -> None:
+        """The task has as many containers as it wants: nothing is owed."""
+        turnover = self._turnovers[task.name]
+        turnover.over = turnover.owed = 0
+
+    def begins(self, container: Container) -> None:
+        """A container is created now."""
+        if container.paced:
+            container.paced = False
+            self._turnovers[container.task.name].in_vain += 1
+
+    def _up_s(self, container: Container, alive: float) -> float:
+        """For how long it was up, seconds; at most 0 if it ended before its start was answered, infinite if
+        it was there before this agent."""
+        if container.started is not None:
+            return alive - container.started
+        return 0.0 if not container.proven or container.phase is Phase.STARTING else float("inf")
+
+    def _done(self, container: Container, how: str, up_s: float, now: float) -> None:
+        task = container.task
+        turnover, trouble = self._turnovers[task.name], self.fleet.troubles.of(task.name)
+        turnover.observe(now)
+        turnover.over += 1
+        if not turnover.ended_in_vain(container.started, up_s):
+            turnover.worked()
+            trouble.worked()
+            container.unasked = False  # what thousands of jobs have to say is not for this log
+            if task.name not in self._mentioned:
+                self._mentioned.add(task.name)
+                nouns = self.fleet.tasks.nouns
+                log.info("%s: %s that end with code 0 have done their work: no failures", task.name, nouns)
+            log.debug("%s: %s", task.name, how)
+        elif task.backing_off or turnover.in_vain >= IN_VAIN:
+            trouble.back_off(f"{how}, {self._in_vain(turnover)}", now, BACKS_OFF_IN_VAIN)
+        else:
+            turnover.owe(container.started)
+            told = turnover.in_vain >= SAID_FROM and not turnover.said
+            turnover.said = turnover.said or told
+            container.unasked = told
+            pace = ": at most one start a second until there is one" if told else ""
+            log.log(
+                logging.INFO if told else logging.DEBUG,
+                "%s: %s, %s%s", task.name, how, self._in_vain(turnover), pace,
+            )  # fmt: skip
+
+    def _in_vain(self, turnover: Turnover) -> str:
+        work = "" if turnover.waits else ": nothing waits"
+        return f"without a sign of work{work} ({turnover.in_vain} such in a row)"
+
+    def _release(self, name: str) -> int:
+        paced = [c for c in self.fleet.containers[name] if c.paced]
+        for container in paced:
+            container.paced, container.not_before = False, 0.0
+        return len(paced)

@@ -1,0 +1,76 @@
+"""The containers of a fleet: which there are, by task, id and nonce, and which have gone."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Iterable
+
+from microscaling.demand.task import Task
+from microscaling.demand.tasks import Tasks
+from microscaling.scheduler.containers.container import Container
+
+
+class Inventory:
+    """Keeps the books, and decides nothing. The caller holds the lock of `tasks`."""
+
+    def __init__(self, tasks: Tasks) -> None:
+        self.tasks = tasks
+        self.by_name = {task.name: task for task in tasks.tasks}
+        self.containers: dict[str, list[Container]] = {name: [] for name in self.by_name}
+        self.by_id: dict[str, Container] = {}
+        self.by_nonce: dict[str, Container] = {}
+        self.instance = uuid.uuid4().hex[:12]
+        self.touches = 0
+        self.gone: dict[str, int] = {}
+        """Ids that were removed, and when: listings and events are late."""
+        self._numbers = itertools.count(1)
+
+    def all(self) -> Iterable[Container]:
+        """Every container that is known."""
+        return itertools.chain.from_iterable(self.containers.values())
+
+    def find(self, id: str, nonce: str) -> Container | None:
+        """The container of that id, or of that nonce if its id is not known yet."""
+        found = self.by_id.get(id)
+        if found is None and nonce:
+            found = self.by_nonce.get(nonce)
+            if found is not None and found.id:
+                return None  # another one with our labels, as `docker commit` makes them
+        return found
+
+    def touch(self, container: Container) -> None:
+        """No listing that was asked for before now says anything about it."""
+        self.touches += 1
+        container.touched = self.touches
+
+    def bind(self, container: Container, id: str) -> None:
+        """The engine has given it an id."""
+        container.id = id
+        self.by_id[id] = container
+
+    def forget(self, container: Container) -> None:
+        """It has gone from the engine."""
+        if not self._known(container):
+            return
+        self.containers[container.task.name].remove(container)
+        del self.by_nonce[container.nonce]
+        if container.id:
+            self.by_id.pop(container.id, None)
+            self.bury(container.id)
+
+    def bury(self, id: str) -> None:
+        """A container that has gone: what older listings and late events say of it is not news."""
+        self.touches += 1
+        self.gone[id] = self.touches
+
+    def new(self, task: Task, nonce: str = "") -> Container:
+        """A container that is to be created, or (with its nonce) one that was found."""
+        number = next(self._numbers)
+        container = Container(task, nonce or f"{self.instance}-{number}", number)
+        self.containers[task.name].append(container)
+        self.by_nonce[container.nonce] = container
+        return container
+
+    def _known(self, container: Container) -> bool:
+        return self.by_nonce.get(container.nonce) is container

@@ -1,0 +1,380 @@
+"""What is there, what is wanted, and the operations that lead from one to the other.
+
+No I/O, no clock, no threads: whoever drives a fleet holds the lock of its `Tasks`, tells it what
+happened and when, and carries out the operations that `take()` hands out.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+
+from microscaling.demand.reason import Reason
+from microscaling.demand.task import Task
+from microscaling.demand.tasks import Tasks
+from microscaling.errors import PermanentError
+from microscaling.scheduler.containers.backend import EngineAway, Event, Missing
+from microscaling.scheduler.containers.container import ACTIVE, UNSTARTED, Container, Operation, Phase, Work
+from microscaling.scheduler.containers.counts import Counts
+from microscaling.scheduler.containers.crash_backoffs import Troubles
+from microscaling.scheduler.containers.ends import Ends
+from microscaling.scheduler.containers.inventory import Inventory
+from microscaling.scheduler.containers.paused import Paused
+from microscaling.scheduler.containers.unmanaged import Strangers
+
+log = logging.getLogger("mssscheduler")
+
+REMOVE_AFTER_S = 1.0
+"""From the end of a container that was told to stop to its removal."""
+WORK_FOR = {
+    Phase.CREATING: Work.CREATE,
+    Phase.STARTING: Work.START,
+    Phase.STOPPING: Work.STOP,
+    Phase.REMOVING: Work.REMOVE,
+}
+
+
+class Fleet(Inventory):
+    """Every container of ours on one engine, level-triggered.
+
+    Three rules hold whatever the engine does. Never do more containers run than
+    `Tasks.max_containers`: what was created waits, parked, until something that ran is known to have
+    ended. `requested` is counted from the containers, never by hand. And a container whose
+    operation was not answered is left alone until a listing has shown it.
+    """
+
+    def __init__(self, tasks: Tasks) -> None:
+        super().__init__(tasks)
+        self.counts = Counts(self)
+        self.troubles = Troubles(self)
+        self.ends = Ends(self)
+        self.paused = Paused(self)
+        self.strangers = Strangers(self)
+        self.acting = False
+        """Until the first decision nothing is changed."""
+        self.away = False
+        """The engine does not answer: nothing is asked of it until a listing has succeeded."""
+        self.deaf = False
+        """The event stream does not tell what happens: only listings do."""
+        self.answered = float("-inf")
+        """When the engine last answered anything, monotonic seconds."""
+        self.leaving = False
+        self.draining = False
+        self._planned = 0.0
+        """When `plan` was last called, monotonic seconds: what was due by then needs no other call."""
+        self._operations: list[Operation] = []
+
+    # What was decided
+
+    def plan(self, now: float) -> None:
+        """Sets going all that demand and what is there differ in. May be called at any time."""
+        self._planned = now
+        self.ends.observe(now)
+        self.troubles.check(now)
+        for task in self.tasks.tasks:
+            self.balance(task, now)
+        self.start_parked(now)
+
+    def look_at_readings(self, now: float) -> list[Operation]:
+        """What may be started sooner than planned, as there is work for it."""
+        if self.ends.observe(now):
+            self.plan(now)
+        return self.take()
+
+    def balance(self, task: Task, now: float) -> None:
+        """The same for one task, but for starting what is parked."""
+        mine = self.containers[task.name]
+        wanted = [c for c in mine if c.wanted]
+        want = self._want(task)
+        missing = want - len(wanted)
+        if missing < 0:
+            # The newest go first, but before them those that serve nobody yet. A back-off keeps what runs,
+            # however new it is.
+            failing = task.backing_off
+            wanted.sort(
+                key=lambda c: (failing and c.phase is not Phase.RUNNING, c.phase in UNSTARTED, c.order)
+            )
+            for container in wanted[missing:]:
+                container.unwanted = True
+        elif missing > 0 and not self.leaving:
+            self._add(task, missing)
+            self.ends.pace(task, now)
+        if missing <= 0:
+            self.ends.settled(task)
+        self.paused.give(task, want)
+        for container in list(mine):
+            self._advance(container, now)
+        self.counts.write(task, now)
+
+    def start_parked(self, now: float) -> None:
+        """Starts what was created, the most important task's first, as far as the cap has room."""
+        if not self.acting or self.away or self.leaving or self.hold:
+            return
+        parked = [
+            c
+            for c in self.all()
+            if c.phase is Phase.CREATED and c.wanted and not c.busy and not c.unknown and now >= c.not_before
+        ]
+        if not parked:
+            return
+        parked.sort(key=lambda c: (c.task.priority, c.order))
+        parked = parked[: max(0, self.room())]
+        for container in parked:
+            container.phase = Phase.STARTING
+            self._advance(container, now)
+        for task in {container.task for container in parked}:
+            self.counts.write(task, now)
+
+    def room(self) -> int:
+        """How many containers more may run; negative above the cap."""
+        return self.tasks.max_containers - sum(1 for c in self.all() if c.may_run)
+
+    def take(self) -> list[Operation]:
+        """The operations to carry out now; each is handed out once."""
+        operations, self._operations = self._operations, []
+        return operations
+
+    @property
+    def hold(self) -> bool:
+        """A second agent is at work on this engine: start nothing, stop nothing."""
+        return bool(self.strangers.foreign) and not self.draining and not self.leaving
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is under way, and nothing that was to go is left."""
+        return not self.unfinished()
+
+    def unfinished(self) -> list[Container]:
+        """What something is still under way with, or that is still to go. What ended is no reason to stay
+        when the rest is left: if it cannot be removed, the next agent will."""
+        return [c for c in self.all() if not (c.stays or self._is_left(c))]
+
+    def _is_left(self, container: Container) -> bool:
+        ended = container.phase in (Phase.EXITED, Phase.REMOVING)
+        return self.leaving and ended and not container.busy and container.failures > 0
+
+    @property
+    def in_doubt(self) -> bool:
+        """Something was not answered: only a listing tells what came of it."""
+        return any(c.unknown for c in self.all())
+
+    def next_due(self) -> float | None:
+        """When `plan` has something to do though nothing has happened, monotonic seconds. A time that has
+        come stays until `plan` has been called."""
+        times = itertools.chain((c.not_before for c in self.all()), self.troubles.times())
+        return min((time for time in times if time > self._planned), default=None)
+
+    def drain(self) -> None:
+        """From now on nothing is wanted of any task."""
+        self.draining = self.acting = True
+        self._remove_now()
+
+    def leave(self) -> None:
+        """From now on nothing is created or started; what was not started yet is not wanted."""
+        self.leaving = self.acting = True
+        self._remove_now()
+        for container in self.all():
+            if container.phase in (Phase.CREATING, Phase.CREATED):
+                container.unwanted = True
+
+    # What happened
+
+    def on_event(self, event: Event, now: float) -> None:
+        """Takes in what the engine says. Unknown ids, repeated and late events are normal."""
+        if event.task not in self.by_name:
+            return
+        container = self.find(event.id, event.nonce)
+        if event.kind == "kill":
+            if container is not None:
+                container.told = True
+            return
+        if event.kind in ("pause", "unpause") and container is None:
+            return
+        if container is None:
+            self.strangers.on_event(event, now)
+            return
+        if not container.id:
+            self.bind(container, event.id)
+        self.touch(container)
+        if event.kind == "start":
+            container.heard = True
+            if container.phase in (Phase.CREATED, Phase.STARTING):
+                self.started(container, now)
+        elif event.kind in ("pause", "unpause"):
+            self.paused.note(container, event.kind == "pause")
+        elif event.kind == "die":
+            code = "" if event.exit_code is None else f" with code {event.exit_code}"
+            container.exit_code = event.exit_code
+            self.ended(container, f"exited{code}", now)
+        elif event.kind == "destroy":
+            container.told = True
+            self.ended(container, "was removed by somebody else", now)
+            self.forget(container)
+        self.balance(container.task, now)
+        self.start_parked(now)
+
+    def on_done(self, operation: Operation, error: Exception | None, now: float, id: str = "") -> None:
+        """Takes in how an operation ended; `id` is what a successful create returned."""
+        container = operation.container
+        container.busy = False
+        if isinstance(error, EngineAway):
+            self.away = True
+        if not self._known(container):
+            return
+        self.touch(container)
+        if error is None:
+            self.answered = now
+            container.failures = 0
+            self._succeeded(operation.work, container, now, id)
+        elif isinstance(error, PermanentError) and operation.work in (Work.CREATE, Work.START):
+            self._refused(operation.work, container, error, now)
+        elif container.phase is not Phase.EXITED:
+            if operation.work in (Work.CREATE, Work.START) and not isinstance(error, EngineAway):
+                self.ends.unanswered(operation, error, now)
+            else:
+                self._say_failed(operation, error)
+            away, ends = isinstance(error, EngineAway), operation.work in (Work.STOP, Work.REMOVE)
+            container.stubborn = container.stubborn or (ends and not away)
+            # Others may be at a job: without their grace they are not to end.
+            refused = isinstance(error, PermanentError) and operation.work is Work.STOP
+            container.refused = refused and container.paused
+            container.unknown = not (container.refused and self.draining)  # then it is removed by force
+            container.doubtful = container.doubtful or operation.work is Work.START
+            container.failures += 1
+            if container.unknown:
+                container.not_before = now + min(30.0, 0.5 * 2.0 ** min(container.failures, 8))
+        self.balance(container.task, now)
+        self.start_parked(now)
+
+    def _say_failed(self, operation: Operation, error: Exception) -> None:
+        """A container that does not stop, or cannot be removed, is said once. That the engine is away is for
+        those to say who count."""
+        container = operation.container
+        refused = isinstance(error, PermanentError)
+        lasting = refused or (operation.work is Work.STOP and not isinstance(error, EngineAway))
+        first = lasting and not container.stubborn
+        name, work, id = container.task.name, operation.work.value, container.short_id
+        log.log(logging.WARNING if first else logging.DEBUG, "%s: cannot %s %s: %s", name, work, id, error)
+
+    def call_off(self, operation: Operation, now: float) -> bool:
+        """Whether a create or start that is about to be made is not wanted any more; then it is not
+        to be made."""
+        container = operation.container
+        if not container.unwanted or operation.work not in (Work.CREATE, Work.START):
+            return False
+        container.busy = False
+        if operation.work is Work.START and container.phase is Phase.STARTING:
+            container.phase, container.may_run = Phase.CREATED, False
+        self.balance(container.task, now)
+        self.start_parked(now)
+        return True
+
+    def started(self, container: Container, now: float) -> None:
+        """It runs."""
+        container.phase = Phase.RUNNING
+        container.may_run = True
+        container.unknown = False
+        container.started = container.seen = now
+        container.proven = False
+
+    def ended(self, container: Container, how: str, now: float, alive: float | None = None) -> None:
+        """It does not run any more; unasked, if it had not been told to stop. `alive`: when it was last
+        known to run (monotonic seconds), None: now."""
+        container.may_run, container.unknown = container.doubtful, False
+        if container.phase in (Phase.EXITED, Phase.REMOVING):
+            return
+        unasked = container.phase in (Phase.STARTING, Phase.RUNNING) and not container.unwanted
+        if unasked:
+            self.ends.judge(container, how, now if alive is None else alive, now)
+        else:
+            self._remove_later(container, now)
+        container.phase = Phase.EXITED
+        container.unwanted = True
+        container.paused = False
+
+    def alive_at(self, container: Container, now: float) -> float:
+        """Until when a container is known to run: now, if the event stream would have told of its end."""
+        return now if container.heard and not self.deaf else container.seen
+
+    # The next step
+
+    def _want(self, task: Task) -> int:
+        """How many containers a task is to have now: its demand, which a back-off lowers."""
+        if self.draining:
+            return 0
+        if task.backing_off:
+            limit = self.troubles.limit(task)
+            if task.demand > limit:
+                task.reason = Reason(self.troubles.of(task.name).why, task.demand, limit)
+                task.demand = limit
+                self.troubles.keep_place(task)
+        return max(0, task.demand)
+
+    def _add(self, task: Task, missing: int) -> None:
+        """Takes back what was about to be given up, then asks for new containers."""
+        back = [c for c in self.containers[task.name] if c.unwanted and c.phase in ACTIVE]
+        back = sorted(back, key=lambda c: (c.phase is not Phase.RUNNING, c.order))[:missing]
+        for container in back:
+            container.unwanted = False
+        for _ in range(missing - len(back)):
+            self.new(task)
+
+    def _advance(self, container: Container, now: float) -> None:
+        """Asks for the next step of one container, if it has one and nothing stands against it."""
+        if container.busy or container.unknown or not self.acting or self.hold:
+            return
+        if self.leaving and container.phase is Phase.STARTING:  # it was not answered, and has not started
+            container.unwanted = True
+        phase = container.phase
+        if container.unwanted and phase is Phase.CREATING:
+            self.forget(container)
+            return
+        if container.unwanted:
+            by_force = self.draining and container.refused
+            stops = phase in (Phase.RUNNING, Phase.STOPPING) and not by_force
+            phase = Phase.STOPPING if stops else Phase.REMOVING
+        if phase not in WORK_FOR or self.away or now < container.not_before:
+            return
+        container.phase = phase
+        container.busy = True
+        container.may_run = container.may_run or phase is Phase.STARTING
+        container.asked = now
+        if phase is Phase.CREATING:
+            self.ends.begins(container)
+        self.touch(container)
+        self._operations.append(Operation(WORK_FOR[phase], container))
+
+    def _succeeded(self, work: Work, container: Container, now: float, id: str) -> None:
+        if work is Work.CREATE:
+            if not container.id:
+                self.bind(container, id)
+            if container.phase is Phase.CREATING:
+                container.phase = Phase.CREATED
+        elif work is Work.START and container.phase is Phase.STARTING:
+            self.started(container, now)
+        elif work is Work.STOP and container.phase is Phase.STOPPING:
+            self.ended(container, "stopped", now)
+        elif work is Work.REMOVE:
+            self.forget(container)
+
+    def _remove_later(self, container: Container, now: float) -> None:
+        """Removing costs the engine as much as starting: what others wait for goes first."""
+        if not self.draining and not self.leaving and not container.doubtful:
+            container.not_before = now + REMOVE_AFTER_S
+
+    def _remove_now(self) -> None:
+        for container in self.all():
+            if container.refused or (container.phase is Phase.EXITED and not container.failures):
+                container.not_before = 0.0
+
+    def _refused(self, work: Work, container: Container, error: PermanentError, now: float) -> None:
+        """The engine will not create or start it."""
+        if work is Work.START:
+            self.ended(container, f"could not be started: {error}", now)
+            return
+        blame = container.wanted and not container.shaken
+        self.forget(container)
+        if isinstance(error, Missing):
+            self.troubles.starve(container.task)
+        elif blame:
+            self.troubles.strike(container.task, f"could not be created: {error}", now)

@@ -1,0 +1,129 @@
+"""Containers with our label that this agent did not create and did not find when it began."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from microscaling.scheduler.containers.backend import Event, Seen, State
+from microscaling.scheduler.containers.container import Container, Phase
+
+if TYPE_CHECKING:
+    from microscaling.scheduler.containers.reconciler import Fleet
+
+log = logging.getLogger("mssscheduler")
+
+LEFTOVER_S = 15.0
+"""For this long after the start, a container that is created but not started may be the last word of
+an agent that was killed: a call it had made is carried out without it, sometimes late (agents wait 10 s
+for an answer). One that has not started after this long will not."""
+
+
+class Strangers:
+    """Tells a second agent, which holds all tasks, from what an earlier one has left behind."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+        self.adopted: float | None = None
+        """When the first listing was taken over, monotonic seconds."""
+        self.foreign: set[str] = set()
+        self.unstarted: dict[str, tuple[Event, float]] = {}
+        """By id, those that were created by somebody else and have not started, and when that was seen."""
+        self._told: dict[str, State] = {}
+        """By id, what events have said before there was a listing to take over: it may be older."""
+
+    def on_event(self, event: Event, now: float) -> None:
+        """Something has happened to a container that the fleet does not know."""
+        if self.adopted is None and event.kind in ("start", "die"):
+            if self._told.get(event.id) is not State.EXITED:
+                self._told[event.id] = State.RUNNING if event.kind == "start" else State.EXITED
+        elif event.kind in ("die", "destroy"):
+            self.unstarted.pop(event.id, None)
+            self._gone({event.id})
+            self.fleet.bury(event.id)
+        elif self.adopted is not None and event.id not in self.fleet.gone:
+            self._appeared(event, now)
+
+    def on_seen(self, seen: Seen, now: float) -> None:
+        """A listing shows a container that the fleet does not know."""
+        if self.adopted is None:
+            self._adopt(seen)
+        elif seen.state not in (State.EXITED, State.UNREAD):
+            kind = "start" if seen.state is State.RUNNING else "create"
+            self._appeared(Event(kind, seen.id, seen.task, seen.nonce), now)
+
+    def on_listed(self, ids: set[str], now: float) -> None:
+        """A listing has shown these ids and no others."""
+        self._gone(self.foreign - ids)
+        if self.adopted is None:
+            self.adopted = now
+            self._told.clear()
+        elif self.unstarted and not self.foreign - self.unstarted.keys():
+            self._clear_up(now)
+
+    def _clear_up(self, now: float) -> None:
+        """What has not started for so long is nobody's any more."""
+        for event, since in list(self.unstarted.values()):
+            if now - since >= LEFTOVER_S:
+                del self.unstarted[event.id]
+                self._gone({event.id})
+                self._take(event, Phase.CREATED)
+
+    def _appeared(self, event: Event, now: float) -> None:
+        if event.nonce.startswith(self.fleet.instance):
+            self._take(event, Phase.CREATED if event.kind == "create" else Phase.RUNNING)
+            return
+        if event.kind == "create":
+            if event.id not in self.foreign:  # else this comes after its start
+                self.unstarted.setdefault(event.id, (event, now))
+            if self._just_begun(now):
+                return
+        else:
+            self.unstarted.pop(event.id, None)
+        if event.id not in self.foreign:
+            if not self.foreign:
+                log.error(
+                    "%s: container %s has our label but is not ours: a second agent is at work on this "
+                    "engine. All tasks are held until its containers are gone; stop one of the two agents",
+                    event.task,
+                    event.id[:12],
+                )
+            self.foreign.add(event.id)
+            self.fleet.tasks.hold = "a second agent is at work on this engine"
+
+    def _just_begun(self, now: float) -> bool:
+        return self.adopted is not None and now - self.adopted < LEFTOVER_S
+
+    def _gone(self, ids: set[str]) -> None:
+        if self.foreign & ids:
+            self.foreign -= ids
+            if not self.foreign:
+                self.fleet.tasks.hold = ""
+                log.info("the containers of the second agent are gone: tasks are no longer held")
+
+    def _adopt(self, seen: Seen) -> None:
+        """What is there when the agent begins is taken over as it is; what never started, or has
+        exited, goes with the first decision. Until then a container that is only created takes a
+        place: the last word of an agent that was killed may have been to start it."""
+        state = self._told.get(seen.id, seen.state)
+        if state is State.UNREAD:  # rather a place too many taken than the cap exceeded
+            state = State.RUNNING
+        created = state is State.CREATED
+        phase = Phase.REMOVING if created else Phase(state.value)
+        container = self._take(Event("", seen.id, seen.task, seen.nonce), phase)
+        container.may_run = container.may_run or created
+        container.unwanted = state is not State.RUNNING
+        self.fleet.paused.note(container, state is State.RUNNING and seen.paused)
+
+    def _nonce(self, event: Event) -> str:
+        """What tells it from all others: a clone has the nonce of what it was made of."""
+        return event.id if event.nonce in self.fleet.by_nonce else event.nonce or event.id
+
+    def _take(self, event: Event, phase: Phase) -> Container:
+        """Counts it as ours from now on. One that nobody here waits for any more is not wanted."""
+        container = self.fleet.new(self.fleet.by_name[event.task], self._nonce(event))
+        self.fleet.bind(container, event.id)
+        container.phase = phase
+        container.may_run = phase is Phase.RUNNING
+        container.unwanted = True
+        return container

@@ -1,0 +1,321 @@
+"""A Docker engine as a backend."""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import logging
+import math
+import shlex
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import docker
+import requests
+from docker.errors import (
+    APIError,
+    DockerException,
+    ImageNotFound,
+    NotFound,
+    create_api_error_from_http_exception,
+)
+from urllib3.exceptions import HTTPError
+
+from microscaling.clients.docker.client import connect
+from microscaling.clients.docker.errors import AWAY, said
+from microscaling.clients.docker.images import fetch, has, is_id, pull
+from microscaling.demand.task import Task
+from microscaling.errors import UNEXPECTED, PermanentError, TemporaryError
+from microscaling.scheduler.containers.agent_id import Agent, AgentId
+from microscaling.scheduler.containers.backend import (
+    Backend,
+    EngineAway,
+    Event,
+    Missing,
+    Origin,
+    Seen,
+    Unanswered,
+)
+from microscaling.scheduler.docker.body import LABEL, create_body
+from microscaling.scheduler.docker.entries import PODMAN_KINDS, Entries
+
+if TYPE_CHECKING:
+    from docker.types.daemon import CancellableStream
+
+log = logging.getLogger("mssscheduler")
+
+CALL_TIMEOUT_S = 10
+PULL_TIMEOUT_S = 60
+"""Between two words of progress."""
+LAST_LINES, LAST_CHARACTERS = 5, 1000
+KINDS = ("create", "start", "kill", "die", "destroy", "pause", "unpause")
+DEFAULT_HOST = "unix:///var/run/docker.sock"
+ORIGINS = {
+    Agent.ME: Origin.EARLIER,
+    Agent.LIVES: Origin.LIVES,
+    Agent.ENDED: Origin.ENDED,
+    Agent.UNKNOWN: Origin.OTHER,
+}
+
+
+class DockerBackend(Backend):
+    """Talks to one engine by the library's low-level client.
+
+    The client's constructor asks the engine for its version, so it is made at the first call, and
+    again at the next one if that failed.
+    """
+
+    name = "Docker engine"
+
+    def __init__(
+        self,
+        host: str,
+        tls_verify: bool = False,
+        cert_path: str = "",
+        pull_images: bool = True,
+        agent: AgentId | None = None,
+    ) -> None:
+        self.host = host
+        self.tls_verify = tls_verify
+        self.cert_path = cert_path
+        self.pull_images = pull_images
+        self.agent = agent
+        """None: containers get no agent's id."""
+        self._entries = Entries()
+        self._version = ""
+        """Of the engine's API; empty: to be asked for."""
+        self._client: docker.APIClient | None = None
+        self._stream: CancellableStream[Any] | None = None
+        self._lock = threading.Lock()
+        self._connecting = threading.Lock()
+
+    def begin(self, tasks: Sequence[str]) -> None:
+        if self.agent is not None:
+            self.agent.take(tasks)
+            if self.agent.problem:
+                log.info(
+                    "MSS_STATE_DIR: %s; so the next agent cannot tell the containers of this one from those "
+                    "of others", self.agent.problem,
+                )  # fmt: skip
+
+    def origins(self, seen: Sequence[Seen]) -> builtins.list[Origin]:
+        """Before there were labels for it, an agent's id was the first part of the nonce."""
+        ids = [one.agent or one.nonce.rpartition("-")[0] or one.nonce for one in seen]
+        if self.agent is None:
+            return [Origin.OTHER if id else Origin.UNSIGNED for id in ids]
+        known, theirs = self.agent.look(filter(None, ids))
+        origins = {**ORIGINS, Agent.ME: Origin.UNSURE} if theirs is None else ORIGINS
+        return [
+            Origin.UNSIGNED if not id else Origin.LIVES if one.task in (theirs or ()) else origins[known[id]]
+            for one, id in zip(seen, ids, strict=True)
+        ]
+
+    def end_command(self, task: str, seen: Sequence[Seen]) -> str:
+        docker = "docker" if self.host == DEFAULT_HOST else f"docker -H {shlex.quote(self.host)}"
+        chosen = shlex.quote(f"label={LABEL}={task}")
+        return f"{docker} rm -f $({docker} ps -aq --filter {chosen})"
+
+    def prepare(self, task: Task) -> None:
+        if not task.image:
+            raise PermanentError("it has no image: set config.image of this app")
+        if self.pull_images:
+            with self._pulling() as client:
+                pull(client, task.image)
+        if not self._has(task.image):
+            raise self._missing(task.image, "is neither here nor to be had")
+
+    def supply(self, task: Task) -> None:
+        try:
+            if self._has(task.image):
+                return
+        except PermanentError:  # a filter lets nobody ask: the next create tells
+            if not self.pull_images:
+                return
+        if not self.pull_images or is_id(task.image):
+            raise TemporaryError("")
+        with self._pulling() as client:
+            fetch(client, task.image)
+
+    def create(self, task: Task, nonce: str) -> str:
+        try:
+            return self._create(task, nonce)
+        except PermanentError as error:
+            if not self._is_missing(task.image, error.__cause__):
+                raise
+            raise self._missing(task.image, "is not here any more") from error
+
+    def _create(self, task: Task, nonce: str) -> str:
+        with _errors():
+            client = self._client_now()
+            body = create_body(task, nonce, self.agent.id if self.agent else "")
+            id = _text(client.create_container_from_config(body)["Id"])  # type: ignore[no-untyped-call]
+            try:
+                for network in task.container.networks[1:]:
+                    client.connect_container_to_network(id, network)
+            except Exception:  # it is not as it was asked for, and nobody will know its id
+                with contextlib.suppress(PermanentError, TemporaryError):
+                    self.remove(id)
+                raise
+            return id
+
+    def start(self, id: str) -> None:
+        with _errors():
+            self._client_now().start(id)
+
+    def stop(self, id: str, grace_s: float) -> None:
+        with _errors(done=(304, 404, 409)):
+            self._client_now().stop(id, timeout=math.ceil(grace_s))
+
+    def remove(self, id: str) -> None:
+        with _errors(done=(404, 409)):
+            self._client_now().remove_container(id, v=True, force=True)
+
+    def last_words(self, id: str) -> str:
+        try:
+            with _errors():
+                output = self._client_now().logs(id, tail=LAST_LINES)
+        except (PermanentError, TemporaryError) as error:
+            log.debug("no last words of %s: %s", id[:12], error)
+            return ""
+        return str(output.decode("utf-8", "replace"))[-LAST_CHARACTERS:]
+
+    def list(self) -> list[Seen]:
+        with _asking():
+            return self._entries.listed(self._client_now().containers(all=True, filters={"label": LABEL}))
+
+    def watch(self, ready: Callable[[], None], on_event: Callable[[Event], None]) -> None:
+        # Not by label: the filter of Podman 4 takes no label without its value, and then matches nothing.
+        filters = {"type": "container", "event": [*KINDS, *PODMAN_KINDS]}
+        with _asking():
+            version, self._version = self._version, ""  # asked anew if the engine is away: it may be another
+            client = self._connect(CALL_TIMEOUT_S, version)
+        client.hooks["response"].append(_look_at_status)
+        try:
+            with _asking():
+                stream = client.events(decode=True, filters=filters)
+            self._version = client.api_version
+            with self._lock:
+                self._stream = stream
+            ready()
+            for event in _events(stream):
+                read = self._entries.event(event)
+                if read is not None:
+                    on_event(read)
+        finally:
+            with self._lock:
+                self._stream = None
+            client.close()
+
+    def unwatch(self) -> None:
+        with self._lock:
+            if self._stream is not None:
+                try:
+                    self._stream.close()
+                except (OSError, AttributeError) as error:  # it has ended at the same moment
+                    log.debug("closing the event stream: %s", error)
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+        if self.agent is not None:
+            self.agent.close()
+
+    def _has(self, image: str) -> bool:
+        with _errors():
+            return has(self._client_now(), image)
+
+    def _is_missing(self, image: str, error: BaseException | None) -> bool:
+        """Whether the engine would not create a container because of its image: engines say so in
+        different words, and 404 is also what they say of a network."""
+        if isinstance(error, ImageNotFound):
+            return True
+        try:
+            # Of a proxy that answers 404 to all, each image would be missing: engines name their version.
+            by_engine = isinstance(error, NotFound) and "Api-Version" in getattr(
+                error.response, "headers", {}
+            )
+            return by_engine and not self._has(image)
+        except (PermanentError, TemporaryError):
+            return False
+
+    def _missing(self, image: str, how: str) -> Missing:
+        if is_id(image):
+            what = "no registry has images by their id: load it, or give its name"
+        elif self.pull_images:
+            what = "it is pulled in the background"
+        else:
+            what = f"MSS_PULL_IMAGES is off, so it is not pulled: `docker pull {image}` or `docker load` it"
+        return Missing(f"image {image} {how}: backing off until it is; {what}; other tasks go on")
+
+    @contextmanager
+    def _pulling(self) -> Iterator[docker.APIClient]:
+        """A client that waits longer for an answer than others do."""
+        with _errors():
+            client = self._connect(PULL_TIMEOUT_S)
+        try:
+            yield client
+        finally:
+            client.close()
+
+    def _client_now(self) -> docker.APIClient:
+        with self._connecting:
+            if self._client is None:
+                self._client = self._connect(CALL_TIMEOUT_S)
+                self._version = self._client.api_version  # Podman takes up to 6 s to tell it
+            return self._client
+
+    def _connect(self, timeout_s: int, version: str = "") -> docker.APIClient:
+        return connect(self.host, self.tls_verify, self.cert_path, timeout_s, version)
+
+
+def _look_at_status(answer: requests.Response, **_: object) -> None:
+    """At once: the library does so only when it reads what came, and then the stream counts as open."""
+    try:
+        answer.raise_for_status()
+    except requests.HTTPError as error:
+        create_api_error_from_http_exception(error)
+
+
+@contextmanager
+def _errors(done: tuple[int, ...] = ()) -> Iterator[None]:
+    """Turns the library's errors into ours; the statuses in `done` mean that it is as wanted."""
+    try:
+        yield
+    except APIError as error:
+        status = error.status_code
+        if status in done:
+            return
+        if status in AWAY:
+            raise EngineAway(said(error)) from error
+        raise PermanentError(said(error)) from error
+    except requests.exceptions.ReadTimeout as error:
+        raise Unanswered(f"no answer from the engine within {CALL_TIMEOUT_S} s") from error
+    except (requests.exceptions.RequestException, DockerException, OSError, HTTPError) as error:
+        raise EngineAway(said(error)) from error
+    except UNEXPECTED as error:
+        why = f"that is no answer of a Docker engine ({type(error).__name__})"
+        raise EngineAway(why) from error
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    """As `_errors`, for what only asks: an engine that cannot answer now may do so later."""
+    try:
+        with _errors():
+            yield
+    except PermanentError as error:
+        raise EngineAway(str(error)) from error
+
+
+def _events(stream: Iterable[Any]) -> Iterator[Any]:
+    """What becomes of an event is not the stream's fault, so it is not looked at here."""
+    with _asking():
+        yield from stream
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str) and value:
+        return value
+    raise TypeError(f"expected text, got a {type(value).__name__}")

@@ -1,0 +1,124 @@
+"""What a Docker engine says of containers, entry by entry, in listings and events.
+
+An entry that cannot be read is named once, and skipped: it may be of a container that somebody else has
+given our label, and is no reason to lose sight of the others.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+from typing import Any
+
+from microscaling.scheduler.containers.backend import Event, Seen, State
+from microscaling.scheduler.docker.body import AGENT_LABEL, LABEL, NONCE_LABEL
+from microscaling.utils.text import quoted
+
+log = logging.getLogger("mssscheduler")
+
+STATES = {"created": State.CREATED, "exited": State.EXITED, "dead": State.EXITED, "removing": State.EXITED}
+"""All others run: running, paused, restarting."""
+PODMAN_KINDS = {"died": "die", "remove": "destroy"}
+"""Podman's words for kinds of events. Before its version 5 the filter knows only these."""
+EXITED = re.compile(r"Exited \((\d{1,9})\)")
+MOST_NAMED = 1000
+
+
+class Entries:
+    """Reads them, for one engine. Only the thread that lists calls `listed`, only that of the stream
+    `event`."""
+
+    def __init__(self) -> None:
+        self._named: set[str] = set()
+
+    def listed(self, answer: Any) -> list[Seen]:
+        """The containers of GET /containers/json (newest first), oldest first. Raises TypeError if that is no
+        listing at all."""
+        if not isinstance(answer, list):
+            raise TypeError(f"expected a list, got a {type(answer).__name__}")
+        # The time of creation has seconds only: the order tells the rest.
+        found = [self._seen(entry, place) for place, entry in enumerate(reversed(answer))]
+        if found and not any(seen.id for seen in found):
+            raise TypeError("no entry has an id")
+        return found
+
+    def event(self, event: Any) -> Event | None:
+        """What a message of GET /events says; None if that cannot be read, or is not of ours."""
+        try:
+            attributes = event["Actor"]["Attributes"]
+            kind, id = _text(event["Action"]), _text(event["Actor"]["ID"])
+            if LABEL not in attributes:
+                return None
+            code = attributes.get("exitCode")
+            return Event(
+                kind=PODMAN_KINDS.get(kind, kind),
+                id=id,
+                task=_text_or_none(attributes.get(LABEL)),
+                nonce=_text_or_none(attributes.get(NONCE_LABEL)),
+                exit_code=int(code)
+                if isinstance(code, str) and code.isdecimal() and len(code) < 10
+                else None,
+            )
+        except (LookupError, TypeError, AttributeError) as error:
+            self._name("event", f"an event of the engine cannot be read ({_of(error)}): it is skipped")
+            return None
+
+    def _seen(self, entry: Any, place: int) -> Seen:
+        id = _text_or_none(entry.get("Id")) if isinstance(entry, dict) else ""
+        if not id:
+            self._name("", "an entry of the engine's listing has no id: it is skipped")
+            return Seen("", "", State.UNREAD, 0.0)
+        labels = entry.get("Labels")
+        if not isinstance(labels, dict):
+            self._name(id, f"container {id[:12]} cannot be read in the engine's listing: it is skipped")
+            return Seen(id, "", State.UNREAD, 0.0)
+        task = labels.get(LABEL)
+        if not isinstance(task, str) or not task.strip():
+            value = quoted(task) if isinstance(task, str) else f"{task!r:.40}"
+            self._name(
+                id,
+                f"container {id[:12]} has our label {LABEL}, but its value {value} names no task: it is left "
+                f"alone, and does not count; `docker rm -f {id[:12]}` would end it",
+            )
+            return Seen(id, "", State.UNREAD, 0.0)
+        state = entry.get("State")
+        if not isinstance(state, str):
+            self._name(id, f"container {id[:12]}: the listing of the engine does not say whether it runs")
+        created = entry.get("Created")
+        good = isinstance(created, (int, float)) and math.isfinite(created)
+        return Seen(
+            id=id,
+            task=task,
+            state=STATES.get(state, State.RUNNING) if isinstance(state, str) else State.UNREAD,
+            created=(float(created) if good else 0.0) + place * 1e-6,
+            nonce=_text_or_none(labels.get(NONCE_LABEL)),
+            agent=_text_or_none(labels.get(AGENT_LABEL)),
+            exit_code=_exit_code(_text_or_none(entry.get("Status"))),
+            paused=state == "paused",
+        )
+
+    def _name(self, key: str, what: str) -> None:
+        if key not in self._named and len(self._named) < MOST_NAMED:
+            self._named.add(key)
+            log.warning("%s", what)
+
+
+def _exit_code(status: str) -> int | None:
+    """From "Exited (137) 4 seconds ago", which is all that a listing has to say of it."""
+    found = EXITED.match(status)
+    return int(found[1]) if found else None
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str) and value:
+        return value
+    raise TypeError(f"expected text, got a {type(value).__name__}")
+
+
+def _text_or_none(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _of(error: Exception) -> str:
+    return f"{type(error).__name__}: {error!s:.40}"

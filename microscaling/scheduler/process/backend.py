@@ -1,0 +1,391 @@
+"""The PROCESS scheduler's engine: this machine, and its processes in place of containers."""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import logging
+import math
+import os
+import queue
+import select
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+
+from microscaling.demand.task import Task
+from microscaling.errors import PermanentError, TemporaryError
+from microscaling.scheduler.containers.backend import Backend, Event, Seen
+from microscaling.scheduler.process import command as process_command
+from microscaling.scheduler.process import log as process_log
+from microscaling.scheduler.process.family import Family, marked
+from microscaling.scheduler.process.handle import Handle
+from microscaling.scheduler.process.orphans import Orphans
+from microscaling.scheduler.process.state import Entry, FolderGone, StateFolder, default_folder
+from microscaling.scheduler.process.unit import Unit
+from microscaling.utils import subreaper
+from microscaling.utils.process import has_proc
+
+log = logging.getLogger("mssscheduler")
+
+MARK = "MICROSCALING_PROCESS"
+"""In the environment of every process: its id, by which an agent finds what the last one had started
+but not yet written down."""
+KILL_WAIT_S = 5.0
+"""How long a killed process may take to be gone."""
+CLOSE_WAIT_S = 5.0
+GRACE_S = 1.0
+"""Of a task that this agent does not know, for what its leader left."""
+LOOK_S = 0.05
+"""How often to look at a process that is being stopped, or that no pidfd tells of."""
+CARE_S = 1.0
+"""How often orphans and the state folder are looked after."""
+TRIM_S = 5.0
+LAST_LINES = 10
+
+
+class ProcessBackend(Backend):
+    """Runs commands as local processes, each in a session of its own, out of a folder that one agent
+    at a time can have.
+
+    The folder ("" for the default: see `default_folder`) is taken by the first call, which also adopts
+    what the last agent left there; ConfigError if it cannot be used, or another agent has it. A process
+    gets the agent's environment and over it the task's. `alone` says that nothing else in this Python
+    process starts children in sessions of their own: then every orphan comes from a task.
+    """
+
+    name = "local processes"
+
+    def __init__(
+        self, folder: str = "", environ: Mapping[str, str] = os.environ, alone: bool = False
+    ) -> None:
+        self._environ = environ
+        self._orphans = Orphans() if alone else None
+        self._reparented = False
+        """Orphans become children of this process."""
+        self._was_subreaper = False
+        self._unwritten = False
+        """The last save has failed."""
+        self._graces: dict[str, float] = {}
+        """Of each task, seconds: for what a leader leaves that ends by itself."""
+        self._folder = StateFolder(os.path.abspath(folder or default_folder(environ)))
+        self._opening = threading.Lock()
+        self._open = False
+        self._closed = False
+        self._lock = threading.Lock()
+        self._processes: dict[str, Unit] = {}
+        self._last_created = 0.0
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._watching = False
+        self._watcher = threading.RLock()  # a watcher that closes does not wait for itself
+        self._unwatched = threading.Event()
+        self._wake_read, self._wake_write = -1, -1
+
+    # What the fleet calls ---------------------------------------------------------------------
+
+    def prepare(self, task: Task) -> None:
+        self._opened()
+        self._graces[task.name] = task.container.stop_grace_s
+        process_command.words(task, self._environ)
+
+    def create(self, task: Task, nonce: str) -> str:
+        self._opened()
+        self._graces[task.name] = task.container.stop_grace_s
+        argv = process_command.words(task, self._environ)
+        env = process_command.environment(task, self._environ)
+        with self._lock:
+            self._last_created = max(time.time(), self._last_created + 1e-6)
+            process = Unit(uuid.uuid4().hex, task.name, nonce, self._last_created)
+            process.argv, process.env = argv, {**env, MARK: process.id}
+            self._processes[process.id] = process
+        self._emit(process.event("create"))
+        return process.id
+
+    def start(self, id: str) -> None:
+        process = self._get(id)
+        if process is None:
+            return
+        with process.lock:
+            if process.over or process.family:
+                return
+            self._intend(process)
+            output = self._folder.log_file(id) if self._folder.takes_output else os.devnull
+            try:
+                leader = Handle.spawn(process.argv, process.env, output)
+            except OSError as error:
+                process.intended = False
+                raise PermanentError(f"cannot run {process.argv[0]}: {error.strerror}") from None
+            process.family = Family(leader, (MARK, id), self._reparented)
+            self._emit(process.event("start"))
+        self._save_or_warn()
+
+    def stop(self, id: str, grace_s: float) -> None:
+        process = self._get(id)
+        if process is None:
+            return
+        with process.lock:
+            family = process.family
+            if family is None or process.over:
+                return
+            deadline = time.monotonic() + grace_s
+            family.kill_at = min(family.kill_at, deadline)
+            before = len(family.asked)
+            family.ask()
+            news = len(family.asked) > before
+        if news and grace_s > 0.0:
+            self._save_or_warn()  # an agent that is started meanwhile must not ask again
+        if self._wait_end(process, deadline):
+            return
+        with process.lock:
+            family.kill(time.monotonic())
+        if not self._wait_end(process, time.monotonic() + KILL_WAIT_S):
+            raise TemporaryError(f"process {family.leader.pid} of {process.task} was killed but does not end")
+
+    def remove(self, id: str) -> None:
+        process = self._get(id)
+        if process is None:
+            return
+        with process.lock:
+            if process.family is None:
+                process.ended.set()  # no start can come between
+        if not process.over:
+            self.stop(id, 0.0)
+        with self._lock:
+            if self._processes.pop(id, None) is None:
+                return
+        with contextlib.suppress(OSError):
+            os.unlink(self._folder.log_file(id))
+        if process.family or process.intended:
+            self._save_or_warn()
+        self._emit(process.event("destroy"))
+
+    def last_words(self, id: str) -> str:
+        self._opened()
+        lines = process_log.tail(self._folder.log_file(id)).decode(errors="replace").splitlines()
+        return "\n".join(lines[-LAST_LINES:])
+
+    def list(self) -> builtins.list[Seen]:
+        self._opened()
+        self._look_at_all()
+        return [p.seen() for p in self._all()]
+
+    def end_command(self, task: str, seen: Sequence[Seen]) -> str:
+        """All that is in the folder is ours: an earlier agent had it, and let go of it when it ended."""
+        found = [self._get(one.id) for one in seen]
+        pids = [process.handle.pid for process in found if process and process.handle and not process.over]
+        return f"kill {' '.join(map(str, pids))}"
+
+    def watch(self, ready: Callable[[], None], on_event: Callable[[Event], None]) -> None:
+        self._opened()
+        with self._watcher:
+            self._unwatched.clear()
+            self._watching = True
+            try:
+                ready()
+                self._tell(on_event)
+            finally:
+                self._watching = False
+                while not self._events.empty():  # told to nobody: the next watcher lists
+                    self._events.get()
+
+    def _tell(self, on_event: Callable[[Event], None]) -> None:
+        care_at = trim_at = time.monotonic() + CARE_S
+        while not self._unwatched.is_set():
+            self._look_at_all()
+            while not self._events.empty():
+                on_event(self._events.get())
+            now = time.monotonic()
+            if now >= care_at:
+                self._care()
+                care_at = now + CARE_S
+            if now >= trim_at:
+                for process in self._all():
+                    process_log.trim(self._folder.log_file(process.id))
+                trim_at = now + TRIM_S
+            self._wait_for_news(max(0.0, min(care_at, trim_at) - time.monotonic()))
+
+    def _care(self) -> None:
+        if self._orphans is not None:
+            self._orphans.look([p.family for p in self._all() if p.family and not p.over])
+        try:
+            if self._folder.mend():
+                self._save()
+        except OSError as error:
+            self._unsaved(error)
+
+    def unwatch(self) -> None:
+        self._unwatched.set()
+        self._wake()
+
+    def close(self) -> None:
+        """Lets go of the folder; what runs goes on, and the next agent finds it."""
+        self.unwatch()
+        with self._opening:
+            opened, self._open, self._closed = self._open, False, True
+        if not opened:
+            return
+        if self._watcher.acquire(timeout=CLOSE_WAIT_S):  # it uses the pipe
+            self._watcher.release()
+        for process in self._all():
+            with process.lock:
+                if process.family:
+                    process.family.close()
+        if self._reparented and not self._was_subreaper:
+            subreaper.set_to(False)
+        with self._lock:
+            os.close(self._wake_read)
+            os.close(self._wake_write)
+            self._wake_read, self._wake_write = -1, -1
+        self._folder.close()
+
+    # The table, on disk and in memory ---------------------------------------------------------
+
+    def _opened(self) -> None:
+        with self._opening:
+            if self._closed:
+                raise TemporaryError("the local processes have been let go")
+            if self._open:
+                return
+            self._folder.open()
+            try:
+                adopted = [self._adopt(entry) for entry in self._folder.load()]
+            except BaseException:
+                self._folder.close()
+                raise
+            self._was_subreaper = subreaper.is_set()
+            self._reparented = subreaper.set_to(True)
+            self._wake_read, self._wake_write = os.pipe()
+            os.set_blocking(self._wake_read, False)
+            os.set_blocking(self._wake_write, False)
+            self._processes = {process.id: process for process in adopted if process}
+            self._last_created = max((p.created for p in self._processes.values()), default=0.0)
+            self._open = True
+
+    def _adopt(self, entry: Entry) -> Unit | None:
+        """What was only about to be started may not be there, and then is nothing."""
+        process = Unit(entry.id, entry.task, entry.nonce, entry.created)
+        process.intended = True
+        leader = Handle.adopt(entry.pid, entry.started) if entry.pid else None
+        if leader is None:
+            rows = marked(MARK, entry.id)
+            if entry.pid:
+                leader = Handle.ended(entry.pid, entry.started)
+            elif rows:
+                row = next((row for row in rows if row.group == row.pid), None)
+                leader = Handle.adopt(row.pid, row.started) if row else None
+                leader = leader or Handle.ended(0, rows[0].started)
+            else:
+                if not has_proc():
+                    log.warning(
+                        "A process of %s may run unseen: the last agent ended at its start", entry.task
+                    )
+                return None
+        process.family = Family(leader, (MARK, entry.id), reparented=False)
+        process.family.asked.update(entry.asked)
+        return process
+
+    def _get(self, id: str) -> Unit | None:
+        self._opened()
+        with self._lock:
+            return self._processes.get(id)
+
+    def _all(self) -> builtins.list[Unit]:
+        with self._lock:
+            return builtins.list(self._processes.values())
+
+    def _save(self) -> None:
+        self._folder.save(lambda: [entry for p in self._all() if (entry := p.entry())])
+        self._unwritten = False
+
+    def _save_or_warn(self) -> None:
+        # What is on disk is enough to find the process: if not by pid, then by its environment.
+        try:
+            self._save()
+        except OSError as error:
+            self._unsaved(error)
+
+    def _unsaved(self, error: OSError) -> None:
+        if not self._unwritten:
+            log.warning("Cannot write down which processes run, for the next agent to find: %s", error)
+        self._unwritten = True
+
+    def _intend(self, process: Unit) -> None:
+        process.intended = True
+        try:
+            self._save()
+        except FolderGone as error:
+            # Work goes on: without its folder the agent does all but leave processes to the next one.
+            self._unsaved(error)
+        except OSError as error:
+            process.intended = False
+            raise TemporaryError(f"cannot write down which processes run: {error}") from None
+
+    # Ends, and who is told --------------------------------------------------------------------
+
+    def _look(self, process: Unit) -> bool:
+        """Whether all of it has ended; the first call to see that sends the event."""
+        family = process.family
+        if family is None or process.over or not family.leader.has_ended():
+            return process.over
+        with process.lock:
+            if process.over:
+                return True
+            now = time.monotonic()
+            if math.isinf(family.kill_at):
+                family.kill_at = now + self._graces.get(process.task, GRACE_S)
+            asked = len(family.asked)
+            outlived = family.outlived(now)
+            family.leader.reap()  # after the look: only now its number can be another's
+            if not outlived:
+                self._emit(process.event("die", family.leader.exit_code))
+                process.ended.set()
+        if outlived and len(family.asked) > asked:
+            if not asked:
+                what = "%s: process %s has ended, and what it had started is asked to end, too"
+                log.info(what, process.task, process.id[:12])
+            self._save_or_warn()
+        return not outlived
+
+    def _look_at_all(self) -> None:
+        for process in self._all():
+            if not process.over:
+                self._look(process)
+
+    def _wait_end(self, process: Unit, deadline: float) -> bool:
+        while not self._look(process):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            process.ended.wait(min(LOOK_S, left))
+        return True
+
+    def _emit(self, event: Event) -> None:
+        if self._watching:
+            self._events.put(event)
+            self._wake()
+
+    def _wake(self) -> None:
+        with self._lock, contextlib.suppress(BlockingIOError):  # full: it will wake anyway
+            if self._wake_write >= 0:
+                os.write(self._wake_write, b".")
+
+    def _wait_for_news(self, most_s: float) -> None:
+        """Until a process ends, or there is an event to tell."""
+        poll = select.poll()
+        poll.register(self._wake_read, select.POLLIN)
+        now = time.monotonic()
+        for process in self._all():
+            family = process.family
+            if family is None or process.over:
+                continue
+            fds = family.fds()
+            if fds is None:
+                most_s = min(most_s, LOOK_S if family.leader.child else 10 * LOOK_S)
+            for fd in fds or ():
+                poll.register(fd, select.POLLIN)
+            if family.kill_at > now:
+                most_s = min(most_s, family.kill_at - now)
+        poll.poll(most_s * 1000.0)
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._wake_read, 4096)

@@ -1,0 +1,47 @@
+"""What is run for a task, and in what environment."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+
+from microscaling.demand.task import Task
+from microscaling.errors import PermanentError
+from microscaling.scheduler.process import shell_words
+
+
+def environment(task: Task, environ: Mapping[str, str]) -> dict[str, str]:
+    """The agent's, and over it the task's."""
+    return {**environ, **dict(variable.partition("=")[::2] for variable in task.env)}
+
+
+def unreadable(task: Task) -> str:
+    """Why the command can never be run as it was meant, and the way out; empty: it can."""
+    try:
+        argv = shell_words.split(task.command)
+    except shell_words.OpenQuote as error:
+        return f"the command {task.command!r} cannot be read: {error}"
+    if argv and not argv[0]:
+        return f"the command {task.command!r} names no program: its first word is empty"
+    found = shell_words.shell_feature(argv)
+    if not found:
+        return ""
+    return (
+        f"the command {task.command!r} needs a shell ({found}); MSS_SCHEDULER=PROCESS runs it without one: "
+        "use `env NAME=value program` or `sh -c '...'`, or single quotes for what stands for itself"
+    )
+
+
+def words(task: Task, environ: Mapping[str, str]) -> list[str]:
+    """The command split as a shell would, the first word the program's path; raises PermanentError."""
+    if problem := unreadable(task):
+        raise PermanentError(problem)
+    argv = [str(word) for word in shell_words.split(task.command)]
+    if not argv:
+        raise PermanentError("has no command; MSS_SCHEDULER=PROCESS runs config.command")
+    path = shutil.which(argv[0], path=environment(task, environ).get("PATH", os.defpath))
+    if path is None:
+        what = "is not an executable file" if os.path.exists(argv[0]) else "is not there"
+        raise PermanentError(f"the command {argv[0]!r} {what}")
+    return [path, *argv[1:]]

@@ -1,0 +1,50 @@
+"""Orphans: what tasks have started, and whose parent has gone, so that it is now ours to reap."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable
+from signal import SIGKILL
+
+from microscaling.scheduler.process.family import Family
+from microscaling.scheduler.process.handle import Handle
+from microscaling.utils.process import Row, children, row
+
+
+class Orphans:
+    """The children of this process that no task's leader is."""
+
+    def __init__(self) -> None:
+        self._before: set[tuple[int, str]] = set()
+
+    def look(self, families: Iterable[Family]) -> None:
+        """Reaps those that have ended, and finds a family for those that have not."""
+        families = list(families)
+        leaders = {family.leader.pid for family in families}
+        mine = os.getsid(0)
+        rows = [found for pid in children() if pid not in leaders and (found := row(pid)) is not None]
+        strays = [row for row in rows if row.session != mine and not any(f.knows(row) for f in families)]
+        # A leader that is just being started is a child already, but in no family yet: look twice.
+        for stray in strays:
+            if (stray.pid, stray.started) in self._before:
+                _settle(stray, families)
+        self._before = {(row.pid, row.started) for row in strays}
+
+
+def _settle(stray: Row, families: list[Family]) -> None:
+    if stray.zombie:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(stray.pid, os.WNOHANG)
+        return
+    mother = next((family for family in families if family.has_marked(stray)), None)
+    if mother is None:  # its environment was emptied: the last to start before it is as good a guess as any
+        older = [f for f in families if f.leader.started.zfill(20) <= stray.started.zfill(20)]
+        mother = max(older, key=lambda f: f.leader.started.zfill(20), default=None)
+    if mother is not None:
+        mother.claim(stray)
+        return
+    handle = Handle.adopt(stray.pid, stray.started)
+    if handle is not None:  # the last of a task that has ended
+        handle.signal(SIGKILL)
+        handle.close()

@@ -1,0 +1,1 @@
+"""Replicas that an orchestrator runs: the agent asks for their number."""

@@ -1,0 +1,1 @@
+"""What the server knows of its users and their tasks, and how it decides for them."""

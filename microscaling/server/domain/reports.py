@@ -1,0 +1,207 @@
+"""What agents say and are told, over the websocket.
+
+The Go agent's messages, as observed, and one addition: an agent that found the header `HEADER` in the
+answer to its handshake may put an object "detail" beside "metrics" (docs/server.md). Everything from
+outside is checked here, once; unknown keys are ignored.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from microscaling.server.http.limits import MOST_APPS, MOST_COUNT, MOST_NAME, MOST_REASON, Refused
+from microscaling.utils.text import clean
+
+HEADER = ("microscaling-detail", "1")
+MOST_METRIC = 2**53
+SHORT = 8192
+"""Characters of a message in which even the longest number is read quickly."""
+LONG_NUMBER = re.compile(r"\d{21}")
+
+
+@dataclass(slots=True)
+class Told:
+    """What an agent has told of one task; the second half only if it sends details."""
+
+    running: int
+    requested: int
+    metric: int | None = None
+    """Items; None: the agent has sent no reading."""
+    demand: int | None = None
+    priority: int | None = None
+    least: int | None = None
+    most: int | None = None
+    target: int | None = None
+    held: str = ""
+    fallback: str = ""
+    backing_off: bool = False
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class About:
+    """What an agent that sends details says of itself."""
+
+    name: str = ""
+    version: str = ""
+    engine: str = ""
+    cap: int | None = None
+    hold: str = ""
+    orphans: str = ""
+
+
+@dataclass(slots=True)
+class Report:
+    """One message of an agent."""
+
+    user: str
+    tasks: dict[str, Told] = field(default_factory=dict)
+    about: About | None = None
+
+
+def is_user(name: str) -> bool:
+    """Whether it can be somebody's name: it is a part of addresses, and shown."""
+    return 0 < len(name) <= MOST_NAME and name.isprintable() and "/" not in name and name not in (".", "..")
+
+
+def read_report(text: str) -> Report:
+    """The message in this text. Raises Refused."""
+    data = _object(_parsed(text), "the message")
+    user = data.get("user")
+    if not isinstance(user, str) or not is_user(user):
+        raise Refused("user: expected a name of at most 128 printable characters without a slash")
+    metrics = _object(data.get("metrics") or {}, "metrics")
+    report = Report(user)
+    for entry in _entries(metrics, "metrics"):
+        get = entry.get
+        app = _text("app", get("app"), MOST_NAME)
+        running = _whole("runningCount", get("runningCount"), MOST_COUNT)
+        requested = _whole("pendingCount", get("pendingCount"), MOST_COUNT)
+        metric = _whole("metric", get("metric"), MOST_METRIC)
+        if running is None or requested is None:
+            missing = "runningCount" if running is None else "pendingCount"
+            raise Refused(f"{missing}: is missing")
+        report.tasks[app] = Told(running, requested, metric)
+    if data.get("detail") is not None:
+        _read_detail(report, _object(data["detail"], "detail"))
+    return report
+
+
+def _read_detail(report: Report, data: Mapping[str, Any]) -> None:
+    get = data.get
+    report.about = About(
+        _text("name", get("name"), MOST_NAME),
+        _text("version", get("version"), MOST_NAME),
+        _text("engine", get("engine"), MOST_NAME),
+        _whole("cap", get("cap"), MOST_COUNT),
+        _text("hold", get("hold"), MOST_REASON),
+        _text("orphans", get("orphans"), MOST_REASON),
+    )
+    for entry in _entries(data, "detail"):
+        get = entry.get
+        told = report.tasks.get(_text("app", get("app"), MOST_NAME))
+        if told is None:
+            continue
+        told.demand = _whole("demand", get("demand"), MOST_COUNT)
+        told.priority = _whole("priority", get("priority"), MOST_METRIC, least=-MOST_METRIC)
+        told.least = _whole("min", get("min"), MOST_METRIC)
+        told.most = _whole("max", get("max"), MOST_METRIC)
+        told.target = _whole("target", get("target"), MOST_METRIC)
+        told.held = _text("held", get("held"), MOST_REASON)
+        told.fallback = _text("fallback", get("fallback"), MOST_REASON)
+        told.backing_off = get("backingOff") is True
+        told.reason = _text("reason", get("reason"), MOST_REASON)
+        if "metric" in entry:
+            told.metric = _whole("metric", get("metric"), MOST_METRIC)
+        elif told.target is not None and told.metric is None and not (told.held or told.fallback):
+            told.metric = 0  # versions without the key left a reading of 0 out, as the Go agent does
+
+
+def demand_message(demand: Mapping[str, int]) -> str:
+    """The text that tells an agent how many containers each of these tasks should have."""
+    tasks = ", ".join(f'{{"app": {_quoted(app)}, "demandCount": {n}}}' for app, n in demand.items())
+    return f'{{"demand": {{"tasks": [{tasks}]}}}}'
+
+
+@functools.lru_cache(10_000)
+def _quoted(app: str) -> str:
+    return json.dumps(app)
+
+
+def _parsed(text: str) -> object:
+    """What the standard library makes of it, in a third of the time: what orjson refuses (half a surrogate,
+    more than 1,024 levels) is read again. Only a whole number of more than 64 bits becomes a fraction, and
+    neither is taken for a count."""
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        return _parsed_slowly(text)
+
+
+def _parsed_slowly(text: str) -> object:
+    try:
+        # A hook for whole numbers costs more than all the rest, so only text that needs it is read with it.
+        long = len(text) > SHORT and LONG_NUMBER.search(text)
+        return (CAREFUL if long else DECODER).decode(text)
+    except RecursionError:
+        raise Refused("the message is nested too deeply") from None
+    except ValueError:
+        raise Refused("the message is not JSON") from None
+
+
+def _int(digits: str) -> int:
+    if len(digits) > 20:
+        raise ValueError
+    return int(digits)
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+DECODER = json.JSONDecoder(parse_constant=_no_constant)
+CAREFUL = json.JSONDecoder(parse_int=_int, parse_constant=_no_constant)
+
+
+def _object(value: object, what: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise Refused(f"{what}: expected an object")
+    return value
+
+
+def _entries(data: Mapping[str, Any], what: str) -> list[Mapping[str, Any]]:
+    entries = data.get("tasks") or []
+    if not isinstance(entries, list) or len(entries) > MOST_APPS:
+        raise Refused(f"{what}.tasks: expected a list of at most {MOST_APPS} tasks")
+    for entry in entries:
+        if not isinstance(entry, dict):
+            raise Refused(f"{what}.tasks: expected an object")
+    return entries
+
+
+def _text(key: str, value: object, most: int) -> str:
+    if value is None or value == "":
+        return ""
+    if not isinstance(value, str):
+        raise Refused(f"{key}: expected text")
+    if len(value) > most:
+        if key in ("app", "name"):
+            raise Refused(f"{key}: longer than {most} characters")
+        value = value[:most]
+    return value if value.isascii() else clean(value)
+
+
+def _whole(key: str, value: object, most: int, least: int = 0) -> int | None:
+    """The number; None if it is missing or null, which is not 0."""
+    if type(value) is int and least <= value <= most:  # a bool is an int, but no number
+        return value
+    if value is None:
+        return None
+    raise Refused(f"{key}: expected a whole number from {least} to {most}")

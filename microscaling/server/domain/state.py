@@ -1,0 +1,209 @@
+"""What pages and programs are shown of users, as the objects that docs/server.md describes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from microscaling.demand.task import Task
+from microscaling.server.domain import modes
+from microscaling.server.domain.reports import MOST_METRIC, Told
+from microscaling.server.domain.user_config import target_of
+from microscaling.server.domain.users import Agent, Decision, User, Users, now_ms
+
+AGENTS_SHOWN = 50
+USERS_SHOWN = 500
+Json = dict[str, Any]
+
+
+class Sum:
+    """What all connected agents of a user tell of one task."""
+
+    __slots__ = ("backing_off", "demand", "fallback", "held", "metric", "reading", "reason", "requested",
+                 "running", "starting", "stopping", "told")  # fmt: skip
+
+    def __init__(self) -> None:
+        self.told: Told | None = None
+        self.running = self.requested = self.demand = self.starting = self.stopping = 0
+        self.metric: int | None = None
+        """Items, as the agents sent them; None: none has."""
+        self.reading: int | None = None
+        """The same, without those that are out of date."""
+        self.backing_off = False
+        self.held = self.fallback = self.reason = ""
+
+    def add(self, told: Told, wanted: int | None, held: str) -> None:
+        """`wanted`: containers that the server wants of that agent, None: it decides itself; `held`: why
+        the agent, or the server for it, has no reading."""
+        self.told = told
+        running, requested, metric = told.running, told.requested, told.metric
+        self.running += running
+        self.requested += requested
+        if requested > running:
+            self.starting += requested - running
+        elif running > requested:
+            self.stopping += running - requested
+        if wanted is None:
+            wanted = requested if told.demand is None else told.demand
+        self.demand += wanted
+        if metric is not None:
+            if self.metric is None or metric > self.metric:
+                self.metric = metric
+            if (self.reading is None or metric > self.reading) and not (held or told.fallback):
+                self.reading = metric
+        if told.backing_off:
+            self.backing_off = True
+        if held:
+            self.held = self.held or held
+        if told.fallback:
+            self.fallback = self.fallback or told.fallback
+        if told.reason:
+            self.reason = told.reason
+
+
+def sums_of(user: User) -> dict[str, Sum]:
+    """By task, all that have been told of."""
+    sums: dict[str, Sum] = {}
+    decides = _server_decides(user)
+    for agent in user.agents.values():
+        heeds = decides and not user.decides_itself(agent)
+        wanted = agent.wanted if heeds else {}
+        held = agent.queues.held() if heeds and agent.queues else {}
+        for app, told in agent.tasks.items():
+            found = sums.get(app)
+            if found is None:
+                found = sums[app] = Sum()
+            found.add(told, wanted.get(app), told.held or (held.get(app, "") if held else ""))
+    return sums
+
+
+def cap_of(user: User) -> int | None:
+    """Containers that the tasks of all connected agents share; of one agent if there is none. None: an
+    agent has not sent it, and there is no configuration to take it from."""
+    plan = user.wishes.plan
+    own = plan.cap if plan else None
+    if not user.agents:
+        return own
+    caps = [own if a.about is None or a.about.cap is None else a.about.cap for a in user.agents.values()]
+    known = [cap for cap in caps if cap is not None]
+    return sum(known) if len(known) == len(caps) else None
+
+
+def state_of(user: User, late_s: float = 0.0) -> Json:
+    """The event `state`. `late_s`: how late the server reads reports, 0 if it is not too busy."""
+    wishes = user.wishes
+    plan = wishes.plan
+    models = {task.name: task for task in plan.models} if plan else {}
+    sliders = modes.sliders(plan, wishes.sliders) if plan else {}
+    sums = sums_of(user)
+    reasons = _reasons(user) if _server_decides(user) else {}
+    order = [*models, *sorted(sums.keys() - models.keys(), key=lambda app: (_priority(sums[app]), app))]
+    shown = list(user.agents.values())[-AGENTS_SHOWN:]
+    return {
+        "user": user.name,
+        "now": now_ms(),
+        "configured": plan is not None,
+        "version": wishes.version if plan else 0,
+        "mode": wishes.mode,
+        "paused": wishes.paused,
+        "cap": cap_of(user),
+        "lateSeconds": late_s,
+        "agents": {"connected": len(user.agents), "shown": [_agent(agent) for agent in shown]},
+        "tasks": [_task(app, models.get(app), sums.get(app), sliders, reasons) for app in order],
+    }
+
+
+def users_of(users: Users) -> Json:
+    """The event `users`."""
+    everyone = sorted(users.users.values(), key=lambda user: (not user.agents, user.name))
+    shown = [
+        {
+            "user": user.name,
+            "agents": len(user.agents),
+            "configured": user.wishes.plan is not None,
+            "mode": user.wishes.mode,
+            "paused": user.wishes.paused,
+        }
+        for user in everyone[:USERS_SHOWN]
+    ]
+    return {"users": shown, "more": len(everyone) - len(shown)}
+
+
+def decisions_of(decisions: Iterable[Decision]) -> Json:
+    """The event `decisions`."""
+    keys = ("id", "at", "agent", "app", "before", "after", "reason")
+    return {"decisions": [{key: getattr(decision, key) for key in keys} for decision in decisions]}
+
+
+def _server_decides(user: User) -> bool:
+    wishes = user.wishes
+    return wishes.plan is not None and wishes.mode != modes.OFF and not wishes.paused
+
+
+def _reasons(user: User) -> dict[str, str]:
+    return {decision.app: decision.reason for decision in user.decisions}
+
+
+def _priority(of: Sum) -> int:
+    """Tasks of an agent that does not say come with the least important."""
+    known = of.told.priority if of.told else None
+    return MOST_METRIC if known is None else known
+
+
+def _agent(agent: Agent) -> Json:
+    about = agent.about
+    return {
+        "id": agent.id,
+        "name": about.name if about else "",
+        "version": about.version if about else "",
+        "engine": about.engine if about else "",
+        "detail": about is not None,
+        "since": agent.since,
+        "last": agent.last,
+        "received": agent.received,
+        "hold": about.hold if about else "",
+        "orphans": about.orphans if about else "",
+    }
+
+
+def _task(
+    app: str,
+    model: Task | None,
+    of: Sum | None,
+    sliders: dict[str, int],
+    reasons: dict[str, str],
+) -> Json:
+    told = of.told if of else None
+    target = target_of(model) if model else told.target if told else None
+    of = of or Sum()
+    measured = target is not None or (model is None and bool(of.metric))
+    return {
+        "app": app,
+        "priority": model.priority if model else told.priority if told else None,
+        "min": model.min_containers if model else told.least if told else None,
+        "max": model.max_containers if model else told.most if told else None,
+        "rule": _rule(model, target),
+        "image": model.image if model else "",
+        "configured": model is not None,
+        "reported": told is not None,
+        "running": of.running,
+        "requested": of.requested,
+        "demand": of.demand,
+        "starting": of.starting,
+        "stopping": of.stopping,
+        "backingOff": of.backing_off,
+        "held": of.held,
+        "fallback": of.fallback,
+        "metric": of.metric if measured else None,
+        "target": target,
+        "slider": sliders.get(app, of.demand),
+        "reason": reasons.get(app) or of.reason,
+    }
+
+
+def _rule(model: Task | None, target: int | None) -> str:
+    if model is None:
+        return "" if target is None else "Queue"
+    if target is None:
+        return "Remainder"
+    return "SimpleQueue" if type(model.target).__name__.startswith("Simple") else "Queue"

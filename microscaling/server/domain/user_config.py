@@ -1,0 +1,108 @@
+"""A user's configuration: checked by the rules of MSS_CONFIG=FILE, kept as it was written."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from microscaling.api.apps import apps_from_parsed
+from microscaling.demand.task import Task
+from microscaling.demand.tasks import Tasks
+from microscaling.errors import ConfigError
+from microscaling.metric.toy import ToyMetric
+from microscaling.secrets.references import REFERENCE
+from microscaling.server.http.limits import MOST_APPS, MOST_NAME
+from microscaling.settings import Settings
+from microscaling.utils.strict_json import Object, parse
+from microscaling.utils.text import clean
+
+DEEPEST = 20
+MAY_REFER = ("url", "headers")
+DEMO: dict[str, Any] = {
+    "maxContainers": 10,
+    "apps": [
+        {
+            "name": f"priority-{priority}",
+            "priority": priority,
+            "minContainers": 1,
+            "maxContainers": 9,
+            "ruleType": "Remainder",
+            "config": {"image": f"microscaling/priority-{priority}:latest"},
+        }
+        for priority in (1, 2)
+    ],
+}
+"""What a new server begins with: the two tasks of the original demonstration."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A configuration that is good: as it was written, and what it means."""
+
+    text: str
+    """JSON."""
+    cap: int
+    """Containers that all tasks of one agent share."""
+    models: tuple[Task, ...]
+    """The tasks, most important first; not to be changed."""
+    warnings: tuple[str, ...]
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """A copy of what was written."""
+        copied: dict[str, Any] = json.loads(self.text)
+        return copied
+
+    def tasks(self) -> Tasks:
+        """A fresh set of the tasks, to work out demand with."""
+        return Tasks([copy.deepcopy(model) for model in self.models], self.cap)
+
+
+def read_plan(data: Any, settings: Settings) -> Plan:
+    """The plan in parsed data. Raises ConfigError with all that is wrong.
+
+    It is written down and read again, so that what is checked is what agents will get.
+    """
+    if data is None:
+        raise ConfigError("expected an object with maxContainers and apps, got null")
+    try:
+        text = clean(json.dumps(data, ensure_ascii=False, allow_nan=False))
+    except (ValueError, RecursionError):
+        raise ConfigError("cannot be written as JSON") from None
+    warnings: list[str] = []
+    checked = _without_references(parse(text.encode()))
+    tasks, cap = apps_from_parsed(checked, settings, warnings.append)
+    if len(tasks) > MOST_APPS:
+        raise ConfigError(f"apps: {len(tasks)} are too many, {MOST_APPS} are the most")
+    long = [f"apps[{i}].name" for i, task in enumerate(tasks) if len(task.name) > MOST_NAME]
+    if long:
+        raise ConfigError(*(f"{place}: is longer than {MOST_NAME} characters" for place in long))
+    for task in tasks:
+        task.metric = ToyMetric()  # what is measured comes from agents
+    return Plan(text, cap, tuple(sorted(tasks, key=lambda task: task.priority)), tuple(warnings))
+
+
+def _without_references(value: Any, inside: bool = False, depth: int = 0) -> Any:
+    """The data with something in place of the ${NAME} in URLs and headers: they mean variables of the
+    agent, which is elsewhere, and those of this process are nobody's business.
+    """
+    if depth > DEEPEST:
+        raise ConfigError(f"is nested more than {DEEPEST} deep, which no configuration needs")
+    if isinstance(value, str):
+        return REFERENCE.sub("1", value) if inside else value
+    if isinstance(value, list):
+        return [_without_references(entry, inside, depth + 1) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    made = Object()
+    for key, entry in value.items():
+        made[key] = _without_references(entry, inside or key.casefold() in MAY_REFER, depth + 1)
+    made.repeated = getattr(value, "repeated", ())
+    return made
+
+
+def target_of(task: Task) -> int | None:
+    """The length (items) that a task's queue should have; None if it looks at none."""
+    return getattr(task.target, "length", None)

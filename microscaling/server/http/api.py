@@ -1,0 +1,305 @@
+"""What pages and programs ask over HTTP; docs/server.md says how."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from microscaling.errors import ConfigError
+from microscaling.server.domain import modes
+from microscaling.server.domain.reports import is_user
+from microscaling.server.domain.state import decisions_of, state_of, users_of
+from microscaling.server.domain.user_config import Plan, read_plan
+from microscaling.server.domain.users import User, Users, Wishes
+from microscaling.server.http.events import Live, Watcher
+from microscaling.server.http.limits import MOST_BYTES, Refused
+from microscaling.server.http.load import Load
+from microscaling.server.storage.persistence import Conflict, Keeper
+from microscaling.server.storage.store import StoreError
+from microscaling.server.storage.yaml_file import as_yaml
+from microscaling.utils.strict_json import parse
+
+BODY_S = 10.0
+"""Within which a request has to have arrived."""
+READ_S = 30.0
+"""Within which a page has to have read something, or it is taken for dead."""
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Problem(Exception):
+    """An answer that is not the one hoped for."""
+
+    def __init__(self, status: int, error: str, problems: tuple[str, ...] = ()) -> None:
+        super().__init__(error)
+        self.status = status
+        self.error = error
+        self.problems = problems
+
+    def response(self) -> Response:
+        said: dict[str, Any] = {"error": self.error}
+        if self.problems:
+            said["problems"] = list(self.problems)
+        headers = {"Retry-After": "5"} if self.status in (429, 503) else {}
+        if self.status in (408, 413, 415):
+            headers["Connection"] = "close"  # what is still to come is not wanted
+        return JSONResponse(said, self.status, headers)
+
+
+class Api:
+    """The handlers."""
+
+    def __init__(self, users: Users, keeper: Keeper, live: Live, load: Load) -> None:
+        self.users = users
+        self.load = load
+        self.keeper = keeper
+        self.live = live
+
+    def routes(self) -> list[Route]:
+        one = "/api/users/{user}"
+        table: list[tuple[str, str, Handler]] = [
+            ("GET", "/apps/{user}", self.apps),
+            ("GET", "/live", self.watch),
+            ("GET", "/api/status", self.status),
+            ("GET", "/api/users", self.list),
+            ("GET", one, self.state),
+            ("GET", one + "/decisions", self.decisions),
+            ("GET", one + "/history", self.history),
+            ("GET", one + "/config", self.config),
+            ("GET", one + "/config.json", self.download_json),
+            ("GET", one + "/config.yaml", self.download_yaml),
+            ("PUT", one + "/config", self.set_config),
+            ("DELETE", one + "/config", self.delete_config),
+            ("PUT", one + "/mode", self.set_mode),
+            ("PUT", one + "/paused", self.set_paused),
+            ("PUT", one + "/demand", self.set_demand),
+        ]
+        return [Route(path, _told(handler), methods=[method]) for method, path, handler in table]
+
+    # Reading
+
+    async def apps(self, request: Request) -> Response:
+        """The configuration, as an agent asks for it."""
+        user = self._user(request)
+        if user.wishes.plan is None:
+            raise Problem(404, "there is no configuration for this user")
+        data = user.wishes.plan.data
+        named = {key: value for key, value in data.items() if key.casefold() != "name"}
+        return JSONResponse({"name": user.name, **named}, headers={"Cache-Control": "no-store"})
+
+    async def watch(self, request: Request) -> Response:
+        """The live channel."""
+        name = request.query_params.get("user", "")
+        if not is_user(name):
+            raise Problem(404, "no user can have this name")
+        try:
+            watcher = self.live.admit(name)
+        except Refused as why:
+            raise Problem(503, str(why)) from None
+        return Stream(self.live, watcher)
+
+    async def status(self, request: Request) -> Response:
+        return JSONResponse(
+            {
+                "agents": len(self.users.agents),
+                "users": len(self.users.users),
+                "pages": self.live.count,
+                "reports": self.users.reports,
+                "lateSeconds": self.load.late_s,
+                "closes": dict(self.load.closes),
+            },
+        )
+
+    async def list(self, request: Request) -> Response:
+        return JSONResponse(users_of(self.users))
+
+    async def state(self, request: Request) -> Response:
+        return JSONResponse(state_of(self._user(request), self.load.late_s))
+
+    async def decisions(self, request: Request) -> Response:
+        return JSONResponse(decisions_of(self._user(request).decisions))
+
+    async def history(self, request: Request) -> Response:
+        since = request.query_params.get("since", "0")
+        if not (since.isascii() and since.isdecimal() and len(since) < 16):
+            raise Problem(400, "since: expected Unix milliseconds")
+        text = await self.keeper.past(self._user(request).name, int(since))
+        return Response(text, media_type="application/json")
+
+    async def config(self, request: Request) -> Response:
+        wishes = self._user(request).wishes
+        plan = wishes.plan
+        return JSONResponse(
+            {"version": wishes.version if plan else 0, "config": plan.data if plan else None},
+            headers={"Cache-Control": "no-store"},
+        )
+
+    async def download_json(self, request: Request) -> Response:
+        text = json.dumps(self._plan(request).data, indent=2, ensure_ascii=False) + "\n"
+        return _file(text, "application/json", "microscaling.json")
+
+    async def download_yaml(self, request: Request) -> Response:
+        return _file(as_yaml(self._plan(request).data), "application/yaml", "microscaling.yaml")
+
+    # Changing
+
+    async def set_config(self, request: Request) -> Response:
+        user, body = self._user(request), await _body(request)
+        read, data = body.get("version"), body.get("config")
+        if isinstance(read, bool) or not isinstance(read, int):
+            raise Problem(400, "version: expected the version that was read, 0 if there was none")
+        try:
+            plan = read_plan(data, self.keeper.settings)
+        except ConfigError as error:
+            raise Problem(400, "the configuration is not valid", error.problems) from None
+
+        def change(old: Wishes) -> Wishes:
+            if read != (old.version if old.plan else 0):
+                raise Conflict
+            return dataclasses.replace(old, plan=plan, version=old.version + 1)
+
+        wishes = await self._save(user, change)
+        return JSONResponse({"version": wishes.version, "warnings": plan.warnings})
+
+    async def delete_config(self, request: Request) -> Response:
+        user = self._user(request)
+        self._plan(request)
+        try:
+            await self.keeper.delete(user)
+        except StoreError as error:
+            raise Problem(503, str(error)) from None
+        return JSONResponse({})
+
+    async def set_mode(self, request: Request) -> Response:
+        mode = (await _body(request)).get("mode")
+        if mode not in modes.MODES:
+            raise Problem(400, f"mode: expected one of {', '.join(modes.MODES)}")
+        return await self._replace(request, mode=mode)
+
+    async def set_paused(self, request: Request) -> Response:
+        paused = (await _body(request)).get("paused")
+        if not isinstance(paused, bool):
+            raise Problem(400, "paused: expected true or false")
+        return await self._replace(request, paused=paused)
+
+    async def set_demand(self, request: Request) -> Response:
+        demand = (await _body(request)).get("demand")
+        plan = self._plan(request)
+        limits = {task.name: (task.min_containers, task.max_containers) for task in plan.models}
+        if not isinstance(demand, dict):
+            raise Problem(400, "demand: expected an object of containers by task")
+        for app, count in demand.items():
+            if app not in limits:
+                raise Problem(404, "demand: there is no such task")
+            least, most = limits[app]
+            if isinstance(count, bool) or not isinstance(count, int) or not least <= count <= most:
+                raise Problem(400, f"demand: expected a whole number from {least} to {most}")
+        kept = modes.sliders(plan, self._user(request).wishes.sliders)
+        return await self._replace(request, sliders={**kept, **demand})
+
+    async def _replace(self, request: Request, **changes: Any) -> Response:
+        user = self._user(request)
+
+        def change(old: Wishes) -> Wishes:
+            if old.plan is None:
+                raise Problem(409, "this user has no configuration yet")
+            return dataclasses.replace(old, **changes)
+
+        await self._save(user, change)
+        return JSONResponse(state_of(self.users.get(user.name), self.load.late_s))
+
+    async def _save(self, user: User, change: Callable[[Wishes], Wishes]) -> Wishes:
+        try:
+            return await self.keeper.save(user.name, change)
+        except Conflict:
+            raise Problem(412, "somebody else has changed the configuration meanwhile") from None
+        except (StoreError, Refused) as error:
+            raise Problem(503, str(error)) from None
+
+    def _user(self, request: Request) -> User:
+        name = request.path_params["user"]
+        if not is_user(name):
+            raise Problem(404, "no user can have this name")
+        return self.users.get(name)
+
+    def _plan(self, request: Request) -> Plan:
+        plan = self._user(request).wishes.plan
+        if plan is None:
+            raise Problem(404, "there is no configuration for this user")
+        return plan
+
+
+class Stream(StreamingResponse):
+    """The live channel of one page, which is let go of however it ends."""
+
+    def __init__(self, live: Live, watcher: Watcher) -> None:
+        self._live = live
+        self._watcher = watcher
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        super().__init__(live.events(watcher), headers=headers, media_type="text/event-stream")
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def send_in_time(message: Any) -> None:
+            await asyncio.wait_for(send(message), READ_S)
+
+        try:
+            await super().__call__(scope, receive, send_in_time)
+        except asyncio.TimeoutError:
+            return  # uvicorn cuts it off
+        finally:
+            self._live.dismiss(self._watcher)
+
+
+def _told(handler: Handler) -> Handler:
+    """The handler, with problems made into answers."""
+
+    async def told(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except Problem as problem:
+            return problem.response()
+
+    return told
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    """The object in a request. Raises Problem."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise Problem(415, "expected Content-Type: application/json")
+    try:
+        value = parse(await read_body(request))
+    except ConfigError as error:
+        raise Problem(400, str(error)) from None
+    if not isinstance(value, dict):
+        raise Problem(400, "expected a JSON object")
+    return value
+
+
+async def read_body(request: Request) -> bytes:
+    """All of a request, if it is not too long and does not take too long. Raises Problem."""
+    data = bytearray()
+
+    async def read() -> None:
+        async for part in request.stream():
+            data.extend(part)
+            if len(data) > MOST_BYTES:
+                raise Problem(413, f"more than {MOST_BYTES} bytes")
+
+    try:
+        await asyncio.wait_for(read(), BODY_S)
+    except asyncio.TimeoutError:
+        raise Problem(408, "the request took too long") from None
+    except ClientDisconnect:
+        raise Problem(400, "the request was cut off") from None
+    return bytes(data)
+
+
+def _file(text: str, kind: str, name: str) -> Response:
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return Response(text, media_type=f"{kind}; charset=utf-8", headers=headers)

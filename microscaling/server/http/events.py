@@ -1,0 +1,199 @@
+"""The channel to pages: what changes is sent at once, and a page that is slow misses what is old."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from collections.abc import AsyncIterator
+
+import orjson
+
+from microscaling import __version__
+from microscaling.server.domain.state import Json, decisions_of, state_of, users_of
+from microscaling.server.domain.users import User, Users, now_ms
+from microscaling.server.http.limits import MOST_WATCHERS, Refused
+from microscaling.server.http.load import Load
+from microscaling.server.jobs import Jobs
+
+MOST_OFTEN_S = 0.1
+"""Between two states of one user."""
+MOST_OF_TIME = 0.08
+"""Of the server's time that goes into states: with many users and agents they come less often."""
+AT_LEAST_S = 2.0
+"""Ages of what agents said have to move on."""
+COMMENT_S = 15.0
+RETRY_MS = 1000
+
+
+def event(name: str, data: Json) -> bytes:
+    """One server-sent event. (JSON has no line feeds in it.)"""
+    try:
+        written = orjson.dumps(data)
+    except TypeError:  # half a character, or a number of more than 64 bits
+        written = json.dumps(data, separators=(",", ":")).encode()
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), written)
+
+
+class Watcher:
+    """One page: has one slot, the fact that there is something new."""
+
+    __slots__ = ("closed", "news", "seen_decision", "seen_users", "user")
+
+    def __init__(self, user: str) -> None:
+        self.user = user
+        self.news = asyncio.Event()
+        self.seen_decision = 0
+        self.seen_users = -1
+        self.closed = False
+
+
+class Screen:
+    """The last state of one user, written once for all pages that show it."""
+
+    def __init__(self) -> None:
+        self.watchers: set[Watcher] = set()
+        self.data = b""
+        self.drawn = float("-inf")
+        self.timer: asyncio.TimerHandle | None = None
+
+
+class Live:
+    """All pages. `close` ends them, so that the server can."""
+
+    def __init__(self, users: Users, has_token: bool, jobs: Jobs, load: Load | None = None) -> None:
+        self.users = users
+        self.load = load or Load()
+        self.jobs = jobs
+        self.has_token = has_token
+        self.instance = secrets.token_hex(4)
+        self._screens: dict[str, Screen] = {}
+        self._count = 0
+        self._closed = False
+        self._costs_s = 0.0
+        """What a state costs to draw, on average."""
+        self._users_version = 0
+        self._users_text = b""
+        users.listeners.append(self.changed)
+
+    def start(self) -> None:
+        self.jobs.start(self._beat, self.load.watch)
+
+    def close(self) -> None:
+        """Every page is let go of; they come back by themselves."""
+        self._closed = True
+        for screen in self._screens.values():
+            if screen.timer is not None:
+                screen.timer.cancel()
+            for watcher in screen.watchers:
+                watcher.closed = True
+                watcher.news.set()
+
+    @property
+    def count(self) -> int:
+        return self._count
+
+    def changed(self, user: User) -> None:
+        """Something about the user is new: pages get it soon. Costs nothing if nobody looks."""
+        screen = self._screens.get(user.name)
+        if screen is None or screen.timer is not None or self._closed:
+            return
+        loop = asyncio.get_running_loop()
+        interval = max(MOST_OFTEN_S, self._costs_s * len(self._screens) / MOST_OF_TIME)
+        wait = max(0.0, screen.drawn + min(interval, AT_LEAST_S) - loop.time())
+        screen.timer = loop.call_later(wait, self._draw, user.name)
+
+    def admit(self, name: str) -> Watcher:
+        """A place for one more page. Raises Refused if there is none."""
+        if self._count >= MOST_WATCHERS or self._closed:
+            raise Refused(f"more than {MOST_WATCHERS} pages")
+        self._count += 1
+        watcher = Watcher(name)
+        screen = self._screens.setdefault(name, Screen())
+        screen.watchers.add(watcher)
+        return watcher
+
+    def dismiss(self, watcher: Watcher) -> None:
+        """The page has gone."""
+        screen = self._screens.get(watcher.user)
+        if screen is None or watcher not in screen.watchers:
+            return
+        self._count -= 1
+        screen.watchers.remove(watcher)
+        if not screen.watchers:
+            if screen.timer is not None:
+                screen.timer.cancel()
+            del self._screens[watcher.user]
+
+    async def events(self, watcher: Watcher) -> AsyncIterator[bytes]:
+        """What the page is sent. Whoever sends it asks for the next when the last has gone out."""
+        yield f"retry: {RETRY_MS}\n\n".encode() + event("hello", self._hello(watcher.user))
+        self._draw(watcher.user)
+        said = time.monotonic()
+        while not watcher.closed:
+            watcher.news.clear()
+            if data := self._new_to(watcher):
+                yield data
+                said = time.monotonic()
+            try:
+                await asyncio.wait_for(watcher.news.wait(), COMMENT_S)
+            except asyncio.TimeoutError:
+                pass
+            if time.monotonic() - said >= COMMENT_S:
+                said = time.monotonic()
+                yield b": still here\n\n"
+
+    def _hello(self, name: str) -> Json:
+        return {
+            "server": __version__,
+            "instance": self.instance,
+            "now": now_ms(),
+            "user": name,
+            "token": self.has_token,
+        }
+
+    def _new_to(self, watcher: Watcher) -> bytes:
+        screen = self._screens[watcher.user]
+        parts = []
+        if watcher.seen_users != self._users_version:
+            watcher.seen_users = self._users_version
+            parts.append(self._users_text)
+        parts.append(screen.data)
+        new = [d for d in self.users.get(watcher.user).decisions if d.id > watcher.seen_decision]
+        if new:
+            watcher.seen_decision = new[-1].id
+            parts.append(event("decisions", decisions_of(new)))
+        return b"".join(parts)
+
+    def _draw(self, name: str) -> None:
+        screen = self._screens.get(name)
+        if screen is None or self._closed:
+            return
+        if screen.timer is not None:
+            screen.timer.cancel()
+            screen.timer = None
+        if not self._users_text:
+            self._look_at_users()
+        loop = asyncio.get_running_loop()
+        screen.drawn = loop.time()
+        screen.data = event("state", state_of(self.users.get(name), self.load.late_s))
+        self._costs_s += (loop.time() - screen.drawn - self._costs_s) / 10
+        for watcher in screen.watchers:
+            watcher.news.set()
+
+    def _look_at_users(self) -> None:
+        text = event("users", users_of(self.users))
+        if text != self._users_text:
+            self._users_text = text
+            self._users_version += 1
+
+    async def _beat(self) -> None:
+        """Pages hear from the server even if nothing happens."""
+        while True:
+            await asyncio.sleep(AT_LEAST_S)
+            self._look_at_users()
+            now = asyncio.get_running_loop().time()
+            for name, screen in list(self._screens.items()):
+                if now - screen.drawn >= AT_LEAST_S * 0.9:
+                    self._draw(name)

@@ -1,0 +1,213 @@
+"""What was: the last hour at full rate, the last day by the minute, in the store.
+
+In memory there is only what has not been written yet. A piece is a few seconds at full rate, or an
+hour by the minute; on a crash the piece that was being filled is lost.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from microscaling.errors import UNEXPECTED
+from microscaling.server.domain.state import cap_of, sums_of
+from microscaling.server.domain.users import User, now_ms
+from microscaling.server.http.limits import MOST_USERS
+from microscaling.server.storage.store import Piece, Store
+
+log = logging.getLogger("mssserver")
+
+STEP_MS = 500
+PIECE_MS = 15_000
+FULL_MS = 3600_000
+COARSE_STEP_MS = 60_000
+COARSE_PIECE_MS = 3600_000
+COARSE_MS = 24 * 3600_000
+FULL, COARSE = 0, 1
+KINDS = ("running", "demand", "metric")
+
+Values = tuple[int, int, int | None]
+"""Running, demand, and the reading, None if there is none."""
+
+
+@dataclass(slots=True)
+class Page:
+    """Samples in a row: when, the cap, and each task's values; a task that is new begins late."""
+
+    times: list[int] = field(default_factory=list)
+    caps: list[int] = field(default_factory=list)
+    tasks: dict[str, list[list[int | None]]] = field(default_factory=dict)
+
+    def add(self, now: int, cap: int, values: dict[str, Values]) -> None:
+        """One sample at `now` (Unix ms)."""
+        for app in values.keys() - self.tasks.keys():
+            self.tasks[app] = [[None] * len(self.times) for _ in KINDS]
+        self.times.append(now)
+        self.caps.append(cap)
+        for app, columns in self.tasks.items():
+            for column, value in zip(columns, values.get(app, (None,) * len(KINDS)), strict=True):
+                column.append(value)
+
+    def join(self, other: Page) -> None:
+        """Puts the samples of another after these."""
+        before, count = len(self.times), len(other.times)
+        self.times += other.times
+        self.caps += other.caps
+        for app in other.tasks.keys() - self.tasks.keys():
+            self.tasks[app] = [[None] * before for _ in KINDS]
+        for app, columns in self.tasks.items():
+            more = other.tasks.get(app) or [[None] * count for _ in KINDS]
+            for column, values in zip(columns, more, strict=True):
+                column += values
+
+    def last(self) -> Page:
+        """The last sample by itself."""
+        tasks = {app: [column[-1:] for column in columns] for app, columns in self.tasks.items()}
+        return Page(self.times[-1:], self.caps[-1:], tasks)
+
+    def packed(self) -> bytes:
+        return zlib.compress(
+            json.dumps([self.times, self.caps, self.tasks], separators=(",", ":")).encode(),
+            1,
+        )
+
+    @classmethod
+    def unpacked(cls, data: bytes) -> Page:
+        """Raises ValueError if it is not what `packed` makes."""
+        try:
+            times, caps, tasks = json.loads(zlib.decompress(data))
+            columns = [times, caps, *(column for columns in tasks.values() for column in columns)]
+            whole = all(isinstance(column, list) and len(column) == len(times) for column in columns)
+            whole = whole and all(len(columns) == len(KINDS) for columns in tasks.values())
+        except (zlib.error, *UNEXPECTED) as error:
+            raise ValueError(f"{type(error).__name__}: {error}") from None
+        if not whole:
+            raise ValueError("its columns are not equally long")
+        return cls(times, caps, tasks)
+
+    def written(self, step: int) -> str:
+        """As JSON. List by list: each is quick, so that other threads get their turn in between."""
+        tasks = ",".join(
+            f"{json.dumps(app)}:{{{_fields(zip(KINDS, columns, strict=True))}}}"
+            for app, columns in self.tasks.items()
+        )
+        lists = _fields([("times", self.times), ("cap", self.caps)])
+        return f'{{"step":{step},{lists},"tasks":{{{tasks}}}}}'
+
+
+class History:
+    """Takes samples in the event loop (`sample`, `take`), writes and reads them in the store's thread
+    (`keep`, `read`, `forget`).
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._open: dict[str, Page] = {}
+        self._known = store.history_users()
+        self._damaged: set[str] = set()
+
+    def sample(self, users: Iterable[User], now: int) -> None:
+        """Notes how the users are that have an agent."""
+        for user in users:
+            if not user.agents:
+                continue
+            page = self._open.get(user.name) or self._begin(user.name)
+            if page is not None:
+                values = {app: (of.running, of.demand, of.reading) for app, of in sums_of(user).items()}
+                page.add(now, cap_of(user) or 0, values)
+
+    def _begin(self, name: str) -> Page | None:
+        """None for a name too many, which nobody will ask for."""
+        if len(self._known) >= 2 * MOST_USERS and name not in self._known:
+            return None
+        self._known.add(name)
+        self._open[name] = Page()
+        return self._open[name]
+
+    def take(self, now: int, everything: bool = False) -> list[tuple[str, Page]]:
+        """Hands out the pieces that are full."""
+        full = [
+            name
+            for name, page in self._open.items()
+            if everything or _number(name, page.times[0]) != _number(name, now)
+        ]
+        return [(name, self._open.pop(name)) for name in full]
+
+    def keep(self, pages: list[tuple[str, Page]]) -> None:
+        """Writes pieces, and a minute's last sample to the coarse ones. Raises StoreError."""
+        pieces: list[Piece] = []
+        for name, page in pages:
+            pieces.append(Piece(name, FULL, page.times[0], page.packed()))
+            hour = page.times[-1] // COARSE_PIECE_MS * COARSE_PIECE_MS
+            before = self.store.last_piece(name, COARSE, hour)
+            coarse = self._read(name, before) if before else Page()
+            if not coarse.times or page.times[-1] - coarse.times[-1] >= COARSE_STEP_MS * 0.9:
+                coarse.join(page.last())
+                pieces.append(Piece(name, COARSE, hour, coarse.packed()))
+        if pieces:
+            self.store.add_history(pieces)
+
+    def forget(self, now: int) -> bool:
+        """Deletes some of what is too old. Returns whether there may be more."""
+        more = self.store.drop_history(FULL, now - FULL_MS - PIECE_MS)
+        return self.store.drop_history(COARSE, now - COARSE_MS - COARSE_PIECE_MS) or more
+
+    def reread_names(self) -> None:
+        """Whom there is history of, now that some of it has been deleted."""
+        self._known = self.store.history_users() | self._open.keys()
+
+    def open_page(self, name: str) -> Page:
+        """A copy of what has not been written yet."""
+        copied = Page()
+        if name in self._open:
+            copied.join(self._open[name])
+        return copied
+
+    def read(self, name: str, since: int, unwritten: Page) -> str:
+        """The history of a user as JSON, as docs/server.md describes it."""
+        now = now_ms()
+        full = self._joined(name, FULL, max(since, now - FULL_MS), PIECE_MS)
+        full.join(unwritten)
+        coarse = self._joined(name, COARSE, max(since, now - COARSE_MS), COARSE_PIECE_MS)
+        shown = f'"full":{full.written(STEP_MS)},"coarse":{coarse.written(COARSE_STEP_MS)}'
+        return f'{{"now":{now},{shown}}}'
+
+    def _read(self, name: str, data: bytes) -> Page:
+        """A piece that cannot be read is a gap, and said once a user."""
+        try:
+            return Page.unpacked(data)
+        except ValueError as error:
+            if name not in self._damaged and len(self._damaged) < MOST_USERS:
+                self._damaged.add(name)
+                log.error("a piece of the history of %s cannot be read, and is left out: %s", name, error)
+            return Page()
+
+    def _joined(self, name: str, level: int, since: int, longest: int) -> Page:
+        joined = Page()
+        for piece in self.store.history(name, level, since - longest):
+            joined.join(self._read(name, piece.data))
+        return _cut(joined, since)
+
+
+def _number(name: str, when: int) -> int:
+    """Of the piece that a moment belongs to. Pieces of different users end at different times, so that
+    writing them is spread out.
+    """
+    return (when + hash(name) % PIECE_MS) // PIECE_MS
+
+
+def _fields(fields: Iterable[tuple[str, Sequence[int | None]]]) -> str:
+    return ",".join(f'"{name}":{json.dumps(values, separators=(",", ":"))}' for name, values in fields)
+
+
+def _cut(page: Page, since: int) -> Page:
+    """Without what is older."""
+    first = next((i for i, when in enumerate(page.times) if when >= since), len(page.times))
+    tasks: dict[str, Any] = {
+        app: [column[first:] for column in columns] for app, columns in page.tasks.items()
+    }
+    return Page(page.times[first:], page.caps[first:], tasks)
