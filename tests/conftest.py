@@ -42,7 +42,7 @@ def nothing_leaks() -> Iterator[None]:
     before = Held.now()
     yield
     if leaked := before.leaked_for_good():
-        pytest.fail("left behind: " + ", ".join(sorted(leaked)))
+        pytest.fail("left behind: " + ", ".join(sorted(leaked)) + before.stacks())
 
 
 @pytest.fixture(autouse=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 import threading
 import time
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,6 +72,16 @@ class Held:
             time.sleep(0.01)
             held = held.still(Held.now())
         return []
+
+    def stacks(self) -> str:
+        """Where the threads are that have come since."""
+        frames = sys._current_frames()
+        come = [thread for thread in threading.enumerate() if thread not in self.threads]
+        return "".join(
+            f"\n{thread.name}:\n" + "".join(traceback.format_stack(frames[thread.ident]))
+            for thread in come
+            if thread.ident in frames
+        )
 
     def still(self, now: Held) -> Held:
         """What of it is held now, too."""

@@ -185,6 +185,20 @@ def test_damaged_state_is_not_taken_for_an_empty_one(make, folder):
     write_state(folder)
 
 
+@pytest.mark.parametrize("left", [b"", b"\0" * 300, b'{"version": 1, "processes": [' + b"\0" * 200])
+def test_a_state_file_that_a_power_cut_has_emptied_names_no_process(make, folder, left):
+    write_state(folder)
+    with open(os.path.join(folder, "state.json"), "wb") as file:
+        file.write(left)
+    assert make().list() == []
+
+
+def test_a_start_does_not_wait_for_the_disk(make, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda file: pytest.fail("waits for the disk"))
+    monkeypatch.setattr(os, "fdatasync", lambda file: pytest.fail("waits for the disk"))
+    run(make(), SLEEP)
+
+
 @pytest.mark.parametrize(
     "bad", [None, 3, [], {}, {"id": "b", "task": "a"}, {"id": "../b"}, {"id": "b", "pid": "x"}]
 )
@@ -353,17 +367,14 @@ def test_default_folder_is_the_users_own():
     assert default_folder({}).endswith(f"/microscaling-{os.getuid()}")
 
 
-def test_disk_that_is_full(make, monkeypatch):
+def test_disk_that_is_full(make, folder):
     backend = make()
     id = backend.create(SLEEP, "n")
-
-    def full(file):
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", full)
-        with pytest.raises(TemporaryError, match="No space left"):
-            backend.start(id)
+    new = os.path.join(folder, "state.json.new")
+    os.symlink("/dev/full", new)
+    with pytest.raises(TemporaryError, match="No space left"):
+        backend.start(id)
+    os.unlink(new)
     assert states(backend) == {id: State.CREATED}
     backend.start(id)
     assert states(backend) == {id: State.RUNNING}

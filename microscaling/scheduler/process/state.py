@@ -181,7 +181,12 @@ class StateFolder:
         """What the last agent left, without what a restart of the machine has ended."""
         try:
             with open(self._file("state.json"), "rb") as file:
-                state = json.load(file)
+                data = file.read()
+            if not data or b"\0" in data:
+                # `save` does not wait for the disk. Only a crash of the machine leaves that, and no process.
+                log.warning("%s was lost in a crash of the machine: no process is adopted", file.name)
+                return []
+            state = json.loads(data)
             entries = self._entries(state["processes"], state.get("asked", {}))
         except FileNotFoundError:
             return []
@@ -213,8 +218,8 @@ class StateFolder:
         return entries
 
     def save(self, entries: Callable[[], list[Entry]]) -> None:
-        """Replaces the state file. Returns when what was true at the call is on disk; of many calls at
-        once one writes for all. Raises OSError."""
+        """Replaces the state file. Returns when any other process would read what was true at the call; of
+        many calls at once one writes for all. Raises OSError."""
         with self._counting:
             self._asked = asked = self._asked + 1
         with self._writing:
@@ -235,9 +240,9 @@ class StateFolder:
     def _write(self, state: Mapping[str, Any]) -> None:
         new = self._file("state.json.new")
         with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            # No fsync: the file has to outlive the agent, not the machine, whose processes end with it,
+            # and a busy disk would hold up every start by seconds.
             json.dump(state, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
         os.replace(new, self._file("state.json"))
 
     def close(self) -> None:
