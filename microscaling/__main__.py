@@ -17,9 +17,9 @@ from microscaling.demand.tasks import Tasks
 from microscaling.errors import ConfigError, ServerError, Stopped
 from microscaling.settings import Settings
 from microscaling.supervision import health, privileges
-from microscaling.supervision.heartbeat import STARTING, Vitals
+from microscaling.supervision.heartbeat import STARTING, Heartbeat
 from microscaling.supervision.signals import caught, report_unheeded
-from microscaling.supervision.systemd import Notifier
+from microscaling.supervision.systemd import SystemdNotifier
 from microscaling.utils.threads import StoppableThread
 
 log = logging.getLogger("mssagent")
@@ -126,11 +126,11 @@ def build(environ: MutableMapping[str, str], stopping: threading.Event | None = 
     settings = factory.with_engine(settings, environ)
     if dropped:
         log.info("%s", dropped)
-    notifier = Notifier.of(environ)
+    notifier = SystemdNotifier.of(environ)
     connection = factory.make_connection(settings)
     engine = factory.make_engine(settings, connection)
     scheduler = factory.make_scheduler(settings, environ)
-    vitals = Vitals(_health_file(settings, environ), notifier)
+    vitals = Heartbeat(_health_file(settings, environ), notifier)
     try:
         tasks = _until(stopping, lambda: factory.make_tasks(settings, environ), vitals)
     except BaseException:
@@ -170,7 +170,7 @@ class _Configuring(StoppableThread):
         self.stop()
 
 
-def _until(stopping: threading.Event, make: Callable[[], Tasks], vitals: Vitals) -> Tasks:
+def _until(stopping: threading.Event, make: Callable[[], Tasks], vitals: Heartbeat) -> Tasks:
     """The tasks, unless `stopping` is set before: then Stopped is raised, and who makes them is left to
     itself, as the process is about to end."""
     thread = _Configuring(make)

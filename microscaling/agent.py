@@ -14,10 +14,10 @@ from microscaling.engine.base import CLOSED, Engine, Slot
 from microscaling.errors import MicroscalingError, TemporaryError
 from microscaling.monitor.base import Monitor
 from microscaling.scheduler.base import Scheduler
-from microscaling.supervision.heartbeat import RUNNING, STARTING, STOPPING, Vitals
+from microscaling.supervision.heartbeat import RUNNING, STARTING, STOPPING, Heartbeat
 from microscaling.supervision.signals import caught, report_unheeded
 from microscaling.utils.backoff import Backoff
-from microscaling.utils.failure_log import Episode
+from microscaling.utils.failure_log import FailureLog
 from microscaling.utils.text import one_line
 from microscaling.utils.threads import StoppableThread, stop_all
 
@@ -27,7 +27,7 @@ COUNT_EVERY_S = 0.5
 MONITOR_EVERY_S = 0.5
 LOOK_EVERY_S = 0.5
 """How often retries that have come due, and threads that have died, are looked for."""
-RETRY_S, RETRY_MOST_S = 0.25, 1.0
+RETRY_S, MAX_RETRY_S = 0.25, 1.0
 """However long an outage, its end is noticed within a second."""
 SHUTDOWN_LOOK_S = 0.02
 JOIN_S = 3.0
@@ -54,7 +54,7 @@ class Agent:
         leave: bool = False,
         exit_timeout_s: float = 30.0,
         stopping: threading.Event | None = None,
-        vitals: Vitals | None = None,
+        vitals: Heartbeat | None = None,
     ) -> None:
         self.tasks = tasks
         self.engine = engine
@@ -63,7 +63,7 @@ class Agent:
         self.leave = leave
         self.exit_timeout_s = exit_timeout_s
         self.demand_update: Slot = queue.Queue(maxsize=1)
-        self.vitals = vitals or Vitals()
+        self.vitals = vitals or Heartbeat()
         self._stopping = stopping or threading.Event()
         self._failure = ""
         """Why the exit code is not 0; empty: it is."""
@@ -253,7 +253,7 @@ class _Begin(StoppableThread):
 
     def _patiently(self, step: Callable[[], None]) -> bool:
         """Tries until it is done; False if it was stopped before."""
-        backoff = Backoff(RETRY_S, RETRY_MOST_S, jitter=0.2)
+        backoff = Backoff(RETRY_S, MAX_RETRY_S, jitter=0.2)
         while not self.stopped.is_set():
             try:
                 step()
@@ -276,18 +276,18 @@ class _Counter(StoppableThread):
     def __init__(self, agent: Agent) -> None:
         super().__init__("mss-counter")
         self.agent = agent
-        self.episode = Episode()
-        self.backoff = Backoff(RETRY_S, RETRY_MOST_S, jitter=0.2)
+        self.episode = FailureLog()
+        self.backoff = Backoff(RETRY_S, MAX_RETRY_S, jitter=0.2)
 
     def cycle(self) -> None:
         try:
             self.agent.scheduler.count_all_tasks(self.agent.tasks)
         except TemporaryError as error:
-            if self.episode.fails(time.monotonic()):
+            if self.episode.failed(time.monotonic()):
                 log.warning("cannot count what runs: %s; trying again", error)
             self.rest(error.delay_s or self.backoff.next())
             return
-        if self.episode.works():
+        if self.episode.recovered():
             log.info("what runs can be counted again")
         self.backoff.reset()
         self.stopped.wait(COUNT_EVERY_S)
@@ -328,15 +328,15 @@ class _Reporting(StoppableThread):
         super().__init__(f"mss-monitor-{type(monitor).__name__}")
         self.agent = agent
         self.monitor = monitor
-        self.episode = Episode()
+        self.episode = FailureLog()
 
     def cycle(self) -> None:
         try:
             self.monitor.send_metrics(self.agent.tasks)
         except TemporaryError as error:
-            if self.episode.fails(time.monotonic()):
+            if self.episode.failed(time.monotonic()):
                 log.warning("%s: %s", type(self.monitor).__name__, error)
         else:
-            if self.episode.works():
+            if self.episode.recovered():
                 log.info("%s works again", type(self.monitor).__name__)
         self.stopped.wait(MONITOR_EVERY_S)

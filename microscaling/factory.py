@@ -193,14 +193,14 @@ def _toy(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
 
 def _docker(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
     from microscaling.scheduler.containers.agent_id import AgentId
-    from microscaling.scheduler.containers.driver import FleetScheduler
+    from microscaling.scheduler.containers.driver import ContainerScheduler
     from microscaling.scheduler.docker.backend import DockerBackend
     from microscaling.scheduler.process.state import default_folder
 
     s = settings
     agent = AgentId(s.state_dir or default_folder(environ), s.docker_host, _source(s))
     backend = DockerBackend(s.docker_host, s.docker_tls_verify, s.docker_cert_path, s.pull_images, agent)
-    return FleetScheduler(backend, stop_orphans=s.orphans == "stop")
+    return ContainerScheduler(backend, stop_orphans=s.orphans == "stop")
 
 
 def _source(settings: Settings) -> str:
@@ -229,14 +229,14 @@ def _kubernetes(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
 
 
 def _process(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
-    from microscaling.scheduler.containers.driver import FleetScheduler
+    from microscaling.scheduler.containers.driver import ContainerScheduler
     from microscaling.scheduler.process.backend import ProcessBackend
     from microscaling.scheduler.process.state import default_folder
 
     # The state folder's default depends on more of the environment than the processes get.
     folder = settings.state_dir or default_folder(environ)
     backend = ProcessBackend(folder, own(environ), alone=True)
-    return FleetScheduler(backend, stop_orphans=settings.orphans == "stop")
+    return ContainerScheduler(backend, stop_orphans=settings.orphans == "stop")
 
 
 CONFIGS: dict[str, Callable[[Settings], Config]] = {

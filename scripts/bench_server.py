@@ -39,8 +39,8 @@ PATIENCE_S = 120.0
 """For a server that is behind to close connections, and to count what it has read."""
 CLOSE = 0x8
 """The kind of a frame (RFC 6455, section 5.2)."""
-MOST_RATIO = 0.6
-MOST_GROWTH = 0.05
+MAX_RATIO = 0.6
+MAX_GROWTH = 0.05
 """Of the memory, from a fifth of the time to the end."""
 APPS = {
     "maxContainers": 20,
@@ -378,7 +378,7 @@ def compare(options: argparse.Namespace) -> int:
         )
     ratio = ours.cost / theirs.cost
     print(f"ratio {ratio:.2f}; others than servers and load: {ours.others:.0%} of a core")
-    return int(ratio > MOST_RATIO)
+    return int(ratio > MAX_RATIO)
 
 
 def main() -> int:
@@ -428,7 +428,7 @@ def report(done: Run, most_p99: float) -> int:
         bad.append("connections were closed or refused")
     if p99 > most_p99:
         bad.append("pages are late")
-    if growth > MOST_GROWTH:
+    if growth > MAX_GROWTH:
         bad.append(f"memory has grown by {growth:.1%}")
     if extra := [line for line in done.log.splitlines() if not line.startswith("INFO")]:
         bad.append("the server has said: " + " | ".join(extra[:5]))

@@ -28,14 +28,14 @@ class Scheduler(ToyScheduler):
 
     def __init__(self) -> None:
         self.calls: list[str] = []
-        self.fails: list[Exception] = []
+        self.failed: list[Exception] = []
         self.count_fails: Exception | None = None
         self.stuck = False
 
     def init_scheduler(self, task: Task) -> None:
         self.calls.append(f"init {task.name}")
-        if self.fails:
-            raise self.fails.pop(0)
+        if self.failed:
+            raise self.failed.pop(0)
 
     def count_all_tasks(self, tasks: Tasks) -> None:
         if self.count_fails:
@@ -116,7 +116,7 @@ def test_an_engine_that_is_away_at_the_start_is_waited_for_and_said_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     scheduler = Scheduler()
-    scheduler.fails = [TemporaryError("nobody there", delay_s=0.01) for _ in range(5)]
+    scheduler.failed = [TemporaryError("nobody there", delay_s=0.01) for _ in range(5)]
     agent = make(scheduler)
     with Running(agent):
         until(lambda: agent.tasks.tasks[0].running == 5)
@@ -125,7 +125,7 @@ def test_an_engine_that_is_away_at_the_start_is_waited_for_and_said_once(
 
 def test_stopped_before_the_start_is_over_it_has_nothing_to_undo() -> None:
     scheduler = Scheduler()
-    scheduler.fails = [TemporaryError("nobody there", delay_s=3600)]
+    scheduler.failed = [TemporaryError("nobody there", delay_s=3600)]
     with Running(make(scheduler)) as run:
         until(lambda: scheduler.calls)
     assert run.code == 0
@@ -154,7 +154,7 @@ def test_stopped_as_soon_as_it_has_adopted_it_stops_what_it_has_adopted() -> Non
 
 def test_a_start_that_cannot_be_ends_with_code_1(caplog: pytest.LogCaptureFixture) -> None:
     scheduler = Scheduler()
-    scheduler.fails = [PermanentError("another agent has the lock")]
+    scheduler.failed = [PermanentError("another agent has the lock")]
     assert make(scheduler).run() == 1
     assert caplog.messages[-1] == "stopped with exit code 1: another agent has the lock"
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients.test_docker_client import Engine, engine
 from tests.test_main import ROOT, TOY, run, start
-from tests.utils.test_docker_client import Engine, engine
 
 __all__ = ["engine"]
 

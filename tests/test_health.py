@@ -18,8 +18,8 @@ import pytest
 
 from microscaling.supervision import health
 from microscaling.supervision.health import HealthFile, Report, check, check_user, default_file, found_files
-from microscaling.supervision.heartbeat import RUNNING, STARTING, STOPPING, Vitals
-from microscaling.supervision.systemd import Notifier
+from microscaling.supervision.heartbeat import RUNNING, STARTING, STOPPING, Heartbeat
+from microscaling.supervision.systemd import SystemdNotifier
 from microscaling.utils.process import start_time
 from tests.fakes.server import FakeServer, wait_for
 from tests.test_main import ROOT, TOY, run, start
@@ -234,7 +234,7 @@ def test_what_systemd_hears(systemd: tuple[socket.socket, str], monkeypatch: pyt
         "WATCHDOG_PID": str(PID),
         "OTHER": "stays",
     }
-    vitals = Vitals(notifier=Notifier.of(environ))
+    vitals = Heartbeat(notifier=SystemdNotifier.of(environ))
     assert environ == {"OTHER": "stays"}, "it is for this process alone"
     now = time.monotonic()
     for state, says, loops, told in [
@@ -264,12 +264,12 @@ def test_what_systemd_hears(systemd: tuple[socket.socket, str], monkeypatch: pyt
     ],
 )
 def test_who_wants_a_watchdog(environ: dict[str, str], watchdog_s: float | None) -> None:
-    assert Notifier.of({"NOTIFY_SOCKET": "/run/notify", **environ}).watchdog_s == watchdog_s
+    assert SystemdNotifier.of({"NOTIFY_SOCKET": "/run/notify", **environ}).watchdog_s == watchdog_s
 
 
 def test_a_socket_that_is_gone_harms_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    Notifier(str(tmp_path / "gone")).send(READY="1")
-    Notifier.of({"NOTIFY_SOCKET": "vsock:2:1234"}).send(READY="1")
+    SystemdNotifier(str(tmp_path / "gone")).send(READY="1")
+    SystemdNotifier.of({"NOTIFY_SOCKET": "vsock:2:1234"}).send(READY="1")
     assert "NOTIFY_SOCKET: expected a path" in caplog.text
 
 

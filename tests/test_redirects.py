@@ -1,7 +1,7 @@
 """Nobody who has credentials follows a redirect to another place with them, whoever sends it there.
 
 Two real servers: the one that is asked, and the other, which must not hear of it. Another port is another
-host. What is there for the labels of images follows redirects, without: see tests/config/test_registry.py.
+host. What is there for the labels of images follows redirects, without: see tests/clients/test_registry.py.
 """
 
 from __future__ import annotations

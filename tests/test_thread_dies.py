@@ -15,7 +15,7 @@ from microscaling import factory
 from microscaling.agent import Agent
 from microscaling.engine.base import Slot
 from microscaling.scheduler.containers.backend import State
-from microscaling.scheduler.containers.driver import FleetScheduler
+from microscaling.scheduler.containers.driver import ContainerScheduler
 from microscaling.scheduler.process.backend import ProcessBackend
 from microscaling.settings import Settings
 from microscaling.utils.threads import StoppableThread
@@ -47,8 +47,8 @@ def boom(*_: object, **__: object) -> None:
     raise Bug("of a test")
 
 
-def fleet(agent: Agent) -> FleetScheduler:
-    assert isinstance(agent.scheduler, FleetScheduler)
+def fleet(agent: Agent) -> ContainerScheduler:
+    assert isinstance(agent.scheduler, ContainerScheduler)
     return agent.scheduler
 
 

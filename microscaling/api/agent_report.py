@@ -15,7 +15,7 @@ from microscaling.log import masked
 from microscaling.metric.null import NullMetric
 
 HEADER = "microscaling-detail"
-MOST_TEXT = 300
+MAX_TEXT = 300
 """Characters of a reason."""
 
 
@@ -29,10 +29,10 @@ def task_detail(task: Task) -> dict[str, Any]:
         "max": task.max_containers,
         "target": getattr(task.target, "length", None),
         "metric": task.metric.current if _is_measured(task) else None,
-        "held": masked(task.held)[:MOST_TEXT],
-        "fallback": masked(task.falling_back)[:MOST_TEXT],
+        "held": masked(task.held)[:MAX_TEXT],
+        "fallback": masked(task.falling_back)[:MAX_TEXT],
         "backingOff": task.backing_off,
-        "reason": "" if task.reason is None else masked(str(task.reason))[:MOST_TEXT],
+        "reason": "" if task.reason is None else masked(str(task.reason))[:MAX_TEXT],
     }
 
 
@@ -49,7 +49,7 @@ def agent_detail(tasks: Tasks, name: str, engine: str) -> dict[str, Any]:
         "version": __version__,
         "engine": engine,
         "cap": tasks.cap,
-        "hold": masked(tasks.hold)[:MOST_TEXT],
-        "orphans": tasks.orphans[:MOST_TEXT],
+        "hold": masked(tasks.hold)[:MAX_TEXT],
+        "orphans": tasks.orphans[:MAX_TEXT],
         "tasks": [task_detail(task) for task in tasks.tasks],
     }

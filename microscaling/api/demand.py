@@ -13,7 +13,7 @@ from microscaling.errors import ConfigError, MicroscalingError
 from microscaling.utils.strict_json import parse
 from microscaling.utils.text import one_line
 
-MOST_CONTAINERS = 1_000_000
+MAX_CONTAINERS = 1_000_000
 """Of one task. More is a mistake, not a wish."""
 
 
@@ -44,9 +44,9 @@ def _entry(entry: Any, place: str) -> tuple[str, int]:
     if not isinstance(name, str):
         raise BadMessage(f"{place}.app: expected text, got {shown(name)}")
     whole = isinstance(count, int) and not isinstance(count, bool)
-    if not whole or not 0 <= count <= MOST_CONTAINERS:
+    if not whole or not 0 <= count <= MAX_CONTAINERS:
         raise BadMessage(
-            f"{place}.demandCount: expected a whole number from 0 to {MOST_CONTAINERS}, got {shown(count)}"
+            f"{place}.demandCount: expected a whole number from 0 to {MAX_CONTAINERS}, got {shown(count)}"
         )
     return name, count
 

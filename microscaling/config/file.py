@@ -12,7 +12,7 @@ from microscaling.settings import Settings
 from microscaling.utils.small_file import read_small
 from microscaling.utils.text import one_line
 
-MOST_BYTES = 1 << 20
+MAX_BYTES = 1 << 20
 YAML = (".yml", ".yaml")
 
 
@@ -39,6 +39,6 @@ class FileConfig(Config):
 def _read(path: str) -> bytes:
     """The file's bytes without a byte order mark, which editors on Windows like to write."""
     try:
-        return read_small(path, MOST_BYTES).removeprefix(codecs.BOM_UTF8)
+        return read_small(path, MAX_BYTES).removeprefix(codecs.BOM_UTF8)
     except ValueError as error:
         raise ConfigError(str(error)) from None

@@ -20,7 +20,7 @@ log = logging.getLogger("mssconfig")
 
 T = TypeVar("T")
 
-RETRY_S, RETRY_MOST_S = 0.25, 5.0
+RETRY_S, MAX_RETRY_S = 0.25, 5.0
 FOREVER_S = float("inf")
 
 
@@ -82,7 +82,7 @@ class LabelConfig(Config):
     def _patiently(self, step: Callable[[], T], patience_s: float) -> T:
         """Tries until it works, or raises the last TemporaryError when patience is at its end, and
         Stopped once nobody needs it."""
-        backoff = Backoff(RETRY_S, RETRY_MOST_S, jitter=0.2)
+        backoff = Backoff(RETRY_S, MAX_RETRY_S, jitter=0.2)
         until = time.monotonic() + patience_s
         told = False
         while not self.stopped.is_set():

@@ -18,8 +18,8 @@ from microscaling.utils.text import quoted
 
 log = logging.getLogger("mssconfig")
 
-MOST_BYTES = 4 * 2**20
-RETRY_S, RETRY_MOST_S, JITTER = 0.25, 2.0, 0.3
+MAX_BYTES = 4 * 2**20
+RETRY_S, MAX_RETRY_S, JITTER = 0.25, 2.0, 0.3
 LATER = (408, 425, 429)
 """The statuses below 500 that say: not now (RFC 9110, 8470, 6585)."""
 HEADERS = {"Content-Type": "application/json"}
@@ -51,8 +51,8 @@ class ServerConfig(Config):
 
     def _patiently(self, url: str) -> bytes:
         """What the server has to say to it, as soon as it is there."""
-        client = Client(max_bytes=MOST_BYTES)
-        backoff = Backoff(RETRY_S, RETRY_MOST_S, JITTER)
+        client = Client(max_bytes=MAX_BYTES)
+        backoff = Backoff(RETRY_S, MAX_RETRY_S, JITTER)
         try:
             while not self.stopped.is_set():
                 try:

@@ -15,7 +15,7 @@ try:
 except ImportError:
     raise ConfigError("YAML needs an extra: pip install 'microscaling[yaml]', or write JSON") from None
 
-MOST_TOLD = 200
+MAX_TOLD = 200
 """Characters of an error of the library."""
 TAG = "tag:yaml.org,2002:"
 CORE = (
@@ -101,4 +101,4 @@ def parse(data: bytes) -> Any:
 def _told(problem: str) -> str:
     """Without words of the configuration: what is taken for an alias or a tag may be a password that is
     not in quotes."""
-    return one_line(re.sub(r"[:=]? ['\"](?!<)[^'\"]{2,}['\"].*", "", problem, flags=re.DOTALL))[:MOST_TOLD]
+    return one_line(re.sub(r"[:=]? ['\"](?!<)[^'\"]{2,}['\"].*", "", problem, flags=re.DOTALL))[:MAX_TOLD]

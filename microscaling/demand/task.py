@@ -55,7 +55,7 @@ class Task:
     """Why `demand` was last changed."""
     settled: bool = True
     """Running was requested when it was last measured."""
-    moved: bool = False
+    reallocated: bool = False
     """An extra allocation has moved it since it was last measured."""
     overdue: bool = False
     """It has not settled for so long that it counts as settled. Only the scheduler writes it."""

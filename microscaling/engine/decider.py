@@ -55,12 +55,12 @@ class Decider:
         log.debug("%d tasks: %d change, %d held, %d fallback", count, len(changes), held, in_force)
         return changed
 
-    def extra(self) -> bool:
+    def reallocate(self) -> bool:
         """Between two beats: makes use at once of what the scheduler has written down."""
         with self.tasks as tasks:
             tasks.changed.clear()
             before = demands_of(tasks)
-            changed = not tasks.hold and scaling.extra(tasks)
+            changed = not tasks.hold and scaling.reallocate(tasks)
             changes = changes_since(before)
         say(changes)
         return changed

@@ -21,7 +21,7 @@ def nothing(task: Task) -> int:
     return 0
 
 
-class Givers:
+class Donors:
     """Tasks, the first to give first, and the `floor` that each keeps.
 
     Those that have nothing more to give are passed for good, so that all the taking together costs

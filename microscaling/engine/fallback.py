@@ -8,7 +8,7 @@ from microscaling.demand.fallback import Fallback
 from microscaling.demand.task import Task
 from microscaling.engine.readings import Readings, Row, few
 from microscaling.target.base import Target
-from microscaling.utils.failure_log import Episode
+from microscaling.utils.failure_log import FailureLog
 
 log = logging.getLogger("mssengine")
 
@@ -58,7 +58,7 @@ class FallbackRow:
         self.fallback = fallback
         self.target: FallbackTarget | None = None
         """In force; None: it is measured, or held."""
-        self.told = Episode()
+        self.told = FailureLog()
 
     def apply(self) -> None:
         """Right after its reading was written to the task: begins or ends the fallback."""
@@ -101,10 +101,10 @@ class Fallbacks:
             target = each.target
             if target is not None:
                 in_force += 1
-                if each.told.fails(now):
+                if each.told.failed(now):
                     what = f"{each.row.task.name} to {target.containers}"
                     self._began.setdefault(each.row.trouble, []).append(what)
-            elif each.told.failing and each.told.works():
+            elif each.told.failing and each.told.recovered():
                 self._ended.append(each.row.task.name)
         return in_force
 

@@ -16,7 +16,7 @@ from microscaling.demand.reason import (
 )
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
-from microscaling.engine.donors import Given, Givers, minimum, names, nothing
+from microscaling.engine.donors import Donors, Given, minimum, names, nothing
 
 
 def guard(tasks: Tasks, by_readings: bool = True) -> bool:
@@ -91,10 +91,10 @@ def _raise(movable: list[Task], free: int, by_readings: bool) -> tuple[bool, int
     scalable = [task for task in movable if task.is_scalable]
     everyone = scalable[::-1]
     fresh = [task for task in everyone if not (by_readings and task.held)]
-    spare = Givers(everyone, minimum, MINIMUM_GAVE)
-    spare_of_fresh = Givers(fresh, minimum, MINIMUM_GAVE)
-    last = Givers(everyone, nothing, MINIMUM_GAVE)
-    last_of_fresh = Givers(fresh, nothing, MINIMUM_GAVE)
+    spare = Donors(everyone, minimum, MINIMUM_GAVE)
+    spare_of_fresh = Donors(fresh, minimum, MINIMUM_GAVE)
+    last = Donors(everyone, nothing, MINIMUM_GAVE)
+    last_of_fresh = Donors(fresh, nothing, MINIMUM_GAVE)
     # who gives, and whether only to more important tasks
     to_fresh = ((spare, True), (spare_of_fresh, False), (last, True))
     to_held = ((spare_of_fresh, False), (last_of_fresh, True))

@@ -11,7 +11,7 @@ from microscaling.engine.base import Engine, Slot, put_closed, put_token
 from microscaling.engine.beats import Beats
 from microscaling.engine.decider import Decider
 from microscaling.engine.sources import FIRST_PATIENCE_BEATS, PATIENCE_BEATS, Sources
-from microscaling.utils.failure_log import Episode
+from microscaling.utils.failure_log import FailureLog
 from microscaling.utils.threads import StoppableThread, stop_all
 
 log = logging.getLogger("mssengine")
@@ -34,7 +34,7 @@ class BeatThread(StoppableThread):
         self.sources = Sources(tasks.tasks, engine.beat_s, self.clock)
         self.decider = Decider(tasks, self.sources.readings, engine.scale_down_window_s)
         self.beats: Beats | None = None
-        self.late = Episode()
+        self.late = FailureLog()
 
     def stop(self) -> None:
         super().stop()
@@ -61,13 +61,13 @@ class BeatThread(StoppableThread):
             changed = self.tasks.changed.wait(left)
             # The process may have been frozen meanwhile: then what was measured is old.
             if changed and not self.stopped.is_set() and self.clock() < due:
-                self._notify(self.decider.extra())
+                self._notify(self.decider.reallocate())
 
     def _next_beat(self, beats: Beats) -> float:
         due = beats.next(self.clock())
         if not beats.missed:
-            self.late.works()
-        elif self.late.fails(self.clock()):
+            self.late.recovered()
+        elif self.late.failed(self.clock()):
             log.warning("too busy for a beat every %g s: %d left out", beats.beat_s, beats.missed)
         return due
 

@@ -12,7 +12,7 @@ from typing import Any
 from microscaling.demand.task import Task
 from microscaling.errors import MetricError
 from microscaling.metric.base import Source, whole_number
-from microscaling.utils.failure_log import Episode
+from microscaling.utils.failure_log import FailureLog
 
 log = logging.getLogger("mssengine")
 
@@ -103,7 +103,7 @@ class Row:
         self.task = task
         self.value = 0
         self.trouble = NOT_YET
-        self.told = Episode()
+        self.told = FailureLog()
         self.ours = ""
         """What was written to `task.held`: a hold that is not ours is left alone."""
         if not task.held:  # a monitor may send the task before it is measured
@@ -129,9 +129,9 @@ class Row:
         except Exception as error:  # a metric must not be able to end the engine
             self.trouble = str(error) if isinstance(error, MetricError) else repr(error)
         if self.trouble:
-            if self.told.fails(now, NUMBERS.sub("#", self.trouble)):  # a bad value may differ each time
+            if self.told.failed(now, NUMBERS.sub("#", self.trouble)):  # a bad value may differ each time
                 log.warning("%s held: %s", self.task.name, self.trouble)
-        elif self.told.works():
+        elif self.told.recovered():
             log.info("%s measured again", self.task.name)
 
     def _pace(self, reading: Reading, beat_s: float) -> None:
@@ -190,12 +190,12 @@ class Readings:
         self.max_age_s = max_age_s
         self.beat_s = max_age_s / MAX_AGE_BEATS
         self._slack_s = self.beat_s / 2
-        polls: dict[object, tuple[Poll, list[Row], Episode]] = {}
+        polls: dict[object, tuple[Poll, list[Row], FailureLog]] = {}
         for task in tasks:
             source = task.metric.source
             if source is not None:
                 if source.key not in polls:
-                    polls[source.key] = (Poll(source, task.metric.interval_s), [], Episode())
+                    polls[source.key] = (Poll(source, task.metric.interval_s), [], FailureLog())
                 else:
                     polls[source.key][0].source.also(source)
                 poll, rows, _ = polls[source.key]
@@ -237,12 +237,12 @@ class Readings:
             reading = poll.reading  # once: a new one may come at any time
             trouble = poll.trouble(reading, now, self._max_age_s(poll))
             if trouble:
-                if told.fails(now, QUOTED.sub(r"\1", trouble)):
+                if told.failed(now, QUOTED.sub(r"\1", trouble)):
                     log.warning("%s held: %s", _names(rows), trouble)
                 for row in rows:
                     row.trouble = trouble
             elif reading is not None:
-                if told.works():
+                if told.recovered():
                     log.info("%s answers again: %s measured again", poll.source.name, _names(rows))
                 for row in rows:
                     row.judge(reading, now, self.beat_s)

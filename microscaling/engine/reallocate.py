@@ -8,11 +8,11 @@ from __future__ import annotations
 from microscaling.demand.reason import GAVE_WAY, TOOK, UP, Reason
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
-from microscaling.engine.donors import Given, Givers, minimum, names
+from microscaling.engine.donors import Donors, Given, minimum, names
 from microscaling.engine.guard import counted, guard
 
 
-def extra(tasks: Tasks) -> bool:
+def reallocate(tasks: Tasks) -> bool:
     """Gives tasks that are still short what has become free, by the ideals of the last measurement,
     and guards. Returns whether any demand changed.
 
@@ -25,9 +25,9 @@ def extra(tasks: Tasks) -> bool:
     order = tasks.by_priority()
     free = tasks.places() - sum(map(counted, order))
     changed = False
-    givers: Givers | None = None
+    givers: Donors | None = None
     for task in order:
-        if not task.settled or task.moved or task.held or task.backing_off or not task.is_scalable:
+        if not task.settled or task.reallocated or task.held or task.backing_off or not task.is_scalable:
             continue
         wants = _short(task)
         if wants <= 0:
@@ -35,7 +35,7 @@ def extra(tasks: Tasks) -> bool:
         taken = max(0, min(free, wants))
         given: Given = {}
         if taken < wants and not task.is_remainder():
-            givers = givers or Givers(filter(_may_give, reversed(order)), minimum, GAVE_WAY)
+            givers = givers or Donors(filter(_may_give, reversed(order)), minimum, GAVE_WAY)
             given = givers.give(task, wants - taken)
         if taken or given:
             _take(task, wants, taken, free, given)
@@ -53,7 +53,7 @@ def _short(task: Task) -> int:
 
 
 def _may_give(task: Task) -> bool:
-    return task.is_scalable and task.settled and not task.moved and not task.backing_off
+    return task.is_scalable and task.settled and not task.reallocated and not task.backing_off
 
 
 def _take(task: Task, wants: int, taken: int, free: int, given: Given) -> None:
@@ -65,6 +65,6 @@ def _take(task: Task, wants: int, taken: int, free: int, given: Given) -> None:
     else:
         task.reason = Reason(UP, before, after, wants, free, "", task.target, current)
     task.demand = after
-    task.moved = True
+    task.reallocated = True
     for giver in given:
-        giver.moved = True
+        giver.reallocated = True

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from microscaling.demand.reason import BACK, IDLE, LAST, LAST_GAVE, LAST_TOOK, Reason
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
-from microscaling.engine.donors import Given, Givers, minimum, names
+from microscaling.engine.donors import Donors, Given, minimum, names
 from microscaling.engine.guard import counted
 
 NEVER = float("-inf")
@@ -108,7 +108,7 @@ class Rests:
             return False
         order = tasks.by_priority()
         free = tasks.places() - sum(map(counted, order))
-        givers = Givers(filter(_may_give, reversed(order)), minimum, LAST_GAVE)
+        givers = Donors(filter(_may_give, reversed(order)), minimum, LAST_GAVE)
         changed = False
         for task in order:
             if task not in lacking:

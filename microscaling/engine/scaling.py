@@ -25,10 +25,10 @@ from microscaling.demand.reason import (
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.engine.guard import guard
-from microscaling.engine.reallocate import extra
+from microscaling.engine.reallocate import reallocate
 from microscaling.target.remainder import RemainderTarget
 
-__all__ = ["allocate", "extra", "guard", "measure", "scaling_calculation"]
+__all__ = ["allocate", "guard", "measure", "reallocate", "scaling_calculation"]
 
 Ask = tuple[Task, int]
 """A task, and how many it is short of."""
@@ -42,7 +42,7 @@ def measure(tasks: Tasks) -> None:
     for task in tasks.tasks:
         serving = task.running - task.stopping + task.parked
         task.settled = serving == task.requested or task.overdue
-        task.moved = False
+        task.reallocated = False
         if not task.held:
             task.ideal_containers = serving + task.target.delta(task.metric.current)
 

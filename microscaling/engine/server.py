@@ -15,7 +15,7 @@ from microscaling.engine.base import Engine, Slot, put_closed, put_token
 from microscaling.engine.decider import changes_since, demands_of, say
 from microscaling.engine.meter import MeterThread
 from microscaling.engine.readings import few
-from microscaling.utils.failure_log import Episode
+from microscaling.utils.failure_log import FailureLog
 from microscaling.utils.threads import StoppableThread, stop_all
 
 log = logging.getLogger("mssengine")
@@ -71,7 +71,7 @@ class DemandThread(StoppableThread):
         self.slot = demand_update
         self.wants: dict[str, int] = {}
         """Containers by task, as the server last said for each. The lock of `tasks` guards it."""
-        self.nonsense = Episode()
+        self.nonsense = FailureLog()
         self._known = {task.name for task in tasks.tasks}
 
     def stop(self) -> None:
@@ -83,10 +83,10 @@ class DemandThread(StoppableThread):
         try:
             demand = read_demand(message)
         except BadMessage as error:
-            if self.nonsense.fails(time.monotonic()):
+            if self.nonsense.failed(time.monotonic()):
                 log.warning("the server has sent what makes no sense, it is ignored: %s", error)
             return
-        self.nonsense.works()
+        self.nonsense.recovered()
         known = {name: count for name, count in demand.items() if name in self._known}
         if len(known) < len(demand):
             log.debug("the server speaks of %d tasks that are not known here", len(demand) - len(known))

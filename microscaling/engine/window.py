@@ -20,12 +20,12 @@ class Window:
     with a wish to stay, so nothing is given back on a single reading.
     """
 
-    __slots__ = ("blank", "seconds", "task", "wishes")
+    __slots__ = ("blank", "recommendations", "seconds", "task")
 
     def __init__(self, task: Task, seconds: float) -> None:
         self.task = task
         self.seconds = seconds
-        self.wishes: deque[tuple[float, int]] = deque()
+        self.recommendations: deque[tuple[float, int]] = deque()
         """When, and how many more or fewer; only those that no later one exceeds, so the first is
         the highest."""
         self.blank = True
@@ -33,7 +33,7 @@ class Window:
     def apply(self, now: float) -> None:
         """Right after measuring, at `now` (seconds): raises the task's ideal as far as the window
         wants it. A wish for more is not touched."""
-        task, wishes = self.task, self.wishes
+        task, wishes = self.task, self.recommendations
         while wishes and wishes[0][0] < now - self.seconds:
             wishes.popleft()
         if task.held or task.falling_back:
@@ -52,9 +52,9 @@ class Window:
             task.ideal_containers = task.requested + min(0, highest)
 
     def _note(self, now: float, wish: int) -> None:
-        while self.wishes and self.wishes[-1][1] <= wish:
-            self.wishes.pop()
-        self.wishes.append((now, wish))
+        while self.recommendations and self.recommendations[-1][1] <= wish:
+            self.recommendations.pop()
+        self.recommendations.append((now, wish))
 
 
 class Windows:

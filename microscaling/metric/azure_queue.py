@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from microscaling.clients.http.client import MOST_OF_REASON, Client, FetchError
+from microscaling.clients.http.client import MAX_OF_REASON, Client, FetchError
 from microscaling.errors import ConfigError, MetricError
 from microscaling.metric.base import Metric, Source, whole_number
 from microscaling.settings import Settings
@@ -143,7 +143,7 @@ def _reason(error: Exception) -> str:
     if status is not None:
         named = f", {short(str(getattr(code, 'value', code)))}" if code else ""
         return f"answers with HTTP {status}{named}"
-    return one_line((str(error).splitlines() or [""])[0][:MOST_OF_REASON]) or type(error).__name__
+    return one_line((str(error).splitlines() or [""])[0][:MAX_OF_REASON]) or type(error).__name__
 
 
 class AzureQueueMetric(Metric):

@@ -22,8 +22,8 @@ log = logging.getLogger("mssmetric")
 
 DEADLINE_S = 2.0
 MAX_BYTES = 4 * 2**20
-MOST_NAMED = 3
-MOST_OF_LABELS = 80
+MAX_NAMED = 3
+MAX_OF_LABELS = 80
 """Of a series that is named in an error: so many of them, and characters of each."""
 FORM = "a URL such as http://host:8080/path?query"
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -119,8 +119,8 @@ def check_series(answer: Any) -> None:
     series = data.get("result")
     if not isinstance(series, list) or len(series) < 2:
         return
-    named = "; ".join(_labels(one)[:MOST_OF_LABELS] for one in series[:MOST_NAMED])
-    more = f" and {len(series) - MOST_NAMED} more" if len(series) > MOST_NAMED else ""
+    named = "; ".join(_labels(one)[:MAX_OF_LABELS] for one in series[:MAX_NAMED])
+    more = f" and {len(series) - MAX_NAMED} more" if len(series) > MAX_NAMED else ""
     raise LookupError(f"{len(series)} series where one is expected ({named}{more}): put sum(...) around it")
 
 

@@ -18,7 +18,7 @@ HINT_AFTER_S = 60.0
 """Seconds after the first answer. Before that workers may still be about to make their queue."""
 LIKE = 0.75
 """difflib's ratio: "jbos" is like "jobs", and "orders" like "order"."""
-MOST_ALIKE = 5
+MAX_ALIKE = 5
 SEPARATOR = re.compile(r"[:./_#-]")
 
 
@@ -42,7 +42,7 @@ def alike(name: str, others: Iterable[str]) -> list[str]:
             scores[other] = 1.0
         elif matcher.real_quick_ratio() >= LIKE and matcher.quick_ratio() >= LIKE:
             scores[other] = matcher.ratio()
-    best = sorted(scores, key=lambda other: (-scores[other], other))[:MOST_ALIKE]
+    best = sorted(scores, key=lambda other: (-scores[other], other))[:MAX_ALIKE]
     return [other for other in best if scores[other] >= LIKE]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from microscaling.clients.http.client import MOST_OF_REASON, public_url
+from microscaling.clients.http.client import MAX_OF_REASON, public_url
 from microscaling.errors import ConfigError, MetricError
 from microscaling.metric.base import Metric, Source, whole_number
 from microscaling.metric.missing import HELD, Absent, Hint, alike
@@ -141,7 +141,7 @@ class _Refused(Exception):
 
 
 def _reason(error: Exception) -> str:
-    return one_line(str(error)[:MOST_OF_REASON]) or type(error).__name__
+    return one_line(str(error)[:MAX_OF_REASON]) or type(error).__name__
 
 
 class RedisMetric(Metric):

@@ -6,7 +6,7 @@ import sqlite3
 import time
 from typing import Any
 
-from microscaling.clients.http.client import MOST_OF_REASON
+from microscaling.clients.http.client import MAX_OF_REASON
 from microscaling.errors import ConfigError, MetricError
 from microscaling.metric.base import Metric, Source
 from microscaling.metric.number import items
@@ -38,7 +38,7 @@ class SQLSource(Source):
         except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
             if time.monotonic() >= deadline:
                 raise MetricError(f"{self.name}: no answer within {self._deadline_s:g} s") from None
-            why = one_line(str(error)[:MOST_OF_REASON])
+            why = one_line(str(error)[:MAX_OF_REASON])
             if "unable to open" in why or "I/O error" in why:  # which says nothing of the reason
                 why = self._database.obstacle() or why
             raise MetricError(f"{self.name}: {why}") from None

@@ -9,10 +9,10 @@ from collections.abc import Hashable
 from functools import partial
 from typing import Any
 
-from microscaling.clients.http.client import MOST_OF_REASON, Answer, Client, FetchError, public_url
+from microscaling.clients.http.client import MAX_OF_REASON, Answer, Client, FetchError, public_url
 from microscaling.errors import ConfigError, MetricError
 from microscaling.metric.base import Metric, Source, whole_number
-from microscaling.utils.deadline_call import Abandoning
+from microscaling.utils.deadline_call import DeadlineCaller
 from microscaling.utils.text import one_line
 
 DEADLINE_S = 2.0
@@ -108,7 +108,7 @@ class SQSSource(Source):
         self._deadline_s = deadline_s
         self._account = _account(region)
         self._connection = Client(deadline_s, MAX_BYTES)
-        self._calls = Abandoning(self.name)
+        self._calls = DeadlineCaller(self.name)
 
     def check(self) -> None:
         self._account.check()
@@ -143,8 +143,8 @@ def _reason(error: Exception) -> str:
     """What boto3 says, in one line; AWS's own words if it is an answer of theirs."""
     said = getattr(error, "response", {}).get("Error", {})
     if said:
-        return one_line(f"{said.get('Code', 'error')}: {said.get('Message', '')}"[:MOST_OF_REASON])
-    return one_line(str(error)[:MOST_OF_REASON]) or type(error).__name__
+        return one_line(f"{said.get('Code', 'error')}: {said.get('Message', '')}"[:MAX_OF_REASON])
+    return one_line(str(error)[:MAX_OF_REASON]) or type(error).__name__
 
 
 class SQSMetric(Metric):

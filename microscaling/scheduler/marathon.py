@@ -16,7 +16,7 @@ from urllib.parse import quote
 from microscaling.clients.http.client import Answer, Client, FetchError, public_url
 from microscaling.demand.task import Task
 from microscaling.errors import ConfigError, PermanentError, TemporaryError
-from microscaling.scheduler.replicas.orchestrator import Conflict, Count, Found, Orchestrator
+from microscaling.scheduler.replicas.orchestrator import Conflict, Found, Orchestrator, Replicas
 from microscaling.utils.text import quoted
 from microscaling.utils.urls import check_url
 
@@ -26,7 +26,7 @@ DEADLINE_S = 5.0
 MAX_BYTES = 64 * 2**20
 """The list has the whole definition of every app."""
 FORM = "the address of Marathon, such as http://host:8080"
-MOST_INSTANCES = 2**31 - 1
+MAX_INSTANCES = 2**31 - 1
 PASSES = (408, 425, 429)
 """What a 4xx does not mean for good."""
 CREDENTIALS = (
@@ -117,7 +117,7 @@ class Marathon(Orchestrator):
                     found[name] = PermanentError(
                         f"{self.name}: cannot be read in the list of apps ({why:.80})"
                     )
-        if errors and not any(isinstance(one, Count) for one in found.values()):
+        if errors and not any(isinstance(one, Replicas) for one in found.values()):
             raise errors[0]
         return found
 
@@ -172,13 +172,13 @@ def _has_id(app: Any) -> bool:
     return isinstance(app, dict) and isinstance(app.get("id"), str)
 
 
-def _count(app: Mapping[str, Any]) -> Count:
-    return Count(_whole(app, "instances"), _whole(app, "tasksRunning"), bool(app.get("deployments")))
+def _count(app: Mapping[str, Any]) -> Replicas:
+    return Replicas(_whole(app, "instances"), _whole(app, "tasksRunning"), bool(app.get("deployments")))
 
 
 def _whole(app: Mapping[str, Any], key: str) -> int:
     value = app[key]
-    if type(value) is not int or not 0 <= value <= MOST_INSTANCES:
+    if type(value) is not int or not 0 <= value <= MAX_INSTANCES:
         raise ValueError(f"{key} of {app['id']} is {value!r:.40}")
     return value
 

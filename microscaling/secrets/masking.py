@@ -12,21 +12,21 @@ from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 from microscaling.utils.urls import basic, credentials
 
 MASKED = "***"
-SHORTEST_MASKED = 4
+MIN_MASKED = 4
 """Characters. Shorter values are in so much other text that masking them would make it unreadable,
 and would give them away."""
 NOT_SECRET = ("true", "false", "none", "null")
-SHORTEST_LINE_MASKED = 8
+MIN_LINE_MASKED = 8
 """Characters of a line of a secret of several lines, such as a private key."""
-SHORTEST_CUT = 8
+MIN_CUT = 8
 """Characters of what is left of a secret where a text was cut off."""
 CUT_BEFORE = ("", *"'\".)")
 """What may follow there."""
-LONGEST_WORD = 15
+MAX_WORD = 15
 """Characters of a secret that may be part of other text by chance."""
 ESCAPES = r"(?<=\\[nrtf])|(?<=\\x[0-9a-f]{2})|(?<=\\u[0-9a-f]{4})|(?<=%[0-9A-Fa-f]{2})"
 """They end in a letter or digit that belongs to another character."""
-MOST_REMEMBERED = 1000
+MAX_REMEMBERED = 1000
 IN_URL = re.compile(r"""(?<=//)([^\s/?#:@"'<>\\]*:)(?!\d{1,5}\.\.\.)([^\s/?#"'<>\\]+)(@|\.\.\.)""")
 """User, password, and the @ that ends it, or the dots where a text was cut off."""
 IN_HEADER = re.compile(r"\b(bearer |basic |token=)[\w.~+/=-]{16,}", re.IGNORECASE)
@@ -68,7 +68,7 @@ class Secrets:
             if part in text:
                 word = self._words.get(part)
                 text = word.sub(MASKED, text) if word else text.replace(part, MASKED)
-            if part[:SHORTEST_CUT] in text and len(part) > SHORTEST_CUT:
+            if part[:MIN_CUT] in text and len(part) > MIN_CUT:
                 text = _without_begun(text, part)
         return text
 
@@ -80,7 +80,7 @@ class Secrets:
         masked = remembered.get(text)
         if masked is None:
             masked = self.mask(text)
-            if len(remembered) >= MOST_REMEMBERED:
+            if len(remembered) >= MAX_REMEMBERED:
                 remembered.clear()
             remembered[text] = masked
         return masked
@@ -128,7 +128,7 @@ def secrets_of_headers(headers: Mapping[str, str]) -> list[str]:
 
 
 def _is_word(part: str) -> bool:
-    return len(part) <= LONGEST_WORD and (part.isalpha() or part.isdecimal())
+    return len(part) <= MAX_WORD and (part.isalpha() or part.isdecimal())
 
 
 def _word(part: str) -> re.Pattern[str]:
@@ -138,7 +138,7 @@ def _word(part: str) -> re.Pattern[str]:
 
 def _without_begun(text: str, secret: str) -> str:
     """The text without what it has of the beginning of a secret, where it was cut off."""
-    begin, rest = secret[:SHORTEST_CUT], secret[SHORTEST_CUT:]
+    begin, rest = secret[:MIN_CUT], secret[MIN_CUT:]
     head, *tails = text.split(begin)
     made = [head]
     for tail in tails:
@@ -151,8 +151,8 @@ def _without_begun(text: str, secret: str) -> str:
 def _parts(secrets: Iterable[str]) -> set[str]:
     parts = set()
     for secret in secrets:
-        if len(secret) >= SHORTEST_MASKED and secret.lower() not in NOT_SECRET:
+        if len(secret) >= MIN_MASKED and secret.lower() not in NOT_SECRET:
             parts |= {secret, secret.strip(), json.dumps(secret)[1:-1], repr(secret)[1:-1]}
             parts |= {quote(secret, safe="", errors="replace"), quote_plus(secret, errors="replace")}
-            parts |= {line.strip() for line in secret.splitlines() if len(line) >= SHORTEST_LINE_MASKED}
-    return {part for part in parts if len(part) >= SHORTEST_MASKED}
+            parts |= {line.strip() for line in secret.splitlines() if len(line) >= MIN_LINE_MASKED}
+    return {part for part in parts if len(part) >= MIN_MASKED}

@@ -11,7 +11,7 @@ from microscaling.utils.small_file import read_small
 from microscaling.utils.text import one_line
 
 SUFFIX = "_FILE"
-MOST_BYTES = 1 << 20
+MAX_BYTES = 1 << 20
 """A configuration may be one."""
 
 
@@ -23,7 +23,7 @@ def read_secret(variable: str, environ: Mapping[str, str]) -> str:
         return ""
     place = place_of(variable, environ)
     try:
-        text = read_small(path, MOST_BYTES).decode("utf-8-sig")
+        text = read_small(path, MAX_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ConfigError(f"{place}: is not text in UTF-8") from None
     except ValueError as error:

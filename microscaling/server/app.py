@@ -16,9 +16,9 @@ from starlette.routing import WebSocketRoute
 from microscaling.server.http.agents import Agents
 from microscaling.server.http.api import Api
 from microscaling.server.http.auth import Guard
-from microscaling.server.http.events import Live
+from microscaling.server.http.events import EventHub
 from microscaling.server.http.pages import Pages
-from microscaling.server.storage.persistence import Keeper
+from microscaling.server.storage.persistence import Persistence
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; "
@@ -31,7 +31,9 @@ HEADERS = {
 }
 
 
-def make_app(guard: Guard, agents: Agents, api: Api, pages: Pages, keeper: Keeper, live: Live) -> Starlette:
+def make_app(
+    guard: Guard, agents: Agents, api: Api, pages: Pages, keeper: Persistence, live: EventHub
+) -> Starlette:
     """The ASGI application."""
 
     @asynccontextmanager

@@ -22,20 +22,20 @@ from microscaling.server.domain.users import Users
 from microscaling.server.http.agents import Agents
 from microscaling.server.http.api import Api
 from microscaling.server.http.auth import SHORT_TOKEN, Guard
-from microscaling.server.http.events import Live
-from microscaling.server.http.limits import (
-    MOST_AGENTS,
-    MOST_BYTES,
-    MOST_HEADER_BYTES,
-    MOST_WATCHERS,
-    Refusals,
-    ToldOnce,
-)
+from microscaling.server.http.events import EventHub
 from microscaling.server.http.load import Load
 from microscaling.server.http.pages import Pages
 from microscaling.server.http.protocol import AgentProtocol
 from microscaling.server.jobs import Jobs
-from microscaling.server.storage.persistence import Keeper
+from microscaling.server.limits import (
+    MAX_AGENTS,
+    MAX_BYTES,
+    MAX_HEADER_BYTES,
+    MAX_WATCHERS,
+    Refusals,
+    ToldOnce,
+)
+from microscaling.server.storage.persistence import Persistence
 from microscaling.server.storage.store import StoreError, default_path, open_store
 from microscaling.settings import Settings
 from microscaling.supervision.signals import caught, report_unheeded
@@ -46,7 +46,7 @@ log = logging.getLogger("mssserver")
 FAILED = 1
 GRACE_S = 3
 LOOK_S = 5.0
-MOST_WAITING = 1000
+MAX_WAITING = 1000
 """Connections that have asked for nothing yet."""
 COLLECT_AFTER = 20_000
 """Objects more than before (Python: 700), as what a report makes goes without the collector."""
@@ -107,14 +107,14 @@ def make_server(settings: Settings, environ: Mapping[str, str]) -> Server:
     for name in ("uvicorn.error", "asyncio"):
         logging.getLogger(name).filters[:] = [ToldOnce(refusals)]
     jobs = Jobs()
-    keeper = Keeper(store, users, settings, jobs)
+    keeper = Persistence(store, users, settings, jobs)
     try:
         guard = Guard(settings.server_token, store.secret(), refusals)
         keeper.load()
     except (StoreError, sqlite3.Error) as error:
         raise ConfigError(f"MSS_SERVER_STORE: {store.path} cannot be used: {error}") from None
     load = Load()
-    live = Live(users, bool(settings.server_token), jobs, load)
+    live = EventHub(users, bool(settings.server_token), jobs, load)
     api, pages = Api(users, keeper, live, load), Pages(guard, keeper)
     app = make_app(guard, Agents(users, guard, refusals, load), api, pages, keeper, live)
     _many_files()
@@ -123,11 +123,11 @@ def make_server(settings: Settings, environ: Mapping[str, str]) -> Server:
         loop="asyncio",  # with uvloop newcomers wait twice as long for their handshake when it is behind
         http="h11",
         ws=AgentProtocol,
-        ws_max_size=MOST_BYTES,
+        ws_max_size=MAX_BYTES,
         ws_ping_interval=None,  # see KEEPALIVE
         ws_per_message_deflate=False,
-        h11_max_incomplete_event_size=MOST_HEADER_BYTES,
-        limit_concurrency=MOST_AGENTS + MOST_WATCHERS + MOST_WAITING,
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+        limit_concurrency=MAX_AGENTS + MAX_WATCHERS + MAX_WAITING,
         timeout_graceful_shutdown=GRACE_S,
         proxy_headers=False,
         server_header=False,
@@ -141,7 +141,7 @@ def make_server(settings: Settings, environ: Mapping[str, str]) -> Server:
 class Server(uvicorn.Server):
     """uvicorn's, which also lets go of pages when it is to end, and of connections that ask nothing."""
 
-    def __init__(self, config: uvicorn.Config, live: Live, jobs: Jobs) -> None:
+    def __init__(self, config: uvicorn.Config, live: EventHub, jobs: Jobs) -> None:
         super().__init__(config)
         self.live = live
         self.jobs = jobs
@@ -202,7 +202,7 @@ def _is_loopback(address: str) -> bool:
 def _many_files() -> None:
     """A thousand agents need more than the usual 1024 open files."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = MOST_AGENTS + MOST_WATCHERS + 2 * MOST_WAITING
+    most = MAX_AGENTS + MAX_WATCHERS + 2 * MAX_WAITING
     wanted = most if hard == resource.RLIM_INFINITY else min(most, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -22,7 +22,7 @@ ANSWER_S = 4.0
 EVERYWHERE = "0.0.0.0"  # nosec B104  # here it is only compared with
 ANYWHERE = {EVERYWHERE: "127.0.0.1", "[::]": "::1", "": "127.0.0.1"}
 """Who listens at all addresses can be asked at this one."""
-MOST_BYTES = 65536
+MAX_BYTES = 65536
 PID_NAMESPACE = "/proc/self/ns/pid"
 UNREADABLE = (ValueError, TypeError, AttributeError)
 """What a file raises that is no health file."""
@@ -180,7 +180,7 @@ def _is_foreign(folder: str) -> bool:
 def _read(path: str) -> Report:
     """Raises OSError, or one of UNREADABLE if it is no such file."""
     with open(path, "rb") as file:
-        report = Report(**json.loads(file.read(MOST_BYTES)))
+        report = Report(**json.loads(file.read(MAX_BYTES)))
     if not isinstance(report.pid, int):
         raise TypeError("pid")
     return report

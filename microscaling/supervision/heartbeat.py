@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from microscaling.supervision.health import HealthFile, Report, stalled
-from microscaling.supervision.systemd import Notifier
+from microscaling.supervision.systemd import SystemdNotifier
 from microscaling.utils.process import start_time
 
 TELL_EVERY_S = 1.0
@@ -18,15 +18,15 @@ WORDS = {RUNNING: "READY", STOPPING: "STOPPING"}
 """What systemd is told when the process comes to be so."""
 
 
-class Vitals:
+class Heartbeat:
     """What the main thread tells, once a second. With neither a file nor a socket it does nothing.
 
     The watchdog hears nothing more as soon as a loop stands still.
     """
 
-    def __init__(self, file: HealthFile | None = None, notifier: Notifier | None = None) -> None:
+    def __init__(self, file: HealthFile | None = None, notifier: SystemdNotifier | None = None) -> None:
         self.file = file
-        self.notifier = notifier or Notifier()
+        self.notifier = notifier or SystemdNotifier()
         self._every_s = min(TELL_EVERY_S, (self.notifier.watchdog_s or TELL_EVERY_S * PINGS) / PINGS)
         self._pid = os.getpid()
         self._started = start_time(self._pid) or ""

@@ -15,7 +15,7 @@ SEND_S = 0.5
 """systemd may be too busy to take it; the next word comes soon."""
 
 
-class Notifier:
+class SystemdNotifier:
     """Sends words to the socket that systemd has named; without one it does nothing.
 
     `watchdog_s`: within which it wants to hear WATCHDOG=1 again; None: it does not.
@@ -26,7 +26,7 @@ class Notifier:
         self.watchdog_s = watchdog_s
 
     @classmethod
-    def of(cls, environ: MutableMapping[str, str]) -> Notifier:
+    def of(cls, environ: MutableMapping[str, str]) -> SystemdNotifier:
         """What the environment says, which is taken out of it: it is for this process alone."""
         address = environ.pop("NOTIFY_SOCKET", "")
         usec, pid = environ.pop("WATCHDOG_USEC", ""), environ.pop("WATCHDOG_PID", "")

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class Abandoning:
+class DeadlineCaller:
     """Makes one call at a time, each in a daemon thread of its own, and gives up on one that takes
     too long. It is not broken off, so the next one waits for it first: there is never a second
     thread, however often it is tried. For one caller at a time."""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 QUIET_S = 30.0
-MOST_CAUSES = 3
+MAX_CAUSES = 3
 
 
-class Episode:
+class FailureLog:
     """Whether one thing fails, and whether that has been said.
 
     Each failure is told when it begins and when it is over, but none within `quiet_s` seconds of
     the last one told: what fails every other second would fill the log. One that begins in that
     time and lasts is told when the time is up. A cause that was not told in that time is told at
-    once, up to MOST_CAUSES of them.
+    once, up to MAX_CAUSES of them.
     """
 
     def __init__(self, quiet_s: float = QUIET_S) -> None:
@@ -24,7 +24,7 @@ class Episode:
         """All that were told in the quiet time."""
         self._quiet_until = float("-inf")
 
-    def fails(self, now: float, cause: str = "") -> bool:
+    def failed(self, now: float, cause: str = "") -> bool:
         """It fails at `now` (seconds, any clock that never goes back). True: say so."""
         if not self.failing:
             self.failing = True
@@ -34,13 +34,13 @@ class Episode:
         if now >= self._quiet_until:
             self._causes = set()
             self._quiet_until = now + self.quiet_s
-        elif cause in self._causes or len(self._causes) >= MOST_CAUSES:
+        elif cause in self._causes or len(self._causes) >= MAX_CAUSES:
             return False
         self._told = cause
         self._causes.add(cause)
         return True
 
-    def works(self) -> bool:
+    def recovered(self) -> bool:
         """It works. True: say that it does again."""
         say = self.failing and self._told is not None
         self.failing = False

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from microscaling.errors import ConfigError
 from microscaling.utils.text import one_line
 
-LONGEST_INT = 20
+MAX_INT = 20
 """Characters; longer ones are out of range whatever they say, and costly to read."""
 
 
@@ -49,7 +49,7 @@ def _object(pairs: list[tuple[str, Any]]) -> Object:
 
 
 def _whole(digits: str) -> int | float:
-    return int(digits) if len(digits) <= LONGEST_INT else float(digits)
+    return int(digits) if len(digits) <= MAX_INT else float(digits)
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-MOST_SHOWN = 120
+MAX_SHOWN = 120
 """Characters of a foreign value that an error shows."""
 
 
@@ -16,13 +16,13 @@ def one_line(text: str) -> str:
 
 def short(text: str) -> str:
     """One line of it, and cut if it is long."""
-    return one_line(text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + "...")
+    return one_line(text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "...")
 
 
 def quoted(text: str) -> str:
     """The text in double quotes, on one line, and cut if it is long."""
-    if len(text) > MOST_SHOWN:
-        text = text[:MOST_SHOWN] + "..."
+    if len(text) > MAX_SHOWN:
+        text = text[:MAX_SHOWN] + "..."
     return '"' + one_line(text.replace("\\", "\\\\").replace('"', '\\"')) + '"'
 
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from microscaling.api.metrics import metrics_message, task_metrics
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
-from microscaling.scheduler.containers.backend import Event, Seen, State
+from microscaling.scheduler.containers.backend import Event, ListedContainer, State
 from microscaling.scheduler.containers.listing import Listing
-from microscaling.scheduler.containers.reconciler import Fleet
+from microscaling.scheduler.containers.reconciler import ContainerReconciler
 from scripts import bench_scaling
 from scripts.bench.engine import MINE, Floor, Witness, clean, connect, now
 from scripts.bench.ours import OurAgent, Queue, queue_app
@@ -71,9 +71,9 @@ def calculation(count: int) -> dict[str, float]:
 def fleet(count: int) -> dict[str, float]:
     """What so many containers on one engine cost the agent itself: milliseconds an event, a listing."""
     tasks = Tasks([Task(f"t{i}", max_containers=count) for i in range(10)], count)
-    made = Fleet(tasks)
+    made = ContainerReconciler(tasks)
     listing = Listing(made)
-    there = [Seen(f"c{i}", f"t{i % 10}", State.RUNNING, float(i), f"n{i}") for i in range(count)]
+    there = [ListedContainer(f"c{i}", f"t{i % 10}", State.RUNNING, float(i), f"n{i}") for i in range(count)]
     first = _ms(lambda: listing.apply(listing.ask(), there, 0.0))
     again = _ms(lambda: listing.apply(listing.ask(), there, 1.0))
     event = Event("start", "c5", "t5", "n5")

@@ -12,7 +12,7 @@ from microscaling.demand.tasks import Tasks
 
 PREFIX = re.compile(r"demo-[0-9a-f]{4}-")
 """Of the tasks' names, so that a demo meets neither a real service of yours nor another demo; not shown."""
-MOST_KEPT = 36_000
+MAX_KEPT = 36_000
 """Moments and lines: an hour's."""
 
 
@@ -122,7 +122,7 @@ class Record:
                 self.decisions += 1
                 self.tell(Line(self.now(), row.name, f"{before} → {row.demand}", str(reason)))
             self._last[row.name] = (row.demand, reason)
-        del self.moments[:-MOST_KEPT], self.lines[:-MOST_KEPT]
+        del self.moments[:-MAX_KEPT], self.lines[:-MAX_KEPT]
 
     def forget_after(self, at: float) -> None:
         """The picture that stays is that of the end, not of the tidying up."""

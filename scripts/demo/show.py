@@ -27,13 +27,13 @@ def choose(
 def table(record: Record, head: str, seconds: float) -> Iterator[Callable[[], None]]:
     """Draws anew at every look, and leaves the last picture standing."""
     from rich.console import Console
-    from rich.live import Live
+    from rich.live import EventHub
 
     from scripts.demo.screen import Screen
 
     console = Console()
     screen = Screen(record, head, seconds)
-    with Live(screen, console=console, screen=True, auto_refresh=False) as live:
+    with EventHub(screen, console=console, screen=True, auto_refresh=False) as live:
         yield live.refresh
     console.print(screen)
 

@@ -13,7 +13,7 @@ from tests.chaos import scene
 from tests.chaos.excuses import busy
 from tests.chaos.faults import bring_about
 from tests.chaos.history import Fault
-from tests.chaos.plan import Planned, Round
+from tests.chaos.reconcile import Planned, Round
 from tests.chaos.recovery import RECOVERS_S, SETTLES_S
 from tests.chaos.stage import Stage
 
@@ -30,7 +30,7 @@ class Driver:
     def __init__(self, stage: Stage, plan: list[Round], seed: int, say: Callable[[str], None]) -> None:
         self.stage = stage
         self.history = stage.history
-        self.plan = plan
+        self.reconcile = plan
         self.say = say
         self.rng = random.Random(f"{seed}, by hand")
         self.stopped = threading.Event()
@@ -40,7 +40,7 @@ class Driver:
         """For so long, and the time that the end takes."""
         until = time.monotonic() + minutes * 60
         self._begin()
-        for round in self.plan:
+        for round in self.reconcile:
             if self.stopped.is_set() or time.monotonic() > until - LAST_S:
                 break
             self._round(round)

@@ -96,12 +96,12 @@ def ending(history: History, t: float) -> bool:
 def delay(history: History, t: float, *groups: str) -> float:
     """How much later than usual something may come about at `t`: as long as engine, link or what else
     it takes have been in trouble just before."""
-    troubles = [
+    crash_backoffs = [
         (f.begin, f.over(history.last))
         for f in faults_of(history, *groups)
         if f.begin <= t <= f.over(history.last) + STRIKE_S
     ]
-    return t - min(begin for begin, _ in troubles) if troubles else 0.0
+    return t - min(begin for begin, _ in crash_backoffs) if crash_backoffs else 0.0
 
 
 def spans(history: History, begin: str, ends: Iterable[str]) -> list[Span]:

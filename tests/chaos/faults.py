@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.chaos.history import Fault
-from tests.chaos.plan import Planned
-from tests.chaos.scene import BY_NAME, MEASURED, MOST_WAITING
+from tests.chaos.reconcile import Planned
+from tests.chaos.scene import BY_NAME, MAX_WAITING, MEASURED
 from tests.chaos.stage import Stage
 from tests.chaos.witness import AWAY
 
@@ -119,7 +119,7 @@ def _crash(stage: Stage, planned: Planned, rng: random.Random) -> Doing:
 def _sources(stage: Stage, planned: Planned, rng: random.Random) -> Doing:
     modes: dict[str, str] = planned.how["modes"]
     if planned.how["full"]:
-        stage.queues.pin(modes, MOST_WAITING)
+        stage.queues.pin(modes, MAX_WAITING)
         time.sleep(FILLS_S)
     for name, mode in modes.items():
         stage.sources[name].set(mode)

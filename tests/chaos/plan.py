@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.chaos import link, source
-from tests.chaos.scene import MEASURED, MOST_WAITING, PARTS, TARGET
+from tests.chaos.scene import MAX_WAITING, MEASURED, PARTS, TARGET
 
 FULL = 0.6
 """How many of the sources that fail have a full queue when they do: then there is something to be lost."""
@@ -91,7 +91,7 @@ KINDS: dict[str, tuple[str, Maker]] = {
     "containers removed": ("containers", _some),
     "foreign containers": ("foreign", _lasting(1, 8)),
     "crash loop": ("crash", _lasting(4, 15)),
-    "cap filled": ("demand", _lasting(3, 8, waiting=MOST_WAITING)),
+    "cap filled": ("demand", _lasting(3, 8, waiting=MAX_WAITING)),
     "queues emptied": ("demand", _lasting(3, 8, waiting=0)),
     "all sources": ("sources", _all_sources),
     **{f"link: {mode}": ("link", _lasting(0.5, 12)) for mode in link.MODES},
@@ -126,7 +126,7 @@ def _round(rng: random.Random, kinds: Iterator[str]) -> Round:
         lasts, how = make(rng)
         at = rng.uniform(0, 4) if faults else 0.0
         faults.append(Planned(kind, group, round(at, 2), round(lasts, 2), how))
-    steady = {name: rng.choice((0, MOST_WAITING)) for name in MEASURED} if rng.random() < 0.3 else None
+    steady = {name: rng.choice((0, MAX_WAITING)) for name in MEASURED} if rng.random() < 0.3 else None
     return Round(tuple(faults), round(rng.uniform(0.5, 6), 2), steady)
 
 
@@ -138,7 +138,7 @@ def demand(seed: int) -> Iterator[dict[str, int]]:
         for name, length in lengths.items():
             what = rng.random()
             if what < 0.04:
-                lengths[name] = rng.choice((0, 0, TARGET, MOST_WAITING))
+                lengths[name] = rng.choice((0, 0, TARGET, MAX_WAITING))
             elif what < 0.5:
-                lengths[name] = min(MOST_WAITING, max(0, length + rng.randint(-25, 25)))
+                lengths[name] = min(MAX_WAITING, max(0, length + rng.randint(-25, 25)))
         yield dict(lengths)

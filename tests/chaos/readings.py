@@ -9,13 +9,13 @@ from collections.abc import Iterator
 
 from tests.chaos.excuses import backs_off, busy, delay, ending, faults_of, joined
 from tests.chaos.history import History, states
-from tests.chaos.scene import BY_NAME, COMFORTABLE, MOST_WAITING, PARTS, TARGET
+from tests.chaos.scene import BY_NAME, COMFORTABLE, MAX_WAITING, PARTS, TARGET
 
 FRESH_S = 3 * 0.5 + 0.5
 """A reading counts for three beats, and a decision between two beats goes by what the last one judged."""
 LATE_S = 1.5
 """From a decision to the engine's event, or to our reading of it in the log, on a busy machine."""
-MOST_BUSY = 2.0
+MAX_BUSY = 2.0
 GIVES = re.compile(r"gives \d+ to (\w+), which (comes first|is below its minimum)")
 QUEUE = re.compile(r"queue (\d+) of target")
 TRIED = re.compile(r"gives \d+ to (\w+), which tries again")
@@ -121,11 +121,11 @@ def _by_the_engine(history: History, t: float) -> bool:
 
 def _window(history: History, t: float) -> float:
     """How old a reading may be when we see what came of it; the agent's own clock is not late."""
-    return FRESH_S + LATE_S * min(busy(history, t), MOST_BUSY)
+    return FRESH_S + LATE_S * min(busy(history, t), MAX_BUSY)
 
 
 def _read(
-    history: History, task: str, t: float, window_s: float, least: int = 0, most: int = MOST_WAITING
+    history: History, task: str, t: float, window_s: float, least: int = 0, most: int = MAX_WAITING
 ) -> bool:
     """Whether its source has answered well just before, with a length in these bounds."""
     times, lengths = _servings(history)[task]

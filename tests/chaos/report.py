@@ -15,7 +15,7 @@ from tests.chaos.invariants import Violation
 from tests.chaos.recovery import recoveries, settlings
 from tests.chaos.scene import CAP
 
-MOST_SHOWN = 40
+MAX_SHOWN = 40
 
 
 def figures(history: History, violations: list[Violation], **more: Any) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def told_of(history: History, violation: Violation, begin: float) -> str:
             lines.append(
                 f"    fault {fault.begin - violation.t:+.2f} to {end - violation.t:+.2f} s: {fault.note}"
             )
-    for h in _around(history, violation.t)[-MOST_SHOWN:]:
+    for h in _around(history, violation.t)[-MAX_SHOWN:]:
         what = " ".join(str(part) for part in (h.kind, h.task, h.id[:12], h.detail) if part not in ("", None))
         lines.append(f"    {h.t - violation.t:+7.2f} s {what:.160}")
     return "\n".join(lines)

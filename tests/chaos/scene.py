@@ -14,7 +14,7 @@ TARGET = 50
 """Items: what each queue is to hold."""
 COMFORTABLE = TARGET * 7 // 10
 """Nobody gives anything back above this."""
-MOST_WAITING = 160
+MAX_WAITING = 160
 FLAKY, SLOW = "mss-test/flaky", "mss-test/slow"
 IMAGES = {
     # Ends at once for as long as there is a file of that name, else when it is asked to.

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from microscaling.config.envvar import EnvVarConfig
-from microscaling.config.file import MOST_BYTES, FileConfig
+from microscaling.config.file import MAX_BYTES, FileConfig
 from microscaling.config.hardcoded import HardcodedConfig
 from microscaling.errors import ConfigError
 from microscaling.metric.nsq import NSQMetric
@@ -90,7 +90,7 @@ def test_file(tmp_path: Path, name: str, data: bytes) -> None:
         ("a.yml", b"[" * 10_000, "not YAML that can be read: nested too deeply"),
         ("a.yml", b"maxContainers: .nan", "maxContainers: expected a whole number, got nan"),
         ("a.yml", b"maxContainers: 1_000", 'maxContainers: expected a whole number, got "1_000"'),
-        ("a.json", b" " * (MOST_BYTES + 1), "is longer than"),
+        ("a.json", b" " * (MAX_BYTES + 1), "is longer than"),
     ],
 )
 def test_bad_file(tmp_path: Path, name: str, data: bytes, problem: str) -> None:

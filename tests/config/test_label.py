@@ -174,7 +174,7 @@ def test_a_fallback_or_a_window_that_makes_no_sense(
     assert caplog.messages[0].startswith(said)
 
 
-class Told(Config):
+class Given(Config):
     def __init__(self, *tasks: Task, cap: int = 10) -> None:
         self.tasks = list(tasks)
         self.cap = cap
@@ -211,7 +211,7 @@ class Shelf(Images):
 
 
 def priorities(images: Shelf, *tasks: Task, cap: int = 10) -> list[int]:
-    read, max_containers = LabelConfig(Told(*tasks, cap=cap), images).get_apps("me")
+    read, max_containers = LabelConfig(Given(*tasks, cap=cap), images).get_apps("me")
     assert (read, max_containers, images.closed) == (list(tasks), cap, True)
     return [task.priority for task in read]
 
@@ -257,7 +257,7 @@ def test_patience_with_registries_is_for_all_images_together(caplog: pytest.LogC
 
 
 def test_a_stop_ends_the_wait() -> None:
-    config = LabelConfig(Told(a_task(image="x")), Shelf(x=[TemporaryError("away", 60)]))
+    config = LabelConfig(Given(a_task(image="x")), Shelf(x=[TemporaryError("away", 60)]))
     timer = threading.Timer(0.05, config.stopped.set)
     timer.start()
     with pytest.raises(Stopped):

@@ -14,7 +14,7 @@ from microscaling.clients.kubernetes.client import Kube
 from microscaling.config.images.deployment import DeploymentImages
 from microscaling.config.label import LabelConfig
 from microscaling.demand.task import Task
-from tests.config.test_label import Told
+from tests.config.test_label import Given
 from tests.fakes.kubernetes import FakeKubernetes, Refused
 from tests.fakes.registry import Registry
 
@@ -43,7 +43,7 @@ def runs(cluster: FakeKubernetes, name: str, *images: str) -> None:
 
 def priorities(cluster: FakeKubernetes, folder: Path, *tasks: Task) -> list[int]:
     kube = Kube(cluster.kubeconfig(folder / "kubeconfig"), "default")
-    read, _ = LabelConfig(Told(*tasks), DeploymentImages(kube, environ={})).get_apps("me")
+    read, _ = LabelConfig(Given(*tasks), DeploymentImages(kube, environ={})).get_apps("me")
     return [task.priority for task in read]
 
 

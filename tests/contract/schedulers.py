@@ -225,9 +225,9 @@ class Process(Case):
         return ProcessBackend(str(self.folder), os.environ)
 
     def scheduler(self) -> Scheduler:
-        from microscaling.scheduler.containers.driver import FleetScheduler
+        from microscaling.scheduler.containers.driver import ContainerScheduler
 
-        return FleetScheduler(self._backend())
+        return ContainerScheduler(self._backend())
 
     def there(self, name: str, count: int) -> None:
         backend = self._backend()
@@ -283,11 +283,11 @@ class Docker(Case):
         )
 
     def scheduler(self) -> Scheduler:
-        from microscaling.scheduler.containers.driver import FleetScheduler
+        from microscaling.scheduler.containers.driver import ContainerScheduler
         from microscaling.scheduler.docker.backend import DockerBackend
 
         assert self.proxy is not None
-        return FleetScheduler(DockerBackend(f"tcp://127.0.0.1:{self.proxy.port}", pull_images=False))
+        return ContainerScheduler(DockerBackend(f"tcp://127.0.0.1:{self.proxy.port}", pull_images=False))
 
     def there(self, name: str, count: int) -> None:
         task = self.task(name)

@@ -86,7 +86,7 @@ class Driven:
     def settle(self) -> None:
         for task in self.tasks.tasks:
             task.requested = task.running = task.demand
-        self.decider.extra()
+        self.decider.reallocate()
         for task in self.tasks.tasks:
             task.requested = task.running = task.demand
 

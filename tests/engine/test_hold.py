@@ -15,7 +15,7 @@ def test_nothing_is_decided_while_all_tasks_are_held() -> None:
     decider = Decider(tasks, Readings(tasks.tasks, 1.5))
     tasks.hold = "a second agent is at work"
     assert not decider.beat(0.0)
-    assert not decider.extra()
+    assert not decider.reallocate()
     assert task.demand == 0
     tasks.hold = ""
     assert decider.beat(0.5)

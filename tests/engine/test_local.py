@@ -280,14 +280,14 @@ def test_after_a_freeze_nothing_is_decided_by_what_was_measured_before_it():
     run = Run(toy, beat_s=3600)
     run.engine.clock = lambda: time.monotonic() + jump[0]
 
-    def extra():
+    def reallocate():
         run.tasks.changed.clear()
         extras.append("decided")
         return False
 
     with run:
         assert run.slot.get(timeout=20) is TOKEN
-        run.engine.threads[0].decider.extra = extra
+        run.engine.threads[0].decider.reallocate = reallocate
         run.tasks.changed.set()
         wait_for(lambda: extras)  # so it waits for the next beat, or for another change
         before = len(toy.target.seen)

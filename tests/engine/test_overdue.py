@@ -37,7 +37,7 @@ def test_it_takes_part_between_beats() -> None:
     tasks.tasks[0].running = 5  # now it needs a sixth
     scaling.measure(tasks)
     tasks.tasks[0].running = 4
-    assert scaling.extra(tasks)
+    assert scaling.reallocate(tasks)
     assert tasks.tasks[0].demand == 6
 
 
@@ -45,4 +45,4 @@ def test_it_takes_part_between_beats() -> None:
 def test_before_that_it_is_waited_for(length: int) -> None:
     tasks = pending(length, overdue=False)
     assert not scaling.scaling_calculation(tasks)
-    assert not scaling.extra(tasks)
+    assert not scaling.reallocate(tasks)

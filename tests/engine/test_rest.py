@@ -160,7 +160,7 @@ def test_nothing_swings_while_the_change_is_under_way() -> None:
     run = Driven(high, low, cap=10)
     for _ in range(10):  # the scheduler takes its time
         assert run.measure(high=5) == [1, 9]
-        run.decider.extra()
+        run.decider.reallocate()
         assert run.demand() == [1, 9]
     low.requested = 9
     assert run.measure(high=5) == [1, 9]

@@ -181,9 +181,9 @@ def test_measure_measures_tasks_that_back_off() -> None:
 
 @pytest.mark.parametrize(("requested", "running", "settled"), [(3, 3, True), (3, 2, False), (2, 3, False)])
 def test_measure_notes_who_has_settled(requested: int, running: int, settled: bool) -> None:
-    task = Task("a", requested=requested, running=running, settled=not settled, moved=True)
+    task = Task("a", requested=requested, running=running, settled=not settled, reallocated=True)
     measure(Tasks([task], 10))
-    assert (task.settled, task.moved) == (settled, False)
+    assert (task.settled, task.reallocated) == (settled, False)
 
 
 def test_effort_grows_with_the_tasks_not_with_their_square() -> None:

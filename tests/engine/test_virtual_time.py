@@ -117,14 +117,14 @@ class World:
                 task.requested = task.demand
                 task.running += max(-3, min(3, task.requested - task.running))
             tasks.changed.set()
-        self.changes += self.decider.extra()
+        self.changes += self.decider.reallocate()
         self.check()
 
     def one_dies(self):
         """The scheduler starts it anew, so only `running` is lower for a while."""
         task = self.random.choice(self.tasks.tasks)
         task.running = max(0, task.running - 1)
-        self.changes += self.decider.extra()
+        self.changes += self.decider.reallocate()
         self.check()
 
     def check(self):

@@ -166,4 +166,4 @@ def test_what_is_kept_does_not_grow() -> None:
     for n in range(7200):
         run.beat(a=(CALM, EMPTY, LONG)[n % 3])
     [window] = run.decider.windows._windows
-    assert len(window.wishes) <= 3
+    assert len(window.recommendations) <= 3

@@ -16,12 +16,12 @@ from microscaling.server.domain.users import Users
 from microscaling.server.http.agents import Agents
 from microscaling.server.http.api import Api
 from microscaling.server.http.auth import Guard
-from microscaling.server.http.events import Live
-from microscaling.server.http.limits import Refusals
+from microscaling.server.http.events import EventHub
 from microscaling.server.http.load import Load
 from microscaling.server.http.pages import Pages
 from microscaling.server.jobs import Jobs
-from microscaling.server.storage.persistence import Keeper
+from microscaling.server.limits import Refusals
+from microscaling.server.storage.persistence import Persistence
 from microscaling.server.storage.store import open_store
 from microscaling.settings import Settings
 from tests.fuzz.checks import check_line, fuzz
@@ -56,10 +56,10 @@ class Asgi:
     def __init__(self, folder: Any) -> None:
         self.loop = asyncio.new_event_loop()
         users, refusals, jobs = Users(), Refusals(), Jobs()
-        self.keeper = Keeper(open_store(str(folder / "server.db")), users, Settings(), jobs)
+        self.keeper = Persistence(open_store(str(folder / "server.db")), users, Settings(), jobs)
         guard = Guard("", "secret", refusals)
         load = Load()
-        live = Live(users, False, jobs, load)
+        live = EventHub(users, False, jobs, load)
         agents, pages = Agents(users, guard, refusals, load), Pages(guard, self.keeper)
         self.app = make_app(guard, agents, Api(users, self.keeper, live, load), pages, self.keeper, live)
 

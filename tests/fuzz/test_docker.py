@@ -12,7 +12,7 @@ from hypothesis import given
 from microscaling.config.images.engine import EngineImages
 from microscaling.demand.task import Task
 from microscaling.errors import PermanentError, TemporaryError
-from microscaling.scheduler.containers.backend import Event, Seen
+from microscaling.scheduler.containers.backend import Event, ListedContainer
 from microscaling.scheduler.docker.backend import DockerBackend
 from microscaling.scheduler.docker.body import LABEL, NONCE_LABEL
 from microscaling.settings import Settings
@@ -81,7 +81,7 @@ def is_event(event: Any) -> bool:
 
 def is_seen(seen: Any) -> bool:
     texts = all(type(text) is str for text in (seen.id, seen.task, seen.nonce))
-    return type(seen) is Seen and texts and type(seen.created) is float
+    return type(seen) is ListedContainer and texts and type(seen.created) is float
 
 
 @fuzz
@@ -101,7 +101,7 @@ def test_calls(engine: tuple[Answering, DockerBackend], dice: Dice) -> None:
         "start": lambda: backend.start(ID) is None,
         "stop": lambda: backend.stop(ID, 1.0) is None,
         "remove": lambda: backend.remove(ID) is None,
-        "last words": lambda: type(backend.last_words(ID)) is str,
+        "last words": lambda: type(backend.last_log_lines(ID)) is str,
     }
     try:
         assert calls[dice.pick([*calls])]()

@@ -20,7 +20,7 @@ from microscaling.metric.sql import SQLSource
 from microscaling.scheduler.kubernetes.view import View, known_of, number
 from microscaling.scheduler.marathon import Marathon
 from microscaling.server.domain.user_config import read_plan
-from microscaling.server.storage.yaml_file import as_yaml
+from microscaling.server.http.yaml_file import as_yaml
 from microscaling.settings import Settings
 from microscaling.utils.strict_json import parse
 from tests.fuzz.checks import SECRET, check_error

@@ -16,7 +16,7 @@ from microscaling.errors import ConfigError, PermanentError, TemporaryError
 from microscaling.scheduler.kubernetes.orchestrator import KubernetesOrchestrator
 from microscaling.scheduler.kubernetes.view import number
 from microscaling.scheduler.marathon import Marathon
-from microscaling.scheduler.replicas.orchestrator import Count
+from microscaling.scheduler.replicas.orchestrator import Replicas
 from tests.fuzz.checks import SECRET, check_error, fuzz, is_whole
 from tests.fuzz.inputs import Dice, dice
 from tests.fuzz.wire import Answering, answer, stream
@@ -66,7 +66,7 @@ def check_found(found: Any) -> None:
         if isinstance(count, PermanentError):
             check_error(count)
         elif count is not None:
-            assert type(count) is Count
+            assert type(count) is Replicas
             assert is_whole(count.requested, 0, INT32)
             assert is_whole(count.running, 0, INT32)
             assert type(count.locked) is bool

@@ -6,13 +6,13 @@ import json
 
 from hypothesis import given
 
-from microscaling.api.demand import MOST_CONTAINERS, BadMessage, read_demand
+from microscaling.api.demand import MAX_CONTAINERS, BadMessage, read_demand
 from microscaling.config.yaml_text import parse as parse_yaml
 from microscaling.errors import ConfigError
-from microscaling.server.domain.reports import MOST_METRIC, is_user, read_report
+from microscaling.server.domain.reports import MAX_METRIC, is_user, read_report
 from microscaling.server.domain.user_config import read_plan
-from microscaling.server.http.limits import MOST_APPS, MOST_COUNT, MOST_NAME, MOST_REASON, Refused
-from microscaling.server.storage.yaml_file import as_yaml
+from microscaling.server.http.yaml_file import as_yaml
+from microscaling.server.limits import MAX_APPS, MAX_COUNT, MAX_NAME, MAX_REASON, Refused
 from microscaling.settings import Settings
 from microscaling.utils.strict_json import parse
 from tests.fuzz.checks import check_error, check_line, fuzz, is_whole
@@ -47,9 +47,7 @@ def test_demand(dice: Dice) -> None:
     except BadMessage as error:
         check_error(error)
     else:
-        assert all(
-            type(name) is str and is_whole(count, 0, MOST_CONTAINERS) for name, count in demand.items()
-        )
+        assert all(type(name) is str and is_whole(count, 0, MAX_CONTAINERS) for name, count in demand.items())
 
 
 @fuzz
@@ -62,16 +60,16 @@ def test_reports(dice: Dice) -> None:
     assert is_user(report.user)
     for app, told in report.tasks.items():
         texts = [app, told.held, told.reason]
-        assert all(len(text.encode()) <= 4 * MOST_REASON for text in texts)
-        assert len(app) <= MOST_NAME
-        assert all(is_whole(count, 0, MOST_COUNT) for count in (told.running, told.requested))
-        assert told.demand is None or is_whole(told.demand, 0, MOST_COUNT)
+        assert all(len(text.encode()) <= 4 * MAX_REASON for text in texts)
+        assert len(app) <= MAX_NAME
+        assert all(is_whole(count, 0, MAX_COUNT) for count in (told.running, told.requested))
+        assert told.demand is None or is_whole(told.demand, 0, MAX_COUNT)
         known = [n for n in (told.metric, told.least, told.most, told.target) if n is not None]
-        assert all(is_whole(n, 0, MOST_METRIC) for n in known)
-        assert told.priority is None or is_whole(told.priority, -MOST_METRIC, MOST_METRIC)
+        assert all(is_whole(n, 0, MAX_METRIC) for n in known)
+        assert told.priority is None or is_whole(told.priority, -MAX_METRIC, MAX_METRIC)
         assert type(told.backing_off) is bool
     if report.about is not None:
-        assert report.about.cap is None or is_whole(report.about.cap, 0, MOST_COUNT)
+        assert report.about.cap is None or is_whole(report.about.cap, 0, MAX_COUNT)
         report.about.name.encode()
 
 
@@ -83,7 +81,7 @@ def test_configurations(dice: Dice) -> None:
         plan = read_plan(parse(dice.json(*APPS)), Settings())
     except ConfigError as error:
         return check_error(error)
-    assert len(plan.models) <= MOST_APPS
+    assert len(plan.models) <= MAX_APPS
     json.dumps(plan.data, ensure_ascii=False).encode()
     assert parse_yaml(as_yaml(plan.data).encode()) == plan.data
     for line in plan.warnings:

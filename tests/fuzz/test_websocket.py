@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given
 
-from microscaling.clients.websocket.session import MOST_BYTES, Link, Lost
+from microscaling.clients.websocket.session import MAX_BYTES, Link, Lost
 from microscaling.clients.websocket.socket import Waker
 from microscaling.errors import Stopped
 from tests.fuzz.checks import SECRET, check_error, fuzz
@@ -31,7 +31,7 @@ BODIES = [
     b"\xff\xff",
     SECRET.encode()[:0],
 ]
-LENGTHS = [None, None, None, None, 0, 1, 125, 2**16, MOST_BYTES + 1, 2**40, 2**63, 2**64 - 1]
+LENGTHS = [None, None, None, None, 0, 1, 125, 2**16, MAX_BYTES + 1, 2**40, 2**63, 2**64 - 1]
 
 
 def frame(dice: Dice) -> bytes:
@@ -67,7 +67,7 @@ def test_frames(dice: Dice) -> None:
         theirs.shutdown(socket.SHUT_WR)
         for _ in range(1000):
             message = link.step()
-            assert message is None or len(message) <= MOST_BYTES
+            assert message is None or len(message) <= MAX_BYTES
         raise AssertionError("it never ends")
     except Lost as error:
         check_error(error)

@@ -217,10 +217,10 @@ class OwnEngine:
         deadline = time.monotonic() + wait_s
         while not engine_answers(self.host):
             if self.process.poll() is not None or time.monotonic() > deadline:
-                raise Missing("an own engine would not start:\n" + self.last_words())
+                raise Missing("an own engine would not start:\n" + self.last_log_lines())
             time.sleep(0.05)
 
-    def last_words(self) -> str:
+    def last_log_lines(self) -> str:
         return "\n".join((self.folder / "log").read_text(errors="replace").splitlines()[-15:])
 
     def stop(self, wait_s: float = 40) -> None:

@@ -137,8 +137,8 @@ class Life:
     def stuck(self) -> None:
         """Some containers cannot be ended: all get what they are entitled to without those places."""
         world = self.world
-        fleet = world.agent.fleet
-        go_first = sorted(fleet.all(), key=lambda c: (c.task.priority, c.order))[::-1]
+        reconciler = world.agent.reconciler
+        go_first = sorted(reconciler.all(), key=lambda c: (c.task.priority, c.order))[::-1]
         some = [world.real[c.id] for c in go_first[: world.rng.choice([1, 1, 2, 5])] if c.id in world.real]
         world.invariants.note("stuck", *(real.id for real in some))
         for real in some:
@@ -146,7 +146,7 @@ class Life:
         for _ in range(world.rng.choice([1, 2])):
             world.rest()
             self.settle()
-        self.record.stuck += sum(map(world.stuck, world.agent.fleet.containers))
+        self.record.stuck += sum(map(world.stuck, world.agent.reconciler.containers))
         world.unstick()
         self.calm()
 
@@ -180,16 +180,16 @@ class Life:
             world.run(0.5)
         self.record.slowest_end = max(self.record.slowest_end, (world.now - began, self.seed))
         if agent.gave_up:
-            raise Broken(f"{how}: it gave up, left: {[str(c) for c in agent.fleet.all()]}")
-        foreign = agent.fleet.strangers.foreign
+            raise Broken(f"{how}: it gave up, left: {[str(c) for c in agent.reconciler.all()]}")
+        foreign = agent.reconciler.unmanaged.foreign
         left = [r for r in world.real.values() if agent in r.owners and r.id not in foreign]
         # A create that nobody waits for any more cannot be undone by who has ended; the next agent does.
         left = [r for r in left if not (r.late and r.state is State.CREATED)]
         if how == "drain" and left:
             raise Broken(f"drain: left: {left}")
         # Who leaves does not stay for what the engine has just refused to remove.
-        still = {c.id for c in agent.fleet.all() if not c.failures} & {r.id for r in left}
-        if bad := [c for c in agent.fleet.all() if c.id in still and c.phase is not Phase.RUNNING]:
+        still = {c.id for c in agent.reconciler.all() if not c.failures} & {r.id for r in left}
+        if bad := [c for c in agent.reconciler.all() if c.id in still and c.phase is not Phase.RUNNING]:
             raise Broken(f"leave: left though it does not run: {bad}")
 
 

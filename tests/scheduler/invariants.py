@@ -11,7 +11,7 @@ from microscaling.demand.reason import TRY_GAVE
 from microscaling.demand.task import Task
 from microscaling.engine.donors import minimum
 from microscaling.engine.guard import counted
-from microscaling.scheduler.containers.backend import Event, Seen, State
+from microscaling.scheduler.containers.backend import Event, ListedContainer, State
 from microscaling.scheduler.containers.container import Operation, Phase, Work
 from tests.scheduler.simulated_engine import Real, VirtualEngine
 from tests.scheduler.virtual_agent import VirtualAgent
@@ -47,7 +47,7 @@ class Book:
         self.under_way: dict[str, Operation] = {}
         self.foreign: set[str] = set()
         """Running containers of somebody else that it has been told of."""
-        self.gone: set[str] = set()
+        self.tombstones: set[str] = set()
         """Containers that it has been told are no more."""
         self.created_late: dict[str, float] = {}
         """Containers that an agent had asked for that was killed, and when this one took note."""
@@ -97,44 +97,48 @@ class Invariants:
                 1 for r in self.engine.real.values() if r.state is State.RUNNING and agent in r.owners
             )
             if running > agent.tasks.max_containers:
-                self.fails("cap", f"{real.task} {real.id} makes it {running} of {agent.tasks.max_containers}")
+                self.failed(
+                    "cap", f"{real.task} {real.id} makes it {running} of {agent.tasks.max_containers}"
+                )
 
     # An agent
 
     def adopted(self, agent: VirtualAgent) -> None:
         book = self.books[agent] = Book()
-        for container in agent.fleet.all():
+        for container in agent.reconciler.all():
             real = self.engine.real.get(container.id)
             if real is not None and agent not in real.owners:
                 real.owners.append(agent)
         for task in agent.tasks.tasks:
             if not task.demand == task.requested == task.running:
-                self.fails("adoption", task.name, task.demand, task.requested, task.running)
+                self.failed("adoption", task.name, task.demand, task.requested, task.running)
         self._remember(agent, book)
         self.note("adopted", {t.name: t.running for t in agent.tasks.tasks})
 
     def handed_out(self, agent: VirtualAgent, operation: Operation) -> None:
         book, container = self.books.get(agent), operation.container
         if book is None or not (agent.decided or agent.ending):
-            self.fails("adoption", operation.work.value, "before the first decision")
+            self.failed("adoption", operation.work.value, "before the first decision")
             return
         if container.nonce in book.under_way:
-            self.fails("one at a time", operation.work.value, container.short_id, "is busy")
+            self.failed("one at a time", operation.work.value, container.short_id, "is busy")
         book.under_way[container.nonce] = operation
         if book.foreign and not agent.ending:
-            self.fails("second agent", operation.work.value, "though it is told of", book.foreign)
+            self.failed("second agent", operation.work.value, "though it is told of", book.foreign)
         if operation.work is Work.STOP and not agent.ending:
-            newer = [c for c in agent.fleet.all() if c.task is container.task and c.order > container.order]
+            newer = [
+                c for c in agent.reconciler.all() if c.task is container.task and c.order > container.order
+            ]
             if not container.failures and any(c.wanted and c.phase is Phase.CREATING for c in newer):
-                self.fails("shaken", container.id, "is stopped, and a newer one created")
+                self.failed("shaken", container.id, "is stopped, and a newer one created")
         if agent.ending == "leave":
             if operation.work in (Work.CREATE, Work.START):
-                self.fails("leave", operation.work.value, container.task.name)
+                self.failed("leave", operation.work.value, container.task.name)
             real = self.engine.real.get(container.id)
             if container.id in book.kept and real is not None and real.state is State.RUNNING:
-                self.fails("leave", operation.work.value, container.task.name, "which ran")
+                self.failed("leave", operation.work.value, container.task.name, "which ran")
         if agent.ending == "drain" and operation.work in (Work.CREATE, Work.START):
-            self.fails("drain", operation.work.value, container.task.name)
+            self.failed("drain", operation.work.value, container.task.name)
 
     def sent(self, agent: VirtualAgent, operation: Operation) -> None:
         self.figures["operations"] += 1
@@ -166,26 +170,26 @@ class Invariants:
         if agent not in real.owners:
             book.foreign.add(event.id)
 
-    def listed(self, agent: VirtualAgent, seen: list[Seen]) -> None:
+    def listed(self, agent: VirtualAgent, seen: list[ListedContainer]) -> None:
         book = self.books.get(agent)
         if book is not None:
             book.foreign &= {s.id for s in seen}
-            if back := book.gone & {c.id for c in agent.fleet.all()}:
-                self.fails("gone", back, "is believed to be there again")
+            if back := book.gone & {c.id for c in agent.reconciler.all()}:
+                self.failed("gone", back, "is believed to be there again")
         self.check_memory(agent, GROWS_TO)
 
     def check_memory(self, agent: VirtualAgent, grows_to: int) -> None:
         """An agent remembers nothing that is not there any more, but for so many things."""
-        fleet = agent.fleet
-        limit = grows_to + 2 * sum(1 for _ in fleet.all()) + 2 * len(agent.tasks.tasks)
-        for owner in (fleet, agent.listing, fleet.strangers):
+        reconciler = agent.reconciler
+        limit = grows_to + 2 * sum(1 for _ in reconciler.all()) + 2 * len(agent.tasks.tasks)
+        for owner in (reconciler, agent.listing, reconciler.unmanaged):
             for name, value in vars(owner).items():
                 if isinstance(value, (dict, list, set, deque)) and len(value) > limit:
-                    self.fails("memory", type(owner).__name__, name, len(value))
+                    self.failed("memory", type(owner).__name__, name, len(value))
 
     def leaves(self, agent: VirtualAgent) -> None:
         """Called before it is told to leave."""
-        runs = (c for c in agent.fleet.all() if c.phase is Phase.RUNNING)
+        runs = (c for c in agent.reconciler.all() if c.phase is Phase.RUNNING)
         self.books[agent].kept = {c.id for c in runs if not c.unwanted}
 
     # A decision
@@ -203,7 +207,7 @@ class Invariants:
             self.figures["changes"] += len(changes)
             self.note("decides", {t.name: (b.demand, t.demand, str(t.reason)) for t, b in changes.items()})
             if hold:
-                self.fails("second agent", "decided though held:", hold)
+                self.failed("second agent", "decided though held:", hold)
             self._check_changes(agent, before, changes)
         if not hold and agent.has_a_say:
             self._check_sum(agent)
@@ -214,7 +218,7 @@ class Invariants:
         """A task whose source has not just answered well is held."""
         for task in agent.tasks.tasks:
             if not task.held and not agent.fresh.get(task.name, True):
-                self.fails("reading", task.name, "is not held, and was not measured just now")
+                self.failed("reading", task.name, "is not held, and was not measured just now")
 
     def _before(self, agent: VirtualAgent) -> dict[Task, Before]:
         return {t: Before(t.demand, counted(t), agent.fresh.get(t.name, True)) for t in agent.tasks.tasks}
@@ -224,14 +228,14 @@ class Invariants:
     ) -> None:
         for task, was in changes.items():
             if task.demand < 0:
-                self.fails("bounds", task.name, "is to have", task.demand)
+                self.failed("bounds", task.name, "is to have", task.demand)
             if task.demand > was.demand:
                 if agent.engine_thread is None and task.demand > task.max_containers:
-                    self.fails("bounds", task.name, task.demand, "is above its maximum")
+                    self.failed("bounds", task.name, task.demand, "is above its maximum")
                 continue
             self.figures["scaled down"] += 1
             if agent.engine_thread is None and not self._has_cause(agent, task, was, before):
-                self.fails("scale-down", task.name, f"{was.demand} -> {task.demand}", f"({task.reason})")
+                self.failed("scale-down", task.name, f"{was.demand} -> {task.demand}", f"({task.reason})")
 
     def _has_cause(self, agent: VirtualAgent, task: Task, was: Before, before: dict[Task, Before]) -> bool:
         """Whether a task may be made smaller: for what itself or a more important one reads now."""
@@ -257,7 +261,7 @@ class Invariants:
         tasks = agent.tasks
         total = sum(map(counted, tasks.tasks))
         if total > tasks.places() and any(t.demand for t in tasks.tasks if not t.backing_off):
-            self.fails("sum of demand", total, "of", tasks.places(), tasks.occupied_by)
+            self.failed("sum of demand", total, "of", tasks.places(), tasks.occupied_by)
 
     def _check_untouched(self, agent: VirtualAgent, book: Book) -> None:
         """Between two decisions demand is changed by back-off alone, and by what soaks up the rest giving a
@@ -267,7 +271,7 @@ class Invariants:
                 gave = task.reason is not None and task.reason.rule == TRY_GAVE
                 if gave and task.reason.other in agent.backed_off and task.demand < book.demand[task.name]:
                     continue
-                self.fails("demand", task.name, book.demand[task.name], "->", task.demand, "by nobody")
+                self.failed("demand", task.name, book.demand[task.name], "->", task.demand, "by nobody")
 
     def _remember(self, agent: VirtualAgent, book: Book) -> None:
         book.demand = {t.name: t.demand for t in agent.tasks.tasks}
@@ -279,20 +283,20 @@ class Invariants:
         """There is no second agent. What one that was killed has created very late may look like one,
         but not for long."""
         since = self.books[agent].created_late
-        for id in agent.fleet.strangers.foreign:
+        for id in agent.reconciler.unmanaged.foreign:
             real, now = self.engine.real.get(id), self.engine.now
             if real is not None and real.state is State.CREATED:
                 since.setdefault(id, now)
             late = since.get(id)
             if late is None or now - max(late, agent.frozen_until) > ALARM_S:
-                self.fails("false alarm", agent.tasks.hold, id)
+                self.failed("false alarm", agent.tasks.hold, id)
 
     def check_agent(self, agent: VirtualAgent) -> None:
         """What a living agent says that it has asked for is what it knows of."""
         if agent.tasks.hold and not self.contested:
             self._check_alarm(agent)
-        if sum(1 for c in agent.fleet.all() if c.wanted) != sum(t.requested for t in agent.tasks.tasks):
-            self.fails("books", "requested is not what there is")
+        if sum(1 for c in agent.reconciler.all() if c.wanted) != sum(t.requested for t in agent.tasks.tasks):
+            self.failed("books", "requested is not what there is")
 
 
 def _is_short(task: Task, was: Before) -> bool:

@@ -83,7 +83,7 @@ class World(VirtualEngine):
                 state.names.append(plan.name)
                 state.queues[plan.name] = self.queues[plan.name]
         self.wants: dict[str, int] = {}
-        self.strangers: list[Real] = []
+        self.unmanaged: list[Real] = []
         self.invariants = Invariants(self)
         self.beats = 0
         self.calm_from = 0.0
@@ -187,14 +187,14 @@ class World(VirtualEngine):
         self.calm_from = max(self.now + 1.5 * TIME_OUT_S, self.agent.frozen_until)
         for state in self.sources.values():
             state.mode = ""
-        while self.strangers:
-            self.remove(self.strangers.pop())
+        while self.unmanaged:
+            self.remove(self.unmanaged.pop())
 
     def clear_up(self) -> None:
         """Somebody removes what the agent says is in its way, and what a second one has left."""
         for real in list(self.real.values()):
             theirs = any(owner in self.seconds for owner in real.owners)
-            foreign = self.agent.alive and real.id in self.agent.fleet.strangers.foreign
+            foreign = self.agent.alive and real.id in self.agent.reconciler.unmanaged.foreign
             if foreign or (theirs and self.agent not in real.owners):
                 self.remove(real)
 
@@ -216,7 +216,7 @@ class World(VirtualEngine):
 
     def stuck(self, name: str) -> int:
         """How many of this task's containers run only because they cannot be ended."""
-        there = self.agent.fleet.containers[name]
+        there = self.agent.reconciler.containers[name]
         real = [self.real.get(c.id) for c in there if c.phase is Phase.STOPPING]
         return sum(1 for r in real if r is not None and r.stuck)
 

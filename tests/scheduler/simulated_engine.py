@@ -12,10 +12,16 @@ from typing import Any, Protocol
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import PermanentError
-from microscaling.scheduler.containers.backend import EngineAway, Event, Seen, State, Unanswered
+from microscaling.scheduler.containers.backend import (
+    BackendUnavailable,
+    Event,
+    ListedContainer,
+    State,
+    Unanswered,
+)
 from microscaling.scheduler.containers.container import Operation, Work
 from microscaling.scheduler.containers.listing import Listing
-from microscaling.scheduler.containers.reconciler import Fleet
+from microscaling.scheduler.containers.reconciler import ContainerReconciler
 
 TIME_OUT_S = 10.0
 
@@ -110,10 +116,10 @@ class VirtualEngine:
     def pump(self) -> None:
         """Called after everything that happens."""
 
-    def snapshot(self) -> list[Seen]:
+    def snapshot(self) -> list[ListedContainer]:
         """What a listing shows."""
         return [
-            Seen(r.id, r.task, r.state, r.created, r.nonce, exit_code=r.exit_code, paused=r.paused)
+            ListedContainer(r.id, r.task, r.state, r.created, r.nonce, exit_code=r.exit_code, paused=r.paused)
             for r in self.real.values()
         ]
 
@@ -146,7 +152,7 @@ class VirtualEngine:
         """An operation that somebody asks for: sooner or later it is done, or not, and answered."""
         faults, rng = self.faults, self.rng
         if not self.up or rng.random() < faults.away:
-            self.at(0.0, reply, operation, EngineAway("connection refused"), "")
+            self.at(0.0, reply, operation, BackendUnavailable("connection refused"), "")
             return
         broken = faults.broken and faults.broken.get(operation.container.task.name)
         if rng.random() < faults.refused or broken == operation.work.value:
@@ -216,7 +222,9 @@ class VirtualEngine:
         self, operation: Operation, reply: Reply | None, error: Exception | None, id: str, away: int
     ) -> None:
         if reply is not None:
-            reply(operation, EngineAway("connection reset") if away != self._times_away else error, id)
+            reply(
+                operation, BackendUnavailable("connection reset") if away != self._times_away else error, id
+            )
 
     def _start(self, real: Real | None, by: object) -> PermanentError | None:
         if real is None:
@@ -251,24 +259,24 @@ class SimulatedEngine(VirtualEngine):
         self.tasks = tasks
         self.most_running = 0
         self.excess: list[str] = []
-        self.fleet = Fleet(tasks)
-        self.listing = Listing(self.fleet)
+        self.reconciler = ContainerReconciler(tasks)
+        self.listing = Listing(self.reconciler)
         self.listeners.append(self)
 
     def pump(self) -> None:
-        for operation in self.fleet.take():
-            if not self.fleet.call_off(operation, self.now):
+        for operation in self.reconciler.take():
+            if not self.reconciler.call_off(operation, self.now):
                 self.carry_out(operation, self._done)
 
     def decide(self, demand: dict[str, int]) -> None:
         for name, count in demand.items():
             task = self.tasks.get_task(name)
             task.demand = task.demand if task.backing_off else count
-        self.fleet.acting = True
+        self.reconciler.acting = True
         self.tick()
 
     def tick(self) -> None:
-        self.fleet.plan(self.now)
+        self.reconciler.reconcile(self.now)
         self.pump()
 
     def list(self) -> None:
@@ -287,15 +295,15 @@ class SimulatedEngine(VirtualEngine):
         if running > self.tasks.max_containers:
             self.excess.append(f"{self.now:.2f} s: {real.task} {real.id} makes it {running}")
 
-    def _list(self, asked: int, shown: list[Seen]) -> None:
+    def _list(self, asked: int, shown: list[ListedContainer]) -> None:
         self.listing.apply(asked, shown, self.now)
 
     def _done(self, operation: Operation, error: Exception | None, id: str) -> None:
-        self.fleet.on_done(operation, error, self.now, id)
+        self.reconciler.on_done(operation, error, self.now, id)
 
     def _deliver(self, event: Event) -> None:
         self.listing.heard(event.id, event.kind)
-        self.fleet.on_event(event, self.now)
+        self.reconciler.on_event(event, self.now)
 
 
 def small_world(

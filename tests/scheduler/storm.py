@@ -100,7 +100,7 @@ class Storm:
         real = world.add(self.rng.choice(world.plans).name, State.CREATED, f"by hand {self.world.now}")
         world._tell("create", real)
         world._start(real, None)
-        world.strangers.append(real)
+        world.unmanaged.append(real)
         world.invariants.contested = True
         world.at(self.rng.uniform(0.5, 30), world.remove, real)
 

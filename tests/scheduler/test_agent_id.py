@@ -176,7 +176,7 @@ def test_a_record_that_cannot_be_read_hinders_nobody(tmp_path: Path, content: by
 
 
 def test_files_of_the_dead_do_not_pile_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agent_id, "MOST_KEPT", 3)
+    monkeypatch.setattr(agent_id, "MAX_KEPT", 3)
     for number in range(10):
         agent(tmp_path, f"task-{number}", source=f"FILE /{number}").close()
     lives = agent(tmp_path, "lives", source="FILE /lives")

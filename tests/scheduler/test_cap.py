@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from microscaling.scheduler.containers.backend import State
-from microscaling.scheduler.containers.reconciler import Fleet
+from microscaling.scheduler.containers.reconciler import ContainerReconciler
 from tests.scheduler.simulated_engine import Faults, SimulatedEngine, small_world
 
 CHANCE = st.sampled_from([0.0, 0.05, 0.2])
@@ -61,7 +61,7 @@ def test_never_more_than_the_cap_run(seed: int, faults: Faults, there: int) -> N
 
 def test_without_the_check_for_room_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """The property above sees what it is for: a created container that is not parked breaks the cap."""
-    monkeypatch.setattr(Fleet, "room", lambda self: 1000)
+    monkeypatch.setattr(ContainerReconciler, "room", lambda self: 1000)
     world = begin(1, Faults())
     live(world, 60)
     assert world.excess
@@ -90,10 +90,10 @@ def test_draining_leaves_nothing(seed: int, faults: Faults) -> None:
     world = begin(seed, faults)
     live(world, 20)
     world.faults = Faults()
-    world.fleet.drain()
+    world.reconciler.drain()
     for _ in range(60):
         world.tick()
         world.list()
         world.run(1.0)
-    assert world.fleet.idle
+    assert world.reconciler.idle
     assert not world.real

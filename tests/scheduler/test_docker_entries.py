@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from microscaling.scheduler.containers.backend import Event, Seen, State
+from microscaling.scheduler.containers.backend import Event, ListedContainer, State
 from microscaling.scheduler.docker.body import LABEL, NONCE_LABEL
 from microscaling.scheduler.docker.entries import Entries
 from tests.scheduler.simulated_engine import Faults, SimulatedEngine, small_world
@@ -112,7 +112,7 @@ def test_what_cannot_be_read_has_not_gone(world: SimulatedEngine, hidden: str) -
     before = set(world.real)
     assert len(before) == 2
     first, *rest = world.snapshot()
-    bad = Seen(first.id if hidden == "its id is known" else "", "", State.UNREAD, 0.0)
+    bad = ListedContainer(first.id if hidden == "its id is known" else "", "", State.UNREAD, 0.0)
     for _ in range(3):
         world.listing.apply(world.listing.ask(), [bad, *rest], world.now)
         world.run(2)
@@ -123,7 +123,7 @@ def test_what_cannot_be_read_has_not_gone(world: SimulatedEngine, hidden: str) -
 def test_a_state_that_cannot_be_read_takes_a_place() -> None:
     world = small_world(random.Random(1), Faults(effect_s=0.02, reply_s=0.0, event_s=0.0), cap=2)
     there = world.add("a", State.RUNNING, "earlier-1")
-    seen = Seen(there.id, "a", State.UNREAD, 0.0, "earlier-1")
+    seen = ListedContainer(there.id, "a", State.UNREAD, 0.0, "earlier-1")
     world.listing.apply(world.listing.ask(), [seen], world.now)
     assert world.tasks.get_task("a").running == 1
     world.listing.apply(world.listing.ask(), [seen], world.now + 5)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from microscaling.metric.toy import ToyMetric
-from microscaling.scheduler.containers.backend import EngineAway, State, Unanswered
+from microscaling.scheduler.containers.backend import BackendUnavailable, State, Unanswered
 from microscaling.scheduler.containers.container import Operation
 from tests.scheduler.simulated_engine import Faults, Real, Reply, SimulatedEngine, small_world
 
@@ -41,7 +41,7 @@ class Workers(SimulatedEngine):
         """Counts twice a second, as the agent does, and does what has come due."""
         end, due = self.now + seconds, self.now
         while self.now < end:
-            self.fleet.look_at_readings(self.now)
+            self.reconciler.look_at_readings(self.now)
             self.tick()
             if self.now >= due:
                 self.list()
@@ -272,7 +272,9 @@ def test_what_is_not_answered_again_and_again_is_said_and_backs_off(
     assert len(waits(caplog.text)) >= 3
 
 
-@pytest.mark.parametrize("error", [Unanswered("no answer within 10 s"), EngineAway("connection refused")])
+@pytest.mark.parametrize(
+    "error", [Unanswered("no answer within 10 s"), BackendUnavailable("connection refused")]
+)
 def test_an_engine_that_answers_nobody_is_no_fault_of_its_tasks(
     error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -310,7 +312,7 @@ def test_a_back_off_keeps_what_runs_rather_than_what_was_not_answered() -> None:
     world.decide({"a": 2})
     world.run(2)
     (newer,) = [real for real in world.real.values() if real.state is State.RUNNING]
-    world.fleet.troubles.of("a").strikes = 2
+    world.reconciler.crash_backoffs.of("a").failures_in_a_row = 2
     while not task.backing_off:
         world.live(0.1)
     world.live(1)

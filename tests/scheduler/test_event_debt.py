@@ -18,7 +18,7 @@ from microscaling.engine.local import LocalEngine
 from microscaling.scheduler.containers import driver as runner
 from microscaling.scheduler.containers import event_debt
 from microscaling.scheduler.containers.backend import Event
-from microscaling.scheduler.containers.driver import FleetScheduler
+from microscaling.scheduler.containers.driver import ContainerScheduler
 from microscaling.scheduler.containers.event_debt import OVERDUE_S, EventDebt
 from microscaling.scheduler.process.backend import ProcessBackend
 from microscaling.target.remainder import RemainderTarget
@@ -117,7 +117,7 @@ class Running:
         self.backend = backend
         target = RemainderTarget(count)
         self.task = Task("a", command=command, target=target, min_containers=count, max_containers=count)
-        self.agent = Agent(Tasks([self.task], count), LocalEngine(), FleetScheduler(backend))
+        self.agent = Agent(Tasks([self.task], count), LocalEngine(), ContainerScheduler(backend))
         self.thread = threading.Thread(target=self.agent.run)
 
     def __enter__(self) -> Running:
@@ -156,7 +156,7 @@ def test_after_it_was_stopped_an_agent_lists_at_once(tmp_path: Path, monkeypatch
         time.sleep(1.0)
         before = backend.listings
         scheduler = run.agent.scheduler
-        assert isinstance(scheduler, FleetScheduler)
+        assert isinstance(scheduler, ContainerScheduler)
         with run.agent.tasks:
             scheduler._counted -= 10.0  # as SIGSTOP and SIGCONT leave it
         wait_for(lambda: backend.listings > before)

@@ -28,7 +28,7 @@ from microscaling.errors import ConfigError, PermanentError, TemporaryError
 from microscaling.scheduler.kubernetes import orchestrator as kubernetes
 from microscaling.scheduler.kubernetes import watch as kubernetes_watch
 from microscaling.scheduler.kubernetes.orchestrator import KubernetesOrchestrator
-from microscaling.scheduler.replicas.orchestrator import Conflict, Count, OrchestratorScheduler
+from microscaling.scheduler.replicas.orchestrator import Conflict, OrchestratorScheduler, Replicas
 from microscaling.settings import Settings
 from tests.fakes.kubernetes import ACCOUNT, MANIFEST, FakeKubernetes
 from tests.fakes.kubernetes import Refused as Refusal
@@ -171,12 +171,12 @@ def test_conflicts_are_tried_again_until_they_are_over(fake, kube):
 def test_the_watch_tells_what_runs_without_listing(fake, orchestrator):
     fake.cluster.add("web", 1)
     fake.cluster.add("other", 1)
-    assert begin(orchestrator, "web") == {"web": Count(1, 1)}
+    assert begin(orchestrator, "web") == {"web": Replicas(1, 1)}
     fake.cluster.scale("other", 5)
     fake.cluster.scale("web", 3)
-    wait_for(lambda: orchestrator.read(["web"]) == {"web": Count(3, 3)})
-    assert orchestrator.heard[0] == {"web": Count(3, 1)}
-    assert orchestrator.heard[-1] == {"web": Count(3, 3)}
+    wait_for(lambda: orchestrator.read(["web"]) == {"web": Replicas(3, 3)})
+    assert orchestrator.heard[0] == {"web": Replicas(3, 1)}
+    assert orchestrator.heard[-1] == {"web": Replicas(3, 3)}
     assert fake.verbs().count("list") == 1
 
 
@@ -186,7 +186,7 @@ def test_a_deployment_that_is_deleted_and_made_anew(fake, orchestrator):
     fake.cluster.delete("web")
     wait_for(lambda: orchestrator.read(["web"]) == {"web": None})
     fake.cluster.add("web", 2)
-    wait_for(lambda: orchestrator.read(["web"]) == {"web": Count(2, 2)})
+    wait_for(lambda: orchestrator.read(["web"]) == {"web": Replicas(2, 2)})
     assert fake.verbs().count("list") == 1
 
 
@@ -196,7 +196,7 @@ def test_a_watch_that_the_server_ends_goes_on_where_it_was(fake, orchestrator, m
     begin(orchestrator, "web")
     wait_for(lambda: fake.verbs().count("watch") >= 3)
     fake.cluster.scale("web", 3)
-    wait_for(lambda: orchestrator.heard and orchestrator.heard[-1] == {"web": Count(3, 3)})
+    wait_for(lambda: orchestrator.heard and orchestrator.heard[-1] == {"web": Replicas(3, 3)})
     assert fake.verbs().count("list") == 1
 
 
@@ -212,7 +212,7 @@ def test_what_is_gone_is_listed_anew(fake, orchestrator, monkeypatch):
     wait_for(lambda: fake.verbs().count("watch") == 2)
     wait_for(lambda: orchestrator.read(["web"]) and fake.verbs().count("watch") == 3)
     fake.cluster.scale("web", 2)
-    wait_for(lambda: orchestrator.heard and orchestrator.heard[-1] == {"web": Count(2, 2)})
+    wait_for(lambda: orchestrator.heard and orchestrator.heard[-1] == {"web": Replicas(2, 2)})
 
 
 def test_bookmarks_keep_a_quiet_watch_from_being_gone(fake, orchestrator):
@@ -224,7 +224,7 @@ def test_bookmarks_keep_a_quiet_watch_from_being_gone(fake, orchestrator):
     orchestrator.watcher._watch.end()
     wait_for(lambda: fake.verbs().count("watch") == 2)
     fake.cluster.scale("web", 2)
-    wait_for(lambda: orchestrator.heard and orchestrator.heard[-1] == {"web": Count(2, 2)})
+    wait_for(lambda: orchestrator.heard and orchestrator.heard[-1] == {"web": Replicas(2, 2)})
     assert fake.verbs().count("list") == 1
 
 
@@ -236,7 +236,7 @@ def test_a_watch_that_is_open_but_deaf_is_replaced(fake, orchestrator, monkeypat
     orchestrator.scale("web", 2)
     wait_for(lambda: orchestrator.read(["web"]) and fake.verbs().count("watch") >= 2)
     fake.deaf = False
-    wait_for(lambda: orchestrator.read(["web"]) == {"web": Count(2, 2)})
+    wait_for(lambda: orchestrator.read(["web"]) == {"web": Replicas(2, 2)})
     assert "the watch of the deployments is silent: connecting anew" in caplog.messages
 
 

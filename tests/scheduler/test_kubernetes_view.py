@@ -6,7 +6,7 @@ import pytest
 
 from microscaling.errors import TemporaryError
 from microscaling.scheduler.kubernetes.view import View, known_of
-from microscaling.scheduler.replicas.orchestrator import Count
+from microscaling.scheduler.replicas.orchestrator import Replicas
 
 
 def deployment(version, replicas=1, available=0, name="web"):
@@ -33,7 +33,7 @@ def web(view):
 
 def test_only_deployments_of_ours_count():
     view = view_of(deployment(5, 2, 1), deployment(7, 9, 9, "other"))
-    assert view.found(["web", "batch"]) == {"web": Count(2, 1), "batch": None}
+    assert view.found(["web", "batch"]) == {"web": Replicas(2, 1), "batch": None}
     assert view.changed(deployment(12, 8, 8, "other"), deleted=False) == ""
     assert view.newest == 5
 
@@ -41,18 +41,18 @@ def test_only_deployments_of_ours_count():
 @pytest.mark.parametrize(
     ("news", "expected"),
     [
-        (lambda v: v.changed(deployment(12, 3, 2), False), Count(3, 2)),
-        (lambda v: v.changed(deployment(11, 3, 2), False), Count(3, 2)),  # of the same version
-        (lambda v: v.changed(deployment(9, 3, 2), False), Count(2, 1)),
+        (lambda v: v.changed(deployment(12, 3, 2), False), Replicas(3, 2)),
+        (lambda v: v.changed(deployment(11, 3, 2), False), Replicas(3, 2)),  # of the same version
+        (lambda v: v.changed(deployment(9, 3, 2), False), Replicas(2, 1)),
         (lambda v: v.changed(deployment(12), True), None),
-        (lambda v: v.changed(deployment(9), True), Count(2, 1)),
-        (lambda v: v.scaled(scale(12, 5)), Count(5, 1)),
-        (lambda v: v.scaled(scale(12, 0)), Count(0, 1)),  # what is 0 is left out
-        (lambda v: v.scaled(scale(9, 5)), Count(2, 1)),
-        (lambda v: v.listed([deployment(12, 4, 4)], "13", 11), Count(4, 4)),
-        (lambda v: v.listed([deployment(11, 2, 1)], "13", 11), Count(2, 1)),
+        (lambda v: v.changed(deployment(9), True), Replicas(2, 1)),
+        (lambda v: v.scaled(scale(12, 5)), Replicas(5, 1)),
+        (lambda v: v.scaled(scale(12, 0)), Replicas(0, 1)),  # what is 0 is left out
+        (lambda v: v.scaled(scale(9, 5)), Replicas(2, 1)),
+        (lambda v: v.listed([deployment(12, 4, 4)], "13", 11), Replicas(4, 4)),
+        (lambda v: v.listed([deployment(11, 2, 1)], "13", 11), Replicas(2, 1)),
         (lambda v: v.listed([], "13", 11), None),
-        (lambda v: v.listed([], "10", None), Count(2, 1)),  # asked for before version 11 was heard of
+        (lambda v: v.listed([], "10", None), Replicas(2, 1)),  # asked for before version 11 was heard of
     ],
 )
 def test_the_newest_counts(news, expected):
@@ -71,26 +71,26 @@ def test_an_answer_to_scale_keeps_older_events_back():
     view = view_of(deployment(11, 2, 2))
     view.scaled(scale(14, 5))
     assert view.changed(deployment(12, 2, 1), False) == ""
-    assert web(view) == Count(5, 2)
+    assert web(view) == Replicas(5, 2)
     assert view.newest == 14
 
 
 def test_a_cluster_that_was_restored_is_believed():
     view = view_of(deployment(1000, 8, 8), version="1000")
     assert view.listed([deployment(50, 2, 2)], "60", view.newest)
-    assert (web(view), view.newest) == (Count(2, 2), 50)
+    assert (web(view), view.newest) == (Replicas(2, 2), 50)
 
 
 def test_versions_that_are_no_numbers_are_believed_in_order():
     view = view_of(deployment("b-11", 2, 2), version="b-11")
     view.changed(deployment("a-12", 3, 2), False)
-    assert (web(view), view.newest) == (Count(3, 2), None)
+    assert (web(view), view.newest) == (Replicas(3, 2), None)
 
 
 def test_replicas_left_out_are_one():
     item = deployment(1)
     del item["spec"]["replicas"], item["status"]
-    assert known_of(item).count == Count(1, 0)
+    assert known_of(item).count == Replicas(1, 0)
 
 
 @pytest.mark.parametrize("replicas", [-1, 1.5, "3", True, [1]])

@@ -14,7 +14,7 @@ from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import ConfigError, PermanentError, TemporaryError
 from microscaling.scheduler.marathon import Marathon
-from microscaling.scheduler.replicas.orchestrator import Conflict, Count, OrchestratorScheduler
+from microscaling.scheduler.replicas.orchestrator import Conflict, OrchestratorScheduler, Replicas
 from tests.fakes.marathon import FakeMarathon
 from tests.metric.faulty import Server, answers
 
@@ -75,7 +75,7 @@ class Driven:
 
 @pytest.mark.parametrize("name", ["team/mail", "/team/mail"])
 def test_apps_in_folders(marathon: Marathon, fake: FakeMarathon, name: str) -> None:
-    assert marathon.read([name]) == {name: Count(1, 1)}
+    assert marathon.read([name]) == {name: Replicas(1, 1)}
     marathon.scale(name, 3)
     assert fake.apps["/team/mail"].instances == 3
     assert fake.asked[-1] == ("PUT", "/v2/apps/team/mail", 200)
@@ -84,11 +84,11 @@ def test_apps_in_folders(marathon: Marathon, fake: FakeMarathon, name: str) -> N
 def test_what_runs_lags_behind(marathon: Marathon, fake: FakeMarathon) -> None:
     fake.apps["/web"].start_s = 60.0
     marathon.scale("web", 5)
-    assert marathon.read(["web"]) == {"web": Count(5, 2, locked=True)}
+    assert marathon.read(["web"]) == {"web": Replicas(5, 2, locked=True)}
 
 
 def test_what_is_not_there_is_left_out(marathon: Marathon) -> None:
-    assert marathon.read(["web", "nobody", "We b?"]) == {"web": Count(2, 2)}
+    assert marathon.read(["web", "nobody", "We b?"]) == {"web": Replicas(2, 2)}
 
 
 def test_locked_by_a_deployment(marathon: Marathon, fake: FakeMarathon) -> None:
@@ -127,7 +127,7 @@ def test_credentials(user: str, token: str, given: tuple[str, str]) -> None:
     with FakeMarathon(user=user, token=token) as fake:
         fake.add("/web", 1)
         marathon = Marathon(fake.url.replace("//", f"//{given[0]}"), given[1])
-        assert marathon.read(["web"]) == {"web": Count(1, 1)}
+        assert marathon.read(["web"]) == {"web": Replicas(1, 1)}
         marathon.scale("web", 2)
         marathon.close()
 
@@ -239,7 +239,7 @@ def test_calls_at_the_same_time_do_not_share_a_connection(marathon: Marathon, fa
         thread.start()
     for thread in threads:
         thread.join()
-    assert marathon.read(["web"]) == {"web": Count(2, 2)}
+    assert marathon.read(["web"]) == {"web": Replicas(2, 2)}
     assert 1 <= len(marathon._clients) <= 8
 
 

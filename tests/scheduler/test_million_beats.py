@@ -17,10 +17,10 @@ from microscaling.engine import guard, scaling
 from microscaling.engine.readings import Poll, Row
 from microscaling.scheduler.containers.container import Container, Phase
 from microscaling.scheduler.containers.counts import Counts
-from microscaling.scheduler.containers.crash_backoff import Trouble
+from microscaling.scheduler.containers.crash_backoff import CrashLoopBackoff
 from microscaling.scheduler.containers.listing import Listing
-from microscaling.scheduler.containers.occupied import Occupied
-from microscaling.scheduler.containers.reconciler import Fleet
+from microscaling.scheduler.containers.reconciler import ContainerReconciler
+from microscaling.scheduler.occupied import Occupied
 from tests.scheduler import beats
 from tests.scheduler.invariants import Broken
 
@@ -74,7 +74,7 @@ def also(owner: Any, name: str, after: Callable[..., None]) -> Change:
     return lambda patch: patch.setattr(owner, name, mutant)
 
 
-def stopping_takes_no_place(fleet: Fleet, container: Container, now: float) -> None:
+def stopping_takes_no_place(reconciler: ContainerReconciler, container: Container, now: float) -> None:
     container.may_run = container.may_run and container.phase is not Phase.STOPPING
 
 
@@ -82,7 +82,7 @@ def only_the_first_is_missed(poll: Poll, reading: Any, now: float, max_age_s: fl
     return reading.error if reading else "no answer yet"
 
 
-def never_busy(fleet: Fleet, container: Container, now: float) -> None:
+def never_busy(reconciler: ContainerReconciler, container: Container, now: float) -> None:
     container.busy = False
 
 
@@ -99,28 +99,30 @@ def what_is_held_gives(tasks: Tasks, decide: Callable[..., bool] = guard.guard, 
     return decide(tasks, **how) or True
 
 
-def acts_at_once(fleet: Fleet, tasks: Tasks) -> None:
-    fleet.acting = True
+def acts_at_once(reconciler: ContainerReconciler, tasks: Tasks) -> None:
+    reconciler.acting = True
 
 
 def demand_is_nothing(listing: Listing, *_: Any) -> None:
-    if not listing.fleet.acting:
-        for task in listing.fleet.tasks.tasks:
+    if not listing.reconciler.acting:
+        for task in listing.reconciler.tasks.tasks:
             task.demand = 0
 
 
-def all_is_unwanted(fleet: Fleet) -> None:
-    for container in fleet.all():
+def all_is_unwanted(reconciler: ContainerReconciler) -> None:
+    for container in reconciler.all():
         container.unwanted = True
 
 
-def takes_nothing_back(fleet: Fleet, task: Task, missing: int) -> None:
+def takes_nothing_back(reconciler: ContainerReconciler, task: Task, missing: int) -> None:
     for _ in range(missing):
-        fleet.new(task)
+        reconciler.new(task)
 
 
-def one_to_the_end(fleet: Fleet, task: Task, want: Callable[..., int] = Fleet._want) -> int:
-    return 1 if fleet.draining else want(fleet, task)
+def one_to_the_end(
+    reconciler: ContainerReconciler, task: Task, want: Callable[..., int] = ContainerReconciler._want
+) -> int:
+    return 1 if reconciler.draining else want(reconciler, task)
 
 
 def most_important_last(tasks: Tasks) -> list[Any]:
@@ -134,26 +136,34 @@ def as_the_go_agent_counts(counts: Counts, task: Task, now: float) -> None:
 MUTANTS = [
     ("what does not stop has no place", "convergence|rest", instead(Occupied, "note", lambda *_: None)),
     ("what stops freezes its task", "convergence", also(Counts, "write", as_the_go_agent_counts)),
-    ("nobody looks for room", "cap", instead(Fleet, "room", lambda fleet: 1000)),
-    ("what is being stopped takes no place", "cap", also(Fleet, "_advance", stopping_takes_no_place)),
-    ("nobody waits for an answer", "one at a time", also(Fleet, "_advance", never_busy)),
+    ("nobody looks for room", "cap", instead(ContainerReconciler, "room", lambda reconciler: 1000)),
+    (
+        "what is being stopped takes no place",
+        "cap",
+        also(ContainerReconciler, "_next_step", stopping_takes_no_place),
+    ),
+    ("nobody waits for an answer", "one at a time", also(ContainerReconciler, "_next_step", never_busy)),
     ("an error is a zero", "reading", also(Row, "apply", an_error_is_a_zero)),
     ("what is held gives", "scale-down", instead(scaling, "guard", what_is_held_gives)),
     ("a reading never gets old", "reading", instead(Poll, "trouble", only_the_first_is_missed)),
     ("the guard sleeps", "sum of demand", instead(scaling, "guard", lambda *_, **__: False)),
     ("minimums are a wish", "convergence", instead(guard, "_raise", lambda movable, free, *_: (False, free))),
     ("the least important come first", "convergence", instead(Tasks, "by_priority", most_important_last)),
-    ("a second agent is none", "second agent", instead(Fleet, "hold", False)),
-    ("acts before it has decided", "adoption", also(Fleet, "__init__", acts_at_once)),
+    ("a second agent is none", "second agent", instead(ContainerReconciler, "hold", False)),
+    ("acts before it has decided", "adoption", also(ContainerReconciler, "__init__", acts_at_once)),
     ("demand begins at nothing", "adoption", also(Listing, "apply", demand_is_nothing)),
-    ("leaving is draining", "rest|leave", also(Fleet, "leave", all_is_unwanted)),
-    ("nothing is taken back", "shaken", instead(Fleet, "_add", takes_nothing_back)),
-    ("draining keeps one of each", "drain", instead(Fleet, "_want", one_to_the_end)),
-    ("back-off never ends", "convergence", instead(Trouble, "held", lambda trouble: None)),
+    ("leaving is draining", "rest|leave", also(ContainerReconciler, "leave", all_is_unwanted)),
+    ("nothing is taken back", "shaken", instead(ContainerReconciler, "_add", takes_nothing_back)),
+    ("draining keeps one of each", "drain", instead(ContainerReconciler, "_want", one_to_the_end)),
+    ("back-off never ends", "convergence", instead(CrashLoopBackoff, "held", lambda trouble: None)),
     ("what is unknown stays so", "convergence", instead(Listing, "_compare", lambda *_: None)),
     ("what is lost is lost", "convergence", instead(Listing, "_missing", lambda *_: None)),
     ("nothing is forgotten", "memory", instead(Listing, "_forget_gone", lambda *_: None)),
-    ("a late word is believed", "gone", also(Fleet, "bury", lambda fleet, id: fleet.gone.clear())),
+    (
+        "a late word is believed",
+        "gone",
+        also(ContainerReconciler, "add_tombstone", lambda reconciler, id: reconciler.tombstones.clear()),
+    ),
 ]
 
 

@@ -12,8 +12,8 @@ import pytest
 from microscaling.api.agent_report import agent_detail
 from microscaling.demand.tasks import Tasks
 from microscaling.scheduler.containers import orphans
-from microscaling.scheduler.containers.backend import Origin, Seen, State
-from microscaling.scheduler.containers.driver import FleetScheduler
+from microscaling.scheduler.containers.backend import ListedContainer, Origin, State
+from microscaling.scheduler.containers.driver import ContainerScheduler
 from microscaling.scheduler.containers.orphans import Orphans
 from tests.contract.schedulers import CAP, Process, Run, wait_for
 
@@ -23,8 +23,8 @@ class Case(Process):
 
     stops = False
 
-    def scheduler(self) -> FleetScheduler:
-        return FleetScheduler(self._backend(), stop_orphans=self.stops)
+    def scheduler(self) -> ContainerScheduler:
+        return ContainerScheduler(self._backend(), stop_orphans=self.stops)
 
     def leave_orphans(self, count: int) -> None:
         backend = self._backend()
@@ -93,10 +93,10 @@ class Origins:
         self.all = origins
         self.ended: list[str] = []
 
-    def origins(self, seen: list[Seen]) -> list[Origin]:
+    def origins(self, seen: list[ListedContainer]) -> list[Origin]:
         return [self.all[int(one.id)] for one in seen]
 
-    def end_command(self, task: str, seen: list[Seen]) -> str:
+    def end_command(self, task: str, seen: list[ListedContainer]) -> str:
         return f"end {task}"
 
     def stop(self, id: str, grace_s: float) -> None:
@@ -120,7 +120,7 @@ class Origins:
 def test_whose_count_and_whose_are_stopped(origin: Origin, counts: bool, stops: bool) -> None:
     backend, tasks = Origins(origin), Tasks([], 5)
     kept = Orphans(backend, tasks, stop=True)  # type: ignore[arg-type]
-    seen = [Seen("0", "old", State.RUNNING, 0.0)]
+    seen = [ListedContainer("0", "old", State.RUNNING, 0.0)]
     for now in (0.0, orphans.PATIENCE_S - 1, orphans.PATIENCE_S):
         kept.apply(kept.look(seen), True, now)
     kept.pool.stop(60)
@@ -132,14 +132,16 @@ def test_what_does_not_run_takes_no_place() -> None:
     backend, tasks = Origins(Origin.EARLIER, Origin.EARLIER, Origin.EARLIER), Tasks([], 5)
     kept = Orphans(backend, tasks, stop=False)  # type: ignore[arg-type]
     states = [State.CREATED, State.EXITED, State.UNREAD]
-    kept.apply(kept.look([Seen(str(n), "old", state, 0.0) for n, state in enumerate(states)]), True, 0.0)
+    kept.apply(
+        kept.look([ListedContainer(str(n), "old", state, 0.0) for n, state in enumerate(states)]), True, 0.0
+    )
     assert tasks.outside == 1, "one of which nobody knows may run"
 
 
 def test_more_than_the_cap_leave_no_place() -> None:
     backend, tasks = Origins(*[Origin.EARLIER] * 9), Tasks([], 5)
     kept = Orphans(backend, tasks, stop=False)  # type: ignore[arg-type]
-    kept.apply(kept.look([Seen(str(n), "old", State.RUNNING, 0.0) for n in range(9)]), True, 0.0)
+    kept.apply(kept.look([ListedContainer(str(n), "old", State.RUNNING, 0.0) for n in range(9)]), True, 0.0)
     assert tasks.max_containers == 0
     for n in range(9):
         kept.gone(str(n))
@@ -149,5 +151,5 @@ def test_more_than_the_cap_leave_no_place() -> None:
 def test_a_name_cannot_pass_for_something_else(caplog: pytest.LogCaptureFixture) -> None:
     backend, tasks = Origins(Origin.EARLIER), Tasks([], 5)
     kept = Orphans(backend, tasks, stop=False)  # type: ignore[arg-type]
-    kept.apply(kept.look([Seen("0", "old\nERROR x", State.RUNNING, 0.0)]), True, 0.0)
+    kept.apply(kept.look([ListedContainer("0", "old\nERROR x", State.RUNNING, 0.0)]), True, 0.0)
     assert all("\n" not in line for line in [*caplog.messages, tasks.orphans])

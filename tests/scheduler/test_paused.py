@@ -97,13 +97,13 @@ def test_at_the_end_it_goes_by_force_if_need_be(world: SimulatedEngine, stops_pa
     for real in of(world, "a")[:2]:
         world.pause(real)
     live(world, 3)
-    world.fleet.drain()
+    world.reconciler.drain()
     for task in world.tasks.tasks:
         task.demand = 0
     for _ in range(4):
         live(world, 1)
         world.list()
-    assert world.fleet.idle
+    assert world.reconciler.idle
     assert not world.real
 
 
@@ -113,9 +113,9 @@ def test_leaving_leaves_it(world: SimulatedEngine) -> None:
     real = of(world, "a")[0]
     world.pause(real)
     live(world, 3)
-    world.fleet.leave()
+    world.reconciler.leave()
     live(world, 3)
-    assert world.fleet.idle
+    assert world.reconciler.idle
     assert real.paused
     assert len(of(world, "a")) == 3
 

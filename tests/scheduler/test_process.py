@@ -12,7 +12,7 @@ import pytest
 
 from microscaling.demand.task import Task
 from microscaling.errors import PermanentError, TemporaryError
-from microscaling.scheduler.containers.backend import Seen, State
+from microscaling.scheduler.containers.backend import ListedContainer, State
 from microscaling.utils.process import start_time
 from tests.scheduler.processes import (
     FAMILY,
@@ -50,7 +50,7 @@ def test_life_of_a_process(backend):
     assert states(backend) == {id: State.CREATED}
     backend.start(id)
     (seen,) = backend.list()
-    assert seen == Seen(id, "sleeper", State.RUNNING, seen.created, "nonce-1")
+    assert seen == ListedContainer(id, "sleeper", State.RUNNING, seen.created, "nonce-1")
     pid = pid_of(backend, id)
     assert os.getsid(pid) == os.getpgid(pid) == pid != os.getpgid(0)
     backend.stop(id, 5.0)
@@ -65,7 +65,7 @@ def test_life_of_a_process(backend):
 
 def test_stubborn_process_is_killed_after_the_grace(backend):
     id = run(backend, STUBBORN)
-    wait_for(lambda: backend.last_words(id) == "up")
+    wait_for(lambda: backend.last_log_lines(id) == "up")
     backend.stop(id, 0.2)
     assert states(backend) == {id: State.EXITED}
 
@@ -81,7 +81,7 @@ def test_running_process_is_killed_by_remove(backend):
 @pytest.mark.parametrize("end", ["stop", "kill", "exit"])
 def test_no_member_of_the_group_outlives_its_leader(backend, end):
     id = run(backend, ORPHANS if end == "exit" else FAMILY)
-    child = int(wait_for(lambda: backend.last_words(id)))
+    child = int(wait_for(lambda: backend.last_log_lines(id)))
     if end == "stop":
         backend.stop(id, 5.0)
     elif end == "kill":
@@ -115,14 +115,14 @@ def test_environment_is_the_agents_and_over_it_the_tasks(make):
     )
     id = run(backend, task)
     wait_for(lambda: states(backend) == {id: State.EXITED})
-    assert backend.last_words(id) == "a=b round\nnothing to read"
+    assert backend.last_log_lines(id) == "a=b round\nnothing to read"
 
 
 def test_last_words_are_the_last_lines(backend):
     id = run(backend, Task("chatty", command="sh -c 'seq 1 5000; echo oh no >&2'"))
     wait_for(lambda: states(backend) == {id: State.EXITED})
-    assert backend.last_words(id).splitlines() == [str(n) for n in range(4992, 5001)] + ["oh no"]
-    assert backend.last_words("unknown") == ""
+    assert backend.last_log_lines(id).splitlines() == [str(n) for n in range(4992, 5001)] + ["oh no"]
+    assert backend.last_log_lines("unknown") == ""
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_long_output_is_cut_back(backend, monkeypatch):
     path = backend._folder.log_file(id)
     wait_for(lambda: (os.path.exists(path) and os.path.getsize(path) >= 3000000) or watcher.events)
     wait_for(lambda: 0 < os.path.getsize(path) <= 1 << 20)
-    assert backend.last_words(id).endswith("y")
+    assert backend.last_log_lines(id).endswith("y")
 
 
 def test_without_pidfd_and_without_signals_to_groups(make, monkeypatch):

@@ -128,7 +128,7 @@ def test_children_of_what_was_not_written_down_are_not_its_leader(make, folder, 
     first = make()
     id = run(first, FAMILY)
     pid = pid_of(first, id)
-    wait_for(lambda: first.last_words(id))
+    wait_for(lambda: first.last_log_lines(id))
     first.close()
     write_state(folder, {"id": id})
     second = make()
@@ -139,7 +139,7 @@ def test_children_of_what_was_not_written_down_are_not_its_leader(make, folder, 
 def test_what_ended_while_nobody_looked_is_listed_as_ended(make):
     first = make()
     id = run(first, FAMILY)
-    pid, child = pid_of(first, id), int(wait_for(lambda: first.last_words(id)))
+    pid, child = pid_of(first, id), int(wait_for(lambda: first.last_log_lines(id)))
     first.close()
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
@@ -267,7 +267,7 @@ def test_folder_that_was_removed_is_made_anew(make, folder, monkeypatch):
     remove(folder)
     wait_for(lambda: os.path.exists(os.path.join(folder, "state.json")))
     third = run(backend, Task("chatty", command="sh -c 'echo hello; sleep 300'"))
-    wait_for(lambda: backend.last_words(third) == "hello")
+    wait_for(lambda: backend.last_log_lines(third) == "hello")
     assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
     backend.stop(first, 5.0)
     monkeypatch.setattr("microscaling.scheduler.process.state.LOCK_WAIT_S", 0.1)

@@ -99,7 +99,7 @@ def program(tmp_path):
 
 
 def said(backend: ProcessBackend, id: str) -> list[str]:
-    return backend.last_words(id).splitlines()
+    return backend.last_log_lines(id).splitlines()
 
 
 AROUND = ["{}", 'sh -c "{}; true"', "sh -c '{} & wait; true'", "sh -c \"sh -c '{}; true'; true\""]

@@ -61,7 +61,7 @@ def test_what_the_end_of_the_engine_has_broken_is_forgiven(away_after_s: float, 
     loop.engine.kill(next(real for real in loop.engine.real.values() if real.task == "web"))
     while not web.backing_off:
         loop.beat()
-    loop.engine.fleet.troubles.forgive(loop.engine.now + away_after_s)
+    loop.engine.reconciler.crash_backoffs.excuse(loop.engine.now + away_after_s)
     assert web.backing_off != forgiven
     loop.engine.faults.broken.clear()
     settle(loop, 6 if forgiven else HOLDS_BEATS)

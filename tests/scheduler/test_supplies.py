@@ -12,8 +12,8 @@ import pytest
 from microscaling.demand.task import Task
 from microscaling.errors import TemporaryError
 from microscaling.scheduler.containers import supplies
-from microscaling.scheduler.containers.backend import EngineAway, Missing
-from microscaling.scheduler.containers.driver import FleetScheduler
+from microscaling.scheduler.containers.backend import BackendUnavailable, Missing
+from microscaling.scheduler.containers.driver import ContainerScheduler
 from microscaling.scheduler.process.backend import ProcessBackend
 from tests.contract.schedulers import CAP, Run, wait_for
 from tests.contract.schedulers import Process as ProcessCase
@@ -57,8 +57,8 @@ class Case(ProcessCase):
         task.image = f"image-{name}"
         return task
 
-    def scheduler(self) -> FleetScheduler:
-        return FleetScheduler(self.shelf)
+    def scheduler(self) -> ContainerScheduler:
+        return ContainerScheduler(self.shelf)
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_others_go_on_until_it_is_there(case: Case, caplog: pytest.LogCaptureFix
 def test_what_is_said_is_what_is_new(case: Case, caplog: pytest.LogCaptureFixture) -> None:
     case.shelf.stock = {"image-b"}
     reasons = ["no route", "no route", "", "no such tag", "no such tag"]
-    case.shelf.errors = [*map(TemporaryError, reasons), EngineAway("away")]
+    case.shelf.errors = [*map(TemporaryError, reasons), BackendUnavailable("away")]
     with Run(case) as run:
         run.demand(a=1, b=1)
         run.settles(a=0, b=1)

@@ -10,7 +10,7 @@ import pytest
 from microscaling.errors import PermanentError
 from microscaling.scheduler.kubernetes.view import View
 from microscaling.scheduler.marathon import Marathon
-from microscaling.scheduler.replicas.orchestrator import Count
+from microscaling.scheduler.replicas.orchestrator import Replicas
 from tests.metric.faulty import Server, answers
 
 WEB = {"id": "/web", "instances": 2, "tasksRunning": 1}
@@ -35,7 +35,7 @@ def read(*apps: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("bad", BAD, ids=range(len(BAD)))
 def test_an_app_of_marathon(bad: Any) -> None:
     found = read(bad, WEB)
-    assert found["web"] == Count(2, 1)
+    assert found["web"] == Replicas(2, 1)
     assert isinstance(found["batch"], PermanentError)
     assert "cannot be read" in str(found["batch"])
 
@@ -43,7 +43,7 @@ def test_an_app_of_marathon(bad: Any) -> None:
 @pytest.mark.parametrize("foreign", FOREIGN, ids=range(len(FOREIGN)))
 def test_a_foreign_app_of_marathon(foreign: Any, caplog: pytest.LogCaptureFixture) -> None:
     found = read(foreign, WEB)
-    assert found["web"] == Count(2, 1)
+    assert found["web"] == Replicas(2, 1)
     assert isinstance(found["batch"], PermanentError), "it may be the one that cannot be read"
     assert "1 entries of its list have no id" in caplog.text
 
@@ -75,10 +75,10 @@ def test_a_deployment(bad: Any) -> None:
     seen = view()
     seen.listed([bad, deployment("web", 2)], "10", None)
     found = seen.found(["web", "batch"])
-    assert found["web"] == Count(2, 1)
+    assert found["web"] == Replicas(2, 1)
     assert isinstance(found["batch"], PermanentError)
     seen.listed([deployment("batch", 4), deployment("web", 2)], "11", 10)
-    assert seen.found(["batch"])["batch"] == Count(4, 1)
+    assert seen.found(["batch"])["batch"] == Replicas(4, 1)
 
 
 @pytest.mark.parametrize("bad", BAD_DEPLOYMENTS[:5], ids=range(5))
@@ -88,7 +88,7 @@ def test_a_deployment_in_the_watch(bad: Any) -> None:
     assert seen.changed(bad, deleted=False) == "batch"
     assert isinstance(seen.found(["batch"])["batch"], PermanentError)
     assert seen.changed(deployment("batch", 4), deleted=False) == "batch"
-    assert seen.found(["web", "batch"]) == {"web": Count(2, 1), "batch": Count(4, 1)}
+    assert seen.found(["web", "batch"]) == {"web": Replicas(2, 1), "batch": Replicas(4, 1)}
 
 
 @pytest.mark.parametrize("odd", NAMELESS, ids=range(len(NAMELESS)))
@@ -96,6 +96,6 @@ def test_a_foreign_deployment(odd: Any, caplog: pytest.LogCaptureFixture) -> Non
     seen = view()
     for version in ("10", "11"):
         seen.listed([odd, deployment("web", 2)], version, None)
-    assert seen.found(["web"]) == {"web": Count(2, 1)}
+    assert seen.found(["web"]) == {"web": Replicas(2, 1)}
     assert seen.changed(odd, deleted=False) == ""
     assert len(caplog.messages) == 1

@@ -49,12 +49,12 @@ class Day:
 
     def beat(self) -> None:
         self.decider.beat(self.engine.now)
-        self.engine.fleet.acting = True
+        self.engine.reconciler.acting = True
         self.engine.tick()
         end = self.engine.now + BEAT_S
         while self.engine.now < end - 1e-6:
             self.engine.run(0.05)
-            if self.tasks.changed.is_set() and self.decider.extra():
+            if self.tasks.changed.is_set() and self.decider.reallocate():
                 self.engine.tick()
         assert not self.engine.excess, "more than the cap ran"
         if round(self.engine.now / BEAT_S) % 10 == 0:
@@ -73,7 +73,7 @@ class Day:
 
     def stick(self, name: str, count: int, how: str) -> list[Real]:
         """So many of those that would have to go next can never be ended."""
-        mine = sorted(self.engine.fleet.containers[name], key=lambda c: c.order)[-count:]
+        mine = sorted(self.engine.reconciler.containers[name], key=lambda c: c.order)[-count:]
         for container in mine:
             self.engine.real[container.id].stuck = how
         return [self.engine.real[container.id] for container in mine]

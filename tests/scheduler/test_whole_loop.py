@@ -38,12 +38,12 @@ class Loop:
 
     def beat(self) -> None:
         self.decider.beat(self.engine.now)
-        self.engine.fleet.acting = True
+        self.engine.reconciler.acting = True
         self.engine.tick()
         end = self.engine.now + BEAT_S
         while self.engine.now < end:
             self.engine.run(0.05)
-            if self.tasks.changed.is_set() and self.decider.extra():
+            if self.tasks.changed.is_set() and self.decider.reallocate():
                 self.engine.tick()
         if self.rng.random() < 0.15:
             self.engine.list()

@@ -18,11 +18,11 @@ from microscaling.engine.decider import Decider
 from microscaling.engine.readings import Readings
 from microscaling.engine.server import DemandThread
 from microscaling.errors import TemporaryError
-from microscaling.scheduler.containers.backend import EngineAway, Event, Seen
+from microscaling.scheduler.containers.backend import BackendUnavailable, Event, ListedContainer
 from microscaling.scheduler.containers.container import Operation, Work
-from microscaling.scheduler.containers.driver import LIST_EVERY_S, MOST_STOPPERS, STARTERS
+from microscaling.scheduler.containers.driver import LIST_EVERY_S, MAX_STOPPERS, STARTERS
 from microscaling.scheduler.containers.listing import Listing
-from microscaling.scheduler.containers.reconciler import Fleet
+from microscaling.scheduler.containers.reconciler import ContainerReconciler
 from microscaling.utils.backoff import Backoff
 from tests.scheduler.simulated_engine import TIME_OUT_S, VirtualEngine
 from tests.scheduler.virtual_sources import VirtualSource, fresh_readings
@@ -39,7 +39,7 @@ class Watcher(Protocol):
     def sent(self, agent: VirtualAgent, operation: Operation) -> None: ...
     def done(self, agent: VirtualAgent, operation: Operation, error: Exception | None) -> None: ...
     def heard(self, agent: VirtualAgent, event: Event) -> None: ...
-    def listed(self, agent: VirtualAgent, seen: list[Seen]) -> None: ...
+    def listed(self, agent: VirtualAgent, seen: list[ListedContainer]) -> None: ...
     def decides(self, agent: VirtualAgent, decision: Callable[[], bool]) -> bool: ...
 
 
@@ -56,8 +56,8 @@ class VirtualAgent:
 
     def __init__(self, engine: VirtualEngine, tasks: Tasks, watcher: Watcher, server: bool) -> None:
         self.engine, self.tasks, self.watcher, self.rng = engine, tasks, watcher, engine.rng
-        self.fleet = Fleet(tasks)
-        self.listing = Listing(self.fleet)
+        self.reconciler = ContainerReconciler(tasks)
+        self.listing = Listing(self.reconciler)
         self.readings = Readings(tasks.tasks, 3 * BEAT_S)
         self.decider = Decider(tasks, self.readings)
         self.decided = False
@@ -82,7 +82,7 @@ class VirtualAgent:
         self._listed = float("-inf")
         self._numbers = itertools.count()
         self._starters = Pool(STARTERS)
-        self._stoppers = Pool(max(1, min(tasks.max_containers, MOST_STOPPERS)))
+        self._stoppers = Pool(max(1, min(tasks.max_containers, MAX_STOPPERS)))
         self._stream_backoff, self._count_backoff = Backoff(0.1, 2.0), Backoff(0.25, 5.0)
         self._last_event = 0.0
         self._stream_ended = float("inf")
@@ -142,7 +142,7 @@ class VirtualAgent:
 
     @property
     def adopted(self) -> bool:
-        return self.fleet.strangers.adopted is not None
+        return self.reconciler.unmanaged.adopted is not None
 
     # What its threads do
 
@@ -203,7 +203,7 @@ class VirtualAgent:
             self.readings.judge(self.engine.now)
             self.readings.apply()
             self._serve()
-        due = self.fleet.next_due() if self.decided else None
+        due = self.reconciler.next_due() if self.decided else None
         if due is not None and due - self.engine.now < BEAT_S:
             self.after(max(0.0, due - self.engine.now), self._plan_again)
 
@@ -214,7 +214,7 @@ class VirtualAgent:
         if self.engine_thread is not None:
             self._serve()
         elif self.decided:
-            self._plan(self.watcher.decides(self, self.decider.extra))
+            self._plan(self.watcher.decides(self, self.decider.reallocate))
 
     def _serve(self) -> None:
         thread = self.engine_thread
@@ -228,24 +228,24 @@ class VirtualAgent:
     def _plan(self, changed: bool) -> None:
         if changed or not self.decided:
             self.decided = True
-            self.fleet.acting = True
-            self.fleet.plan(self.engine.now)
+            self.reconciler.acting = True
+            self.reconciler.reconcile(self.engine.now)
 
     def _plan_again(self) -> None:
-        due = self.fleet.next_due()
+        due = self.reconciler.next_due()
         if due is not None and due <= self.engine.now + 1e-6:  # it was asked for by its distance
-            self.fleet.plan(max(due, self.engine.now))
+            self.reconciler.reconcile(max(due, self.engine.now))
 
     def _hear(self, event: Event, stream: int) -> None:
         if stream == self.streams and self.stream_open:
             self.listing.heard(event.id, event.kind)
-            self.fleet.on_event(event, self.engine.now)
+            self.reconciler.on_event(event, self.engine.now)
             self.watcher.heard(self, event)
 
     # Operations
 
     def _submit(self) -> None:
-        for operation in self.fleet.take():
+        for operation in self.reconciler.take():
             self.watcher.handed_out(self, operation)
             starts = operation.work in (Work.CREATE, Work.START)
             rank = 0 if operation.work in (Work.START, Work.STOP) else 1
@@ -256,7 +256,7 @@ class VirtualAgent:
     def _work(self, pool: Pool) -> None:
         while pool.waiting and pool.busy < pool.size:
             operation = heapq.heappop(pool.waiting)[2]
-            if self.fleet.call_off(operation, self.engine.now):
+            if self.reconciler.call_off(operation, self.engine.now):
                 self.watcher.done(self, operation, None)
                 self._submit()
                 continue
@@ -271,7 +271,7 @@ class VirtualAgent:
         pool = self._starters if operation.work in (Work.CREATE, Work.START) else self._stoppers
         pool.busy -= 1
         self.watcher.done(self, operation, error)
-        self.fleet.on_done(operation, error, self.engine.now, id)
+        self.reconciler.on_done(operation, error, self.engine.now, id)
         self._submit()
         self._work(pool)
 
@@ -279,7 +279,7 @@ class VirtualAgent:
 
     def _open_stream(self) -> None:
         if not self.engine.up:
-            self._stream_ends(EngineAway("connection refused"))
+            self._stream_ends(BackendUnavailable("connection refused"))
             return
         self.stream_open, self.stream_silent = True, False
         self.streams += 1
@@ -291,19 +291,19 @@ class VirtualAgent:
         self.stream_open = False
         self._stream_ended = self.engine.now
         self._listed = float("-inf")
-        self.fleet.away = self.fleet.away or isinstance(error, EngineAway)
+        self.reconciler.away = self.reconciler.away or isinstance(error, BackendUnavailable)
         self.after(self._stream_backoff.next(), self._open_stream)
 
     def _count(self) -> None:
         now = self.engine.now
         if self.stream_open and not self.engine.up:
-            self._stream_ends(EngineAway("connection reset"))
+            self._stream_ends(BackendUnavailable("connection reset"))
         if self.listing.stream_is_broken(now):
             self.break_stream(silently=False)
         if not self.adopted and not self.stream_open:
             self.after(self._count_backoff.next(), self._count)
             return
-        due = now - self._listed >= LIST_EVERY_S or self.fleet.away or self.fleet.in_doubt
+        due = now - self._listed >= LIST_EVERY_S or self.reconciler.away or self.reconciler.in_doubt
         if due or not self.stream_open:
             self._list()
         else:
@@ -313,7 +313,7 @@ class VirtualAgent:
         asked = self.listing.ask()
         reply_s = self.engine.faults.reply_s
         if not self.engine.up:
-            self.fleet.away = True
+            self.reconciler.away = True
             self.after(self._count_backoff.next(), self._count)
         elif self.rng.random() < self.engine.faults.lost_reply:
             self.after(TIME_OUT_S, self._count)
@@ -327,7 +327,7 @@ class VirtualAgent:
         else:
             self.after(delay, self._list)
 
-    def _take_listing(self, asked: int, seen: list[Seen]) -> None:
+    def _take_listing(self, asked: int, seen: list[ListedContainer]) -> None:
         first = not self.adopted
         self._count_backoff.reset()
         self.listing.apply(asked, seen, self.engine.now)
@@ -348,21 +348,21 @@ class VirtualAgent:
             return
         self.ending = how
         if how == "leave":
-            self.fleet.leave()
+            self.reconciler.leave()
         else:
-            self.fleet.drain()
+            self.reconciler.drain()
             for task in self.tasks.tasks:
                 task.demand = 0
-        self.fleet.plan(self.engine.now)
+        self.reconciler.reconcile(self.engine.now)
         self._wait_idle(self.engine.now + EXIT_S)
 
     def _wait_idle(self, deadline: float) -> None:
         now = self.engine.now
-        self.gave_up = now >= deadline and not self.fleet.idle
-        if self.fleet.idle or self.gave_up:
+        self.gave_up = now >= deadline and not self.reconciler.idle
+        if self.reconciler.idle or self.gave_up:
             self.end()
             return
-        due = self.fleet.next_due()
+        due = self.reconciler.next_due()
         if due is not None and due <= now:
-            self.fleet.plan(now)
+            self.reconciler.reconcile(now)
         self.after(0.1, self._wait_idle, deadline)

@@ -7,7 +7,7 @@ import requests
 import websocket
 
 from microscaling.server.http.auth import Guard
-from microscaling.server.http.limits import Refusals
+from microscaling.server.limits import Refusals
 from tests.server.conftest import TOKEN, Start
 from tests.server.running import PLAN, Running
 

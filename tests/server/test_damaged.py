@@ -14,9 +14,9 @@ import pytest
 from microscaling.server.domain.user_config import DEMO
 from microscaling.server.domain.users import Users, now_ms
 from microscaling.server.jobs import Jobs
-from microscaling.server.storage.history import COARSE, COARSE_PIECE_MS, FULL, History, Page
-from microscaling.server.storage.persistence import Keeper
-from microscaling.server.storage.store import Piece, Row, Store, open_store
+from microscaling.server.storage.history import COARSE, COARSE_PIECE_MS, FULL, History, Series
+from microscaling.server.storage.persistence import Persistence
+from microscaling.server.storage.store import Chunk, Row, Store, open_store
 from microscaling.settings import Settings
 
 GOOD = json.dumps(DEMO)
@@ -56,7 +56,7 @@ def write(path: str, row: tuple[Any, ...]) -> None:
 
 def loaded(path: str) -> Users:
     users = Users()
-    keeper = Keeper(open_store(path), users, Settings(), Jobs())
+    keeper = Persistence(open_store(path), users, Settings(), Jobs())
     try:
         keeper.load()
     finally:
@@ -84,8 +84,8 @@ def test_sliders_that_make_no_sense_are_none(path: str, sliders: str) -> None:
 
 
 PIECES = [
-    b"", b"x", Page([1], [2], {"a": [[1], [2]]}).packed(), Page([1], [], {}).packed(),
-    Page([1], [2], {"a": [[1], [2], []]}).packed(), Page().packed()[:-3],
+    b"", b"x", Series([1], [2], {"a": [[1], [2]]}).packed(), Series([1], [], {}).packed(),
+    Series([1], [2], {"a": [[1], [2], []]}).packed(), Series().packed()[:-3],
 ]  # fmt: skip
 
 
@@ -93,11 +93,11 @@ PIECES = [
 def test_a_piece_of_history(store: Store, data: bytes, caplog: pytest.LogCaptureFixture) -> None:
     now = now_ms()
     hour = now // COARSE_PIECE_MS * COARSE_PIECE_MS
-    store.add_history([Piece("u", FULL, now - 30_000, data), Piece("u", COARSE, hour, data)])
+    store.add_history([Chunk("u", FULL, now - 30_000, data), Chunk("u", COARSE, hour, data)])
     history = History(store)
-    page = Page([now], [10], {"a": [[1], [2], [3]]})
+    page = Series([now], [10], {"a": [[1], [2], [3]]})
     history.keep([("u", page)])
-    told = json.loads(history.read("u", 0, Page()))
+    told = json.loads(history.read("u", 0, Series()))
     assert told["full"]["times"] == [now]
     assert told["coarse"]["times"] == [now]
     assert caplog.text.count("cannot be read") <= 1

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from microscaling.server.domain.reports import Report, Told
+from microscaling.server.domain.reports import Report, TaskReport
 from microscaling.server.domain.users import User, Users
-from microscaling.server.storage.history import COARSE_MS, COARSE_STEP_MS, FULL_MS, STEP_MS, History, Page
+from microscaling.server.storage.history import COARSE_MS, COARSE_STEP_MS, FULL_MS, STEP_MS, History, Series
 from microscaling.server.storage.store import Store, open_store
 
 
@@ -25,14 +25,14 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def one(users: Users, name: str) -> User:
     """A user with an agent."""
     agent = users.connect(lambda demand: None, lambda: None)
-    users.hear(agent, Report(name, {"a": Told(1, 2, 3)}), 0.0)
+    users.hear(agent, Report(name, {"a": TaskReport(1, 2, 3)}), 0.0)
     return users.users[name]
 
 
 def pass_time(history: History, user: User, begin: int, end: int, step: int = STEP_MS) -> None:
     """Samples `step` apart; what runs is the number of the sample."""
     for number, now in enumerate(range(begin, end, step)):
-        next(iter(user.agents.values())).tasks = {"a": Told(number, number + 1, number + 2)}
+        next(iter(user.agents.values())).tasks = {"a": TaskReport(number, number + 1, number + 2)}
         history.sample([user], now)
         history.keep(history.take(now))
 
@@ -57,12 +57,12 @@ def test_an_hour_at_full_rate_and_a_day_by_the_minute(store: Store, monkeypatch:
 
 
 def test_a_task_that_comes_and_goes(store: Store) -> None:
-    page = Page()
+    page = Series()
     page.add(1, 10, {"a": (1, 2, 3)})
     page.add(2, 10, {"b": (4, 5, 6)})
-    later = Page()
+    later = Series()
     later.add(3, 11, {"a": (7, 8, 9)})
-    page.join(Page.unpacked(later.packed()))
+    page.join(Series.unpacked(later.packed()))
     assert json.loads(page.written(500)) == {
         "step": 500,
         "times": [1, 2, 3],
@@ -100,7 +100,7 @@ def test_memory_is_bounded(store: Store) -> None:
 
 
 def test_names_that_are_made_up_do_not_fill_the_store(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("microscaling.server.storage.history.MOST_USERS", 2)
+    monkeypatch.setattr("microscaling.server.storage.history.MAX_USERS", 2)
     history, users = History(store), Users()
     for i in range(10):
         history.sample([one(users, f"u{i}")], 1000)

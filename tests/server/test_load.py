@@ -15,10 +15,10 @@ import time
 import pytest
 
 from microscaling.server.domain.users import Users
-from microscaling.server.http.events import Live
-from microscaling.server.http.limits import MOST_AGENTS
+from microscaling.server.http.events import EventHub
 from microscaling.server.http.load import REMEMBERED, Load
 from microscaling.server.jobs import Jobs
+from microscaling.server.limits import MAX_AGENTS
 from tests.server.conftest import Start
 from tests.server.running import Running, until
 
@@ -119,7 +119,7 @@ def test_one_agent_too_many_is_refused_in_good_order(start: Start) -> None:
         server = start()
         with contextlib.ExitStack() as stack:
             crowd = []
-            for number in range(MOST_AGENTS):
+            for number in range(MAX_AGENTS):
                 crowd += connect(stack, server, 1)
                 crowd[-1].sendall(HANDSHAKE)
                 assert crowd[-1].recv(12) == b"HTTP/1.1 101"
@@ -128,11 +128,11 @@ def test_one_agent_too_many_is_refused_in_good_order(start: Start) -> None:
                 [sock] = connect(stack, server, 1)
                 sock.sendall(HANDSHAKE)
                 assert sock.recv(12) == b"HTTP/1.1 503"
-            until(lambda: server.get("/api/status")["reports"] == MOST_AGENTS)
+            until(lambda: server.get("/api/status")["reports"] == MAX_AGENTS)
             status = server.get("/api/status")
-            assert (status["agents"], status["closes"]) == (MOST_AGENTS, {"refused with 503": 20})
+            assert (status["agents"], status["closes"]) == (MAX_AGENTS, {"refused with 503": 20})
             crowd[0].sendall(CLOSE)
-            until(lambda: server.get("/api/status")["agents"] == MOST_AGENTS - 1)
+            until(lambda: server.get("/api/status")["agents"] == MAX_AGENTS - 1)
             with server.agent("late") as agent:
                 agent.report(a=(1, 1, 0))
                 until(lambda: server.get("/api/users/late")["agents"]["connected"])
@@ -193,7 +193,7 @@ def test_all_that_was_sent_before_a_close_counts_however_late_it_is_read(start: 
 
 def test_states_come_less_often_the_more_they_cost() -> None:
     async def intervals() -> list[float]:
-        live = Live(Users(), False, Jobs())
+        live = EventHub(Users(), False, Jobs())
         loop = asyncio.get_running_loop()
         found = []
         for cost in (0.0, 0.02, 100.0):

@@ -10,7 +10,7 @@ import pytest
 from microscaling.demand.tasks import Tasks
 from microscaling.engine import scaling
 from microscaling.server.domain.modes import Queues, random_step, sliders, within_cap
-from microscaling.server.domain.reports import Told
+from microscaling.server.domain.reports import TaskReport
 from microscaling.server.domain.user_config import DEMO, Plan, read_plan
 from microscaling.settings import Settings
 from tests.server.running import PLAN
@@ -65,7 +65,7 @@ def test_queues_decide_as_the_engine_does() -> None:
         task.demand = running[task.name]
     for beat in range(200):
         metric = chance.randrange(200)
-        ours.hear({app: Told(n, n, metric) for app, n in running.items()}, beat * 0.5)
+        ours.hear({app: TaskReport(n, n, metric) for app, n in running.items()}, beat * 0.5)
         decide(theirs, running, metric)
         assert ours.demand() == {task.name: task.demand for task in theirs.tasks}
         running = ours.demand()
@@ -81,54 +81,54 @@ def decide(tasks: Tasks, running: dict[str, int], metric: int) -> None:
 
 def test_reports_that_follow_too_soon_are_no_new_measurement() -> None:
     queues = Queues(plan())
-    queues.hear({"p1": Told(1, 1, 60), "p2": Told(1, 1)}, 0.0)
-    queues.hear({"p1": Told(1, 1, 10_000), "p2": Told(1, 1)}, 0.1)
+    queues.hear({"p1": TaskReport(1, 1, 60), "p2": TaskReport(1, 1)}, 0.0)
+    queues.hear({"p1": TaskReport(1, 1, 10_000), "p2": TaskReport(1, 1)}, 0.1)
     assert queues.demand()["p1"] < 9
-    queues.hear({"p1": Told(1, 1, 10_000), "p2": Told(1, 1)}, 0.5)
+    queues.hear({"p1": TaskReport(1, 1, 10_000), "p2": TaskReport(1, 1)}, 0.5)
     assert queues.demand()["p1"] == 9
 
 
 def test_an_agent_keeps_what_it_has_until_measured_and_tasks_it_does_not_have_count_for_nothing() -> None:
     queues = Queues(plan())
-    queues.hear({"p2": Told(9, 9)}, 0.0)
+    queues.hear({"p2": TaskReport(9, 9)}, 0.0)
     assert queues.demand() == {"p2": 9}
 
 
 def test_held_tasks_stay_and_are_primed_anew() -> None:
     queues = Queues(plan())
-    queues.hear({"p1": Told(4, 4, 50), "p2": Told(6, 6)}, 0.0)
-    queues.hear({"p1": Told(4, 4, 0, held="no answer"), "p2": Told(6, 6)}, 0.5)
+    queues.hear({"p1": TaskReport(4, 4, 50), "p2": TaskReport(6, 6)}, 0.0)
+    queues.hear({"p1": TaskReport(4, 4, 0, held="no answer"), "p2": TaskReport(6, 6)}, 0.5)
     assert queues.demand() == {"p1": 4, "p2": 6}
-    queues.hear({"p1": Told(4, 4, 52), "p2": Told(6, 6)}, 1.0)
+    queues.hear({"p1": TaskReport(4, 4, 52), "p2": TaskReport(6, 6)}, 1.0)
     assert queues.demand() == {"p1": 4, "p2": 6}  # no velocity from before the gap
 
 
 def test_a_task_that_backs_off_is_the_agents_to_decide() -> None:
     queues = Queues(plan())
-    queues.hear({"p1": Told(0, 1, 9000, backing_off=True), "p2": Told(9, 9)}, 0.0)
+    queues.hear({"p1": TaskReport(0, 1, 9000, backing_off=True), "p2": TaskReport(9, 9)}, 0.0)
     assert queues.demand() == {"p1": 1, "p2": 9}
 
 
 @pytest.mark.parametrize(
-    "told", [Told(3, 3), Told(3, 3, 0, held="no answer"), Told(3, 3, 0, fallback="away")]
+    "told", [TaskReport(3, 3), TaskReport(3, 3, 0, held="no answer"), TaskReport(3, 3, 0, fallback="away")]
 )
-def test_a_task_without_a_reading_is_held(told: Told) -> None:
+def test_a_task_without_a_reading_is_held(told: TaskReport) -> None:
     queues = Queues(plan())
     for beat in range(10):
-        queues.hear({"p1": told, "p2": Told(7, 7)}, beat * 0.5)
+        queues.hear({"p1": told, "p2": TaskReport(7, 7)}, beat * 0.5)
     assert queues.demand() == {"p1": 3, "p2": 7}
     assert queues.held().keys() == {"p1"}
     for beat in range(10, 20):
-        queues.hear({"p1": Told(3, 3, 0), "p2": Told(7, 7)}, beat * 0.5)
+        queues.hear({"p1": TaskReport(3, 3, 0), "p2": TaskReport(7, 7)}, beat * 0.5)
     assert queues.demand()["p1"] == 1
     assert queues.held() == {}
 
 
 def test_a_task_that_an_agent_no_longer_tells_of_keeps_what_it_had() -> None:
     queues = Queues(plan())
-    queues.hear({"p1": Told(4, 4, 50), "p2": Told(6, 6)}, 0.0)
+    queues.hear({"p1": TaskReport(4, 4, 50), "p2": TaskReport(6, 6)}, 0.0)
     for beat in range(1, 9):
-        queues.hear({"p2": Told(6, 6)}, beat * 0.5)
+        queues.hear({"p2": TaskReport(6, 6)}, beat * 0.5)
     assert queues.demand() == {"p1": 4, "p2": 6}
-    queues.hear({"p1": Told(4, 4, 900), "p2": Told(6, 6)}, 5.0)
+    queues.hear({"p1": TaskReport(4, 4, 900), "p2": TaskReport(6, 6)}, 5.0)
     assert queues.demand() == {"p1": 9, "p2": 1} or queues.demand()["p2"] == 1

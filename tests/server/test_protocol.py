@@ -11,8 +11,8 @@ import pytest
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from microscaling.server.http.limits import MOST_BYTES
 from microscaling.server.http.protocol import AgentProtocol
+from microscaling.server.limits import MAX_BYTES
 
 HANDSHAKE = (
     b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -65,7 +65,7 @@ async def _app(scope: Any, receive: Any, send: Any) -> None:
 
 async def _talk(*pieces: bytes, library: bool = False) -> tuple[list[str | None], bytes, bool, int]:
     """What is handed out and written, whether it is closed, and how many pieces the library got."""
-    config = Config(_app, ws_max_size=MOST_BYTES, ws_per_message_deflate=False, log_config=None)
+    config = Config(_app, ws_max_size=MAX_BYTES, ws_per_message_deflate=False, log_config=None)
     config.load()
     protocol, wire = AgentProtocol(config, ServerState(), {}), Wire()
     protocol.connection_made(wire)
@@ -105,7 +105,7 @@ STREAMS = {
     "not UTF-8": frame(b"a") + frame(b"\xff") + frame(b"c"),
     "half a character": frame(b"a") + frame(b"\xc3", TEXT) + frame(b"\xa9", MORE | FINAL),
     "closed": frame(b"a") + frame(b"\x03\xe8", CLOSE | FINAL) + frame(b"c"),
-    "too long": frame(b"a") + frame(bytes(MOST_BYTES + 1)) + frame(b"c"),
+    "too long": frame(b"a") + frame(bytes(MAX_BYTES + 1)) + frame(b"c"),
 }
 
 

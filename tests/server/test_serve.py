@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from microscaling.server.http.limits import Bucket, Refusals
-from microscaling.server.storage.yaml_file import as_yaml
+from microscaling.server.http.yaml_file import as_yaml
+from microscaling.server.limits import Bucket, Refusals
 from tests.server.conftest import Start
 from tests.server.running import PLAN, ROOT
 
@@ -155,8 +155,8 @@ def test_yaml_reads_back() -> None:
 
 def test_a_job_that_dies_ends_the_server(tmp_path: Path) -> None:
     die = (
-        "import sys; from microscaling.server.storage.persistence import Keeper; "
-        "Keeper._wander = lambda self: 1 / 0; sys.argv = ['microscaling', 'server']; "
+        "import sys; from microscaling.server.storage.persistence import Persistence; "
+        "Persistence._wander = lambda self: 1 / 0; sys.argv = ['microscaling', 'server']; "
         "from microscaling.__main__ import main; sys.exit(main())"
     )
     where = {"MSS_SERVER_STORE": str(tmp_path / "db"), "MSS_SERVER_ADDRESS": "127.0.0.1:0"}

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from microscaling.errors import ConfigError
-from microscaling.server.storage.store import Piece, Row, Store, StoreError, open_store
+from microscaling.server.storage.store import Chunk, Row, Store, StoreError, open_store
 
 ROUNDS = 100
 LONG = 400_000
@@ -130,7 +130,7 @@ def test_secret_is_made_once(tmp_path: Path) -> None:
 
 def test_history_is_dropped_by_age_and_level(tmp_path: Path) -> None:
     store = open_store(str(tmp_path / "server.db"))
-    store.add_history([Piece("a", level, start, b"x") for level in (0, 1) for start in (10, 20, 30)])
+    store.add_history([Chunk("a", level, start, b"x") for level in (0, 1) for start in (10, 20, 30)])
     assert store.drop_history(0, 25) is False
     assert [piece.start for piece in store.history("a", 0, 0)] == [30]
     assert [piece.start for piece in store.history("a", 1, 15)] == [20, 30]

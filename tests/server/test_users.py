@@ -8,10 +8,10 @@ import pytest
 
 from microscaling.server.domain import modes, users
 from microscaling.server.domain.modes import Demand
-from microscaling.server.domain.reports import About, Report, Told
+from microscaling.server.domain.reports import AgentInfo, Report, TaskReport
 from microscaling.server.domain.user_config import read_plan
-from microscaling.server.domain.users import Agent, Users, Wishes
-from microscaling.server.http.limits import Full, Refused
+from microscaling.server.domain.users import Agent, Users, UserSettings
+from microscaling.server.limits import Full, Refused
 from microscaling.settings import Settings
 from tests.server.running import PLAN
 
@@ -32,25 +32,25 @@ class Recorded:
         self.evicted += 1
 
 
-def connected(everyone: Users, user: str, engine: str = "", **tasks: Told) -> Recorded:
+def connected(everyone: Users, user: str, engine: str = "", **tasks: TaskReport) -> Recorded:
     recorded = Recorded(everyone)
     hear(everyone, recorded, user, engine, **tasks)
     return recorded
 
 
-def hear(everyone: Users, recorded: Recorded, user: str, engine: str = "", **tasks: Told) -> None:
-    about = About(engine=engine) if engine else None
+def hear(everyone: Users, recorded: Recorded, user: str, engine: str = "", **tasks: TaskReport) -> None:
+    about = AgentInfo(engine=engine) if engine else None
     everyone.hear(recorded.agent, Report(user, tasks, about), 0.0)
 
 
-def configured(everyone: Users, name: str, mode: str) -> Wishes:
-    wishes = Wishes(1, read_plan(PLAN, Settings()), mode)
+def configured(everyone: Users, name: str, mode: str) -> UserSettings:
+    wishes = UserSettings(1, read_plan(PLAN, Settings()), mode)
     everyone.keep(everyone.get(name)).set(wishes)
     return wishes
 
 
 def test_users_are_bounded_and_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(users, "MOST_USERS", 2)
+    monkeypatch.setattr(users, "MAX_USERS", 2)
     everyone = Users()
     first = connected(everyone, "a")
     connected(everyone, "b")
@@ -62,7 +62,7 @@ def test_users_are_bounded_and_forgotten(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_agents_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(users, "MOST_AGENTS", 2)
+    monkeypatch.setattr(users, "MAX_AGENTS", 2)
     everyone = Users()
     Recorded(everyone), Recorded(everyone)
     with pytest.raises(Refused, match="more than 2 agents"):
@@ -70,18 +70,18 @@ def test_agents_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_tasks_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(users, "MOST_TOLD", 3)
+    monkeypatch.setattr(users, "MAX_TOLD", 3)
     everyone = Users()
-    first = connected(everyone, "a", x=Told(1, 1), y=Told(1, 1))
-    second = connected(everyone, "b", x=Told(1, 1))
+    first = connected(everyone, "a", x=TaskReport(1, 1), y=TaskReport(1, 1))
+    second = connected(everyone, "b", x=TaskReport(1, 1))
     with pytest.raises(Refused, match="more than 3 tasks"):
-        hear(everyone, second, "b", x=Told(1, 1), y=Told(1, 1))
+        hear(everyone, second, "b", x=TaskReport(1, 1), y=TaskReport(1, 1))
     everyone.disconnect(first.agent)
-    hear(everyone, second, "b", x=Told(1, 1), y=Told(1, 1))
+    hear(everyone, second, "b", x=TaskReport(1, 1), y=TaskReport(1, 1))
 
 
 def test_the_longest_silent_goes_and_each_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(users, "MOST_SILENT", 2)
+    monkeypatch.setattr(users, "MAX_SILENT", 2)
     everyone = Users()
     speaking = connected(everyone, "a")
     silent = [Recorded(everyone) for _ in range(4)]
@@ -89,7 +89,7 @@ def test_the_longest_silent_goes_and_each_is_told_once(monkeypatch: pytest.Monke
 
 
 def test_where_none_is_silent_the_newcomer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(users, "MOST_SILENT", 2)
+    monkeypatch.setattr(users, "MAX_SILENT", 2)
     everyone = Users()
     unread, fresh = Recorded(everyone), Recorded(everyone)
     unread.silent, fresh.silent = 0.0, 1.9
@@ -116,7 +116,7 @@ def test_a_metric_that_is_left_out_is_0_only_of_an_agent_that_measures(
     recorded = Recorded(everyone)
     found = []
     for metric in metrics:
-        hear(everyone, recorded, "a", p1=Told(1, 1, metric))
+        hear(everyone, recorded, "a", p1=TaskReport(1, 1, metric))
         found.append(recorded.agent.tasks["p1"].metric)
     assert found == expected
 
@@ -132,8 +132,8 @@ def test_a_connection_is_one_users() -> None:
 def test_who_decides_itself_is_listened_to() -> None:
     everyone = Users()
     configured(everyone, "a", modes.QUEUE)
-    local = connected(everyone, "a", "LOCAL", p1=Told(1, 1, 900), p2=Told(9, 9))
-    hear(everyone, local, "a", "LOCAL", p1=Told(1, 8, 900), p2=Told(9, 2))
+    local = connected(everyone, "a", "LOCAL", p1=TaskReport(1, 1, 900), p2=TaskReport(9, 9))
+    hear(everyone, local, "a", "LOCAL", p1=TaskReport(1, 8, 900), p2=TaskReport(9, 2))
     assert local.offers == []
     found = [(d.app, d.before, d.after) for d in everyone.users["a"].decisions]
     assert found == [("p1", 1, 8), ("p2", 9, 2)]
@@ -150,14 +150,14 @@ def test_who_decides_itself_is_listened_to() -> None:
 def test_what_a_new_agent_is_told(mode: str, expected: list[Demand]) -> None:
     everyone = Users()
     configured(everyone, "a", mode)
-    assert connected(everyone, "a", p1=Told(3, 3, 50), p2=Told(4, 4)).offers[:1] == expected
+    assert connected(everyone, "a", p1=TaskReport(3, 3, 50), p2=TaskReport(4, 4)).offers[:1] == expected
 
 
 def test_paused_nothing_is_said() -> None:
     everyone = Users()
     wishes = replace(configured(everyone, "a", modes.MANUAL), paused=True)
     everyone.users["a"].set(wishes)
-    recorded = connected(everyone, "a", p1=Told(3, 3), p2=Told(4, 4))
+    recorded = connected(everyone, "a", p1=TaskReport(3, 3), p2=TaskReport(4, 4))
     assert recorded.offers == []
     everyone.users["a"].set(replace(wishes, paused=False))
     assert recorded.offers == [{"p1": 1, "p2": 1}]
@@ -166,7 +166,7 @@ def test_paused_nothing_is_said() -> None:
 def test_two_agents_are_decided_on_each_by_itself() -> None:
     everyone = Users()
     configured(everyone, "a", modes.QUEUE)
-    calm = connected(everyone, "a", p1=Told(1, 1, 0), p2=Told(9, 9))
-    busy = connected(everyone, "a", p1=Told(1, 1, 900), p2=Told(9, 9))
+    calm = connected(everyone, "a", p1=TaskReport(1, 1, 0), p2=TaskReport(9, 9))
+    busy = connected(everyone, "a", p1=TaskReport(1, 1, 900), p2=TaskReport(9, 9))
     assert calm.offers[-1] == {"p1": 1, "p2": 9}
     assert busy.offers[-1] == {"p1": 1, "p2": 1}

@@ -23,12 +23,12 @@ MODE = re.compile(r"host|none|bridge|container:.+")
 # The forms that Docker and Compose read (go-units, RAMInBytes): all units are powers of 1,024.
 MEMORY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{0,6})?|\.[0-9]{1,6})\s*(b|[kmgtp](?:i?b)?)?", re.IGNORECASE)
 UNITS = {"b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}
-MOST_CPUS = 4096.0
-MOST_GRACE_S = 3600.0
+MAX_CPUS = 4096.0
+MAX_GRACE_S = 3600.0
 
 
 @dataclass(frozen=True)
-class Described:
+class ContainerConfig:
     """What came out, ready for a Task."""
 
     env: list[str]
@@ -37,7 +37,7 @@ class Described:
     options: ContainerOptions
 
 
-def read_container(config: Section, most: int) -> Described:
+def read_container(config: Section, most: int) -> ContainerConfig:
     """The optional keys of `config`; `most` is how many containers the task may have.
 
     What is left out is as the Go agent had it: the host's network, all ports published (which the
@@ -58,11 +58,11 @@ def read_container(config: Section, most: int) -> Described:
         ports=ports,
         mounts=read_mounts(config),
         memory=_memory(config),
-        cpus=config.number("cpus", 0.0, MOST_CPUS, "a number of processors"),
+        cpus=config.number("cpus", 0.0, MAX_CPUS, "a number of processors"),
         labels=_labels(config),
-        stop_grace_s=config.number("stopGraceSeconds", 1.0, MOST_GRACE_S, "a number of seconds"),
+        stop_grace_s=config.number("stopGraceSeconds", 1.0, MAX_GRACE_S, "a number of seconds"),
     )
-    return Described(_env(config), mode, publish, options)
+    return ContainerConfig(_env(config), mode, publish, options)
 
 
 def _network(config: Section) -> tuple[str, tuple[str, ...]]:

@@ -14,8 +14,8 @@ from microscaling.secrets.references import Unset, filled_in, filled_in_url
 from microscaling.settings import Settings
 from microscaling.utils.text import clean, one_line
 
-LONGEST_INTERVAL_S = 3600.0
-LONGEST_TIMEOUT_S = 300.0
+MAX_INTERVAL_S = 3600.0
+MAX_TIMEOUT_S = 300.0
 OF_ANY = ("queueName", "queueURL", "topicName", "channelName", "databaseURL", "query")
 """Known in every task, whatever its metricType, as the Go agent did it."""
 
@@ -108,8 +108,8 @@ def _read_missing(config: Section, metric: Metric) -> None:
 
 def _read_pace(config: Section, metric: Metric) -> None:
     """`intervalSeconds` and `timeoutSeconds`: how often to ask, and how long an answer may take."""
-    metric.interval_s = config.number("intervalSeconds", 0.0, LONGEST_INTERVAL_S, "a number of seconds")
-    timeout_s = config.number("timeoutSeconds", 0.0, LONGEST_TIMEOUT_S, "a number of seconds")
+    metric.interval_s = config.number("intervalSeconds", 0.0, MAX_INTERVAL_S, "a number of seconds")
+    timeout_s = config.number("timeoutSeconds", 0.0, MAX_TIMEOUT_S, "a number of seconds")
     if timeout_s and metric.source is not None:
         metric.source.limit(timeout_s)
     elif not timeout_s and config.take("timeoutSeconds") in (0, "0"):

@@ -8,9 +8,9 @@ from microscaling.api.schema.section import Section
 from microscaling.demand.fallback import Fallback
 from microscaling.demand.task import IDLE_S
 
-LONGEST_WINDOW_S = 3600.0
+MAX_WINDOW_S = 3600.0
 """As in Kubernetes."""
-LONGEST_IDLE_S = 86400.0
+MAX_IDLE_S = 86400.0
 
 
 def read_fallback(app: Section, measured: bool, least: int, most: int) -> Fallback | None:
@@ -43,14 +43,14 @@ def read_window(app: Section, measured: bool) -> float | None:
     if not measured:
         place = app.at("scaleDownWindowSeconds")
         app.notes.warn(place, "means nothing for a task without a queue to measure")
-    return app.number("scaleDownWindowSeconds", 0.0, LONGEST_WINDOW_S, "a number of seconds")
+    return app.number("scaleDownWindowSeconds", 0.0, MAX_WINDOW_S, "a number of seconds")
 
 
 def read_idle(config: Section, measured: bool) -> float:
     """`config.idleSeconds`: how long a queue is empty before its containers are given back."""
     if config.take("idleSeconds") is not None and not measured:
         config.notes.warn(config.at("idleSeconds"), "means nothing for a task without a queue to measure")
-    return config.number("idleSeconds", IDLE_S, LONGEST_IDLE_S, "a number of seconds")
+    return config.number("idleSeconds", IDLE_S, MAX_IDLE_S, "a number of seconds")
 
 
 def _count(section: Section, key: str, least: int) -> int | None:

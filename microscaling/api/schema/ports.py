@@ -15,7 +15,7 @@ SHORT = re.compile(
     r"(?P<container>[0-9]+(?:-[0-9]+)?)(?:/(?P<protocol>[a-z]+))?"
 )
 RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
-MOST_PORTS = 65535
+MAX_PORTS = 65535
 """Of a whole configuration: a range is short to write, and long to carry out."""
 PROTOCOLS = ("tcp", "udp", "sctp")
 LONG = "there is no such key here; there are target, published, host_ip and protocol"
@@ -32,8 +32,8 @@ def read_ports(config: Section, most: int) -> tuple[Port, ...]:
     """The key `ports` of a task that may have `most` containers."""
     ports: list[Port] = []
     for place, entry in config.entries("ports"):
-        if config.notes.ports > MOST_PORTS:
-            config.notes.problem(place, f"all tasks together have more than {MOST_PORTS} ports")
+        if config.notes.ports > MAX_PORTS:
+            config.notes.problem(place, f"all tasks together have more than {MAX_PORTS} ports")
             break
         try:
             read = _long(entry, place, config.notes) if isinstance(entry, Mapping) else _short(entry)

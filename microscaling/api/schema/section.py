@@ -14,7 +14,7 @@ INT64 = range(-(2**63), 2**63)
 DECIMAL = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
 
 
-MOST_NOTES = 100
+MAX_NOTES = 100
 """Of a kind: who has mended those sees the others."""
 
 
@@ -37,10 +37,10 @@ class Notes:
 def _note(notes: list[str], place: str, what: str) -> None:
     """Once each: what is read twice is not wrong twice."""
     note = f"{place}: {what}" if place else what
-    if len(notes) < MOST_NOTES:
+    if len(notes) < MAX_NOTES:
         if note not in notes:
             notes.append(note)
-    elif len(notes) == MOST_NOTES:
+    elif len(notes) == MAX_NOTES:
         notes.append("there is more of this kind, which is not shown")
 
 

@@ -17,7 +17,7 @@ DEFAULT_HOST = f"unix://{DEFAULT_SOCKET}"
 PORTS = {"tcp": 2375, "http": 80, "https": 443}
 """Where an address names none; for tcp those of Docker's own client."""
 TLS_PORT = 2376
-LONGEST_PATH = 107
+MAX_PATH = 107
 """Bytes of a socket's path: see unix(7)."""
 EXPECTED = "expected unix:///path/of/a/socket or tcp://host:port"
 NOT_HERE = {
@@ -58,8 +58,8 @@ def _socket(path: str, place: str, address: str) -> str:
     path = f"/{path.lstrip('/')}" if path else DEFAULT_SOCKET
     if not path.isprintable() or set(path) & set("?#;"):
         raise _wrong(place, address, "the library cannot use such a path")
-    if len(os.fsencode(path)) > LONGEST_PATH:
-        raise _wrong(place, address, f"the path of a socket has at most {LONGEST_PATH} bytes")
+    if len(os.fsencode(path)) > MAX_PATH:
+        raise _wrong(place, address, f"the path of a socket has at most {MAX_PATH} bytes")
     try:
         mode = os.stat(path).st_mode
     except OSError:

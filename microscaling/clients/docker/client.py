@@ -14,7 +14,7 @@ from requests.adapters import HTTPAdapter
 from microscaling.clients.docker.engine import TLS_FILES
 from microscaling.errors import ConfigError
 
-MOST_CONNECTIONS = 80
+MAX_CONNECTIONS = 80
 """As many as there are threads that call: 64 stop, 8 start, a few more."""
 
 
@@ -28,14 +28,14 @@ def connect(
         version=version or "auto",
         timeout=timeout_s,
         tls=_tls(tls_verify, cert_path),
-        max_pool_size=MOST_CONNECTIONS,
+        max_pool_size=MAX_CONNECTIONS,
     )
     if host.startswith("unix:"):
         client.mount("http+docker://", _KeptAlive(host.replace("unix:", "http+unix:"), timeout_s))
     elif not host.startswith(("npipe:", "ssh:")):
         # max_pool_size goes only to the library's own adapters
         for scheme in ("http://", "https://"):
-            client.mount(scheme, HTTPAdapter(pool_maxsize=MOST_CONNECTIONS))
+            client.mount(scheme, HTTPAdapter(pool_maxsize=MAX_CONNECTIONS))
     return client
 
 
@@ -52,7 +52,7 @@ class _KeptAlive(UnixHTTPAdapter):
     a container has an address of its own, so it would connect anew for every one."""
 
     def __init__(self, url: str, timeout_s: int) -> None:
-        super().__init__(url, timeout_s, max_pool_size=MOST_CONNECTIONS)
+        super().__init__(url, timeout_s, max_pool_size=MAX_CONNECTIONS)
 
     def get_connection(self, url: str | bytes, proxies: Any = None) -> Any:
         return super().get_connection(self.socket_path, proxies)

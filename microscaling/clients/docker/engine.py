@@ -25,7 +25,7 @@ from microscaling.utils.text import one_line, quoted
 
 log = logging.getLogger("mssagent")
 
-MOST_BYTES = 1 << 20
+MAX_BYTES = 1 << 20
 TLS_FILES = ("cert.pem", "key.pem", "ca.pem")
 NO_CONTEXT = "default"
 """The name that Docker's own client has for no context."""
@@ -120,7 +120,7 @@ def _endpoint(path: str, place: str, folder: str) -> dict[str, Any]:
         known = ", ".join(_contexts(folder)) or "none"
         raise ConfigError(f"{place} does not exist in {one_line(folder)}; there is: {known}")
     try:
-        endpoint = json.loads(read_small(path, MOST_BYTES))["Endpoints"]["docker"]
+        endpoint = json.loads(read_small(path, MAX_BYTES))["Endpoints"]["docker"]
         if isinstance(endpoint, dict) and isinstance(endpoint.get("Host", ""), str):
             return endpoint
         raise TypeError("it has no address")
@@ -133,7 +133,7 @@ def _contexts(folder: str) -> list[str]:
     meta, names = os.path.join(folder, "contexts", "meta"), []
     for id in os.listdir(meta) if os.path.isdir(meta) else ():
         try:
-            names.append(quoted(json.loads(read_small(f"{meta}/{id}/meta.json", MOST_BYTES))["Name"]))
+            names.append(quoted(json.loads(read_small(f"{meta}/{id}/meta.json", MAX_BYTES))["Name"]))
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             continue
     return sorted(names)
@@ -145,7 +145,7 @@ def _current_context(folder: str) -> str:
     if not os.path.exists(path):
         return ""
     try:
-        name = json.loads(read_small(path, MOST_BYTES)).get("currentContext") or ""
+        name = json.loads(read_small(path, MAX_BYTES)).get("currentContext") or ""
     except (ValueError, AttributeError, RecursionError) as error:
         log.debug("no current context: %s: %s", path, error)
         return ""

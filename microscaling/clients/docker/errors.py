@@ -21,9 +21,9 @@ AWAY = (502, 503, 504)
 ID = re.compile(r"(?<=/)[0-9a-f]{64}(?=/|$)")
 NAME = re.compile(r"^/(images|networks)/.+/(json|connect)$")
 WAY_OUT = "allow it there; all requests of the agent are listed in docs/security.md"
-MOST_SHOWN = 200
+MAX_SHOWN = 200
 """Characters of what a proxy says; a page for people is not shown at all."""
-MOST_SAID = 400
+MAX_SAID = 400
 """Characters of what an engine says."""
 _lock = threading.Lock()
 _told: set[str] = set()
@@ -42,7 +42,7 @@ def said(error: Exception) -> str:
     explanation = _one_line(api_error.explanation or "")
     if _is_of_engine(answer):
         return explanation or _one_line(error)
-    why = "" if not explanation or explanation.startswith("<") else f": {explanation[:MOST_SHOWN]}"
+    why = "" if not explanation or explanation.startswith("<") else f": {explanation[:MAX_SHOWN]}"
     request = request_named(answer.request.method or "", answer.request.url or "")
     if answer.status_code not in REFUSED:
         return f"HTTP {answer.status_code} for {request}{why}"
@@ -74,4 +74,4 @@ def _say_once(request: str, refused: str) -> None:
 
 
 def _one_line(error: object) -> str:
-    return one_line(" ".join(str(error).split())[:MOST_SAID])
+    return one_line(" ".join(str(error).split())[:MAX_SAID])

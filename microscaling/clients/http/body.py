@@ -16,8 +16,8 @@ AUTOMATIC = 32 + zlib.MAX_WBITS
 """zlib finds out itself whether it is gzip or zlib (its manual, "inflateInit2")."""
 RAW = -zlib.MAX_WBITS
 """Without a header: some servers call that deflate, too (RFC 9110, 8.4.1.2)."""
-MOST_QUOTED = 200
-MOST_OF_TOLD = 4096
+MAX_QUOTED = 200
+MAX_OF_TOLD = 4096
 """Bytes of the body of an error that are read to quote from it."""
 MARKUP = re.compile(r"(?s)<(script|style)\b.*?</\1>|<[^>]*>")
 
@@ -67,8 +67,8 @@ def _inflated(body: bytes, coding: str, most_bytes: int) -> bytes:
 def quotation(body: bytes, secrets: Collection[str]) -> str:
     """The first 200 characters of what an error says, on one line and without secrets."""
     text = body.decode("utf-8", "replace")
-    if len(body) >= MOST_OF_TOLD:  # of a secret that the end cuts nothing may stay
+    if len(body) >= MAX_OF_TOLD:  # of a secret that the end cuts nothing may stay
         text = text[: -max(map(len, secrets), default=0) or None]
     if text.lstrip().startswith("<"):
         text = MARKUP.sub(" ", text)
-    return one_line(mask(" ".join(text.split()), secrets)[:MOST_QUOTED].strip())
+    return one_line(mask(" ".join(text.split()), secrets)[:MAX_QUOTED].strip())

@@ -13,7 +13,7 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from microscaling.clients.http.body import MOST_OF_TOLD, quotation, unpacked
+from microscaling.clients.http.body import MAX_OF_TOLD, quotation, unpacked
 from microscaling.clients.http.deadline import deadline_pools, limit_call, time_left
 from microscaling.clients.http.proxies import by_proxy, is_loopback
 from microscaling.clients.http.retry_after import Pause, pause_s
@@ -28,8 +28,8 @@ if TYPE_CHECKING:  # requests takes 0.1 to 0.2 s to import, so it is left until 
 DEADLINE_S = 5.0
 MAX_BYTES = 16 * 2**20
 CHUNK = 2**16
-MOST_OF_ERROR = 2**16
-MOST_OF_REASON = 200
+MAX_OF_ERROR = 2**16
+MAX_OF_REASON = 200
 """Characters: what is not HTTP may be quoted in it."""
 REDIRECTS = (301, 302, 303, 307, 308)
 WAITS = "answers with HTTP {}, and is not asked again for {:.1f} s, as its Retry-After says"
@@ -70,8 +70,8 @@ class _Question:
     def most_of_error(self, status: int) -> int:
         """Bytes of the body that are read at a status that is none of success."""
         if not self.quotes:
-            return MOST_OF_ERROR
-        return MOST_OF_TOLD if 400 <= status < 500 else 0
+            return MAX_OF_ERROR
+        return MAX_OF_TOLD if 400 <= status < 500 else 0
 
 
 class Client:
@@ -234,7 +234,7 @@ def reason_of(error: BaseException, deadline_s: float) -> str:
         return root.strerror
     if isinstance(error, ValueError):  # InvalidURL and its kin
         return "not a URL that can be asked"
-    return one_line(str(root)[:MOST_OF_REASON].strip()) or type(root).__name__
+    return one_line(str(root)[:MAX_OF_REASON].strip()) or type(root).__name__
 
 
 def _new_session() -> requests.Session:

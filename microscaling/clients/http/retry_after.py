@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 
 STATUSES = (429, 503)
 """Too Many Requests (RFC 6585) and Service Unavailable. With others the header is about something else."""
-LONGEST_S = 3600.0
+MAX_S = 3600.0
 """A server that asks for a year by mistake is asked again after an hour."""
 SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?")
 
@@ -37,13 +37,13 @@ def pause_s(status: int, headers: Mapping[str, str]) -> float:
     if status not in STATUSES or not text:
         return 0.0
     if SECONDS.fullmatch(text):
-        return min(float(text), LONGEST_S)
+        return min(float(text), MAX_S)
     until = _seconds_of(text)
     if until is None:
         return 0.0
     # The server's own clock, if it tells it: only the difference counts.
     now = _seconds_of(headers.get("Date", "")) or time.time()
-    return min(max(0.0, until - now), LONGEST_S)
+    return min(max(0.0, until - now), MAX_S)
 
 
 def _seconds_of(date: str) -> float | None:

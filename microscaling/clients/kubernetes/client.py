@@ -26,7 +26,7 @@ from microscaling.clients.http.deadline import limit_call
 from microscaling.clients.http.proxies import by_proxy
 from microscaling.clients.kubernetes.login import ApiException, client, hang_up, log_in, token_place
 from microscaling.errors import UNEXPECTED, ConfigError, PermanentError, TemporaryError
-from microscaling.utils.deadline_call import Abandoning
+from microscaling.utils.deadline_call import DeadlineCaller
 from microscaling.utils.text import one_line, quoted
 
 log = logging.getLogger("mssutils")
@@ -38,9 +38,9 @@ WATCH_S = 240
 """After so long the server ends a watch."""
 SLACK_S = 15.0
 """What a watch may take longer than the server was told that it takes."""
-MOST_BYTES = 64 * 2**20
-MOST_OF_LINE = 8 * 2**20
-MOST_SHOWN = 400
+MAX_BYTES = 64 * 2**20
+MAX_OF_LINE = 8 * 2**20
+MAX_SHOWN = 400
 RENEW_EVERY_S = 5.0
 GONE = 410
 
@@ -102,7 +102,7 @@ class Kube:
         self._clients = [log_in(config_path)]
         self._lock = threading.Lock()
         self._renewed = float("-inf")
-        self._login = Abandoning("mss-kube-login")
+        self._login = DeadlineCaller("mss-kube-login")
 
     @property
     def address(self) -> str:
@@ -179,7 +179,7 @@ class Kube:
 
     def refused(self, status: int, told: Item, delay_s: float | None = None) -> Refused:
         """What a Status object says, and what to do about it."""
-        message = one_line(str(told.get("message") or f"HTTP {status}"))[:MOST_SHOWN]
+        message = one_line(str(told.get("message") or f"HTTP {status}"))[:MAX_SHOWN]
         if status == 401:
             message = (
                 f"{self.address} does not accept the credentials (HTTP 401), as when a token has expired: "
@@ -235,7 +235,7 @@ class Kube:
             return self.refused(status, told, delay_s)
         reason = told.get("message") or error.reason or "no answer"
         http_status = f"HTTP {status}: " if status else ""
-        return TemporaryError(f"{self.address}: {http_status}{one_line(str(reason))[:MOST_SHOWN]}", delay_s)
+        return TemporaryError(f"{self.address}: {http_status}{one_line(str(reason))[:MAX_SHOWN]}", delay_s)
 
 
 def _list(namespace: str, options: dict[str, Any], api: Any) -> Any:
@@ -250,8 +250,8 @@ def _body(answer: Any) -> bytes:
     body = bytearray()
     while chunk := answer.read(2**16):
         body += chunk
-        if len(body) > MOST_BYTES:
-            raise ValueError(f"the answer is longer than {MOST_BYTES} bytes")
+        if len(body) > MAX_BYTES:
+            raise ValueError(f"the answer is longer than {MAX_BYTES} bytes")
     return bytes(body)
 
 
@@ -263,8 +263,8 @@ def _lines(answer: Any) -> Iterator[bytes]:
         *lines, rest = begun.split(b"\n") if b"\n" in chunk else [begun]
         begun = bytearray(rest)
         yield from (bytes(line) for line in lines if line.strip())
-        if len(begun) > MOST_OF_LINE:
-            raise ValueError(f"an event is longer than {MOST_OF_LINE} bytes")
+        if len(begun) > MAX_OF_LINE:
+            raise ValueError(f"an event is longer than {MAX_OF_LINE} bytes")
 
 
 def _object(value: Any) -> Item:

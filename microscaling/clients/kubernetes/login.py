@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import urllib3
 
-from microscaling.clients.http.client import MOST_OF_REASON
+from microscaling.clients.http.client import MAX_OF_REASON
 from microscaling.clients.http.deadline import deadline_pools
 from microscaling.clients.http.proxies import is_loopback
 from microscaling.errors import ConfigError
@@ -66,7 +66,7 @@ def _told(error: Exception) -> str:
     if not isinstance(error, config.ConfigException):
         return f"is not of the form of a kubeconfig ({type(error).__name__})"
     said = " ".join(QUOTED.split(str(error), maxsplit=1)[0].split())
-    return one_line(said[:MOST_OF_REASON]) or type(error).__name__
+    return one_line(said[:MAX_OF_REASON]) or type(error).__name__
 
 
 def _readable(path: str) -> None:

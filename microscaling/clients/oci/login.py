@@ -25,7 +25,7 @@ DOCKER_IO_HOSTS = ("index.docker.io", "registry-1.docker.io")
 TOKEN_USER = "<token>"  # nosec B105  # the helpers' protocol says so
 """The user that a helper names when its secret is an identity token."""
 HELPER_S = 10.0
-MOST_BYTES = 1 << 20
+MAX_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def find_login(registry: str, environ: Mapping[str, str]) -> Login | None:
 def _read(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
-            config = json.loads(file.read(MOST_BYTES))
+            config = json.loads(file.read(MAX_BYTES))
     except FileNotFoundError:
         return {}
     except OSError as error:

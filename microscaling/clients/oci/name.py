@@ -17,7 +17,7 @@ PATH = re.compile(rf"{COMPONENT}(?:/{COMPONENT})*")
 REGISTRY = re.compile(rf"{HOST}(?::[0-9]{{1,5}})?")
 TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
-LONGEST, LONGEST_PATH = 1024, 255
+LONGEST, MAX_PATH = 1024, 255
 DOCKER_IO = "docker.io"
 
 
@@ -63,7 +63,7 @@ def parse_name(image: str) -> ImageName:
         len(image) <= LONGEST
         and REGISTRY.fullmatch(registry)
         and PATH.fullmatch(path)
-        and len(path) <= LONGEST_PATH
+        and len(path) <= MAX_PATH
         and (not colon or TAG.fullmatch(tag))
         and ("@" not in image or DIGEST.fullmatch(digest))
     )

@@ -34,15 +34,15 @@ MANIFESTS = (
     "application/vnd.docker.distribution.manifest.v2+json",
 )
 PLATFORM = ("linux", "amd64")
-MOST_BYTES = 4 * 2**20
+MAX_BYTES = 4 * 2**20
 """What a registry has to take as a manifest at least; no image's configuration comes near it."""
 CALL_S = 5.0
 IMAGE_S = 20.0
 """For all the requests that one image takes."""
-MOST_REDIRECTS = 5
-MOST_INDEXES = 3
+MAX_REDIRECTS = 5
+MAX_INDEXES = 3
 """One within another."""
-LONGEST_DELAY_S = 60.0
+MAX_DELAY_S = 60.0
 
 
 def labels_of(
@@ -65,7 +65,7 @@ def labels_of(
 
 def _labels(repository: _Repository) -> Mapping[str, Any]:
     reference = repository.name.reference
-    for _ in range(MOST_INDEXES):
+    for _ in range(MAX_INDEXES):
         manifest = repository.manifest(reference)
         if not isinstance(manifest.get("manifests"), list):
             break
@@ -109,7 +109,7 @@ class _Repository:
         self._environ = environ
         self._within_s = within_s
         self._deadline = time.monotonic() + within_s
-        self._client = Client(max_bytes=MOST_BYTES)
+        self._client = Client(max_bytes=MAX_BYTES)
         self._base = f"https://{name.endpoint}"
         self._found_way = False
         self._authorization = ""
@@ -142,7 +142,7 @@ class _Repository:
     def _get(self, path: str, accept: str) -> bytes:
         answer = self._first(f"/v2/{self.name.repository}/{path}", accept)
         url = f"{self._base}/v2/{self.name.repository}/{path}"
-        for _ in range(MOST_REDIRECTS):
+        for _ in range(MAX_REDIRECTS):
             if answer.status not in REDIRECTS or "Location" not in answer.headers:
                 break
             url = self._next(url, answer.headers["Location"])
@@ -226,4 +226,4 @@ def _delay(answer: Answer) -> float | None:
     """The seconds that a Retry-After header asks for, within reason."""
     seconds = answer.headers.get("Retry-After", "")
     known = seconds.isascii() and seconds.isdigit() and len(seconds) < 10
-    return min(float(seconds), LONGEST_DELAY_S) if known else None
+    return min(float(seconds), MAX_DELAY_S) if known else None

@@ -12,7 +12,7 @@ from microscaling.clients.websocket.session import Link, Lost, trusting
 from microscaling.clients.websocket.socket import Waker
 from microscaling.errors import Stopped
 from microscaling.utils.backoff import Backoff
-from microscaling.utils.failure_log import Episode
+from microscaling.utils.failure_log import FailureLog
 from microscaling.utils.threads import StoppableThread, stop_all
 
 log = logging.getLogger("mssapi")
@@ -20,7 +20,7 @@ log = logging.getLogger("mssapi")
 Hear = Callable[[bytes], None]
 """Takes a message, in the connection's thread: it must be quick."""
 
-RETRY_S, RETRY_MOST_S, JITTER = 0.1, 1.0, 0.3
+RETRY_S, MAX_RETRY_S, JITTER = 0.1, 1.0, 0.3
 HELD_S = 5.0
 """A connection that has lasted this long was a good one."""
 JOIN_S = 1.0
@@ -102,8 +102,8 @@ class _Keeper(StoppableThread):
         self.connected = False
         self.said: Mapping[str, str] = {}
         self.waker = Waker()
-        self.backoff = Backoff(RETRY_S, RETRY_MOST_S, JITTER)
-        self.trouble = Episode()
+        self.backoff = Backoff(RETRY_S, MAX_RETRY_S, JITTER)
+        self.trouble = FailureLog()
         self._since = float("inf")
         self._tls: ssl.SSLContext | None = None
         self._outbox: str | None = None
@@ -159,7 +159,7 @@ class _Keeper(StoppableThread):
         self.said = link.said
         self._set_connected(True)
         self._since = time.monotonic()
-        again = self.trouble.works()
+        again = self.trouble.recovered()
         first = not self.backoff.tries
         log.log(
             logging.INFO if again or first else logging.DEBUG,
@@ -185,7 +185,7 @@ class _Keeper(StoppableThread):
             self._outbox = None
 
     def _say_lost(self, why: Lost) -> None:
-        if self.trouble.fails(time.monotonic()):
+        if self.trouble.failed(time.monotonic()):
             log.warning("no connection to the server at %s: %s; trying on", self.connection.url, why)
         else:
             log.debug("no connection to the server at %s: %s", self.connection.url, why)

@@ -21,9 +21,9 @@ CONNECT_S = 4.0
 SEND_WITHIN_S = 4.0
 PING_EVERY_S, PONG_WITHIN_S = 5.0, 4.0
 CLOSE_WITHIN_S = 0.2
-MOST_BYTES = 4 * 2**20
+MAX_BYTES = 4 * 2**20
 """A longer message ends the connection."""
-MOST_PONG_BYTES = 125
+MAX_PONG_BYTES = 125
 SWITCHING_PROTOCOLS = 101
 CONTINUATION, CLOSE, PING, PONG = 0x0, 0x8, 0x9, 0xA
 """Kinds of frames (RFC 6455, section 5.2); the others are text and binary."""
@@ -42,7 +42,7 @@ class Link:
         import websocket
 
         self.ping_every_s, self.pong_within_s = PING_EVERY_S, PONG_WITHIN_S
-        self.wire = Wire(waker, MOST_BYTES)
+        self.wire = Wire(waker, MAX_BYTES)
         self.websocket: Any = websocket.WebSocket()
         self.said: Mapping[str, str] = {}
         """The headers of the server's answer, by their names in lower case."""
@@ -127,7 +127,7 @@ class Link:
         self.wire.rewind()
         if frame.opcode == PING:
             with self.wire.within(SEND_WITHIN_S):
-                self.websocket.pong(frame.data[:MOST_PONG_BYTES])
+                self.websocket.pong(frame.data[:MAX_PONG_BYTES])
         elif frame.opcode == CLOSE:
             self.say_goodbye()
             raise Lost(f"the server has closed it{_close_reason(frame.data)}")
@@ -140,7 +140,7 @@ class Link:
             raise Lost("the server mixes messages up")
         self._part = bytearray() if self._part is None else self._part
         self._part += frame.data
-        if len(self._part) > MOST_BYTES:
+        if len(self._part) > MAX_BYTES:
             raise TooLong
         if not frame.fin:
             return None

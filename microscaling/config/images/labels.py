@@ -9,7 +9,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 
-from microscaling.api.schema.policies import LONGEST_WINDOW_S
+from microscaling.api.schema.policies import MAX_WINDOW_S
 from microscaling.api.schema.section import DECIMAL
 from microscaling.demand.fallback import Fallback
 from microscaling.demand.task import Task
@@ -107,10 +107,10 @@ def _threshold(text: str) -> int | None:
 
 
 def _window(text: str) -> float | None:
-    return float(text) if DECIMAL.fullmatch(text) and float(text) <= LONGEST_WINDOW_S else None
+    return float(text) if DECIMAL.fullmatch(text) and float(text) <= MAX_WINDOW_S else None
 
 
-WINDOW = f"a number of seconds from 0 to {LONGEST_WINDOW_S:g}"
+WINDOW = f"a number of seconds from 0 to {MAX_WINDOW_S:g}"
 READERS: dict[str, tuple[str, Callable[[str], float | None], str]] = {
     f"{PREFIX}is-scalable": ("is_scalable", _flag, "true or false"),
     f"{PREFIX}priority": ("priority", _whole, "a whole number"),

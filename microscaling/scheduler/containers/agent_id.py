@@ -25,7 +25,7 @@ from typing import Any
 log = logging.getLogger("mssscheduler")
 
 SCAN_WAIT_S = 1.0
-MOST_KEPT = 100
+MAX_KEPT = 100
 """Files of agents that have ended; the oldest go."""
 NAME = re.compile(r"([0-9a-f]{12})\.json")
 
@@ -164,7 +164,7 @@ class AgentId:
                 if likeness > best:
                     chosen, best = id, likeness
                     continue
-            if kept > MOST_KEPT:
+            if kept > MAX_KEPT:
                 os.unlink(self._path(id))
         self.id = chosen or uuid.uuid4().hex[:12]
         self._fd = os.open(self._path(self.id), os.O_RDWR | os.O_CREAT, 0o600)

@@ -16,7 +16,7 @@ class Missing(PermanentError):
     """What the task's containers are made of is not there: no container can be made of it until it is."""
 
 
-class EngineAway(TemporaryError):
+class BackendUnavailable(TemporaryError):
     """The engine itself cannot be reached: no fault of the container that was asked for."""
 
 
@@ -47,7 +47,7 @@ class Origin(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ListedContainer:
     """A container in a listing."""
 
     id: str
@@ -82,8 +82,8 @@ class Backend(ABC):
     """Runs containers, and says what becomes of them. All calls block, and end within 10 s or so.
 
     Calls come from many threads at once. They raise TemporaryError when the outcome is unknown (Unanswered
-    after a time-out, EngineAway if nobody answers at all), PermanentError when the engine refuses (Missing:
-    no such image). Containers that are not there, or already are as wanted, are no error.
+    after a time-out, BackendUnavailable without any answer), PermanentError when the engine refuses
+    (Missing: no such image). Containers that are not there, or already are as wanted, are no error.
     """
 
     name = "engine"
@@ -114,22 +114,22 @@ class Backend(ABC):
         """Removes a container that does not run, with what belongs to it; one that runs is killed."""
 
     @abstractmethod
-    def last_words(self, id: str) -> str:
+    def last_log_lines(self, id: str) -> str:
         """The last few lines that an exited container wrote; empty if there are none to be had."""
 
     @abstractmethod
-    def list(self) -> list[Seen]:
+    def list(self) -> list[ListedContainer]:
         """Every container of ours, in whatever state."""
 
     def begin(self, tasks: Sequence[str]) -> None:
         """Called once, with the names of all tasks, before anything is listed or created."""
 
-    def origins(self, seen: Sequence[Seen]) -> builtins.list[Origin]:
+    def origins(self, seen: Sequence[ListedContainer]) -> builtins.list[Origin]:
         """Which agent made each of these containers, whose tasks are none of ours."""
         return [Origin.EARLIER for _ in seen]
 
     @abstractmethod
-    def end_command(self, task: str, seen: Sequence[Seen]) -> str:
+    def end_command(self, task: str, seen: Sequence[ListedContainer]) -> str:
         """What a person types to end these containers of a task."""
 
     @abstractmethod

@@ -47,20 +47,20 @@ class Container:
     """It was asked to stop, or to be removed, and that failed: nobody knows how long it keeps its place."""
     refused: bool = False
     """The engine has refused to stop it while it was paused, so at the end it is removed by force."""
-    doubtful: bool = False
+    start_unconfirmed: bool = False
     """A start of it was not answered, and may be carried out as long as there is the container: even
     when it has ended it keeps its place under the cap until it is removed."""
     touched: int = 0
     """When the last event or operation concerned it, in the fleet's own count."""
     started: float | None = None
     """When it was seen to start, monotonic seconds; None if that was before this agent."""
-    proven: bool = True
+    stable: bool = True
     """It has run for 5 s, or was there before this agent."""
-    unasked: bool = False
+    unexpected_exit: bool = False
     """It ended by itself, so its last words are worth a line in the log."""
-    told: bool = False
+    signalled: bool = False
     """Somebody has sent it a signal, so its end is no failure of its own."""
-    shaken: bool = False
+    outage: bool = False
     """The engine has been away since it was there, so its end is no failure of its own either."""
     paused: bool = False
     """Somebody has frozen it: it keeps its place under the cap, but does no work."""

@@ -6,25 +6,25 @@ from typing import TYPE_CHECKING
 
 from microscaling.demand.task import Task
 from microscaling.scheduler.containers.container import Phase
-from microscaling.scheduler.containers.occupied import NOT_STOPPING, PAUSED, Occupied
-from microscaling.scheduler.containers.settling import Settling
+from microscaling.scheduler.occupied import NOT_STOPPING, PAUSED, Occupied
+from microscaling.scheduler.settling import Settling
 
 if TYPE_CHECKING:
-    from microscaling.scheduler.containers.reconciler import Fleet
+    from microscaling.scheduler.containers.reconciler import ContainerReconciler
 
 
 class Counts:
     """Writes `requested`, `running` and what goes with them to the tasks, counted from the containers."""
 
-    def __init__(self, fleet: Fleet) -> None:
-        self.fleet = fleet
-        self._settling = {task.name: Settling(task) for task in fleet.tasks.tasks}
-        self.occupied = Occupied(fleet.tasks)
+    def __init__(self, reconciler: ContainerReconciler) -> None:
+        self.reconciler = reconciler
+        self._settling = {task.name: Settling(task) for task in reconciler.tasks.tasks}
+        self.occupied = Occupied(reconciler.tasks)
 
     def write(self, task: Task, now: float) -> None:
         """Counts one task, and wakes the engine if there is news."""
         requested = running = stopping = parked = stubborn = paused = 0
-        for container in self.fleet.containers[task.name]:
+        for container in self.reconciler.containers[task.name]:
             requested += container.wanted
             if container.paused:
                 paused += 1
@@ -35,12 +35,12 @@ class Counts:
             elif container.phase is Phase.CREATED or container.relief:
                 parked += container.wanted
             stubborn += container.stubborn and container.unwanted and container.may_run
-        if self.fleet.away:
+        if self.reconciler.away:
             parked = 0  # they wait for the engine, not for a place
         news = (requested, running) != (task.requested, task.running)
         task.requested, task.running = requested, running
         task.stopping, task.parked = stopping, parked
         if self._settling[task.name].look(now) or news:
-            self.fleet.tasks.changed.set()
+            self.reconciler.tasks.changed.set()
         self.occupied.note(NOT_STOPPING, task.name, stubborn)
         self.occupied.note(PAUSED, task.name, paused)

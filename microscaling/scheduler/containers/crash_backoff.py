@@ -13,7 +13,7 @@ STRIKES = 3
 """Failures in a row after which a task backs off."""
 HOLDS_S = 5.0
 """A container that has run this long after a back-off ends it: the others may be started."""
-FIRST_S, MOST_S = 1.0, 60.0
+FIRST_S, MAX_S = 1.0, 60.0
 STABLE_FACTOR = 10.0
 """How many times the last delay a container has to stay up before the next back-off is a short one again:
 10 s before there was any, 10 minutes (as in Kubernetes) at the longest delay."""
@@ -21,7 +21,7 @@ FAILED = "backing off after failed starts"
 IN_VAIN = "backing off: its {nouns} end with code 0 at once"
 
 
-class Trouble:
+class CrashLoopBackoff:
     """Counts the failures of one task, and says how many containers it may have meanwhile.
 
     A task backs off after three containers in a row that did not start, or ended unasked before they had
@@ -34,7 +34,7 @@ class Trouble:
     def __init__(self, task: Task, noun: str = "container", nouns: str = "containers") -> None:
         self.task = task
         self.noun, self.nouns = noun, nouns
-        self.strikes = 0
+        self.failures_in_a_row = 0
         self.starving = False
         """Its image is missing: nothing is tried until that is there again."""
         self.until = 0.0
@@ -46,7 +46,7 @@ class Trouble:
         """When a container last failed, monotonic seconds."""
         self.delay = 0.0
         """The last delay, seconds; 0: there is none to be remembered."""
-        self.backoff = Backoff(FIRST_S, MOST_S)
+        self.backoff = Backoff(FIRST_S, MAX_S)
         self._why = FAILED
 
     @property
@@ -57,17 +57,17 @@ class Trouble:
     @property
     def open(self) -> bool:
         """Failures are remembered: the next one may be one too many."""
-        return bool(self.strikes or self.delay)
+        return bool(self.failures_in_a_row or self.delay)
 
-    def strike(self, why: str, now: float) -> None:
+    def record_failure(self, why: str, now: float) -> None:
         """One more container has failed."""
-        self.strikes += 1
+        self.failures_in_a_row += 1
         task = self.task
-        if task.backing_off or self.strikes >= STRIKES:
+        if task.backing_off or self.failures_in_a_row >= STRIKES:
             self.back_off(why, now, FAILED)
             return
         self.struck = now
-        log.warning("%s: %s (%d of %d before it backs off)", task.name, why, self.strikes, STRIKES)
+        log.warning("%s: %s (%d of %d before it backs off)", task.name, why, self.failures_in_a_row, STRIKES)
 
     def back_off(self, why: str, now: float, reason: str) -> None:
         """The last container that was started has failed, and it was one too many."""
@@ -112,21 +112,21 @@ class Trouble:
     def _resume(self, why: str) -> None:
         """The others may be started. The next failure is enough to back off again."""
         if self.task.backing_off and not self.starving:
-            self.strikes = STRIKES - 1
+            self.failures_in_a_row = STRIKES - 1
             self.task.backing_off = self.probing = False
             log.info("%s: %s: no longer backing off", self.task.name, why)
 
     def stable(self) -> None:
         """Since the last failure a container has been up for `stable_s`: all is forgotten."""
-        self.strikes = 0
+        self.failures_in_a_row = 0
         self.delay = 0.0
         self.backoff.reset()
 
-    def forgive(self, since: float) -> None:
+    def excuse(self, since: float) -> None:
         """The engine went away at `since` (monotonic seconds) and is back: what failed meanwhile, and up to
         5 s before, was its doing. The next back-off, if there is one, is as long as it would have been."""
         if since - self.struck < HOLDS_S:
-            self.strikes = 0
+            self.failures_in_a_row = 0
             if self.task.backing_off and not self.starving:
                 self.task.backing_off = self.probing = False
                 log.info("%s: the engine was away: no longer backing off", self.task.name)
@@ -139,10 +139,10 @@ class Trouble:
         log.info("%s: there is work: no longer backing off", self.task.name)
         return True
 
-    def stand_by(self) -> None:
+    def suspend(self) -> None:
         """There is no place to try one in. It counts as the others do meanwhile, so that it can give
         way, but its next failure makes it back off again, for twice as long."""
-        self.strikes = STRIKES - 1
+        self.failures_in_a_row = STRIKES - 1
         self.task.backing_off = self.probing = False
 
     def due(self, now: float) -> bool:

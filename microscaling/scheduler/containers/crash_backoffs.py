@@ -9,26 +9,26 @@ from typing import TYPE_CHECKING
 from microscaling.demand.reason import TRY, TRY_GAVE, TRY_TOOK, Reason
 from microscaling.demand.task import Task
 from microscaling.scheduler.containers.container import Container, Phase
-from microscaling.scheduler.containers.crash_backoff import HOLDS_S, Trouble
-from microscaling.scheduler.containers.occupied import KEPT
+from microscaling.scheduler.containers.crash_backoff import HOLDS_S, CrashLoopBackoff
+from microscaling.scheduler.occupied import KEPT
 
 if TYPE_CHECKING:
-    from microscaling.scheduler.containers.reconciler import Fleet
+    from microscaling.scheduler.containers.reconciler import ContainerReconciler
 
 log = logging.getLogger("mssscheduler")
 
 
-class Troubles:
+class CrashBackoffs:
     """Each task's failed starts, looked at together: a try needs a place under the shared cap."""
 
-    def __init__(self, fleet: Fleet) -> None:
-        self.fleet = fleet
-        tasks = fleet.tasks
-        self._by_name = {task.name: Trouble(task, tasks.noun, tasks.nouns) for task in tasks.tasks}
+    def __init__(self, reconciler: ContainerReconciler) -> None:
+        self.reconciler = reconciler
+        tasks = reconciler.tasks
+        self._by_name = {task.name: CrashLoopBackoff(task, tasks.noun, tasks.nouns) for task in tasks.tasks}
 
-    def strike(self, task: Task, why: str, now: float) -> None:
+    def record_failure(self, task: Task, why: str, now: float) -> None:
         """One more start of this task has failed."""
-        self._by_name[task.name].strike(why, now)
+        self._by_name[task.name].record_failure(why, now)
 
     def starve(self, task: Task) -> None:
         """What containers of this task are made of is missing."""
@@ -37,49 +37,49 @@ class Troubles:
     def supplied(self, task: Task) -> None:
         """It is there again."""
         self._by_name[task.name].supplied()
-        self.fleet.tasks.changed.set()
+        self.reconciler.tasks.changed.set()
 
     def wake(self, name: str) -> None:
         """Something waits again, or work was done: a task whose containers found none is tried at once."""
         if self._by_name[name].wake():
-            self.fleet.tasks.changed.set()
+            self.reconciler.tasks.changed.set()
 
-    def of(self, name: str) -> Trouble:
+    def of(self, name: str) -> CrashLoopBackoff:
         """The trouble of one task."""
         return self._by_name[name]
 
     def limit(self, task: Task) -> int:
         """While a task backs off: what runs, and one more if it is time to try one."""
-        runs = [c for c in self.fleet.containers[task.name] if c.wanted and c.phase is Phase.RUNNING]
-        return len(runs) + (self._by_name[task.name].probing and all(c.proven for c in runs))
+        runs = [c for c in self.reconciler.containers[task.name] if c.wanted and c.phase is Phase.RUNNING]
+        return len(runs) + (self._by_name[task.name].probing and all(c.stable for c in runs))
 
     def check(self, now: float) -> None:
         """Ends the back-off of tasks whose container has stayed up; tries one of those that are due."""
-        for container in self.fleet.all():
-            if not container.proven and container.phase is Phase.RUNNING and container.started is not None:
-                container.proven = self.fleet.alive_at(container, now) - container.started >= HOLDS_S
-                if container.proven:
+        for container in self.reconciler.all():
+            if not container.stable and container.phase is Phase.RUNNING and container.started is not None:
+                container.stable = self.reconciler.alive_at(container, now) - container.started >= HOLDS_S
+                if container.stable:
                     self._by_name[container.task.name].held()
-            if container.proven and container.phase is Phase.RUNNING:
+            if container.stable and container.phase is Phase.RUNNING:
                 self._by_name[container.task.name].ran = True
         for trouble in self._by_name.values():
             if trouble.open and self._is_stable(trouble, now):
                 trouble.stable()
-            if self.fleet.counts.occupied.of(KEPT, trouble.task.name) and not self._keeps(trouble.task):
+            if self.reconciler.counts.occupied.of(KEPT, trouble.task.name) and not self._keeps(trouble.task):
                 self._let_go(trouble.task)
-            if trouble.due(now) and not self.fleet.draining:
+            if trouble.due(now) and not self.reconciler.draining:
                 self._try_again(trouble)
             elif trouble.probing and self._crowded(trouble.task):
-                trouble.stand_by()
+                trouble.suspend()
 
-    def forgive(self, since: float) -> None:
+    def excuse(self, since: float) -> None:
         """The engine was away since then: the starts that failed meanwhile are not held against their
         tasks, nor is what still fails of the containers that there are."""
         for trouble in self._by_name.values():
-            trouble.forgive(since)
-        for container in self.fleet.all():
-            container.shaken = True
-        self.fleet.tasks.changed.set()
+            trouble.excuse(since)
+        for container in self.reconciler.all():
+            container.outage = True
+        self.reconciler.tasks.changed.set()
 
     def times(self) -> Iterator[float]:
         """When `check` may have something to do, monotonic seconds."""
@@ -87,15 +87,17 @@ class Troubles:
             if trouble.task.backing_off and not trouble.probing:
                 yield trouble.until
             if trouble.open:
-                running = [c for c in self.fleet.containers[trouble.task.name] if c.phase is Phase.RUNNING]
-                yield from (c.started + HOLDS_S for c in running if not c.proven and c.started is not None)
+                running = [
+                    c for c in self.reconciler.containers[trouble.task.name] if c.phase is Phase.RUNNING
+                ]
+                yield from (c.started + HOLDS_S for c in running if not c.stable and c.started is not None)
                 yield from (_steady_since(c, trouble) + trouble.stable_s for c in running)
 
-    def _is_stable(self, trouble: Trouble, now: float) -> bool:
+    def _is_stable(self, trouble: CrashLoopBackoff, now: float) -> bool:
         """Whether a container has been up for long enough since the last failure."""
         return not trouble.task.backing_off and any(
-            self.fleet.alive_at(c, now) - _steady_since(c, trouble) >= trouble.stable_s
-            for c in self.fleet.containers[trouble.task.name]
+            self.reconciler.alive_at(c, now) - _steady_since(c, trouble) >= trouble.stable_s
+            for c in self.reconciler.containers[trouble.task.name]
             if c.phase is Phase.RUNNING
         )
 
@@ -103,15 +105,15 @@ class Troubles:
         """The task has just been made smaller as it backs off. One of its places stays free, so that no
         try stops a container that works: but not for a task that has never run, nor if what soaks up the
         rest can give one at any time, or somebody else has the place already."""
-        trouble, tasks = self._by_name[task.name], self.fleet.tasks
+        trouble, tasks = self._by_name[task.name], self.reconciler.tasks
         others = sum(_counted(other) for other in tasks.tasks if other is not task)
         free = others + task.demand < tasks.places()
         if trouble.ran and free and task.demand < task.max_containers and not self._soaks_up(task):
-            self.fleet.counts.occupied.note(KEPT, task.name, 1)
+            self.reconciler.counts.occupied.note(KEPT, task.name, 1)
 
     def _let_go(self, task: Task) -> None:
         """The place that was kept is free again."""
-        self.fleet.counts.occupied.note(KEPT, task.name, 0)
+        self.reconciler.counts.occupied.note(KEPT, task.name, 0)
 
     def _keeps(self, task: Task) -> bool:
         """Whether its place is still kept: a more important task that is short has it, unless this one is
@@ -120,17 +122,17 @@ class Troubles:
             return task.backing_off
         return not any(
             other.priority < task.priority and other.scale_up_count() > 0 and not other.is_remainder()
-            for other in self.fleet.tasks.tasks
+            for other in self.reconciler.tasks.tasks
             if other.is_scalable and not other.backing_off and not other.held
         )
 
-    def _try_again(self, trouble: Trouble) -> None:
+    def _try_again(self, trouble: CrashLoopBackoff) -> None:
         task = trouble.task
-        self.fleet.tasks.changed.set()
+        self.reconciler.tasks.changed.set()
         self._let_go(task)
         giver = self._giver(trouble)
         if giver is task or task.requested >= task.max_containers:
-            trouble.stand_by()
+            trouble.suspend()
             return
         trouble.probing = True
         limit = self.limit(task)
@@ -148,13 +150,13 @@ class Troubles:
         log.info("%s: %d -> %d (%s)", task.name, task.demand, limit, task.reason)
         task.demand = limit
 
-    def _giver(self, trouble: Trouble) -> Task | None:
+    def _giver(self, trouble: CrashLoopBackoff) -> Task | None:
         """Who gives a place for a try; None: nobody has to, one is free; the task itself: there is none, so
         the rules for all tasks say what becomes of it.
 
         What soaks up the rest gives. What is measured works, and gives only to a task that has never run
         since the start: the least important that has something above its minimum."""
-        task, tasks = trouble.task, self.fleet.tasks
+        task, tasks = trouble.task, self.reconciler.tasks
         if sum(map(_counted, tasks.tasks)) < tasks.places():
             return None
         soaks_up = self._soaks_up(task)
@@ -166,7 +168,7 @@ class Troubles:
 
     def _soaks_up(self, task: Task) -> Task | None:
         """The least important remainder that can give this task a place."""
-        for other in reversed(self.fleet.tasks.by_priority()):
+        for other in reversed(self.reconciler.tasks.by_priority()):
             able = other.is_remainder() and other.is_scalable and not other.backing_off
             if able and other.demand > max(0, other.min_containers) and _gives(other, task):
                 return other
@@ -174,7 +176,7 @@ class Troubles:
 
     def _crowded(self, task: Task) -> bool:
         """More is asked for than the cap allows, and this task is not entitled to its part of it."""
-        return self.fleet.tasks.check_capacity() < 0 and task.requested > task.min_containers
+        return self.reconciler.tasks.check_capacity() < 0 and task.requested > task.min_containers
 
 
 def _gives(giver: Task, task: Task) -> bool:
@@ -189,6 +191,6 @@ def _counted(task: Task) -> int:
     return max(task.demand, task.requested)
 
 
-def _steady_since(container: Container, trouble: Trouble) -> float:
+def _steady_since(container: Container, trouble: CrashLoopBackoff) -> float:
     """When it started, or when a container of its task last failed: whichever came later."""
     return trouble.struck if container.started is None else max(container.started, trouble.struck)

@@ -10,11 +10,11 @@ from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import MicroscalingError, PermanentError, TemporaryError
 from microscaling.scheduler.base import Scheduler
-from microscaling.scheduler.containers.backend import Backend, EngineAway, Event, Missing
+from microscaling.scheduler.containers.backend import Backend, BackendUnavailable, Event, Missing
 from microscaling.scheduler.containers.container import Container, Operation, Work
 from microscaling.scheduler.containers.listing import Listing
 from microscaling.scheduler.containers.orphans import Orphans
-from microscaling.scheduler.containers.reconciler import Fleet
+from microscaling.scheduler.containers.reconciler import ContainerReconciler
 from microscaling.scheduler.containers.supplies import Supplies
 from microscaling.secrets.environment import secrets_in
 from microscaling.secrets.masking import mask
@@ -32,19 +32,19 @@ ASLEEP_S = 2.0
 READY_S = 3.0
 STARTERS = 8
 """Threads that create and start: 4 to 32 were equally fast."""
-MOST_STOPPERS = 64
+MAX_STOPPERS = 64
 JOIN_S = 2.0
 SUPPLY_JOIN_S = 0.2
 
 
-class FleetScheduler(Scheduler):
+class ContainerScheduler(Scheduler):
     """Runs the tasks' containers on one backend: a Docker engine, or this machine's processes."""
 
     def __init__(self, backend: Backend, stop_orphans: bool = False) -> None:
         self.backend = backend
         self.stop_orphans = stop_orphans
         self.tasks: Tasks | None = None
-        self.fleet: Fleet
+        self.reconciler: ContainerReconciler
         self.listing: Listing
         self.orphans: Orphans
         self.stream: _Stream | None = None
@@ -71,9 +71,9 @@ class FleetScheduler(Scheduler):
     def stop_start_tasks(self, tasks: Tasks) -> None:
         self._begin(tasks)
         with tasks:
-            self.fleet.acting = True
-            self.fleet.plan(time.monotonic())
-            operations = self.fleet.take()
+            self.reconciler.acting = True
+            self.reconciler.reconcile(time.monotonic())
+            operations = self.reconciler.take()
         self._submit(operations)
 
     def count_all_tasks(self, tasks: Tasks) -> None:
@@ -81,7 +81,7 @@ class FleetScheduler(Scheduler):
         self._begin(tasks)
         now = time.monotonic()
         with tasks:
-            operations = self.fleet.look_at_readings(now)
+            operations = self.reconciler.look_at_readings(now)
             broken = self.listing.stream_is_broken(now)
             due = self._listing_is_due(now)
             self._reopening = self._reopening or broken
@@ -97,37 +97,37 @@ class FleetScheduler(Scheduler):
         if asleep:
             self.listing.missed()
         age = now - self._listed
-        late = age >= (LIST_SOON_S if self.listing.debt.doubtful else LIST_EVERY_S)
+        late = age >= (LIST_SOON_S if self.listing.debt.start_unconfirmed else LIST_EVERY_S)
         closed = self.stream is not None and not self.stream.is_open
-        return asleep or late or closed or self.fleet.away or self.fleet.in_doubt
+        return asleep or late or closed or self.reconciler.away or self.reconciler.in_doubt
 
     def next_retry(self) -> float | None:
         if self.tasks is None:
             return None
         with self.tasks:
-            return self.fleet.next_due()
+            return self.reconciler.next_due()
 
     def drain(self, tasks: Tasks) -> None:
         self._begin(tasks)
         with tasks:
-            self.fleet.drain()
+            self.reconciler.drain()
         super().drain(tasks)
 
     def leave(self, tasks: Tasks) -> None:
         if self.tasks is not None:
             with tasks:
-                self.fleet.leave()
+                self.reconciler.leave()
             self.stop_start_tasks(tasks)
 
     def idle(self, tasks: Tasks) -> bool:
         with tasks:
-            return self.tasks is None or self.fleet.idle
+            return self.tasks is None or self.reconciler.idle
 
     def left(self) -> list[str]:
         if self.tasks is None:
             return []
         with self.tasks:
-            return [f"{c.task.name} {c.short_id} ({c.phase.value})" for c in self.fleet.unfinished()]
+            return [f"{c.task.name} {c.short_id} ({c.phase.value})" for c in self.reconciler.unfinished()]
 
     @property
     def threads(self) -> list[StoppableThread]:
@@ -156,10 +156,10 @@ class FleetScheduler(Scheduler):
         assert self.tasks is not None
         with self.tasks:
             self.listing.heard(event.id, event.kind)
-            self.fleet.on_event(event, time.monotonic())
+            self.reconciler.on_event(event, time.monotonic())
             if event.kind in ("die", "destroy") and self.orphans.gone(event.id):
-                self.fleet.plan(time.monotonic())
-            operations = self.fleet.take()
+                self.reconciler.reconcile(time.monotonic())
+            operations = self.reconciler.take()
         self._submit(operations)
 
     def on_supply(self, image: str) -> None:
@@ -169,9 +169,9 @@ class FleetScheduler(Scheduler):
         with self.tasks:
             for task in self.tasks.tasks:
                 if task.image == image:
-                    self.fleet.troubles.supplied(task)
-            self.fleet.plan(time.monotonic())
-            operations = self.fleet.take()
+                    self.reconciler.crash_backoffs.supplied(task)
+            self.reconciler.reconcile(time.monotonic())
+            operations = self.reconciler.take()
         self._submit(operations)
 
     def on_stream_open(self) -> None:
@@ -187,23 +187,23 @@ class FleetScheduler(Scheduler):
         assert self.tasks is not None
         with self.tasks:
             self._listed = float("-inf")
-            self.fleet.away = self.fleet.away or isinstance(error, EngineAway)
+            self.reconciler.away = self.reconciler.away or isinstance(error, BackendUnavailable)
             self._ended = time.monotonic()
 
     def _begin(self, tasks: Tasks) -> None:
         """The first time: opens the event stream, then takes over what is there. Raises TemporaryError
         as long as the engine is away."""
         if self.tasks is None:
-            self.fleet = Fleet(tasks)
-            self.listing = Listing(self.fleet, self.backend.name)
+            self.reconciler = ContainerReconciler(tasks)
+            self.listing = Listing(self.reconciler, self.backend.name)
             self.orphans = Orphans(self.backend, tasks, self.stop_orphans)
             self.backend.begin([task.name for task in tasks.tasks])
-            self._stoppers.size = max(1, min(tasks.max_containers, MOST_STOPPERS))
+            self._stoppers.size = max(1, min(tasks.max_containers, MAX_STOPPERS))
             self.tasks = tasks
         if self.stream is None:
             self.stream = _Stream(self)
             self.stream.start()
-        if self.fleet.strangers.adopted is None:
+        if self.reconciler.unmanaged.adopted is None:
             self.stream.wait_open()
             self._list(tasks)
 
@@ -212,19 +212,21 @@ class FleetScheduler(Scheduler):
             asked = self.listing.ask()
         try:
             seen = self.backend.list()
-        except EngineAway:
+        except BackendUnavailable:
             with tasks:
-                self.fleet.away = True
+                self.reconciler.away = True
             raise
         orphans = self.orphans.look(seen)
         now = time.monotonic()
         with tasks:
-            fleet = self.fleet
-            may_stop = fleet.acting and not (fleet.hold or fleet.leaving or fleet.draining)
+            reconciler = self.reconciler
+            may_stop = reconciler.acting and not (
+                reconciler.hold or reconciler.leaving or reconciler.draining
+            )
             self.orphans.apply(orphans, may_stop, now)
             self.listing.apply(asked, seen, now)
             self._listed = now
-            operations = self.fleet.take()
+            operations = self.reconciler.take()
         self._submit(operations)
 
     def _submit(self, operations: list[Operation]) -> None:
@@ -239,14 +241,14 @@ class FleetScheduler(Scheduler):
         """One call to the backend, in a thread of a pool."""
         assert self.tasks is not None
         with self.tasks:
-            called_off = self.fleet.call_off(operation, time.monotonic())
+            called_off = self.reconciler.call_off(operation, time.monotonic())
         id, error = "", None
         if not called_off:
             id, error = self._call(operation)
         with self.tasks:
             if not called_off:
-                self.fleet.on_done(operation, error, time.monotonic(), id)
-            operations = self.fleet.take()
+                self.reconciler.on_done(operation, error, time.monotonic(), id)
+            operations = self.reconciler.take()
         self._submit(operations)
         if isinstance(error, Missing):
             self._supplies.miss(operation.container.task, str(error))
@@ -272,10 +274,10 @@ class FleetScheduler(Scheduler):
 
     def _log_last_words(self, container: Container) -> None:
         """Once for a container that ended by itself."""
-        if not container.unasked:
+        if not container.unexpected_exit:
             return
-        container.unasked = False
-        words = mask(self.backend.last_words(container.id), secrets_in(container.task.env)).strip()
+        container.unexpected_exit = False
+        words = mask(self.backend.last_log_lines(container.id), secrets_in(container.task.env)).strip()
         code = "?" if container.exit_code is None else container.exit_code
         noun = self.tasks.noun if self.tasks else "container"
         log.info("%s: %s %s: exit code %s, last words: %s", container.task.name, noun, container.short_id,
@@ -285,7 +287,7 @@ class FleetScheduler(Scheduler):
 class _Stream(StoppableThread):
     """Keeps the event stream open."""
 
-    def __init__(self, scheduler: FleetScheduler) -> None:
+    def __init__(self, scheduler: ContainerScheduler) -> None:
         super().__init__("mss-events")
         self.scheduler = scheduler
         self.backoff = Backoff(0.1, 2.0)

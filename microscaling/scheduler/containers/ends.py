@@ -12,7 +12,7 @@ from microscaling.scheduler.containers.crash_backoff import IN_VAIN as BACKS_OFF
 from microscaling.scheduler.containers.turnover import IN_VAIN, Turnover
 
 if TYPE_CHECKING:
-    from microscaling.scheduler.containers.reconciler import Fleet
+    from microscaling.scheduler.containers.reconciler import ContainerReconciler
 
 log = logging.getLogger("mssscheduler")
 
@@ -28,9 +28,9 @@ class Ends:
     replaced once a second, and after 20 such starts in a row its task backs off.
     """
 
-    def __init__(self, fleet: Fleet) -> None:
-        self.fleet = fleet
-        self._turnovers = {task.name: Turnover(task) for task in fleet.tasks.tasks}
+    def __init__(self, reconciler: ContainerReconciler) -> None:
+        self.reconciler = reconciler
+        self._turnovers = {task.name: Turnover(task) for task in reconciler.tasks.tasks}
         self._mentioned: set[str] = set()
         """Tasks of which the log has said that their containers end with code 0."""
 
@@ -39,11 +39,11 @@ class Ends:
         released = 0
         for name, turnover in self._turnovers.items():
             if turnover.observe(now):
-                self.fleet.troubles.wake(name)
+                self.reconciler.crash_backoffs.wake(name)
                 released += self._release(name)
         return released > 0
 
-    def forgive(self) -> None:
+    def excuse(self) -> None:
         """The engine was away: it may have ended what seemed to end in vain."""
         for name, turnover in self._turnovers.items():
             turnover.reset()
@@ -53,14 +53,14 @@ class Ends:
         """A container has ended unasked, and was known to run at `alive` (monotonic seconds)."""
         task = container.task
         up_s = self._up_s(container, alive)
-        how = f"{self.fleet.tasks.noun} {container.short_id} {how}"
-        container.unasked = True
-        if container.told:
+        how = f"{self.reconciler.tasks.noun} {container.short_id} {how}"
+        container.unexpected_exit = True
+        if container.signalled:
             log.warning("%s: %s", task.name, how)
         elif container.exit_code == 0:
             self._done(container, how, up_s, now)
-        elif up_s < self.fleet.troubles.of(task.name).stable_s and not container.shaken:
-            self.fleet.troubles.strike(task, how, now)
+        elif up_s < self.reconciler.crash_backoffs.of(task.name).stable_s and not container.outage:
+            self.reconciler.crash_backoffs.record_failure(task, how, now)
         else:
             log.warning("%s: %s", task.name, how)
 
@@ -69,9 +69,9 @@ class Ends:
         nobody else meanwhile, it hangs, and this task is not to blame."""
         container = operation.container
         why = f"cannot {operation.work.value} {container.short_id}: {error}"
-        meanwhile = self.fleet.answered >= (container.asked + now) / 2
-        if container.wanted and not container.shaken and (meanwhile or not isinstance(error, Unanswered)):
-            self.fleet.troubles.strike(container.task, why, now)
+        meanwhile = self.reconciler.answered >= (container.asked + now) / 2
+        if container.wanted and not container.outage and (meanwhile or not isinstance(error, Unanswered)):
+            self.reconciler.crash_backoffs.record_failure(container.task, why, now)
         else:
             log.debug("%s: %s", container.task.name, why)
 
@@ -81,7 +81,7 @@ class Ends:
         turnover = self._turnovers[task.name]
         if not turnover.over:
             return
-        for container in self.fleet.containers[task.name]:
+        for container in self.reconciler.containers[task.name]:
             if turnover.over and container.is_new:
                 turnover.over -= 1
                 container.relief = True
@@ -104,20 +104,20 @@ class Ends:
         it was there before this agent."""
         if container.started is not None:
             return alive - container.started
-        return 0.0 if not container.proven or container.phase is Phase.STARTING else float("inf")
+        return 0.0 if not container.stable or container.phase is Phase.STARTING else float("inf")
 
     def _done(self, container: Container, how: str, up_s: float, now: float) -> None:
         task = container.task
-        turnover, trouble = self._turnovers[task.name], self.fleet.troubles.of(task.name)
+        turnover, trouble = self._turnovers[task.name], self.reconciler.crash_backoffs.of(task.name)
         turnover.observe(now)
         turnover.over += 1
         if not turnover.ended_in_vain(container.started, up_s):
             turnover.worked()
             trouble.worked()
-            container.unasked = False  # what thousands of jobs have to say is not for this log
+            container.unexpected_exit = False  # what thousands of jobs have to say is not for this log
             if task.name not in self._mentioned:
                 self._mentioned.add(task.name)
-                nouns = self.fleet.tasks.nouns
+                nouns = self.reconciler.tasks.nouns
                 log.info("%s: %s that end with code 0 have done their work: no failures", task.name, nouns)
             log.debug("%s: %s", task.name, how)
         elif task.backing_off or turnover.in_vain >= IN_VAIN:
@@ -126,7 +126,7 @@ class Ends:
             turnover.owe(container.started)
             told = turnover.in_vain >= SAID_FROM and not turnover.said
             turnover.said = turnover.said or told
-            container.unasked = told
+            container.unexpected_exit = told
             pace = ": at most one start a second until there is one" if told else ""
             log.log(
                 logging.INFO if told else logging.DEBUG,
@@ -138,7 +138,7 @@ class Ends:
         return f"without a sign of work{work} ({turnover.in_vain} such in a row)"
 
     def _release(self, name: str) -> int:
-        paced = [c for c in self.fleet.containers[name] if c.paced]
+        paced = [c for c in self.reconciler.containers[name] if c.paced]
         for container in paced:
             container.paced, container.not_before = False, 0.0
         return len(paced)

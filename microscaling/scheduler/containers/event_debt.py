@@ -39,7 +39,7 @@ class EventDebt:
             log.info("the event stream tells what happens again")
 
     @property
-    def doubtful(self) -> bool:
+    def start_unconfirmed(self) -> bool:
         """Something is owed."""
         return self.deaf or bool(self._owed)
 

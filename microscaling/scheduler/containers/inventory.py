@@ -22,7 +22,7 @@ class Inventory:
         self.by_nonce: dict[str, Container] = {}
         self.instance = uuid.uuid4().hex[:12]
         self.touches = 0
-        self.gone: dict[str, int] = {}
+        self.tombstones: dict[str, int] = {}
         """Ids that were removed, and when: listings and events are late."""
         self._numbers = itertools.count(1)
 
@@ -57,12 +57,12 @@ class Inventory:
         del self.by_nonce[container.nonce]
         if container.id:
             self.by_id.pop(container.id, None)
-            self.bury(container.id)
+            self.add_tombstone(container.id)
 
-    def bury(self, id: str) -> None:
+    def add_tombstone(self, id: str) -> None:
         """A container that has gone: what older listings and late events say of it is not news."""
         self.touches += 1
-        self.gone[id] = self.touches
+        self.tombstones[id] = self.touches
 
     def new(self, task: Task, nonce: str = "") -> Container:
         """A container that is to be created, or (with its nonce) one that was found."""

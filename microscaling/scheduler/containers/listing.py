@@ -7,12 +7,12 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from microscaling.scheduler.containers.backend import Seen, State
+from microscaling.scheduler.containers.backend import ListedContainer, State
 from microscaling.scheduler.containers.container import Container, Phase
 from microscaling.scheduler.containers.event_debt import EventDebt
 
 if TYPE_CHECKING:
-    from microscaling.scheduler.containers.reconciler import Fleet
+    from microscaling.scheduler.containers.reconciler import ContainerReconciler
 
 log = logging.getLogger("mssscheduler")
 
@@ -24,8 +24,8 @@ class Listing:
     """Compares listings with the fleet. A listing is older than events: it changes no container that
     had an event or an operation since it was asked for."""
 
-    def __init__(self, fleet: Fleet, engine: str = "engine") -> None:
-        self.fleet = fleet
+    def __init__(self, reconciler: ContainerReconciler, engine: str = "engine") -> None:
+        self.reconciler = reconciler
         self.engine = engine
         """Its name, for the log."""
         self.debt = EventDebt()
@@ -35,92 +35,92 @@ class Listing:
 
     def ask(self) -> int:
         """Call before asking the engine; `apply` wants the answer."""
-        return self.fleet.touches
+        return self.reconciler.touches
 
-    def apply(self, asked: int, listed: Sequence[Seen], now: float) -> None:
+    def apply(self, asked: int, listed: Sequence[ListedContainer], now: float) -> None:
         """Takes in what the engine answered, and plans anew."""
-        fleet = self.fleet
-        adopting = fleet.strangers.adopted is None
-        known = list(fleet.all())
-        ours = [seen for seen in listed if seen.task in fleet.by_name]
+        reconciler = self.reconciler
+        adopting = reconciler.unmanaged.adopted is None
+        known = list(reconciler.all())
+        ours = [seen for seen in listed if seen.task in reconciler.by_name]
         unread = {seen.id for seen in listed if seen.state is State.UNREAD}
         present: set[Container] = set()
         for seen in sorted(ours, key=lambda s: s.created):
-            container = fleet.find(seen.id, seen.nonce)
+            container = reconciler.find(seen.id, seen.nonce)
             if container is not None:
                 present.add(container)
                 self._compare(container, seen, asked, now)
-            elif fleet.gone.get(seen.id, -1) <= asked:
-                fleet.strangers.on_seen(seen, now)
+            elif reconciler.tombstones.get(seen.id, -1) <= asked:
+                reconciler.unmanaged.on_seen(seen, now)
         for container in known:
             if container not in present and container.touched <= asked and not unread & {container.id, ""}:
                 self._missing(container, now)
-        fleet.strangers.on_listed({seen.id for seen in ours} | unread, now)
+        reconciler.unmanaged.on_listed({seen.id for seen in ours} | unread, now)
         self._forget_gone(asked, now)
         if adopting:
-            for task in fleet.tasks.tasks:
-                task.demand = sum(1 for c in fleet.containers[task.name] if c.wanted)
-        fleet.away = False
-        fleet.answered = now
+            for task in reconciler.tasks.tasks:
+                task.demand = sum(1 for c in reconciler.containers[task.name] if c.wanted)
+        reconciler.away = False
+        reconciler.answered = now
         self._missed = False
-        fleet.plan(now)
+        reconciler.reconcile(now)
 
     def heard(self, id: str, kind: str) -> None:
         """The event stream has told of it."""
         self.debt.told(id, kind)
-        self.fleet.deaf = self.debt.deaf
+        self.reconciler.deaf = self.debt.deaf
 
     def stream_is_broken(self, now: float) -> bool:
         """Whether the stream has owed us events for more than 10 s, and may tell them if it is opened anew.
         Asked once, it starts afresh."""
         broken = self.debt.is_broken(now, self.engine)
-        self.fleet.deaf = self.debt.deaf
+        self.reconciler.deaf = self.debt.deaf
         return broken
 
     def reopened(self, ended: float, by_us: bool = False) -> None:
         """A new stream owes us nothing of what happened before it; the last one ended at `ended`. Unless
         that was our doing, the engine may have been away, and containers may have ended with it."""
         self.debt.clear(not by_us)
-        self.fleet.deaf = self.debt.deaf
+        self.reconciler.deaf = self.debt.deaf
         if not by_us:
-            self.fleet.ends.forgive()
-            self.fleet.troubles.forgive(ended)
+            self.reconciler.ends.excuse()
+            self.reconciler.crash_backoffs.excuse(ended)
 
     def missed(self) -> None:
         """We have been asleep, and an engine keeps only so many events for who does not read them: what the
         next listing shows is owed by nobody, and until then nothing is known to run on."""
         self._missed = True
-        for container in self.fleet.all():
+        for container in self.reconciler.all():
             container.heard = False
 
-    def _compare(self, container: Container, seen: Seen, asked: int, now: float) -> None:
+    def _compare(self, container: Container, seen: ListedContainer, asked: int, now: float) -> None:
         if container.touched > asked or seen.state is State.UNREAD:
             return
-        fleet = self.fleet
+        reconciler = self.reconciler
         if not container.id:
-            fleet.bind(container, seen.id)
+            reconciler.bind(container, seen.id)
         phase = container.phase
         if seen.state is State.RUNNING:
             container.seen = now
             if phase in (Phase.CREATING, Phase.CREATED, Phase.STARTING):
                 self._silent(container, "start", now)
-                fleet.started(container, now)
+                reconciler.started(container, now)
             elif phase in (Phase.EXITED, Phase.REMOVING) and not container.busy:
-                fleet.started(container, now)  # a start that was not answered has been carried out late
-            fleet.paused.note(container, seen.paused)
+                reconciler.started(container, now)  # a start that was not answered has been carried out late
+            reconciler.paused.note(container, seen.paused)
         elif seen.state is State.EXITED:
             if phase not in (Phase.EXITED, Phase.REMOVING):
                 self._silent(container, "die", now)
                 container.exit_code = seen.exit_code
             code = "" if seen.exit_code is None else f" with code {seen.exit_code}"
-            fleet.ended(container, f"had ended{code}", now, fleet.alive_at(container, now))
+            reconciler.ended(container, f"had ended{code}", now, reconciler.alive_at(container, now))
         elif phase is Phase.CREATING and not container.busy:
             container.phase = Phase.CREATED
         elif phase in (Phase.RUNNING, Phase.STOPPING) and not container.busy:
             # An engine that is killed while it starts a container calls it created when it is back, though
             # the container has run: it does not any more.
-            container.told = True
-            fleet.ended(container, "does not run: the engine knows of no start", now)
+            container.signalled = True
+            reconciler.ended(container, "does not run: the engine knows of no start", now)
         if not container.busy:
             container.unknown = False
 
@@ -130,10 +130,10 @@ class Listing:
             return
         if container.id:
             self._silent(container, "destroy", now)
-            container.told = True
-            self.fleet.ended(container, "had been removed", now)
+            container.signalled = True
+            self.reconciler.ended(container, "had been removed", now)
         if container.id or container.unknown:
-            self.fleet.forget(container)
+            self.reconciler.forget(container)
 
     def _forget_gone(self, asked: int, now: float) -> None:
         """Forgets what has gone, once no event can be so late that it speaks of it."""
@@ -141,8 +141,8 @@ class Listing:
         known = -1
         while self._applied and now - self._applied[0][0] >= LATE_S:
             known = self._applied.popleft()[1]
-        gone = self.fleet.gone
-        self.fleet.gone = {id: touch for id, touch in gone.items() if touch > known}
+        gone = self.reconciler.tombstones
+        self.reconciler.tombstones = {id: touch for id, touch in gone.items() if touch > known}
 
     def _silent(self, container: Container, kind: str, now: float) -> None:
         if not container.unknown and not container.busy and not self._missed:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import MicroscalingError
-from microscaling.scheduler.containers.backend import Backend, Origin, Seen, State
+from microscaling.scheduler.containers.backend import Backend, ListedContainer, Origin, State
 from microscaling.utils.pool import Pool
 from microscaling.utils.text import one_line, quoted
 
@@ -33,7 +33,7 @@ WHY_KEPT = {
     Origin.OTHER: "another agent made them, which may be at work: they do not count here",
     Origin.LIVES: "another agent that is at work has this task: they do not count here",
 }
-MOST_NAMED = 5
+MAX_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Group:
 
     task: str
     origin: Origin
-    seen: tuple[Seen, ...]
+    seen: tuple[ListedContainer, ...]
 
     @property
     def running(self) -> int:
@@ -59,7 +59,7 @@ class Orphans:
         self.tasks = tasks
         self.stops = stop
         self.names = frozenset(task.name for task in tasks.tasks)
-        self.pool: Pool[Seen] = Pool("mss-orphans", STOPPERS, self._end)
+        self.pool: Pool[ListedContainer] = Pool("mss-orphans", STOPPERS, self._end)
         self._groups: list[Group] = []
         self._since: dict[str, float] = {}
         """By id, when it was first seen, monotonic seconds."""
@@ -71,11 +71,11 @@ class Orphans:
         self._made_now: set[str] = set()
         """Tasks of which more such have appeared since: whoever makes them is at work."""
 
-    def look(self, listed: Iterable[Seen]) -> list[Group]:
+    def look(self, listed: Iterable[ListedContainer]) -> list[Group]:
         """What a listing has of tasks that are not ours. Asks the backend: call it without the lock."""
         found = [seen for seen in listed if seen.task and seen.task not in self.names]
         origins = self.backend.origins(found) if found else []
-        groups: dict[tuple[str, Origin], list[Seen]] = {}
+        groups: dict[tuple[str, Origin], list[ListedContainer]] = {}
         for seen, origin in zip(found, origins, strict=True):
             groups.setdefault((seen.task, origin), []).append(seen)
         return [
@@ -123,8 +123,8 @@ class Orphans:
         named = [
             f"{g.running} of {quoted(g.task)} (`{self._command(g)}` ends them)" for g in counted if g.running
         ]
-        more = f" and of {len(named) - MOST_NAMED} more tasks" if len(named) > MOST_NAMED else ""
-        text = ", ".join(named[:MOST_NAMED]) + more
+        more = f" and of {len(named) - MAX_NAMED} more tasks" if len(named) > MAX_NAMED else ""
+        text = ", ".join(named[:MAX_NAMED]) + more
         self.tasks.orphans = (
             f"{self.tasks.nouns} of tasks that the configuration does not have: {text}" if text else ""
         )
@@ -165,7 +165,7 @@ class Orphans:
                     self._due[seen.id] = float("inf")
                     self.pool.submit(seen)
 
-    def _end(self, seen: Seen) -> None:
+    def _end(self, seen: ListedContainer) -> None:
         """In a thread of the pool: stops one, and removes it."""
         error: Exception | None = None
         try:
@@ -187,5 +187,5 @@ class Orphans:
                         quoted(seen.task), self.tasks.noun, seen.id[:12], str(error))  # fmt: skip
 
 
-def _first(item: tuple[tuple[str, Origin], list[Seen]]) -> tuple[str, str]:
+def _first(item: tuple[tuple[str, Origin], list[ListedContainer]]) -> tuple[str, str]:
     return item[0][0], item[0][1].value

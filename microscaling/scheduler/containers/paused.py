@@ -9,7 +9,7 @@ from microscaling.demand.task import Task
 from microscaling.scheduler.containers.container import Container, Phase
 
 if TYPE_CHECKING:
-    from microscaling.scheduler.containers.reconciler import Fleet
+    from microscaling.scheduler.containers.reconciler import ContainerReconciler
 
 log = logging.getLogger("mssscheduler")
 
@@ -21,8 +21,8 @@ class Paused:
     thawed it counts again, and as the newest go first, it is the other one that goes.
     """
 
-    def __init__(self, fleet: Fleet) -> None:
-        self.fleet = fleet
+    def __init__(self, reconciler: ContainerReconciler) -> None:
+        self.reconciler = reconciler
 
     def note(self, container: Container, paused: bool) -> None:
         """Somebody has frozen it, or thawed it."""
@@ -43,7 +43,7 @@ class Paused:
     def give(self, task: Task, wanted: int) -> None:
         """The task is to have so many containers: if none, its paused ones go as well. A back-off is no
         reason: it keeps what there is."""
-        if wanted or task.backing_off or self.fleet.leaving or not self.fleet.acting:
+        if wanted or task.backing_off or self.reconciler.leaving or not self.reconciler.acting:
             return
-        for container in self.fleet.containers[task.name]:
+        for container in self.reconciler.containers[task.name]:
             container.unwanted = container.unwanted or container.paused

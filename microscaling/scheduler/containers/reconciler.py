@@ -13,14 +13,14 @@ from microscaling.demand.reason import Reason
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import PermanentError
-from microscaling.scheduler.containers.backend import EngineAway, Event, Missing
+from microscaling.scheduler.containers.backend import BackendUnavailable, Event, Missing
 from microscaling.scheduler.containers.container import ACTIVE, UNSTARTED, Container, Operation, Phase, Work
 from microscaling.scheduler.containers.counts import Counts
-from microscaling.scheduler.containers.crash_backoffs import Troubles
+from microscaling.scheduler.containers.crash_backoffs import CrashBackoffs
 from microscaling.scheduler.containers.ends import Ends
 from microscaling.scheduler.containers.inventory import Inventory
 from microscaling.scheduler.containers.paused import Paused
-from microscaling.scheduler.containers.unmanaged import Strangers
+from microscaling.scheduler.containers.unmanaged import UnmanagedContainers
 
 log = logging.getLogger("mssscheduler")
 
@@ -34,7 +34,7 @@ WORK_FOR = {
 }
 
 
-class Fleet(Inventory):
+class ContainerReconciler(Inventory):
     """Every container of ours on one engine, level-triggered.
 
     Three rules hold whatever the engine does. Never do more containers run than
@@ -46,10 +46,10 @@ class Fleet(Inventory):
     def __init__(self, tasks: Tasks) -> None:
         super().__init__(tasks)
         self.counts = Counts(self)
-        self.troubles = Troubles(self)
+        self.crash_backoffs = CrashBackoffs(self)
         self.ends = Ends(self)
         self.paused = Paused(self)
-        self.strangers = Strangers(self)
+        self.unmanaged = UnmanagedContainers(self)
         self.acting = False
         """Until the first decision nothing is changed."""
         self.away = False
@@ -60,28 +60,28 @@ class Fleet(Inventory):
         """When the engine last answered anything, monotonic seconds."""
         self.leaving = False
         self.draining = False
-        self._planned = 0.0
-        """When `plan` was last called, monotonic seconds: what was due by then needs no other call."""
+        self._reconciled_at = 0.0
+        """When `reconcile` was last called, monotonic seconds: what was due by then needs no other call."""
         self._operations: list[Operation] = []
 
     # What was decided
 
-    def plan(self, now: float) -> None:
+    def reconcile(self, now: float) -> None:
         """Sets going all that demand and what is there differ in. May be called at any time."""
-        self._planned = now
+        self._reconciled_at = now
         self.ends.observe(now)
-        self.troubles.check(now)
+        self.crash_backoffs.check(now)
         for task in self.tasks.tasks:
-            self.balance(task, now)
+            self.reconcile_task(task, now)
         self.start_parked(now)
 
     def look_at_readings(self, now: float) -> list[Operation]:
         """What may be started sooner than planned, as there is work for it."""
         if self.ends.observe(now):
-            self.plan(now)
+            self.reconcile(now)
         return self.take()
 
-    def balance(self, task: Task, now: float) -> None:
+    def reconcile_task(self, task: Task, now: float) -> None:
         """The same for one task, but for starting what is parked."""
         mine = self.containers[task.name]
         wanted = [c for c in mine if c.wanted]
@@ -103,7 +103,7 @@ class Fleet(Inventory):
             self.ends.settled(task)
         self.paused.give(task, want)
         for container in list(mine):
-            self._advance(container, now)
+            self._next_step(container, now)
         self.counts.write(task, now)
 
     def start_parked(self, now: float) -> None:
@@ -121,7 +121,7 @@ class Fleet(Inventory):
         parked = parked[: max(0, self.room())]
         for container in parked:
             container.phase = Phase.STARTING
-            self._advance(container, now)
+            self._next_step(container, now)
         for task in {container.task for container in parked}:
             self.counts.write(task, now)
 
@@ -137,7 +137,7 @@ class Fleet(Inventory):
     @property
     def hold(self) -> bool:
         """A second agent is at work on this engine: start nothing, stop nothing."""
-        return bool(self.strangers.foreign) and not self.draining and not self.leaving
+        return bool(self.unmanaged.foreign) and not self.draining and not self.leaving
 
     @property
     def idle(self) -> bool:
@@ -159,10 +159,10 @@ class Fleet(Inventory):
         return any(c.unknown for c in self.all())
 
     def next_due(self) -> float | None:
-        """When `plan` has something to do though nothing has happened, monotonic seconds. A time that has
-        come stays until `plan` has been called."""
-        times = itertools.chain((c.not_before for c in self.all()), self.troubles.times())
-        return min((time for time in times if time > self._planned), default=None)
+        """When `reconcile` has work though nothing has happened, monotonic seconds. A time that has
+        come stays until `reconcile` has been called."""
+        times = itertools.chain((c.not_before for c in self.all()), self.crash_backoffs.times())
+        return min((time for time in times if time > self._reconciled_at), default=None)
 
     def drain(self) -> None:
         """From now on nothing is wanted of any task."""
@@ -186,12 +186,12 @@ class Fleet(Inventory):
         container = self.find(event.id, event.nonce)
         if event.kind == "kill":
             if container is not None:
-                container.told = True
+                container.signalled = True
             return
         if event.kind in ("pause", "unpause") and container is None:
             return
         if container is None:
-            self.strangers.on_event(event, now)
+            self.unmanaged.on_event(event, now)
             return
         if not container.id:
             self.bind(container, event.id)
@@ -207,17 +207,17 @@ class Fleet(Inventory):
             container.exit_code = event.exit_code
             self.ended(container, f"exited{code}", now)
         elif event.kind == "destroy":
-            container.told = True
+            container.signalled = True
             self.ended(container, "was removed by somebody else", now)
             self.forget(container)
-        self.balance(container.task, now)
+        self.reconcile_task(container.task, now)
         self.start_parked(now)
 
     def on_done(self, operation: Operation, error: Exception | None, now: float, id: str = "") -> None:
         """Takes in how an operation ended; `id` is what a successful create returned."""
         container = operation.container
         container.busy = False
-        if isinstance(error, EngineAway):
+        if isinstance(error, BackendUnavailable):
             self.away = True
         if not self._known(container):
             return
@@ -229,21 +229,21 @@ class Fleet(Inventory):
         elif isinstance(error, PermanentError) and operation.work in (Work.CREATE, Work.START):
             self._refused(operation.work, container, error, now)
         elif container.phase is not Phase.EXITED:
-            if operation.work in (Work.CREATE, Work.START) and not isinstance(error, EngineAway):
+            if operation.work in (Work.CREATE, Work.START) and not isinstance(error, BackendUnavailable):
                 self.ends.unanswered(operation, error, now)
             else:
                 self._say_failed(operation, error)
-            away, ends = isinstance(error, EngineAway), operation.work in (Work.STOP, Work.REMOVE)
+            away, ends = isinstance(error, BackendUnavailable), operation.work in (Work.STOP, Work.REMOVE)
             container.stubborn = container.stubborn or (ends and not away)
             # Others may be at a job: without their grace they are not to end.
             refused = isinstance(error, PermanentError) and operation.work is Work.STOP
             container.refused = refused and container.paused
             container.unknown = not (container.refused and self.draining)  # then it is removed by force
-            container.doubtful = container.doubtful or operation.work is Work.START
+            container.start_unconfirmed = container.start_unconfirmed or operation.work is Work.START
             container.failures += 1
             if container.unknown:
                 container.not_before = now + min(30.0, 0.5 * 2.0 ** min(container.failures, 8))
-        self.balance(container.task, now)
+        self.reconcile_task(container.task, now)
         self.start_parked(now)
 
     def _say_failed(self, operation: Operation, error: Exception) -> None:
@@ -251,7 +251,7 @@ class Fleet(Inventory):
         those to say who count."""
         container = operation.container
         refused = isinstance(error, PermanentError)
-        lasting = refused or (operation.work is Work.STOP and not isinstance(error, EngineAway))
+        lasting = refused or (operation.work is Work.STOP and not isinstance(error, BackendUnavailable))
         first = lasting and not container.stubborn
         name, work, id = container.task.name, operation.work.value, container.short_id
         log.log(logging.WARNING if first else logging.DEBUG, "%s: cannot %s %s: %s", name, work, id, error)
@@ -265,7 +265,7 @@ class Fleet(Inventory):
         container.busy = False
         if operation.work is Work.START and container.phase is Phase.STARTING:
             container.phase, container.may_run = Phase.CREATED, False
-        self.balance(container.task, now)
+        self.reconcile_task(container.task, now)
         self.start_parked(now)
         return True
 
@@ -275,12 +275,12 @@ class Fleet(Inventory):
         container.may_run = True
         container.unknown = False
         container.started = container.seen = now
-        container.proven = False
+        container.stable = False
 
     def ended(self, container: Container, how: str, now: float, alive: float | None = None) -> None:
         """It does not run any more; unasked, if it had not been told to stop. `alive`: when it was last
         known to run (monotonic seconds), None: now."""
-        container.may_run, container.unknown = container.doubtful, False
+        container.may_run, container.unknown = container.start_unconfirmed, False
         if container.phase in (Phase.EXITED, Phase.REMOVING):
             return
         unasked = container.phase in (Phase.STARTING, Phase.RUNNING) and not container.unwanted
@@ -303,11 +303,11 @@ class Fleet(Inventory):
         if self.draining:
             return 0
         if task.backing_off:
-            limit = self.troubles.limit(task)
+            limit = self.crash_backoffs.limit(task)
             if task.demand > limit:
-                task.reason = Reason(self.troubles.of(task.name).why, task.demand, limit)
+                task.reason = Reason(self.crash_backoffs.of(task.name).why, task.demand, limit)
                 task.demand = limit
-                self.troubles.keep_place(task)
+                self.crash_backoffs.keep_place(task)
         return max(0, task.demand)
 
     def _add(self, task: Task, missing: int) -> None:
@@ -319,7 +319,7 @@ class Fleet(Inventory):
         for _ in range(missing - len(back)):
             self.new(task)
 
-    def _advance(self, container: Container, now: float) -> None:
+    def _next_step(self, container: Container, now: float) -> None:
         """Asks for the next step of one container, if it has one and nothing stands against it."""
         if container.busy or container.unknown or not self.acting or self.hold:
             return
@@ -359,7 +359,7 @@ class Fleet(Inventory):
 
     def _remove_later(self, container: Container, now: float) -> None:
         """Removing costs the engine as much as starting: what others wait for goes first."""
-        if not self.draining and not self.leaving and not container.doubtful:
+        if not self.draining and not self.leaving and not container.start_unconfirmed:
             container.not_before = now + REMOVE_AFTER_S
 
     def _remove_now(self) -> None:
@@ -372,9 +372,9 @@ class Fleet(Inventory):
         if work is Work.START:
             self.ended(container, f"could not be started: {error}", now)
             return
-        blame = container.wanted and not container.shaken
+        blame = container.wanted and not container.outage
         self.forget(container)
         if isinstance(error, Missing):
-            self.troubles.starve(container.task)
+            self.crash_backoffs.starve(container.task)
         elif blame:
-            self.troubles.strike(container.task, f"could not be created: {error}", now)
+            self.crash_backoffs.record_failure(container.task, f"could not be created: {error}", now)

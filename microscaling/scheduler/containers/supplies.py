@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 
 from microscaling.demand.task import Task
 from microscaling.errors import MicroscalingError
-from microscaling.scheduler.containers.backend import Backend, EngineAway
+from microscaling.scheduler.containers.backend import Backend, BackendUnavailable
 from microscaling.utils.backoff import Backoff
 from microscaling.utils.pool import Pool
 from microscaling.utils.threads import StoppableThread
 
 log = logging.getLogger("mssscheduler")
 
-FIRST_S, MOST_S = 1.0, 60.0
+FIRST_S, MAX_S = 1.0, 60.0
 SUPPLIERS = 4
 """Images that are pulled at a time: a registry that hangs does not delay the others."""
 LASTS_S = 60.0
@@ -38,7 +38,7 @@ class Lack:
     had: float = float("-inf")
     """When it was last there again, monotonic seconds."""
     said: str = ""
-    backoff: Backoff = field(default_factory=lambda: Backoff(FIRST_S, MOST_S))
+    backoff: Backoff = field(default_factory=lambda: Backoff(FIRST_S, MAX_S))
 
 
 class Supplies:
@@ -96,7 +96,7 @@ class Supplies:
         try:
             self._backend.supply(lack.task)
         except MicroscalingError as error:
-            self._failed(lack, "" if isinstance(error, EngineAway) else str(error))
+            self._failed(lack, "" if isinstance(error, BackendUnavailable) else str(error))
         except Exception as error:
             log.exception("%s: looking for image %s", lack.task.name, lack.task.image)
             self._failed(lack, repr(error))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from microscaling.scheduler.containers.backend import Event, Seen, State
+from microscaling.scheduler.containers.backend import Event, ListedContainer, State
 from microscaling.scheduler.containers.container import Container, Phase
 
 if TYPE_CHECKING:
-    from microscaling.scheduler.containers.reconciler import Fleet
+    from microscaling.scheduler.containers.reconciler import ContainerReconciler
 
 log = logging.getLogger("mssscheduler")
 
@@ -19,11 +19,11 @@ an agent that was killed: a call it had made is carried out without it, sometime
 for an answer). One that has not started after this long will not."""
 
 
-class Strangers:
+class UnmanagedContainers:
     """Tells a second agent, which holds all tasks, from what an earlier one has left behind."""
 
-    def __init__(self, fleet: Fleet) -> None:
-        self.fleet = fleet
+    def __init__(self, reconciler: ContainerReconciler) -> None:
+        self.reconciler = reconciler
         self.adopted: float | None = None
         """When the first listing was taken over, monotonic seconds."""
         self.foreign: set[str] = set()
@@ -40,11 +40,11 @@ class Strangers:
         elif event.kind in ("die", "destroy"):
             self.unstarted.pop(event.id, None)
             self._gone({event.id})
-            self.fleet.bury(event.id)
-        elif self.adopted is not None and event.id not in self.fleet.gone:
+            self.reconciler.add_tombstone(event.id)
+        elif self.adopted is not None and event.id not in self.reconciler.tombstones:
             self._appeared(event, now)
 
-    def on_seen(self, seen: Seen, now: float) -> None:
+    def on_seen(self, seen: ListedContainer, now: float) -> None:
         """A listing shows a container that the fleet does not know."""
         if self.adopted is None:
             self._adopt(seen)
@@ -70,7 +70,7 @@ class Strangers:
                 self._take(event, Phase.CREATED)
 
     def _appeared(self, event: Event, now: float) -> None:
-        if event.nonce.startswith(self.fleet.instance):
+        if event.nonce.startswith(self.reconciler.instance):
             self._take(event, Phase.CREATED if event.kind == "create" else Phase.RUNNING)
             return
         if event.kind == "create":
@@ -89,7 +89,7 @@ class Strangers:
                     event.id[:12],
                 )
             self.foreign.add(event.id)
-            self.fleet.tasks.hold = "a second agent is at work on this engine"
+            self.reconciler.tasks.hold = "a second agent is at work on this engine"
 
     def _just_begun(self, now: float) -> bool:
         return self.adopted is not None and now - self.adopted < LEFTOVER_S
@@ -98,10 +98,10 @@ class Strangers:
         if self.foreign & ids:
             self.foreign -= ids
             if not self.foreign:
-                self.fleet.tasks.hold = ""
+                self.reconciler.tasks.hold = ""
                 log.info("the containers of the second agent are gone: tasks are no longer held")
 
-    def _adopt(self, seen: Seen) -> None:
+    def _adopt(self, seen: ListedContainer) -> None:
         """What is there when the agent begins is taken over as it is; what never started, or has
         exited, goes with the first decision. Until then a container that is only created takes a
         place: the last word of an agent that was killed may have been to start it."""
@@ -113,16 +113,16 @@ class Strangers:
         container = self._take(Event("", seen.id, seen.task, seen.nonce), phase)
         container.may_run = container.may_run or created
         container.unwanted = state is not State.RUNNING
-        self.fleet.paused.note(container, state is State.RUNNING and seen.paused)
+        self.reconciler.paused.note(container, state is State.RUNNING and seen.paused)
 
     def _nonce(self, event: Event) -> str:
         """What tells it from all others: a clone has the nonce of what it was made of."""
-        return event.id if event.nonce in self.fleet.by_nonce else event.nonce or event.id
+        return event.id if event.nonce in self.reconciler.by_nonce else event.nonce or event.id
 
     def _take(self, event: Event, phase: Phase) -> Container:
         """Counts it as ours from now on. One that nobody here waits for any more is not wanted."""
-        container = self.fleet.new(self.fleet.by_name[event.task], self._nonce(event))
-        self.fleet.bind(container, event.id)
+        container = self.reconciler.new(self.reconciler.by_name[event.task], self._nonce(event))
+        self.reconciler.bind(container, event.id)
         container.phase = phase
         container.may_run = phase is Phase.RUNNING
         container.unwanted = True

@@ -31,11 +31,11 @@ from microscaling.errors import UNEXPECTED, PermanentError, TemporaryError
 from microscaling.scheduler.containers.agent_id import Agent, AgentId
 from microscaling.scheduler.containers.backend import (
     Backend,
-    EngineAway,
+    BackendUnavailable,
     Event,
+    ListedContainer,
     Missing,
     Origin,
-    Seen,
     Unanswered,
 )
 from microscaling.scheduler.docker.body import LABEL, create_body
@@ -100,7 +100,7 @@ class DockerBackend(Backend):
                     "of others", self.agent.problem,
                 )  # fmt: skip
 
-    def origins(self, seen: Sequence[Seen]) -> builtins.list[Origin]:
+    def origins(self, seen: Sequence[ListedContainer]) -> builtins.list[Origin]:
         """Before there were labels for it, an agent's id was the first part of the nonce."""
         ids = [one.agent or one.nonce.rpartition("-")[0] or one.nonce for one in seen]
         if self.agent is None:
@@ -112,7 +112,7 @@ class DockerBackend(Backend):
             for one, id in zip(seen, ids, strict=True)
         ]
 
-    def end_command(self, task: str, seen: Sequence[Seen]) -> str:
+    def end_command(self, task: str, seen: Sequence[ListedContainer]) -> str:
         docker = "docker" if self.host == DEFAULT_HOST else f"docker -H {shlex.quote(self.host)}"
         chosen = shlex.quote(f"label={LABEL}={task}")
         return f"{docker} rm -f $({docker} ps -aq --filter {chosen})"
@@ -172,7 +172,7 @@ class DockerBackend(Backend):
         with _errors(done=(404, 409)):
             self._client_now().remove_container(id, v=True, force=True)
 
-    def last_words(self, id: str) -> str:
+    def last_log_lines(self, id: str) -> str:
         try:
             with _errors():
                 output = self._client_now().logs(id, tail=LAST_LINES)
@@ -181,7 +181,7 @@ class DockerBackend(Backend):
             return ""
         return str(output.decode("utf-8", "replace"))[-LAST_CHARACTERS:]
 
-    def list(self) -> list[Seen]:
+    def list(self) -> list[ListedContainer]:
         with _asking():
             return self._entries.listed(self._client_now().containers(all=True, filters={"label": LABEL}))
 
@@ -288,15 +288,15 @@ def _errors(done: tuple[int, ...] = ()) -> Iterator[None]:
         if status in done:
             return
         if status in AWAY:
-            raise EngineAway(said(error)) from error
+            raise BackendUnavailable(said(error)) from error
         raise PermanentError(said(error)) from error
     except requests.exceptions.ReadTimeout as error:
         raise Unanswered(f"no answer from the engine within {CALL_TIMEOUT_S} s") from error
     except (requests.exceptions.RequestException, DockerException, OSError, HTTPError) as error:
-        raise EngineAway(said(error)) from error
+        raise BackendUnavailable(said(error)) from error
     except UNEXPECTED as error:
         why = f"that is no answer of a Docker engine ({type(error).__name__})"
-        raise EngineAway(why) from error
+        raise BackendUnavailable(why) from error
 
 
 @contextmanager
@@ -306,7 +306,7 @@ def _asking() -> Iterator[None]:
         with _errors():
             yield
     except PermanentError as error:
-        raise EngineAway(str(error)) from error
+        raise BackendUnavailable(str(error)) from error
 
 
 def _events(stream: Iterable[Any]) -> Iterator[Any]:

@@ -11,7 +11,7 @@ import math
 import re
 from typing import Any
 
-from microscaling.scheduler.containers.backend import Event, Seen, State
+from microscaling.scheduler.containers.backend import Event, ListedContainer, State
 from microscaling.scheduler.docker.body import AGENT_LABEL, LABEL, NONCE_LABEL
 from microscaling.utils.text import quoted
 
@@ -22,7 +22,7 @@ STATES = {"created": State.CREATED, "exited": State.EXITED, "dead": State.EXITED
 PODMAN_KINDS = {"died": "die", "remove": "destroy"}
 """Podman's words for kinds of events. Before its version 5 the filter knows only these."""
 EXITED = re.compile(r"Exited \((\d{1,9})\)")
-MOST_NAMED = 1000
+MAX_NAMED = 1000
 
 
 class Entries:
@@ -32,7 +32,7 @@ class Entries:
     def __init__(self) -> None:
         self._named: set[str] = set()
 
-    def listed(self, answer: Any) -> list[Seen]:
+    def listed(self, answer: Any) -> list[ListedContainer]:
         """The containers of GET /containers/json (newest first), oldest first. Raises TypeError if that is no
         listing at all."""
         if not isinstance(answer, list):
@@ -64,15 +64,15 @@ class Entries:
             self._name("event", f"an event of the engine cannot be read ({_of(error)}): it is skipped")
             return None
 
-    def _seen(self, entry: Any, place: int) -> Seen:
+    def _seen(self, entry: Any, place: int) -> ListedContainer:
         id = _text_or_none(entry.get("Id")) if isinstance(entry, dict) else ""
         if not id:
             self._name("", "an entry of the engine's listing has no id: it is skipped")
-            return Seen("", "", State.UNREAD, 0.0)
+            return ListedContainer("", "", State.UNREAD, 0.0)
         labels = entry.get("Labels")
         if not isinstance(labels, dict):
             self._name(id, f"container {id[:12]} cannot be read in the engine's listing: it is skipped")
-            return Seen(id, "", State.UNREAD, 0.0)
+            return ListedContainer(id, "", State.UNREAD, 0.0)
         task = labels.get(LABEL)
         if not isinstance(task, str) or not task.strip():
             value = quoted(task) if isinstance(task, str) else f"{task!r:.40}"
@@ -81,13 +81,13 @@ class Entries:
                 f"container {id[:12]} has our label {LABEL}, but its value {value} names no task: it is left "
                 f"alone, and does not count; `docker rm -f {id[:12]}` would end it",
             )
-            return Seen(id, "", State.UNREAD, 0.0)
+            return ListedContainer(id, "", State.UNREAD, 0.0)
         state = entry.get("State")
         if not isinstance(state, str):
             self._name(id, f"container {id[:12]}: the listing of the engine does not say whether it runs")
         created = entry.get("Created")
         good = isinstance(created, (int, float)) and math.isfinite(created)
-        return Seen(
+        return ListedContainer(
             id=id,
             task=task,
             state=STATES.get(state, State.RUNNING) if isinstance(state, str) else State.UNREAD,
@@ -99,7 +99,7 @@ class Entries:
         )
 
     def _name(self, key: str, what: str) -> None:
-        if key not in self._named and len(self._named) < MOST_NAMED:
+        if key not in self._named and len(self._named) < MAX_NAMED:
             self._named.add(key)
             log.warning("%s", what)
 

@@ -26,7 +26,7 @@ BEHIND_S = 2.0
 """A watch that has not told for so long of what is known otherwise is dead, though it looks open."""
 JOIN_S = 0.5
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-LONGEST_NAME = 253
+MAX_NAME = 253
 NOT_ACCEPTED = (401, 409, 429)
 """Refused for now: credentials that may be renewed, a conflict, too many requests."""
 HOPELESS = (401, 403, 404)
@@ -56,7 +56,7 @@ class KubernetesOrchestrator(Orchestrator):
 
     def prepare(self, task: Task) -> None:
         """Names: "Object Names and IDs", DNS Subdomain Names."""
-        if len(task.name) > LONGEST_NAME or not NAME.fullmatch(task.name):
+        if len(task.name) > MAX_NAME or not NAME.fullmatch(task.name):
             raise PermanentError(
                 f"{quoted(task.name)} cannot be the name of a deployment: name the app as its deployment, "
                 "in lower case letters, digits, - and ."

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from microscaling.errors import PermanentError, TemporaryError
-from microscaling.scheduler.replicas.orchestrator import Count, Found
+from microscaling.scheduler.replicas.orchestrator import Found, Replicas
 
 log = logging.getLogger("mssscheduler")
 
 BAD = (TemporaryError, LookupError, TypeError, AttributeError)
 """What `known_of` raises of a deployment that is not of the form that it should have."""
-MOST_REPLICAS = 2**31 - 1
+MAX_REPLICAS = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Known:
     """A deployment as of one of its versions; no count: it has been deleted."""
 
     version: int | None
-    count: Count | None
+    count: Replicas | None
 
 
 class View:
@@ -88,7 +88,7 @@ class View:
         name = str(scale["metadata"]["name"])
         known = self._known.get(name)
         running = known.count.running if known and known.count else 0
-        count = Count(_whole(scale["spec"], "replicas"), running)
+        count = Replicas(_whole(scale["spec"], "replicas"), running)
         self._learn(name, Known(number(scale["metadata"]["resourceVersion"]), count))
 
     def found(self, names: Iterable[str]) -> dict[str, Found]:
@@ -140,7 +140,7 @@ def known_of(deployment: Mapping[str, Any]) -> Known:
     """What a Deployment of apps/v1 says. The server leaves out what is 0 of its status, and never
     leaves out spec.replicas, whose default is 1 ("Deployment v1 apps")."""
     status = deployment.get("status") or {}
-    count = Count(_whole(deployment["spec"], "replicas", 1), _whole(status, "availableReplicas"))
+    count = Replicas(_whole(deployment["spec"], "replicas", 1), _whole(status, "availableReplicas"))
     return Known(number(deployment["metadata"]["resourceVersion"]), count)
 
 
@@ -159,6 +159,6 @@ def _whole(of: Mapping[str, Any], key: str, default: int = 0) -> int:
     value = of.get(key)
     if value is None:
         return default
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_REPLICAS:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_REPLICAS:
         return value
     raise TemporaryError(f"{key} of a deployment is {value!r:.40}, which is no number of replicas")

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from microscaling.demand.task import Task
 from microscaling.errors import PermanentError, TemporaryError
-from microscaling.scheduler.containers.backend import Backend, Event, Seen
+from microscaling.scheduler.containers.backend import Backend, Event, ListedContainer
 from microscaling.scheduler.process import command as process_command
 from microscaling.scheduler.process import log as process_log
 from microscaling.scheduler.process.family import Family, marked
@@ -160,17 +160,17 @@ class ProcessBackend(Backend):
             self._save_or_warn()
         self._emit(process.event("destroy"))
 
-    def last_words(self, id: str) -> str:
+    def last_log_lines(self, id: str) -> str:
         self._opened()
         lines = process_log.tail(self._folder.log_file(id)).decode(errors="replace").splitlines()
         return "\n".join(lines[-LAST_LINES:])
 
-    def list(self) -> builtins.list[Seen]:
+    def list(self) -> builtins.list[ListedContainer]:
         self._opened()
         self._look_at_all()
         return [p.seen() for p in self._all()]
 
-    def end_command(self, task: str, seen: Sequence[Seen]) -> str:
+    def end_command(self, task: str, seen: Sequence[ListedContainer]) -> str:
         """All that is in the folder is ours: an earlier agent had it, and let go of it when it ended."""
         found = [self._get(one.id) for one in seen]
         pids = [process.handle.pid for process in found if process and process.handle and not process.over]

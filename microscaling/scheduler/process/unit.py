@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import replace
 
-from microscaling.scheduler.containers.backend import Event, Seen, State
+from microscaling.scheduler.containers.backend import Event, ListedContainer, State
 from microscaling.scheduler.process.family import Family
 from microscaling.scheduler.process.handle import Handle
 from microscaling.scheduler.process.state import Entry
@@ -41,10 +41,10 @@ class Unit:
             return State.EXITED
         return State.RUNNING if self.family else State.CREATED
 
-    def seen(self) -> Seen:
+    def seen(self) -> ListedContainer:
         """What a listing shows of it."""
         code = self.handle.exit_code if self.over and self.handle else None
-        return Seen(self.id, self.task, self.state(), self.created, self.nonce, exit_code=code)
+        return ListedContainer(self.id, self.task, self.state(), self.created, self.nonce, exit_code=code)
 
     def entry(self) -> Entry | None:
         """For the state file; what was only reserved would not outlive the agent."""

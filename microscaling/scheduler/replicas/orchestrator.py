@@ -18,11 +18,17 @@ from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import PermanentError, TemporaryError
 from microscaling.scheduler.base import Scheduler
-from microscaling.scheduler.replicas.reconciler import Call, Conflict, Count, Found, Ledger
+from microscaling.scheduler.replicas.reconciler import (
+    Conflict,
+    Found,
+    ReplicaReconciler,
+    Replicas,
+    ScaleRequest,
+)
 from microscaling.utils.pool import Pool
 from microscaling.utils.threads import StoppableThread
 
-__all__ = ["Call", "Conflict", "Count", "Found", "Orchestrator", "OrchestratorScheduler"]
+__all__ = ["Conflict", "Found", "Orchestrator", "OrchestratorScheduler", "Replicas", "ScaleRequest"]
 
 log = logging.getLogger("mssscheduler")
 
@@ -85,7 +91,7 @@ class OrchestratorScheduler(Scheduler):
     def __init__(self, orchestrator: Orchestrator, clock: Callable[[], float] = time.monotonic) -> None:
         self.orchestrator = orchestrator
         self.clock = clock
-        self.ledger: Ledger | None = None
+        self.reconciler: ReplicaReconciler | None = None
         self._barred: dict[str, PermanentError] = {}
         self._scalers = Pool("mss-scale", SCALERS, self._carry_out)
 
@@ -97,44 +103,44 @@ class OrchestratorScheduler(Scheduler):
             self._barred[task.name] = error
 
     def stop_start_tasks(self, tasks: Tasks) -> None:
-        ledger = self._begin(tasks)
-        if not ledger.adopted:
-            self._read(ledger)
+        reconciler = self._begin(tasks)
+        if not reconciler.adopted:
+            self._read(reconciler)
         with tasks:
-            ledger.acting = True
-        self._plan(ledger)
+            reconciler.acting = True
+        self._plan(reconciler)
 
     def count_all_tasks(self, tasks: Tasks) -> None:
         self._read(self._begin(tasks))
 
     def next_retry(self) -> float | None:
-        if self.ledger is None:
+        if self.reconciler is None:
             return None
-        with self.ledger.tasks:
-            return self.ledger.next_due()
+        with self.reconciler.tasks:
+            return self.reconciler.next_due()
 
     def drain(self, tasks: Tasks) -> None:
-        ledger = self._begin(tasks)
+        reconciler = self._begin(tasks)
         with tasks:
-            ledger.drain()
+            reconciler.drain()
         super().drain(tasks)
 
     def leave(self, tasks: Tasks) -> None:
         """Asks for nothing more; what has been asked for is left to the orchestrator."""
-        if self.ledger is not None:
+        if self.reconciler is not None:
             with tasks:
-                self.ledger.leaving = True
+                self.reconciler.leaving = True
 
     def idle(self, tasks: Tasks) -> bool:
         """As soon as the orchestrator has accepted it: it does not depend on us from there."""
         with tasks:
-            return self.ledger is None or self.ledger.idle
+            return self.reconciler is None or self.reconciler.idle
 
     def left(self) -> list[str]:
-        if self.ledger is None:
+        if self.reconciler is None:
             return []
-        with self.ledger.tasks:
-            return self.ledger.left()
+        with self.reconciler.tasks:
+            return self.reconciler.left()
 
     @property
     def threads(self) -> list[StoppableThread]:
@@ -148,49 +154,49 @@ class OrchestratorScheduler(Scheduler):
 
     def heard(self, found: Mapping[str, Found]) -> None:
         """News of some tasks, in a thread of the orchestrator's."""
-        ledger = self.ledger
-        if ledger is not None and ledger.adopted:  # what came before is in the first answer too
-            with ledger.tasks:
-                ledger.apply(found, ledger.mark(), self.clock())
-            self._plan(ledger)
+        reconciler = self.reconciler
+        if reconciler is not None and reconciler.adopted:  # what came before is in the first answer too
+            with reconciler.tasks:
+                reconciler.apply(found, reconciler.mark(), self.clock())
+            self._plan(reconciler)
 
-    def _begin(self, tasks: Tasks) -> Ledger:
-        if self.ledger is None:
-            self.ledger = Ledger(tasks, self.orchestrator.name, self.orchestrator.what)
+    def _begin(self, tasks: Tasks) -> ReplicaReconciler:
+        if self.reconciler is None:
+            self.reconciler = ReplicaReconciler(tasks, self.orchestrator.name, self.orchestrator.what)
             self.orchestrator.watch(self.heard)
-        return self.ledger
+        return self.reconciler
 
-    def _read(self, ledger: Ledger) -> None:
-        with ledger.tasks:
-            mark = ledger.mark()
-            names = list(ledger.accounts)
+    def _read(self, reconciler: ReplicaReconciler) -> None:
+        with reconciler.tasks:
+            mark = reconciler.mark()
+            names = list(reconciler.accounts)
         try:
             seen = self.orchestrator.read([name for name in names if name not in self._barred])
         except PermanentError as error:
-            if not ledger.adopted:
+            if not reconciler.adopted:
                 raise
             raise TemporaryError(str(error)) from None  # it has worked before, so it may again
-        with ledger.tasks:
+        with reconciler.tasks:
             found = {name: self._barred.get(name, seen.get(name)) for name in names}
-            ledger.apply(found, mark, self.clock())
-        self._plan(ledger)
+            reconciler.apply(found, mark, self.clock())
+        self._plan(reconciler)
 
-    def _plan(self, ledger: Ledger) -> None:
+    def _plan(self, reconciler: ReplicaReconciler) -> None:
         """Asks for what can be asked for now; nothing, before the first decision."""
-        with ledger.tasks:
-            calls = ledger.plan(self.clock())
+        with reconciler.tasks:
+            calls = reconciler.reconcile(self.clock())
         for call in calls:
             self._scalers.submit(call)
 
-    def _carry_out(self, call: Call) -> None:
+    def _carry_out(self, call: ScaleRequest) -> None:
         """In a thread of the pool: one call, what came of it, and what that makes possible."""
-        assert self.ledger is not None
+        assert self.reconciler is not None
         error: TemporaryError | PermanentError | None = None
         log.debug("%s: asking for %d", call.name, call.instances)
         try:
             self.orchestrator.scale(call.name, call.instances)
         except (TemporaryError, PermanentError) as failed:
             error = failed
-        with self.ledger.tasks:
-            self.ledger.finish(call, error, self.clock())
-        self._plan(self.ledger)
+        with self.reconciler.tasks:
+            self.reconciler.finish(call, error, self.clock())
+        self._plan(self.reconciler)

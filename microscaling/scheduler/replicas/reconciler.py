@@ -13,10 +13,10 @@ from microscaling.demand.reason import TRY, TRY_GAVE, TRY_TOOK, Reason
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import PermanentError, TemporaryError
-from microscaling.scheduler.containers.occupied import KEPT, Occupied
-from microscaling.scheduler.containers.settling import Settling
+from microscaling.scheduler.occupied import KEPT, Occupied
+from microscaling.scheduler.settling import Settling
 from microscaling.utils.backoff import Backoff
-from microscaling.utils.failure_log import Episode
+from microscaling.utils.failure_log import FailureLog
 
 log = logging.getLogger("mssscheduler")
 
@@ -29,7 +29,7 @@ class Conflict(TemporaryError):
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class Replicas:
     """What there is of one task (instances): how many are asked for, how many run, and whether a
     change is under way that would refuse another."""
 
@@ -38,19 +38,19 @@ class Count:
     locked: bool = False
 
 
-Found = Count | PermanentError | None
+Found = Replicas | PermanentError | None
 """What there is of a task, or why that cannot be said; None: it is not there."""
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ScaleRequest:
     """To be asked for: so many instances of a task."""
 
     name: str
     instances: int
 
 
-class Account:
+class ReplicaState:
     """One task, and what is under way for it."""
 
     def __init__(self, task: Task) -> None:
@@ -74,13 +74,13 @@ class Account:
         self.settling = Settling(task)
         self.backoff = Backoff(CONFLICT_S, CONFLICT_MOST_S)
         self.refusals = Backoff(REFUSED_S, REFUSED_MOST_S)
-        self.episode = Episode()
+        self.episode = FailureLog()
         self.said = ""
         """What was last said to stand against scaling it; empty: nothing does."""
 
 
-class Ledger:
-    """Every task at one orchestrator, level-triggered: `plan` compares demand with what is requested.
+class ReplicaReconciler:
+    """Every task at one orchestrator, level-triggered: `reconcile` compares demand with what is requested.
 
     One call a task is under way at a time, and the latest demand wins. The sum of what is asked for
     stays within the cap: while a call is under way, or in doubt, a task counts with the more of old
@@ -91,7 +91,7 @@ class Ledger:
         self.tasks = tasks
         self.name = name
         self.what = what
-        self.accounts = {task.name: Account(task) for task in tasks.tasks}
+        self.accounts = {task.name: ReplicaState(task) for task in tasks.tasks}
         self.adopted = False
         self.acting = False
         """Whether anything may be asked for: not before the first decision."""
@@ -99,8 +99,8 @@ class Ledger:
         self.draining = False
         self.occupied = Occupied(tasks)
         self._touches = 0
-        self._planned = 0.0
-        """When `plan` last went through all, monotonic seconds."""
+        self._reconciled_at = 0.0
+        """When `reconcile` last went through all, monotonic seconds."""
 
     # What there is
 
@@ -116,7 +116,7 @@ class Ledger:
             task = account.task
             before = (task.requested, task.running)
             old = account.asked is not None or account.touched > mark
-            if isinstance(seen, Count):
+            if isinstance(seen, Replicas):
                 self._there(account, seen, old)
             elif not old:
                 self._barred(account, seen)
@@ -125,7 +125,7 @@ class Ledger:
                 self.tasks.changed.set()
         self.adopted = True
 
-    def _there(self, account: Account, seen: Count, old: bool) -> None:
+    def _there(self, account: ReplicaState, seen: Replicas, old: bool) -> None:
         task = account.task
         task.running = seen.running
         account.ran = account.ran or seen.running > 0
@@ -144,7 +144,7 @@ class Ledger:
             account.not_before = 0.0
         account.locked = seen.locked
 
-    def _barred(self, account: Account, why: PermanentError | None) -> None:
+    def _barred(self, account: ReplicaState, why: PermanentError | None) -> None:
         """It cannot be scaled, so its share is free for others."""
         task = account.task
         account.there = False
@@ -156,7 +156,7 @@ class Ledger:
         self._say(account, said)
         self._give_up(account, "cannot be scaled")
 
-    def _settle(self, account: Account, now: float) -> None:
+    def _settle(self, account: ReplicaState, now: float) -> None:
         """What runs above the number that is asked for is on its way out; replicas that stay pending must
         not freeze a task."""
         task = account.task
@@ -168,13 +168,13 @@ class Ledger:
 
     # What is asked for
 
-    def plan(self, now: float) -> list[Call]:
+    def reconcile(self, now: float) -> list[ScaleRequest]:
         """What is to be asked for now; it counts as under way from then on."""
         if not self.acting or not self.adopted or self.leaving:
             return []
-        self._planned = now
-        calls: list[Call] = []
-        more: list[tuple[Account, int]] = []
+        self._reconciled_at = now
+        calls: list[ScaleRequest] = []
+        more: list[tuple[ReplicaState, int]] = []
         for task in self.tasks.by_priority():
             account = self.accounts[task.name]
             want = self._want(account, now)
@@ -186,11 +186,11 @@ class Ledger:
                 more.append((account, want))
         return calls + self._more(more)
 
-    def _more(self, more: list[tuple[Account, int]]) -> list[Call]:
+    def _more(self, more: list[tuple[ReplicaState, int]]) -> list[ScaleRequest]:
         """Those that are to become more, the most important first, as far as the cap allows.
 
         One that does not fit waits for what gives way; only if nothing does it takes what is free."""
-        calls: list[Call] = []
+        calls: list[ScaleRequest] = []
         accounts = self.accounts.values()
         room = max(0, self.tasks.max_containers - sum(account.ceiling for account in accounts))
         falling = any(a.asked is not None and a.asked < a.task.requested for a in accounts)
@@ -202,7 +202,7 @@ class Ledger:
             room -= min(need, room)
         return calls
 
-    def _want(self, account: Account, now: float) -> int:
+    def _want(self, account: ReplicaState, now: float) -> int:
         """Its demand; what cannot be scaled has no demand of its own."""
         task = account.task
         if self.draining:
@@ -216,7 +216,7 @@ class Ledger:
                 self._give_up(account, "cannot be scaled")
         return max(0, task.demand)
 
-    def _try_again(self, account: Account, now: float) -> None:
+    def _try_again(self, account: ReplicaState, now: float) -> None:
         """Its back-off is over. What works gives nothing for a try: that takes a place that is free, or one
         of what soaks up the rest, else it waits. What never ran, or wants no more, is like any other."""
         task = account.task
@@ -264,13 +264,13 @@ class Ledger:
             if other.is_scalable and not other.backing_off and not other.held
         )
 
-    def _ask(self, account: Account, instances: int) -> Call:
+    def _ask(self, account: ReplicaState, instances: int) -> ScaleRequest:
         account.asked = instances
         account.ceiling = max(account.ceiling, account.task.requested, instances)
         self._touch(account)
-        return Call(account.task.name, instances)
+        return ScaleRequest(account.task.name, instances)
 
-    def finish(self, call: Call, error: TemporaryError | PermanentError | None, now: float) -> None:
+    def finish(self, call: ScaleRequest, error: TemporaryError | PermanentError | None, now: float) -> None:
         """A call is over; the error says what went wrong."""
         account = self.accounts[call.name]
         account.asked = None
@@ -285,11 +285,11 @@ class Ledger:
             self._refused(account, error, now)
             return
         account.not_before = now + (error.delay_s or account.backoff.next())
-        if account.episode.fails(now):
+        if account.episode.failed(now):
             level = logging.INFO if isinstance(error, Conflict) else logging.WARNING
             log.log(level, "%s: %s; trying again", call.name, error)
 
-    def _accepted(self, account: Account, instances: int, now: float) -> None:
+    def _accepted(self, account: ReplicaState, instances: int, now: float) -> None:
         task = account.task
         task.requested = account.ceiling = instances
         account.doubt = False
@@ -299,12 +299,12 @@ class Ledger:
         self.occupied.note(KEPT, task.name, 0)
         account.backoff.reset()
         account.refusals.reset()
-        if account.episode.works() or account.said:
+        if account.episode.recovered() or account.said:
             log.info("%s: can be scaled again, %d asked for", task.name, instances)
         account.said = ""
         self.tasks.changed.set()
 
-    def _refused(self, account: Account, error: PermanentError, now: float) -> None:
+    def _refused(self, account: ReplicaState, error: PermanentError, now: float) -> None:
         account.not_before = now + account.refusals.next()
         more = account.ran and account.task.demand > account.task.requested
         self._say(account, str(error))
@@ -312,7 +312,7 @@ class Ledger:
         if more:
             self._keep_place(account.task)
 
-    def _give_up(self, account: Account, why: str) -> None:
+    def _give_up(self, account: ReplicaState, why: str) -> None:
         """It stays as it is for now, and the engine plans without it."""
         task = account.task
         task.backing_off, account.trying = True, False
@@ -321,12 +321,12 @@ class Ledger:
             task.demand = task.requested
         self.tasks.changed.set()
 
-    def _say(self, account: Account, why: str) -> None:
+    def _say(self, account: ReplicaState, why: str) -> None:
         if account.said != why:
             log.error("%s: %s", account.task.name, why)
         account.said = why
 
-    def _touch(self, account: Account) -> None:
+    def _touch(self, account: ReplicaState) -> None:
         """No answer that was asked for before now says what is requested of it."""
         self._touches += 1
         account.touched = self._touches
@@ -341,17 +341,17 @@ class Ledger:
 
     def next_due(self) -> float | None:
         """When something can be asked for again: monotonic seconds. A time that has come stays until
-        `plan` has been called, which is enough: what it cannot ask for then waits for something else."""
+        `reconcile` has been called, which is enough: what it cannot ask for then waits for something else."""
         if not self.acting or self.leaving:
             return None
         due = [
             a.not_before for a in self.accounts.values()
-            if a.there and a.asked is None and a.not_before > self._planned
+            if a.there and a.asked is None and a.not_before > self._reconciled_at
             and (self._differs(a) or a.task.backing_off)
         ]  # fmt: skip
         return min(due, default=None)
 
-    def _differs(self, account: Account) -> bool:
+    def _differs(self, account: ReplicaState) -> bool:
         return account.task.requested != (0 if self.draining else account.task.demand)
 
     @property

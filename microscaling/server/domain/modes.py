@@ -10,14 +10,14 @@ from microscaling.demand.tasks import Tasks
 from microscaling.engine import scaling
 from microscaling.engine.decider import changes_since, demands_of
 from microscaling.engine.rest import Rests
-from microscaling.server.domain.reports import Told
+from microscaling.server.domain.reports import TaskReport
 from microscaling.server.domain.user_config import Plan
 
 OFF, RANDOM, MANUAL, QUEUE = "off", "random", "manual", "queue"
 MODES = (OFF, RANDOM, MANUAL, QUEUE)
 STEP_S = 2.0
 """Between two steps of chance."""
-LONGEST_STEP = 0.4
+MAX_STEP = 0.4
 """Of the way from one end to the other."""
 BEAT_S = 0.5
 MEASURE_AFTER_S = 0.3
@@ -42,7 +42,7 @@ def random_step(plan: Plan, before: Mapping[str, int], chance: random.Random) ->
     first, *others = plan.models
     least = first.min_containers
     most = max(least, min(first.max_containers, plan.cap - sum(task.min_containers for task in others)))
-    longest = max(1, round((most - least) * LONGEST_STEP))
+    longest = max(1, round((most - least) * MAX_STEP))
     here = min(max(before.get(first.name, (least + most) // 2), least), most)
     there = min(max(here + chance.choice((-1, 1)) * chance.randint(1, longest), least), most)
     demand = {first.name: there}
@@ -93,7 +93,7 @@ class Queues:
         self._adopted: set[str] = set()
         self._gap: set[str] = set()
 
-    def hear(self, told: Mapping[str, Told], now: float) -> list[tuple[str, int, int, str]]:
+    def hear(self, told: Mapping[str, TaskReport], now: float) -> list[tuple[str, int, int, str]]:
         """Decides on a report that came at `now` (seconds). Returns what changed: task, demand
         before and after, and why.
         """
@@ -115,7 +115,7 @@ class Queues:
             scaling.guard(self.tasks)
             self._rests.fill(self.tasks)
         else:
-            scaling.extra(self.tasks)
+            scaling.reallocate(self.tasks)
         changes = changes_since(before)
         return [(name, was, demand, str(reason or "")) for name, was, demand, reason in changes]
 
@@ -127,7 +127,7 @@ class Queues:
         """The agent's tasks without a reading to decide by, and why."""
         return {task.name: task.held for task in self.tasks.tasks if task.held and task.is_scalable}
 
-    def _take(self, task: Task, told: Told) -> None:
+    def _take(self, task: Task, told: TaskReport) -> None:
         if task.name not in self._adopted or not task.is_scalable:
             self._adopted.add(task.name)
             task.is_scalable = True

@@ -16,18 +16,18 @@ from typing import Any
 
 import orjson
 
-from microscaling.server.http.limits import MOST_APPS, MOST_COUNT, MOST_NAME, MOST_REASON, Refused
+from microscaling.server.limits import MAX_APPS, MAX_COUNT, MAX_NAME, MAX_REASON, Refused
 from microscaling.utils.text import clean
 
 HEADER = ("microscaling-detail", "1")
-MOST_METRIC = 2**53
+MAX_METRIC = 2**53
 SHORT = 8192
 """Characters of a message in which even the longest number is read quickly."""
 LONG_NUMBER = re.compile(r"\d{21}")
 
 
 @dataclass(slots=True)
-class Told:
+class TaskReport:
     """What an agent has told of one task; the second half only if it sends details."""
 
     running: int
@@ -46,7 +46,7 @@ class Told:
 
 
 @dataclass(slots=True)
-class About:
+class AgentInfo:
     """What an agent that sends details says of itself."""
 
     name: str = ""
@@ -62,13 +62,13 @@ class Report:
     """One message of an agent."""
 
     user: str
-    tasks: dict[str, Told] = field(default_factory=dict)
-    about: About | None = None
+    tasks: dict[str, TaskReport] = field(default_factory=dict)
+    about: AgentInfo | None = None
 
 
 def is_user(name: str) -> bool:
     """Whether it can be somebody's name: it is a part of addresses, and shown."""
-    return 0 < len(name) <= MOST_NAME and name.isprintable() and "/" not in name and name not in (".", "..")
+    return 0 < len(name) <= MAX_NAME and name.isprintable() and "/" not in name and name not in (".", "..")
 
 
 def read_report(text: str) -> Report:
@@ -81,14 +81,14 @@ def read_report(text: str) -> Report:
     report = Report(user)
     for entry in _entries(metrics, "metrics"):
         get = entry.get
-        app = _text("app", get("app"), MOST_NAME)
-        running = _whole("runningCount", get("runningCount"), MOST_COUNT)
-        requested = _whole("pendingCount", get("pendingCount"), MOST_COUNT)
-        metric = _whole("metric", get("metric"), MOST_METRIC)
+        app = _text("app", get("app"), MAX_NAME)
+        running = _whole("runningCount", get("runningCount"), MAX_COUNT)
+        requested = _whole("pendingCount", get("pendingCount"), MAX_COUNT)
+        metric = _whole("metric", get("metric"), MAX_METRIC)
         if running is None or requested is None:
             missing = "runningCount" if running is None else "pendingCount"
             raise Refused(f"{missing}: is missing")
-        report.tasks[app] = Told(running, requested, metric)
+        report.tasks[app] = TaskReport(running, requested, metric)
     if data.get("detail") is not None:
         _read_detail(report, _object(data["detail"], "detail"))
     return report
@@ -96,30 +96,30 @@ def read_report(text: str) -> Report:
 
 def _read_detail(report: Report, data: Mapping[str, Any]) -> None:
     get = data.get
-    report.about = About(
-        _text("name", get("name"), MOST_NAME),
-        _text("version", get("version"), MOST_NAME),
-        _text("engine", get("engine"), MOST_NAME),
-        _whole("cap", get("cap"), MOST_COUNT),
-        _text("hold", get("hold"), MOST_REASON),
-        _text("orphans", get("orphans"), MOST_REASON),
+    report.about = AgentInfo(
+        _text("name", get("name"), MAX_NAME),
+        _text("version", get("version"), MAX_NAME),
+        _text("engine", get("engine"), MAX_NAME),
+        _whole("cap", get("cap"), MAX_COUNT),
+        _text("hold", get("hold"), MAX_REASON),
+        _text("orphans", get("orphans"), MAX_REASON),
     )
     for entry in _entries(data, "detail"):
         get = entry.get
-        told = report.tasks.get(_text("app", get("app"), MOST_NAME))
+        told = report.tasks.get(_text("app", get("app"), MAX_NAME))
         if told is None:
             continue
-        told.demand = _whole("demand", get("demand"), MOST_COUNT)
-        told.priority = _whole("priority", get("priority"), MOST_METRIC, least=-MOST_METRIC)
-        told.least = _whole("min", get("min"), MOST_METRIC)
-        told.most = _whole("max", get("max"), MOST_METRIC)
-        told.target = _whole("target", get("target"), MOST_METRIC)
-        told.held = _text("held", get("held"), MOST_REASON)
-        told.fallback = _text("fallback", get("fallback"), MOST_REASON)
+        told.demand = _whole("demand", get("demand"), MAX_COUNT)
+        told.priority = _whole("priority", get("priority"), MAX_METRIC, least=-MAX_METRIC)
+        told.least = _whole("min", get("min"), MAX_METRIC)
+        told.most = _whole("max", get("max"), MAX_METRIC)
+        told.target = _whole("target", get("target"), MAX_METRIC)
+        told.held = _text("held", get("held"), MAX_REASON)
+        told.fallback = _text("fallback", get("fallback"), MAX_REASON)
         told.backing_off = get("backingOff") is True
-        told.reason = _text("reason", get("reason"), MOST_REASON)
+        told.reason = _text("reason", get("reason"), MAX_REASON)
         if "metric" in entry:
-            told.metric = _whole("metric", get("metric"), MOST_METRIC)
+            told.metric = _whole("metric", get("metric"), MAX_METRIC)
         elif told.target is not None and told.metric is None and not (told.held or told.fallback):
             told.metric = 0  # versions without the key left a reading of 0 out, as the Go agent does
 
@@ -178,8 +178,8 @@ def _object(value: object, what: str) -> Mapping[str, Any]:
 
 def _entries(data: Mapping[str, Any], what: str) -> list[Mapping[str, Any]]:
     entries = data.get("tasks") or []
-    if not isinstance(entries, list) or len(entries) > MOST_APPS:
-        raise Refused(f"{what}.tasks: expected a list of at most {MOST_APPS} tasks")
+    if not isinstance(entries, list) or len(entries) > MAX_APPS:
+        raise Refused(f"{what}.tasks: expected a list of at most {MAX_APPS} tasks")
     for entry in entries:
         if not isinstance(entry, dict):
             raise Refused(f"{what}.tasks: expected an object")

@@ -7,7 +7,7 @@ from typing import Any
 
 from microscaling.demand.task import Task
 from microscaling.server.domain import modes
-from microscaling.server.domain.reports import MOST_METRIC, Told
+from microscaling.server.domain.reports import MAX_METRIC, TaskReport
 from microscaling.server.domain.user_config import target_of
 from microscaling.server.domain.users import Agent, Decision, User, Users, now_ms
 
@@ -23,7 +23,7 @@ class Sum:
                  "running", "starting", "stopping", "told")  # fmt: skip
 
     def __init__(self) -> None:
-        self.told: Told | None = None
+        self.told: TaskReport | None = None
         self.running = self.requested = self.demand = self.starting = self.stopping = 0
         self.metric: int | None = None
         """Items, as the agents sent them; None: none has."""
@@ -32,7 +32,7 @@ class Sum:
         self.backing_off = False
         self.held = self.fallback = self.reason = ""
 
-    def add(self, told: Told, wanted: int | None, held: str) -> None:
+    def add(self, told: TaskReport, wanted: int | None, held: str) -> None:
         """`wanted`: containers that the server wants of that agent, None: it decides itself; `held`: why
         the agent, or the server for it, has no reading."""
         self.told = told
@@ -147,7 +147,7 @@ def _reasons(user: User) -> dict[str, str]:
 def _priority(of: Sum) -> int:
     """Tasks of an agent that does not say come with the least important."""
     known = of.told.priority if of.told else None
-    return MOST_METRIC if known is None else known
+    return MAX_METRIC if known is None else known
 
 
 def _agent(agent: Agent) -> Json:

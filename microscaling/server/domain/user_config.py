@@ -13,7 +13,7 @@ from microscaling.demand.tasks import Tasks
 from microscaling.errors import ConfigError
 from microscaling.metric.toy import ToyMetric
 from microscaling.secrets.references import REFERENCE
-from microscaling.server.http.limits import MOST_APPS, MOST_NAME
+from microscaling.server.limits import MAX_APPS, MAX_NAME
 from microscaling.settings import Settings
 from microscaling.utils.strict_json import Object, parse
 from microscaling.utils.text import clean
@@ -74,11 +74,11 @@ def read_plan(data: Any, settings: Settings) -> Plan:
     warnings: list[str] = []
     checked = _without_references(parse(text.encode()))
     tasks, cap = apps_from_parsed(checked, settings, warnings.append)
-    if len(tasks) > MOST_APPS:
-        raise ConfigError(f"apps: {len(tasks)} are too many, {MOST_APPS} are the most")
-    long = [f"apps[{i}].name" for i, task in enumerate(tasks) if len(task.name) > MOST_NAME]
+    if len(tasks) > MAX_APPS:
+        raise ConfigError(f"apps: {len(tasks)} are too many, {MAX_APPS} are the most")
+    long = [f"apps[{i}].name" for i, task in enumerate(tasks) if len(task.name) > MAX_NAME]
     if long:
-        raise ConfigError(*(f"{place}: is longer than {MOST_NAME} characters" for place in long))
+        raise ConfigError(*(f"{place}: is longer than {MAX_NAME} characters" for place in long))
     for task in tasks:
         task.metric = ToyMetric()  # what is measured comes from agents
     return Plan(text, cap, tuple(sorted(tasks, key=lambda task: task.priority)), tuple(warnings))

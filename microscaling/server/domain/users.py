@@ -13,13 +13,13 @@ from typing import Protocol
 from microscaling.engine.readings import few
 from microscaling.server.domain import modes
 from microscaling.server.domain.modes import Demand, Queues
-from microscaling.server.domain.reports import About, Report, Told
+from microscaling.server.domain.reports import AgentInfo, Report, TaskReport
 from microscaling.server.domain.user_config import Plan
-from microscaling.server.http.limits import (
-    MOST_AGENTS,
-    MOST_SILENT,
-    MOST_TOLD,
-    MOST_USERS,
+from microscaling.server.limits import (
+    MAX_AGENTS,
+    MAX_SILENT,
+    MAX_TOLD,
+    MAX_USERS,
     SILENT_S,
     Full,
     Refused,
@@ -28,7 +28,7 @@ from microscaling.server.http.limits import (
 log = logging.getLogger("mssserver")
 
 DECISIONS_KEPT = 100
-MOST_LOOKED_AT = 32
+MAX_LOOKED_AT = 32
 """Silent connections, the oldest first, before a newcomer is refused: each costs a system call."""
 
 
@@ -58,8 +58,8 @@ class Agent:
     last: int = 0
     received: int = 0
     user: User | None = None
-    tasks: dict[str, Told] = field(default_factory=dict)
-    about: About | None = None
+    tasks: dict[str, TaskReport] = field(default_factory=dict)
+    about: AgentInfo | None = None
     measures: bool = False
     """One of its reports had a metric, so it measures: the Go agent leaves out only those that are 0."""
     queues: Queues | None = None
@@ -81,7 +81,7 @@ class Decision:
 
 
 @dataclass(slots=True)
-class Wishes:
+class UserSettings:
     """What a person has set for a user, and what the store keeps."""
 
     version: int = 0
@@ -96,7 +96,7 @@ class User:
 
     def __init__(self, name: str, changed: Callable[[User], None], ids: Iterator[int]) -> None:
         self.name = name
-        self.wishes = Wishes()
+        self.wishes = UserSettings()
         self.agents: dict[int, Agent] = {}
         self.decisions: deque[Decision] = deque(maxlen=DECISIONS_KEPT)
         self.walk: Demand = {}
@@ -111,7 +111,7 @@ class User:
         """Whether nothing would be lost if it were forgotten."""
         return not self.agents and self.wishes.version == 0
 
-    def set(self, wishes: Wishes) -> None:
+    def set(self, wishes: UserSettings) -> None:
         """Puts new wishes into effect."""
         old, self.wishes = self.wishes, wishes
         if old.plan is not wishes.plan or old.mode != wishes.mode or old.paused != wishes.paused:
@@ -205,7 +205,7 @@ class User:
         agent.wanted = demand
         agent.offer(demand)
 
-    def _note_own(self, agent: Agent, known: Mapping[str, Told]) -> None:
+    def _note_own(self, agent: Agent, known: Mapping[str, TaskReport]) -> None:
         """The agent's own decisions, as far as they can be seen."""
         for app, told in agent.tasks.items():
             before = known.get(app)
@@ -257,17 +257,17 @@ class Users:
 
     def keep(self, user: User) -> User:
         """From now on it is known. Raises Refused if there are too many."""
-        if user.name not in self.users and len(self.users) >= MOST_USERS:
-            raise Refused(f"more than {MOST_USERS} users")
+        if user.name not in self.users and len(self.users) >= MAX_USERS:
+            raise Refused(f"more than {MAX_USERS} users")
         return self.users.setdefault(user.name, user)
 
     def connect(self, offer: Callable[[Demand], None], line: Line) -> Agent:
         """A new agent that has not said yet whose it is. Raises Refused if there are too many, Full if
         that may change at any moment."""
-        if len(self.agents) >= MOST_AGENTS:
-            raise Refused(f"more than {MOST_AGENTS} agents")
-        if len(self._silent) >= MOST_SILENT and not self._evict_one():
-            raise Full(f"more than {MOST_SILENT} agents that have not said yet whose they are")
+        if len(self.agents) >= MAX_AGENTS:
+            raise Refused(f"more than {MAX_AGENTS} agents")
+        if len(self._silent) >= MAX_SILENT and not self._evict_one():
+            raise Full(f"more than {MAX_SILENT} agents that have not said yet whose they are")
         agent = Agent(next(self._agent_ids), offer, line)
         self.agents[agent.id] = self._silent[agent.id] = agent
         return agent
@@ -277,7 +277,7 @@ class Users:
         to be silent."""
         now = time.monotonic()
         for number, agent in enumerate(self._silent.values()):
-            if number >= MOST_LOOKED_AT:
+            if number >= MAX_LOOKED_AT:
                 return False
             if agent.line.silent_s(now) >= SILENT_S:
                 del self._silent[agent.id]
@@ -288,8 +288,8 @@ class Users:
     def hear(self, agent: Agent, report: Report, now: float) -> None:
         """An agent has reported. Raises Refused if there is no room for what it tells."""
         more = len(report.tasks) - len(agent.tasks)
-        if self._told + more > MOST_TOLD:
-            raise Refused(f"all agents together tell of more than {MOST_TOLD} tasks")
+        if self._told + more > MAX_TOLD:
+            raise Refused(f"all agents together tell of more than {MAX_TOLD} tasks")
         if agent.user is None:
             user = self.keep(self.get(report.user))
             self._silent.pop(agent.id, None)

@@ -15,9 +15,9 @@ from microscaling.server.domain.modes import Demand
 from microscaling.server.domain.reports import HEADER, demand_message, read_report
 from microscaling.server.domain.users import Agent, Users
 from microscaling.server.http.auth import Guard
-from microscaling.server.http.limits import MOST_BYTES, SILENT_S, Bucket, Full, Refusals, Refused
 from microscaling.server.http.load import Load
 from microscaling.server.http.protocol import protocol_of
+from microscaling.server.limits import MAX_BYTES, SILENT_S, Bucket, Full, Refusals, Refused
 
 log = logging.getLogger("mssserver")
 
@@ -26,7 +26,7 @@ RATE, BURST = 20.0, 60.0
 comes faster is read later, so the sender has to wait, and nobody else does."""
 SEND_S = 10.0
 """How long an agent may take to accept what is sent to it."""
-MOST_BAD = 50
+MAX_BAD = 50
 """Messages in a row that make no sense, before the connection is closed."""
 ROOM_S, ROOM_LOOK_S = 3.0, 0.2
 """How long a newcomer waits for a place among those that have not said yet whose they are, and how often
@@ -34,7 +34,7 @@ it looks. Ours gives up after 4 s."""
 BROKEN = {
     1002: "breaks the websocket protocol",
     1007: "is not UTF-8",
-    1009: f"is longer than {MOST_BYTES} bytes",
+    1009: f"is longer than {MAX_BYTES} bytes",
 }
 """What the library closes a connection for, by its code (RFC 6455, section 7.4)."""
 TRY_LATER, BROKE_THE_RULES = 1013, 1008
@@ -170,7 +170,7 @@ class Link:
         except Refused as why:
             self.agents.refusals.refuse(self.who, f"message of an agent: {why}")
             self._bad += 1
-        if self._bad >= MOST_BAD:
+        if self._bad >= MAX_BAD:
             self._end(NONSENSE, BROKE_THE_RULES)
 
     def _rest(self, seconds: float) -> None:

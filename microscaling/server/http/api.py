@@ -17,13 +17,13 @@ from microscaling.server.domain import modes
 from microscaling.server.domain.reports import is_user
 from microscaling.server.domain.state import decisions_of, state_of, users_of
 from microscaling.server.domain.user_config import Plan, read_plan
-from microscaling.server.domain.users import User, Users, Wishes
-from microscaling.server.http.events import Live, Watcher
-from microscaling.server.http.limits import MOST_BYTES, Refused
+from microscaling.server.domain.users import User, Users, UserSettings
+from microscaling.server.http.events import EventHub, Watcher
 from microscaling.server.http.load import Load
-from microscaling.server.storage.persistence import Conflict, Keeper
+from microscaling.server.http.yaml_file import as_yaml
+from microscaling.server.limits import MAX_BYTES, Refused
+from microscaling.server.storage.persistence import Conflict, Persistence
 from microscaling.server.storage.store import StoreError
-from microscaling.server.storage.yaml_file import as_yaml
 from microscaling.utils.strict_json import parse
 
 BODY_S = 10.0
@@ -55,7 +55,7 @@ class Problem(Exception):
 class Api:
     """The handlers."""
 
-    def __init__(self, users: Users, keeper: Keeper, live: Live, load: Load) -> None:
+    def __init__(self, users: Users, keeper: Persistence, live: EventHub, load: Load) -> None:
         self.users = users
         self.load = load
         self.keeper = keeper
@@ -159,7 +159,7 @@ class Api:
         except ConfigError as error:
             raise Problem(400, "the configuration is not valid", error.problems) from None
 
-        def change(old: Wishes) -> Wishes:
+        def change(old: UserSettings) -> UserSettings:
             if read != (old.version if old.plan else 0):
                 raise Conflict
             return dataclasses.replace(old, plan=plan, version=old.version + 1)
@@ -206,7 +206,7 @@ class Api:
     async def _replace(self, request: Request, **changes: Any) -> Response:
         user = self._user(request)
 
-        def change(old: Wishes) -> Wishes:
+        def change(old: UserSettings) -> UserSettings:
             if old.plan is None:
                 raise Problem(409, "this user has no configuration yet")
             return dataclasses.replace(old, **changes)
@@ -214,7 +214,7 @@ class Api:
         await self._save(user, change)
         return JSONResponse(state_of(self.users.get(user.name), self.load.late_s))
 
-    async def _save(self, user: User, change: Callable[[Wishes], Wishes]) -> Wishes:
+    async def _save(self, user: User, change: Callable[[UserSettings], UserSettings]) -> UserSettings:
         try:
             return await self.keeper.save(user.name, change)
         except Conflict:
@@ -238,7 +238,7 @@ class Api:
 class Stream(StreamingResponse):
     """The live channel of one page, which is let go of however it ends."""
 
-    def __init__(self, live: Live, watcher: Watcher) -> None:
+    def __init__(self, live: EventHub, watcher: Watcher) -> None:
         self._live = live
         self._watcher = watcher
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -288,8 +288,8 @@ async def read_body(request: Request) -> bytes:
     async def read() -> None:
         async for part in request.stream():
             data.extend(part)
-            if len(data) > MOST_BYTES:
-                raise Problem(413, f"more than {MOST_BYTES} bytes")
+            if len(data) > MAX_BYTES:
+                raise Problem(413, f"more than {MAX_BYTES} bytes")
 
     try:
         await asyncio.wait_for(read(), BODY_S)

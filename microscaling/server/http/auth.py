@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
-from microscaling.server.http.limits import MOST_REMEMBERED, Bucket, Clock, Refusals
+from microscaling.server.limits import MAX_REMEMBERED, Bucket, Clock, Refusals
 
 COOKIE = "microscaling_session"
 SESSION_S = 30 * 86400
@@ -19,7 +19,7 @@ TRIES_RATE, TRIES_BURST = 1.0, 10.0
 """Wrong tokens from one address: a second in the long run, and at once. Sessions are not concerned."""
 SHORT_TOKEN = 16
 """Characters; a shorter token can be guessed."""
-MOST_KNOWN = 100
+MAX_KNOWN = 100
 """Wrong tokens of one address that are remembered."""
 SAFE = ("GET", "HEAD", "OPTIONS")
 AGENTS_ORIGIN = "http://localhost/"
@@ -41,7 +41,7 @@ class Tries:
         is one guess only."""
         if digest not in self._known and self.guesses.allows(now):
             self._known[digest] = None
-            while len(self._known) > MOST_KNOWN:
+            while len(self._known) > MAX_KNOWN:
                 self._known.popitem(last=False)
         return self._all.allows(now)
 
@@ -71,7 +71,7 @@ class Guard:
             return None if self._guessable and tries.guesses.peek(now) > 0 else True
         self._tries[who] = tries
         self._tries.move_to_end(who)
-        while len(self._tries) > MOST_REMEMBERED:
+        while len(self._tries) > MAX_REMEMBERED:
             self._tries.popitem(last=False)
         looked_at = tries.add(digest, now)
         self.refusals.refuse(who, "wrong token")

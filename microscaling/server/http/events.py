@@ -13,13 +13,13 @@ import orjson
 from microscaling import __version__
 from microscaling.server.domain.state import Json, decisions_of, state_of, users_of
 from microscaling.server.domain.users import User, Users, now_ms
-from microscaling.server.http.limits import MOST_WATCHERS, Refused
 from microscaling.server.http.load import Load
 from microscaling.server.jobs import Jobs
+from microscaling.server.limits import MAX_WATCHERS, Refused
 
-MOST_OFTEN_S = 0.1
+MAX_OFTEN_S = 0.1
 """Between two states of one user."""
-MOST_OF_TIME = 0.08
+MAX_OF_TIME = 0.08
 """Of the server's time that goes into states: with many users and agents they come less often."""
 AT_LEAST_S = 2.0
 """Ages of what agents said have to move on."""
@@ -49,7 +49,7 @@ class Watcher:
         self.closed = False
 
 
-class Screen:
+class View:
     """The last state of one user, written once for all pages that show it."""
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class Screen:
         self.timer: asyncio.TimerHandle | None = None
 
 
-class Live:
+class EventHub:
     """All pages. `close` ends them, so that the server can."""
 
     def __init__(self, users: Users, has_token: bool, jobs: Jobs, load: Load | None = None) -> None:
@@ -68,7 +68,7 @@ class Live:
         self.jobs = jobs
         self.has_token = has_token
         self.instance = secrets.token_hex(4)
-        self._screens: dict[str, Screen] = {}
+        self._screens: dict[str, View] = {}
         self._count = 0
         self._closed = False
         self._costs_s = 0.0
@@ -100,17 +100,17 @@ class Live:
         if screen is None or screen.timer is not None or self._closed:
             return
         loop = asyncio.get_running_loop()
-        interval = max(MOST_OFTEN_S, self._costs_s * len(self._screens) / MOST_OF_TIME)
+        interval = max(MAX_OFTEN_S, self._costs_s * len(self._screens) / MAX_OF_TIME)
         wait = max(0.0, screen.drawn + min(interval, AT_LEAST_S) - loop.time())
         screen.timer = loop.call_later(wait, self._draw, user.name)
 
     def admit(self, name: str) -> Watcher:
         """A place for one more page. Raises Refused if there is none."""
-        if self._count >= MOST_WATCHERS or self._closed:
-            raise Refused(f"more than {MOST_WATCHERS} pages")
+        if self._count >= MAX_WATCHERS or self._closed:
+            raise Refused(f"more than {MAX_WATCHERS} pages")
         self._count += 1
         watcher = Watcher(name)
-        screen = self._screens.setdefault(name, Screen())
+        screen = self._screens.setdefault(name, View())
         screen.watchers.add(watcher)
         return watcher
 

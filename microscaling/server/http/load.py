@@ -7,7 +7,7 @@ import logging
 import time
 from collections import Counter, deque
 
-from microscaling.utils.failure_log import Episode
+from microscaling.utils.failure_log import FailureLog
 
 log = logging.getLogger("mssserver")
 
@@ -25,7 +25,7 @@ class Load:
         self.closes: Counter[str] = Counter()
         """Connections of agents that the server has closed or refused, by reason."""
         self._late: deque[float] = deque(maxlen=REMEMBERED)
-        self._busy = Episode()
+        self._busy = FailureLog()
 
     @property
     def late_s(self) -> float:
@@ -41,9 +41,9 @@ class Load:
         """The loop was `late` seconds behind at `now` (a clock that never goes back)."""
         self._late.append(max(0.0, late))
         if self.late_s:
-            if self._busy.fails(now):
+            if self._busy.failed(now):
                 log.warning("too busy: reports are read %.1f s late", self.late_s)
-        elif self._busy.works():
+        elif self._busy.recovered():
             log.info("reports are read in time again")
 
     async def watch(self) -> None:

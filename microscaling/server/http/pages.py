@@ -13,7 +13,7 @@ from starlette.staticfiles import StaticFiles
 
 from microscaling.server.http.api import Problem, read_body
 from microscaling.server.http.auth import COOKIE, SESSION_S, Guard, address_of
-from microscaling.server.storage.persistence import Keeper
+from microscaling.server.storage.persistence import Persistence
 
 STATIC = Path(__file__).parent.parent / "static"
 FORM = "application/x-www-form-urlencoded"
@@ -22,7 +22,7 @@ FORM = "application/x-www-form-urlencoded"
 class Pages:
     """The handlers."""
 
-    def __init__(self, guard: Guard, keeper: Keeper, static: Path = STATIC) -> None:
+    def __init__(self, guard: Guard, keeper: Persistence, static: Path = STATIC) -> None:
         self.guard = guard
         self.keeper = keeper
         self.static = static

@@ -16,8 +16,8 @@ from typing import Any
 from microscaling.errors import UNEXPECTED
 from microscaling.server.domain.state import cap_of, sums_of
 from microscaling.server.domain.users import User, now_ms
-from microscaling.server.http.limits import MOST_USERS
-from microscaling.server.storage.store import Piece, Store
+from microscaling.server.limits import MAX_USERS
+from microscaling.server.storage.store import Chunk, Store
 
 log = logging.getLogger("mssserver")
 
@@ -35,7 +35,7 @@ Values = tuple[int, int, int | None]
 
 
 @dataclass(slots=True)
-class Page:
+class Series:
     """Samples in a row: when, the cap, and each task's values; a task that is new begins late."""
 
     times: list[int] = field(default_factory=list)
@@ -52,7 +52,7 @@ class Page:
             for column, value in zip(columns, values.get(app, (None,) * len(KINDS)), strict=True):
                 column.append(value)
 
-    def join(self, other: Page) -> None:
+    def join(self, other: Series) -> None:
         """Puts the samples of another after these."""
         before, count = len(self.times), len(other.times)
         self.times += other.times
@@ -64,10 +64,10 @@ class Page:
             for column, values in zip(columns, more, strict=True):
                 column += values
 
-    def last(self) -> Page:
+    def last(self) -> Series:
         """The last sample by itself."""
         tasks = {app: [column[-1:] for column in columns] for app, columns in self.tasks.items()}
-        return Page(self.times[-1:], self.caps[-1:], tasks)
+        return Series(self.times[-1:], self.caps[-1:], tasks)
 
     def packed(self) -> bytes:
         return zlib.compress(
@@ -76,7 +76,7 @@ class Page:
         )
 
     @classmethod
-    def unpacked(cls, data: bytes) -> Page:
+    def unpacked(cls, data: bytes) -> Series:
         """Raises ValueError if it is not what `packed` makes."""
         try:
             times, caps, tasks = json.loads(zlib.decompress(data))
@@ -106,7 +106,7 @@ class History:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._open: dict[str, Page] = {}
+        self._open: dict[str, Series] = {}
         self._known = store.history_users()
         self._damaged: set[str] = set()
 
@@ -120,15 +120,15 @@ class History:
                 values = {app: (of.running, of.demand, of.reading) for app, of in sums_of(user).items()}
                 page.add(now, cap_of(user) or 0, values)
 
-    def _begin(self, name: str) -> Page | None:
+    def _begin(self, name: str) -> Series | None:
         """None for a name too many, which nobody will ask for."""
-        if len(self._known) >= 2 * MOST_USERS and name not in self._known:
+        if len(self._known) >= 2 * MAX_USERS and name not in self._known:
             return None
         self._known.add(name)
-        self._open[name] = Page()
+        self._open[name] = Series()
         return self._open[name]
 
-    def take(self, now: int, everything: bool = False) -> list[tuple[str, Page]]:
+    def take(self, now: int, everything: bool = False) -> list[tuple[str, Series]]:
         """Hands out the pieces that are full."""
         full = [
             name
@@ -137,17 +137,17 @@ class History:
         ]
         return [(name, self._open.pop(name)) for name in full]
 
-    def keep(self, pages: list[tuple[str, Page]]) -> None:
+    def keep(self, pages: list[tuple[str, Series]]) -> None:
         """Writes pieces, and a minute's last sample to the coarse ones. Raises StoreError."""
-        pieces: list[Piece] = []
+        pieces: list[Chunk] = []
         for name, page in pages:
-            pieces.append(Piece(name, FULL, page.times[0], page.packed()))
+            pieces.append(Chunk(name, FULL, page.times[0], page.packed()))
             hour = page.times[-1] // COARSE_PIECE_MS * COARSE_PIECE_MS
             before = self.store.last_piece(name, COARSE, hour)
-            coarse = self._read(name, before) if before else Page()
+            coarse = self._read(name, before) if before else Series()
             if not coarse.times or page.times[-1] - coarse.times[-1] >= COARSE_STEP_MS * 0.9:
                 coarse.join(page.last())
-                pieces.append(Piece(name, COARSE, hour, coarse.packed()))
+                pieces.append(Chunk(name, COARSE, hour, coarse.packed()))
         if pieces:
             self.store.add_history(pieces)
 
@@ -160,14 +160,14 @@ class History:
         """Whom there is history of, now that some of it has been deleted."""
         self._known = self.store.history_users() | self._open.keys()
 
-    def open_page(self, name: str) -> Page:
+    def open_page(self, name: str) -> Series:
         """A copy of what has not been written yet."""
-        copied = Page()
+        copied = Series()
         if name in self._open:
             copied.join(self._open[name])
         return copied
 
-    def read(self, name: str, since: int, unwritten: Page) -> str:
+    def read(self, name: str, since: int, unwritten: Series) -> str:
         """The history of a user as JSON, as docs/server.md describes it."""
         now = now_ms()
         full = self._joined(name, FULL, max(since, now - FULL_MS), PIECE_MS)
@@ -176,18 +176,18 @@ class History:
         shown = f'"full":{full.written(STEP_MS)},"coarse":{coarse.written(COARSE_STEP_MS)}'
         return f'{{"now":{now},{shown}}}'
 
-    def _read(self, name: str, data: bytes) -> Page:
+    def _read(self, name: str, data: bytes) -> Series:
         """A piece that cannot be read is a gap, and said once a user."""
         try:
-            return Page.unpacked(data)
+            return Series.unpacked(data)
         except ValueError as error:
-            if name not in self._damaged and len(self._damaged) < MOST_USERS:
+            if name not in self._damaged and len(self._damaged) < MAX_USERS:
                 self._damaged.add(name)
                 log.error("a piece of the history of %s cannot be read, and is left out: %s", name, error)
-            return Page()
+            return Series()
 
-    def _joined(self, name: str, level: int, since: int, longest: int) -> Page:
-        joined = Page()
+    def _joined(self, name: str, level: int, since: int, longest: int) -> Series:
+        joined = Series()
         for piece in self.store.history(name, level, since - longest):
             joined.join(self._read(name, piece.data))
         return _cut(joined, since)
@@ -204,10 +204,10 @@ def _fields(fields: Iterable[tuple[str, Sequence[int | None]]]) -> str:
     return ",".join(f'"{name}":{json.dumps(values, separators=(",", ":"))}' for name, values in fields)
 
 
-def _cut(page: Page, since: int) -> Page:
+def _cut(page: Series, since: int) -> Series:
     """Without what is older."""
     first = next((i for i, when in enumerate(page.times) if when >= since), len(page.times))
     tasks: dict[str, Any] = {
         app: [column[first:] for column in columns] for app, columns in page.tasks.items()
     }
-    return Page(page.times[first:], page.caps[first:], tasks)
+    return Series(page.times[first:], page.caps[first:], tasks)

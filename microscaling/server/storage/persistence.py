@@ -15,13 +15,13 @@ from microscaling.server.domain import modes
 from microscaling.server.domain.modes import STEP_S
 from microscaling.server.domain.reports import is_user
 from microscaling.server.domain.user_config import DEMO, read_plan
-from microscaling.server.domain.users import User, Users, Wishes, now_ms
-from microscaling.server.http.limits import Refused
+from microscaling.server.domain.users import User, Users, UserSettings, now_ms
 from microscaling.server.jobs import Jobs
+from microscaling.server.limits import Refused
 from microscaling.server.storage.history import STEP_MS, History
 from microscaling.server.storage.store import Row, Store, StoreError
 from microscaling.settings import Settings
-from microscaling.utils.failure_log import Episode
+from microscaling.utils.failure_log import FailureLog
 
 log = logging.getLogger("mssserver")
 
@@ -36,8 +36,8 @@ class Conflict(Exception):
     """Somebody else has changed it meanwhile."""
 
 
-class Keeper:
-    """Loads what was kept, saves what changes, and writes history. Wishes take effect only once they
+class Persistence:
+    """Loads what was kept, saves what changes, and writes history. Settings take effect only once they
     have been saved.
     """
 
@@ -50,7 +50,7 @@ class Keeper:
         self.ready = False
         self._thread = ThreadPoolExecutor(1, "mss-store")
         self._lock = asyncio.Lock()
-        self._trouble = Episode()
+        self._trouble = FailureLog()
 
     def load(self) -> None:
         """Puts into effect what is in the store. What cannot be used is said, and left as it is."""
@@ -64,7 +64,7 @@ class Keeper:
                 log.error("the configuration of %s in the store cannot be used: %s", row.name, error)
                 continue
             mode = row.mode if row.mode in modes.MODES and plan else modes.OFF
-            user.set(Wishes(row.version, plan, mode, row.paused, row.sliders))
+            user.set(UserSettings(row.version, plan, mode, row.paused, row.sliders))
 
     def start(self) -> None:
         self.jobs.start(self._sample, self._write, self._wander)
@@ -82,7 +82,7 @@ class Keeper:
         self._thread.shutdown()
         self.store.close()
 
-    async def save(self, name: str, change: Callable[[Wishes], Wishes]) -> Wishes:
+    async def save(self, name: str, change: Callable[[UserSettings], UserSettings]) -> UserSettings:
         """Saves changed wishes of a user, and then puts them into effect. `change` may raise. Raises
         StoreError, Refused if there are too many users; then all is as it was.
         """
@@ -110,7 +110,7 @@ class Keeper:
         """Forgets a user's configuration and mode. Raises StoreError."""
         async with self._lock:
             await self._run(lambda: self.store.delete(user.name))
-            user.set(Wishes())
+            user.set(UserSettings())
             self.users.forget_idle(user)
 
     async def past(self, name: str, since: int) -> str:
@@ -160,8 +160,8 @@ class Keeper:
                     cleaned = loop.time()
                     await self._run(self.history.reread_names)
             except StoreError as error:
-                if self._trouble.fails(loop.time()):
+                if self._trouble.failed(loop.time()):
                     log.error("history is being lost: %s", error)
             else:
-                if self._trouble.works():
+                if self._trouble.recovered():
                     log.info("history is being kept again")

@@ -1,4 +1,4 @@
-"""Wishes and history in one SQLite file: what was saved is there, whole, whatever happens next.
+"""User settings and history in one SQLite file: what was saved is there, whole, whatever happens next.
 
 All calls are made from one thread at a time; none but `open_store` may come from the event loop.
 """
@@ -34,7 +34,7 @@ CREATE TABLE history (
 CREATE INDEX history_age ON history (level, start);
 """
 BUSY_S = 1.0
-MOST_DELETED = 2000
+MAX_DELETED = 2000
 """Pieces of history that are deleted in one go, so that nothing waits long."""
 
 
@@ -55,7 +55,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Piece:
+class Chunk:
     """Some history of one user: `level` 0 is at full rate; `start` in Unix milliseconds."""
 
     user: str
@@ -176,19 +176,19 @@ class Store:
         with self._change() as db:
             db.execute("DELETE FROM users WHERE name = ?", (name,))
 
-    def add_history(self, pieces: Iterable[Piece]) -> None:
+    def add_history(self, pieces: Iterable[Chunk]) -> None:
         """Keeps pieces; one of the same user, level and start is replaced."""
         rows = [(piece.user, piece.level, piece.start, piece.data) for piece in pieces]
         with self._change() as db:
             db.executemany("INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?)", rows)
 
-    def history(self, user: str, level: int, since: int) -> list[Piece]:
+    def history(self, user: str, level: int, since: int) -> list[Chunk]:
         """The pieces that begin at `since` (Unix ms) or later, oldest first."""
         rows = self._db.execute(
             "SELECT start, data FROM history WHERE user = ? AND level = ? AND start >= ? ORDER BY start",
             (user, level, since),
         )
-        return [Piece(user, level, start, data) for start, data in rows]
+        return [Chunk(user, level, start, data) for start, data in rows]
 
     def last_piece(self, user: str, level: int, start: int) -> bytes:
         """The data of one piece; empty if there is none."""
@@ -204,9 +204,9 @@ class Store:
             cursor = db.execute(
                 "DELETE FROM history WHERE (user, level, start) IN "
                 "(SELECT user, level, start FROM history WHERE level = ? AND start < ? LIMIT ?)",
-                (level, before, MOST_DELETED),
+                (level, before, MAX_DELETED),
             )
-            return cursor.rowcount >= MOST_DELETED
+            return cursor.rowcount >= MAX_DELETED
 
     def history_users(self) -> set[str]:
         """Of whom there is history."""

@@ -12,28 +12,28 @@ from microscaling.utils.text import one_line
 
 log = logging.getLogger("mssserver")
 
-MOST_BYTES = 256 * 1024
+MAX_BYTES = 256 * 1024
 """Of one message or request body."""
-MOST_HEADER_BYTES = 32 * 1024
-MOST_USERS = 2000
-MOST_AGENTS = 2000
+MAX_HEADER_BYTES = 32 * 1024
+MAX_USERS = 2000
+MAX_AGENTS = 2000
 """What one core should carry at two reports a second each: an estimate (docs/server.md)."""
-MOST_SILENT = 512
+MAX_SILENT = 512
 """Agents that have not said yet whose they are; above it one that has really been silent goes."""
 SILENT_S = 2.0
 """An agent sends its first report within half a second, so one that says nothing for longer may go."""
-MOST_WATCHERS = 200
-MOST_APPS = 1000
+MAX_WATCHERS = 200
+MAX_APPS = 1000
 """Of one user."""
-MOST_TOLD = 200_000
+MAX_TOLD = 200_000
 """Tasks that all agents together may tell of."""
-MOST_NAME = 128
+MAX_NAME = 128
 """Characters of a user's or task's name."""
-MOST_COUNT = 1_000_000
+MAX_COUNT = 1_000_000
 """Containers that a report may claim."""
-MOST_REASON = 300
+MAX_REASON = 300
 """Characters."""
-MOST_REMEMBERED = 1000
+MAX_REMEMBERED = 1000
 """Different refusals that are remembered, and addresses that have tried wrong tokens."""
 SAID_FOR_S = 300.0
 
@@ -99,7 +99,7 @@ class Refusals:
             return
         self._said[key] = now
         self._said.move_to_end(key)
-        while len(self._said) > MOST_REMEMBERED:
+        while len(self._said) > MAX_REMEMBERED:
             self._said.popitem(last=False)
         log.warning("refused, from %s: %s", one_line(who), one_line(why)[:400])
 
@@ -125,7 +125,7 @@ class ToldOnce(logging.Filter):
         if record.levelno < logging.ERROR:
             return True
         known = f"{said[:80]} {error!r:.200}"
-        if known in self._errors or len(self._errors) >= MOST_REMEMBERED:
+        if known in self._errors or len(self._errors) >= MAX_REMEMBERED:
             return False
         self._errors.add(known)
         return True

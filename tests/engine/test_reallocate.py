@@ -9,7 +9,7 @@ from hypothesis import given, settings
 
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
-from microscaling.engine.scaling import extra, guard, scaling_calculation
+from microscaling.engine.scaling import guard, reallocate, scaling_calculation
 from microscaling.metric.toy import ToyMetric
 from microscaling.target.remainder import RemainderTarget
 from microscaling.target.simple_queue import SimpleQueueLengthTarget
@@ -36,7 +36,7 @@ TABLE = [
     ("counts from demand: what is on its way is not asked for twice", [task("a1", 6, 8, requested=2)], [8]),
     ("settled when measured is what counts, not now", [task("a1", 1, 5, running=0)], [5]),
     ("in the middle of a change when measured", [task("a1", 1, 5, settled=False)], [1]),
-    ("moved once already", [task("a1", 1, 5, moved=True)], [1]),
+    ("moved once already", [task("a1", 1, 5, reallocated=True)], [1]),
     ("held", [task("a1", 1, 5, held="no answer")], [1]),
     ("backing off", [task("a1", 1, 5, backing_off=True)], [1]),
     ("not to be scaled", [task("a1", 1, 5, is_scalable=False)], [1]),
@@ -48,7 +48,7 @@ TABLE = [
     ("not equals", [task("a1", 2, 9), task("b1", 8, 8)], [2, 8]),
     ("not to a remainder", [task("a1", 2, 9, target=RemainderTarget(9)), task("b2", 8, 8)], [2, 8]),
     ("not one in the middle of a change", [task("a1", 2, 9), task("b2", 8, 8, settled=False)], [2, 8]),
-    ("not one moved already", [task("a1", 2, 9), task("b2", 8, 8, moved=True)], [2, 8]),
+    ("not one moved already", [task("a1", 2, 9), task("b2", 8, 8, reallocated=True)], [2, 8]),
     ("not one that backs off", [task("a1", 2, 9), task("b2", 8, 8, backing_off=True)], [2, 8]),
     ("not one that is not to be scaled", [task("a1", 2, 9), task("b2", 8, 8, is_scalable=False)], [2, 8]),
     ("one that is held, as a is fresh", [task("a1", 2, 9), task("b2", 8, 8, held="no answer")], [9, 1]),
@@ -63,9 +63,9 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("why", "tasks", "after"), TABLE, ids=[row[0] for row in TABLE])
-def test_extra(why: str, tasks: list[Task], after: list[int]) -> None:
+def test_reallocate(why: str, tasks: list[Task], after: list[int]) -> None:
     before = [t.demand for t in tasks]
-    assert extra(Tasks(tasks, CAP)) is (before != after)
+    assert reallocate(Tasks(tasks, CAP)) is (before != after)
     assert [t.demand for t in tasks] == after, why
     for t, demand in zip(tasks, before, strict=True):
         assert (t.reason is not None) == (t.demand != demand)
@@ -74,9 +74,9 @@ def test_extra(why: str, tasks: list[Task], after: list[int]) -> None:
 def test_each_moves_once_per_measurement() -> None:
     a, b = task("a1", 1, 9), task("b2", 8, 8, backing_off=True)
     tasks = Tasks([a, b], 10)
-    assert extra(tasks)
+    assert reallocate(tasks)
     b.demand = b.requested = 2
-    assert not extra(tasks)
+    assert not reallocate(tasks)
     assert a.demand == 2
     scaling_calculation(Tasks([a], 2))
     assert not a.moved
@@ -85,15 +85,15 @@ def test_each_moves_once_per_measurement() -> None:
 def test_who_gave_way_does_not_take_back() -> None:
     a, b = task("a1", 2, 8), task("b2", 8, 18)
     tasks = Tasks([a, b], 10)
-    extra(tasks)
+    reallocate(tasks)
     tasks.max_containers = 15
-    assert not extra(tasks)
+    assert not reallocate(tasks)
     assert (a.demand, b.demand) == (8, 2)
 
 
 def test_reasons() -> None:
     tasks = [task("a1", 1, 9), task("b2", 3, 3), task("c3", 4, 4)]
-    extra(Tasks(tasks, 10))
+    reallocate(Tasks(tasks, 10))
     assert [str(t.reason) for t in tasks] == [
         "queue 40 of target 20: wants 8 more, takes 8, of them 6 from c3 and 1 more",
         "gives 2 to a1, which comes first and is short of 6",
@@ -109,7 +109,7 @@ def test_a_hand_over_is_done_as_soon_as_the_scheduler_has_begun_it() -> None:
         scaling_calculation(tasks)
         guard(tasks)
         b.requested = b.demand  # being stopped: still running, but no longer requested
-        extra(tasks)
+        reallocate(tasks)
         assert a.demand + b.demand == 10
         a.requested = a.running = a.demand
         b.running = b.requested
@@ -122,7 +122,7 @@ def test_demand_keeps_to_the_cap_and_another_call_changes_nothing(tasks: Tasks) 
     scaling_calculation(tasks)
     guard(tasks)
     for _ in range(len(tasks.tasks) + 1):
-        extra(tasks)
+        reallocate(tasks)
     movable = sum(t.demand for t in tasks.tasks if not t.backing_off)
     assert movable <= max(0, tasks.max_containers - unmovable(tasks))
-    assert not extra(tasks)
+    assert not reallocate(tasks)

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from microscaling.secrets.masking import (
-    MOST_REMEMBERED,
+    MAX_REMEMBERED,
     Secrets,
     mask,
     passwords_in,
@@ -101,9 +101,9 @@ def test_secrets_can_be_added() -> None:
 
 def test_what_is_remembered_is_bounded() -> None:
     secrets = Secrets()
-    for number in range(2 * MOST_REMEMBERED):
+    for number in range(2 * MAX_REMEMBERED):
         assert secrets.mask_again(f"{number}") == f"{number}"
-    assert len(secrets._remembered) <= MOST_REMEMBERED
+    assert len(secrets._remembered) <= MAX_REMEMBERED
 
 
 @pytest.mark.parametrize(

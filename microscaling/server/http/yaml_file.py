@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 PLAIN_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-LONGEST_KEY = 1000
+MAX_KEY = 1000
 NOT_A_KEY = ("true", "false", "null", "yes", "no", "on", "off", "y", "n")
 
 
@@ -29,7 +29,7 @@ def _lines(value: Any) -> Iterator[str]:
 
 
 def _entry(head: str, inner: Any) -> Iterator[str]:
-    if len(head) > LONGEST_KEY:  # YAML wants it to be said that a key follows
+    if len(head) > MAX_KEY:  # YAML wants it to be said that a key follows
         yield f"? {head[:-1]}"
         head = ":"
     if _is_block(inner):

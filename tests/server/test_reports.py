@@ -6,7 +6,7 @@ import pytest
 
 from microscaling.server.domain import reports as wire
 from microscaling.server.domain.reports import Report, read_report
-from microscaling.server.http.limits import Refused
+from microscaling.server.limits import Refused
 
 TEXTS = {
     "the last of a repeated key counts": '{"user": "a", "user": "b", "user": "c"}',

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from microscaling.scheduler.containers.backend import Event, Seen, State
+from microscaling.scheduler.containers.backend import Event, ListedContainer, State
 from microscaling.scheduler.containers.container import Phase
 from microscaling.scheduler.containers.reconciler import REMOVE_AFTER_S
 from tests.scheduler.simulated_engine import Faults, SimulatedEngine, small_world
@@ -49,7 +49,7 @@ def test_what_is_lost_keeps_its_share(world: SimulatedEngine) -> None:
     world.decide({"a": 3})
     world.run(10)
     requested = []
-    world.fleet.tasks.changed.clear()
+    world.reconciler.tasks.changed.clear()
     world.kill(next(iter(world.real.values())))
     while world.tasks.get_task("a").running == 3:
         world.run(0.01)
@@ -90,11 +90,11 @@ def test_what_was_stopped_is_removed_when_there_is_time(
     world.run(2)
     world.faults = Faults(effect_s=0.01, reply_s=0.0, event_s=0.0)
     if draining:
-        world.fleet.drain()
+        world.reconciler.drain()
     world.decide({"a": 0})
     world.run(0.5)
     assert (len(world.real), running(world)["a"]) == (left_at_once, 0)
-    due = world.fleet.next_due()
+    due = world.reconciler.next_due()
     assert (due is None) == draining
     world.run(REMOVE_AFTER_S)
     world.tick()
@@ -107,13 +107,13 @@ def test_a_time_that_has_come_stays_until_it_has_been_planned(world: SimulatedEn
     world.run(2)
     world.decide({"a": 0})
     world.run(0.9)
-    due = world.fleet.next_due()
+    due = world.reconciler.next_due()
     assert due is not None
     assert due > world.now
     world.run(REMOVE_AFTER_S)
-    assert world.fleet.next_due() == due
+    assert world.reconciler.next_due() == due
     world.tick()
-    assert world.fleet.next_due() is None
+    assert world.reconciler.next_due() is None
 
 
 def test_what_is_created_waits_for_a_place(world: SimulatedEngine) -> None:
@@ -124,7 +124,7 @@ def test_what_is_created_waits_for_a_place(world: SimulatedEngine) -> None:
     while world.running("b") == 8:
         assert world.running("a") == 0
         world.run(0.01)
-    parked = [c for c in world.fleet.all() if c.task.name == "a" and c.phase is Phase.CREATED]
+    parked = [c for c in world.reconciler.all() if c.task.name == "a" and c.phase is Phase.CREATED]
     assert parked, "created ahead, while the others are still being stopped"
     world.run(30)
     assert running(world) == {"a": 8, "b": 0, "c": 0}
@@ -137,7 +137,7 @@ def test_a_task_that_keeps_failing_backs_off_and_comes_back(world: SimulatedEngi
     task = world.tasks.get_task("a")
     assert task.backing_off
     assert (task.demand, task.requested) == (0, 0), "its share is free for others"
-    tries = world.fleet.troubles.of("a").backoff
+    tries = world.reconciler.crash_backoffs.of("a").backoff
     for _ in range(100):
         world.tick()
         world.run(0.1)
@@ -217,9 +217,9 @@ def test_a_listing_does_not_overrule_what_came_after_it_was_asked_for(
     world.decide({"a": 1})
     world.run(2)
     (real,) = world.real.values()
-    seen = [Seen(real.id, "a", shown, 0.0, real.nonce)] if shown else []
+    seen = [ListedContainer(real.id, "a", shown, 0.0, real.nonce)] if shown else []
     world.listing.apply(asked, seen, world.now)
-    assert world.fleet.by_id[real.id].phase is phase
+    assert world.reconciler.by_id[real.id].phase is phase
 
 
 def test_a_stream_that_tells_nothing_is_found_out(world: SimulatedEngine) -> None:
@@ -248,12 +248,12 @@ def test_a_second_agent_holds_all_tasks_until_its_containers_are_gone(world: Sim
     world.decide({"a": 2})
     world.run(20)
     stranger = world.add("a", State.CREATED, nonce="other-1")
-    world.fleet.on_event(Event("start", stranger.id, "a", "other-1"), world.now)
+    world.reconciler.on_event(Event("start", stranger.id, "a", "other-1"), world.now)
     assert world.tasks.hold
     world.decide({"a": 5, "b": 1})
     world.run(5)
     assert len(world.real) == 3, "nothing started"
-    world.fleet.on_event(Event("destroy", stranger.id, "a", "other-1"), world.now)
+    world.reconciler.on_event(Event("destroy", stranger.id, "a", "other-1"), world.now)
     del world.real[stranger.id]
     assert not world.tasks.hold
     world.tick()
@@ -263,7 +263,7 @@ def test_a_second_agent_holds_all_tasks_until_its_containers_are_gone(world: Sim
 
 def test_the_last_create_of_an_agent_that_was_killed_is_no_second_agent(world: SimulatedEngine) -> None:
     late = world.add("a", State.CREATED, nonce="earlier-7")
-    world.fleet.on_event(Event("create", late.id, "a", "earlier-7"), world.now)
+    world.reconciler.on_event(Event("create", late.id, "a", "earlier-7"), world.now)
     world.decide({"a": 1})
     world.run(9)
     assert not world.tasks.hold
@@ -280,11 +280,11 @@ def test_leaving_finishes_what_is_under_way_and_removes_what_never_started(world
     world.run(10)
     world.decide({"a": 6, "b": 2})
     world.run(0.3)
-    world.fleet.leave()
+    world.reconciler.leave()
     for _ in range(20):
         world.tick()
         world.run(1)
-    assert world.fleet.idle
+    assert world.reconciler.idle
     assert running(world)["b"] == 2
     assert all(real.state is State.RUNNING for real in world.real.values())
 
@@ -317,12 +317,12 @@ def test_leaving_does_not_wait_for_what_cannot_be_removed(world: SimulatedEngine
     world.decide({"a": 1})
     world.run(0.6)
     world.faults = Faults(refused=1.0)
-    world.fleet.leave()
+    world.reconciler.leave()
     world.tick()
     world.run(1)
     assert {real.state for real in world.real.values()} == {State.RUNNING, State.EXITED}
-    assert world.fleet.idle
-    assert not world.fleet.unfinished()
+    assert world.reconciler.idle
+    assert not world.reconciler.unfinished()
 
 
 @pytest.mark.parametrize("told", [False, True])
@@ -331,7 +331,7 @@ def test_what_somebody_ends_is_no_failed_start(world: SimulatedEngine, told: boo
     world.run(1.5)
     for real in list(world.real.values()):
         if told:
-            world.fleet.on_event(Event("kill", real.id, "a"), world.now)
+            world.reconciler.on_event(Event("kill", real.id, "a"), world.now)
         world.kill(real)
     world.run(1.0)
     assert world.tasks.get_task("a").backing_off != told

@@ -12,9 +12,9 @@ import pytest
 
 from microscaling.server.domain.users import Users
 from microscaling.server.http.api import Stream
-from microscaling.server.http.events import Live, Watcher, event
-from microscaling.server.http.limits import MOST_WATCHERS, Refused
+from microscaling.server.http.events import EventHub, Watcher, event
 from microscaling.server.jobs import Jobs
+from microscaling.server.limits import MAX_WATCHERS, Refused
 from tests.server.conftest import Start
 from tests.server.running import Running, until
 
@@ -89,7 +89,7 @@ def test_history_and_page_come_through_a_restart(start: Start) -> None:
         assert after(events, "hello")["instance"] != before
 
 
-class Watched(Live):
+class Watched(EventHub):
     """Notes who is let go of."""
 
     def dismiss(self, watcher: Watcher) -> None:
@@ -116,8 +116,8 @@ def test_a_page_that_is_dead_is_let_go_of(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_pages_are_bounded() -> None:
     async def fill() -> None:
-        live = Live(Users(), False, Jobs())
-        for _ in range(MOST_WATCHERS):
+        live = EventHub(Users(), False, Jobs())
+        for _ in range(MAX_WATCHERS):
             live.admit("a")
         with pytest.raises(Refused):
             live.admit("a")

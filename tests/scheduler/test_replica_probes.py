@@ -8,7 +8,7 @@ from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.engine import scaling
 from microscaling.errors import PermanentError
-from microscaling.scheduler.replicas.reconciler import Count, Ledger
+from microscaling.scheduler.replicas.reconciler import ReplicaReconciler, Replicas
 from microscaling.target.remainder import RemainderTarget
 from microscaling.target.simple_queue import SimpleQueueLengthTarget
 
@@ -21,15 +21,15 @@ class Day:
 
     def __init__(self, *tasks: Task, **there: int) -> None:
         self.tasks = Tasks(tasks, CAP)
-        self.ledger = Ledger(self.tasks, "Fake", "app")
+        self.reconciler = ReplicaReconciler(self.tasks, "Fake", "app")
         self.there, self.now = there, 0.0
         self.refuses, self.asked = "", 0
         self._look()
-        self.ledger.acting = True
+        self.reconciler.acting = True
 
     def _look(self) -> None:
-        counts = {name: Count(n, n) for name, n in self.there.items()}
-        self.ledger.apply(counts, self.ledger.mark(), self.now)
+        counts = {name: Replicas(n, n) for name, n in self.there.items()}
+        self.reconciler.apply(counts, self.reconciler.mark(), self.now)
 
     def queue(self, name: str, length: int) -> None:
         self.tasks.get_task(name).metric.current = length
@@ -43,13 +43,13 @@ class Day:
             scaling.measure(self.tasks)
             scaling.allocate(self.tasks)
             scaling.guard(self.tasks)
-            for call in self.ledger.plan(self.now):
+            for call in self.reconciler.reconcile(self.now):
                 refused = call.name == self.refuses and call.instances > self.there[call.name]
                 self.asked += refused
                 if not refused:
                     self.there[call.name] = call.instances
                 error = PermanentError("exceeded quota") if refused else None
-                self.ledger.finish(call, error, self.now)
+                self.reconciler.finish(call, error, self.now)
             assert sum(self.there.values()) <= CAP
             least = {name: min(n, self.there[name]) for name, n in least.items()}
         return least

@@ -13,7 +13,7 @@ from microscaling.demand.tasks import Tasks
 from microscaling.engine.local import LocalEngine
 from microscaling.errors import TemporaryError
 from microscaling.scheduler.containers import driver as runner
-from microscaling.scheduler.containers.driver import FleetScheduler
+from microscaling.scheduler.containers.driver import ContainerScheduler
 from microscaling.scheduler.process.backend import ProcessBackend
 from microscaling.target.remainder import RemainderTarget
 from tests.scheduler.processes import wait_for
@@ -37,7 +37,7 @@ def test_what_is_to_be_tried_again_later_is(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(runner, "LIST_EVERY_S", 3600.0)
     backend = Unanswered(str(tmp_path / "state"))
     task = Task("a", command="sleep 300", target=RemainderTarget(1), min_containers=1, max_containers=1)
-    agent = Agent(Tasks([task], 1), LocalEngine(), FleetScheduler(backend))
+    agent = Agent(Tasks([task], 1), LocalEngine(), ContainerScheduler(backend))
     thread = threading.Thread(target=agent.run)
     thread.start()
     try:

@@ -119,7 +119,7 @@ BAD_FRAMES = [
 def test_what_breaks_the_protocol_costs_the_connection(
     server, connect, bad, said, caplog, monkeypatch
 ) -> None:
-    monkeypatch.setattr(websocket_link, "MOST_BYTES", 1000)
+    monkeypatch.setattr(websocket_link, "MAX_BYTES", 1000)
     connection = connect(server.endpoint)
     assert server.link
     server.raw(bad)

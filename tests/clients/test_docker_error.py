@@ -11,7 +11,7 @@ import pytest
 from microscaling.clients.docker import errors as docker_error
 from microscaling.demand.task import Task
 from microscaling.errors import MicroscalingError, PermanentError
-from microscaling.scheduler.containers.backend import EngineAway, Missing
+from microscaling.scheduler.containers.backend import BackendUnavailable, Missing
 from microscaling.scheduler.docker.backend import DockerBackend
 from tests.metric.faulty import Server, answers
 
@@ -55,7 +55,7 @@ def test_what_is_refused_is_named_once(request_: str, caplog: pytest.LogCaptureF
     for _ in range(2):
         error = raised(refuses, CALLS[request_])
         assert str(error) == f"{request_} is refused (HTTP 403)"
-        assert isinstance(error, EngineAway if request_.startswith("GET") else PermanentError)
+        assert isinstance(error, BackendUnavailable if request_.startswith("GET") else PermanentError)
     said = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
     way_out = "allow it there; all requests of the agent are listed in docs/security.md"
     assert said == [
@@ -80,9 +80,9 @@ OTHERS = [
      "other tasks go on"),
     ("404 Not Found", PAGE, "", PermanentError, "HTTP 404 for POST /containers/create"),
     ("500 Internal Server Error", message("oops"), ENGINE, PermanentError, "oops"),
-    ("502 Bad Gateway", PAGE, "", EngineAway, "HTTP 502 for POST /containers/create"),
-    ("503 Service Unavailable", message("busy"), ENGINE, EngineAway, "busy"),
-    ("504 Gateway Timeout", b"", "", EngineAway, "HTTP 504 for POST /containers/create"),
+    ("502 Bad Gateway", PAGE, "", BackendUnavailable, "HTTP 502 for POST /containers/create"),
+    ("503 Service Unavailable", message("busy"), ENGINE, BackendUnavailable, "busy"),
+    ("504 Gateway Timeout", b"", "", BackendUnavailable, "HTTP 504 for POST /containers/create"),
     ("400 Bad Request", 300 * b"x", "", PermanentError, "HTTP 400 for POST /containers/create: " + 200 * "x"),
 ]  # fmt: skip
 
@@ -97,7 +97,7 @@ def test_what_is_said(status: str, body: bytes, header: str, kind: type[Exceptio
 def test_a_refusal_to_tell_the_version() -> None:
     with Server(answers(message("no rule"), "403 Forbidden")) as server:
         backend = DockerBackend(f"tcp://{server.endpoint}")
-        with pytest.raises(EngineAway, match=r"^GET /version is refused \(HTTP 403: no rule\)$"):
+        with pytest.raises(BackendUnavailable, match=r"^GET /version is refused \(HTTP 403: no rule\)$"):
             backend.list()
 
 

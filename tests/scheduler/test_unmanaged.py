@@ -7,7 +7,7 @@ import random
 import pytest
 
 from microscaling.errors import TemporaryError
-from microscaling.scheduler.containers.backend import Event, Seen, State
+from microscaling.scheduler.containers.backend import Event, ListedContainer, State
 from microscaling.scheduler.containers.container import Work
 from tests.scheduler.simulated_engine import Faults, Real, SimulatedEngine, small_world
 
@@ -24,7 +24,7 @@ def listed(world: SimulatedEngine, seconds: float = 1.0) -> None:
 
 
 def say(world: SimulatedEngine, kind: str, real: Real) -> None:
-    world.fleet.on_event(Event(kind, real.id, real.task, real.nonce), world.now)
+    world.reconciler.on_event(Event(kind, real.id, real.task, real.nonce), world.now)
 
 
 def test_what_an_agent_that_was_killed_may_have_started_takes_a_place_until_it_is_gone(
@@ -33,16 +33,18 @@ def test_what_an_agent_that_was_killed_may_have_started_takes_a_place_until_it_i
     world.add("a", State.RUNNING, "earlier-1")
     world.add("a", State.CREATED, "earlier-2")
     listed(world)
-    fleet, now = world.fleet, world.now
+    reconciler, now = world.reconciler, world.now
     world.tasks.get_task("b").demand = 1
-    fleet.acting = True
-    fleet.plan(now)
-    remove, create = fleet.take()
+    reconciler.acting = True
+    reconciler.reconcile(now)
+    remove, create = reconciler.take()
     assert (remove.work, create.work) == (Work.REMOVE, Work.CREATE)
-    fleet.on_done(create, None, now, "c9")
-    assert not fleet.take(), "it would be the third to run, if the other agent's start is carried out now"
-    fleet.on_done(remove, None, now)
-    assert [operation.work for operation in fleet.take()] == [Work.START]
+    reconciler.on_done(create, None, now, "c9")
+    assert not reconciler.take(), (
+        "it would be the third to run, if the other agent's start is carried out now"
+    )
+    reconciler.on_done(remove, None, now)
+    assert [operation.work for operation in reconciler.take()] == [Work.START]
 
 
 def test_what_ends_while_the_first_listing_is_under_way_is_removed(world: SimulatedEngine) -> None:
@@ -84,10 +86,10 @@ def test_what_has_gone_is_not_remembered_for_ever(world: SimulatedEngine) -> Non
     listed(world)
     world.decide({})
     world.run(2)
-    assert world.fleet.gone
+    assert world.reconciler.tombstones
     for _ in range(5):
         listed(world, 5.0)
-    assert not world.fleet.gone
+    assert not world.reconciler.tombstones
 
 
 def test_a_create_that_was_carried_out_late_is_no_second_agent(world: SimulatedEngine) -> None:
@@ -135,7 +137,7 @@ def test_a_word_that_comes_late_does_not_make_what_runs_unstarted(world: Simulat
     world.decide({})
     world.run(20)
     world.listing.apply(world.listing.ask(), [], world.now)
-    assert not world.fleet.by_id, "nobody has taken it for what an earlier agent has left"
+    assert not world.reconciler.by_id, "nobody has taken it for what an earlier agent has left"
 
 
 # What the fleet does itself
@@ -145,18 +147,18 @@ def test_a_start_that_was_not_answered_is_not_asked_for_again_by_an_agent_that_l
     world: SimulatedEngine,
 ) -> None:
     listed(world)
-    fleet, now = world.fleet, world.now
+    reconciler, now = world.reconciler, world.now
     world.tasks.get_task("a").demand = 1
-    fleet.acting = True
-    fleet.plan(now)
-    (create,) = fleet.take()
-    fleet.on_done(create, None, now, "c1")
-    (start,) = fleet.take()
-    fleet.on_done(start, TemporaryError("no answer within 10 s"), now)
-    fleet.leave()
-    seen = Seen("c1", "a", State.CREATED, 0.0, start.container.nonce)
+    reconciler.acting = True
+    reconciler.reconcile(now)
+    (create,) = reconciler.take()
+    reconciler.on_done(create, None, now, "c1")
+    (start,) = reconciler.take()
+    reconciler.on_done(start, TemporaryError("no answer within 10 s"), now)
+    reconciler.leave()
+    seen = ListedContainer("c1", "a", State.CREATED, 0.0, start.container.nonce)
     world.listing.apply(world.listing.ask(), [seen], now + 5.0)
-    assert [operation.work for operation in fleet.take()] == [Work.REMOVE]
+    assert [operation.work for operation in reconciler.take()] == [Work.REMOVE]
 
 
 def test_a_demand_that_comes_back_while_the_engine_is_away_stops_nothing(world: SimulatedEngine) -> None:
@@ -164,7 +166,7 @@ def test_a_demand_that_comes_back_while_the_engine_is_away_stops_nothing(world: 
     world.decide({"a": 2})
     world.run(2)
     before = set(world.real)
-    world.fleet.away = True
+    world.reconciler.away = True
     world.decide({"a": 1})
     world.decide({"a": 2})
     listed(world, 3.0)
@@ -175,22 +177,22 @@ def test_a_start_that_was_not_answered_keeps_its_place_until_the_container_is_re
     world: SimulatedEngine,
 ) -> None:
     listed(world)
-    fleet, now = world.fleet, world.now
+    reconciler, now = world.reconciler, world.now
     task = world.tasks.get_task("a")
     task.demand = 1
-    fleet.acting = True
-    fleet.plan(now)
-    (create,) = fleet.take()
-    fleet.on_done(create, None, now, "c1")
-    (start,) = fleet.take()
-    fleet.on_done(start, TemporaryError("no answer within 10 s"), now)
+    reconciler.acting = True
+    reconciler.reconcile(now)
+    (create,) = reconciler.take()
+    reconciler.on_done(create, None, now, "c1")
+    (start,) = reconciler.take()
+    reconciler.on_done(start, TemporaryError("no answer within 10 s"), now)
     say(world, "start", Real("c1", "a", start.container.nonce, State.RUNNING, now))
     task.demand = 0
-    fleet.plan(now + 10.0)
-    (stop,) = fleet.take()
-    fleet.on_done(stop, None, now + 10.0)
-    assert fleet.room() == 1, "the first start may still be carried out, and starts it once more"
-    (remove,) = fleet.take()
+    reconciler.reconcile(now + 10.0)
+    (stop,) = reconciler.take()
+    reconciler.on_done(stop, None, now + 10.0)
+    assert reconciler.room() == 1, "the first start may still be carried out, and starts it once more"
+    (remove,) = reconciler.take()
     assert remove.work is Work.REMOVE, "at once, not when there is time"
-    fleet.on_done(remove, None, now + 10.0)
-    assert fleet.room() == 2
+    reconciler.on_done(remove, None, now + 10.0)
+    assert reconciler.room() == 2
