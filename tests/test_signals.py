@@ -149,7 +149,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 
 def test_when_its_terminal_goes_it_ends_in_good_order(stage: Stage) -> None:
     process = stage.run_at_terminal()
-    stage.recovered()
+    stage.works()
     stage.hang_up()
     assert process.wait(60) == 0
     assert stage.done() == WORKERS
@@ -158,7 +158,7 @@ def test_when_its_terminal_goes_it_ends_in_good_order(stage: Stage) -> None:
 
 def test_when_its_terminal_goes_and_its_log_with_it(stage: Stage) -> None:
     process = stage.run_logging_to_terminal()
-    stage.recovered()
+    stage.works()
     stage.hang_up()
     assert process.wait(60) == 0
     assert stage.done() == WORKERS
@@ -171,7 +171,7 @@ def test_in_a_shell_whose_terminal_goes(stage: Stage, shell: str) -> None:
     if path is None:
         pytest.skip(f"no {shell} here")
     stage.run_in_shell(path)
-    stage.recovered()
+    stage.works()
     stage.hang_up()
     stage.says("stopped\n")
     assert stage.done() == WORKERS
@@ -181,7 +181,7 @@ def test_in_a_shell_whose_terminal_goes(stage: Stage, shell: str) -> None:
 def test_a_hang_up_is_never_the_second_signal(stage: Stage, numbers: tuple[str, str]) -> None:
     """logind sends SIGTERM and SIGHUP to all that is left of a session."""
     process = stage.run_at_terminal()
-    stage.recovered()
+    stage.works()
     process.send_signal(signal.Signals[numbers[0]])
     stage.says("stopping all")
     process.send_signal(signal.Signals[numbers[1]])
@@ -191,7 +191,7 @@ def test_a_hang_up_is_never_the_second_signal(stage: Stage, numbers: tuple[str, 
 
 def test_asked_twice_after_a_hang_up_it_ends_at_once(stage: Stage) -> None:
     process = stage.run_at_terminal()
-    stage.recovered()
+    stage.works()
     process.send_signal(signal.SIGHUP)
     process.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGINT)
@@ -201,7 +201,7 @@ def test_asked_twice_after_a_hang_up_it_ends_at_once(stage: Stage) -> None:
 @pytest.mark.parametrize("name", ["SIGHUP", "SIGUSR1", "SIGUSR2"])
 def test_without_a_terminal_it_goes_on_and_says_so(stage: Stage, name: str) -> None:
     process = stage.run()
-    stage.recovered()
+    stage.works()
     for times in (1, 2):
         process.send_signal(signal.Signals[name])
         stage.says(f"{name} does nothing: there is no reload", times)
@@ -224,7 +224,7 @@ def test_while_it_waits_for_its_configuration(stage: Stage) -> None:
 
 def test_with_nohup_it_outlives_its_terminal(stage: Stage) -> None:
     process = stage.run_at_terminal(how="nohup")
-    stage.recovered()
+    stage.works()
     stage.hang_up()
     process.send_signal(signal.SIGUSR1)  # comes after the hang-up
     stage.says("SIGUSR1 does nothing")
@@ -237,7 +237,7 @@ def test_with_nohup_it_outlives_its_terminal(stage: Stage) -> None:
 def test_sigquit_ends_it_in_good_order(stage: Stage) -> None:
     """Ctrl-\\ at a terminal; nginx, uWSGI and PHP-FPM take it so, too."""
     process = stage.run_at_terminal()
-    stage.recovered()
+    stage.works()
     os.write(stage.terminals[-1], b"\x1c")
     assert process.wait(60) == 0
     assert stage.done() == WORKERS
@@ -245,7 +245,7 @@ def test_sigquit_ends_it_in_good_order(stage: Stage) -> None:
 
 def test_suspended_and_continued_it_goes_on(stage: Stage) -> None:
     process = stage.run()
-    stage.recovered()
+    stage.works()
     process.send_signal(signal.SIGSTOP)
     os.kill(stage.pids()[0], signal.SIGKILL)
     process.send_signal(signal.SIGCONT)

@@ -70,7 +70,7 @@ def work_of(pool: str) -> Callable[[Agent], None]:
 
 
 def on_event(agent: Agent) -> None:
-    fleet(agent).fleet.on_event = boom  # type: ignore[method-assign]
+    fleet(agent).reconciler.on_event = boom  # type: ignore[method-assign]
 
 
 def websocket(agent: Agent) -> None:

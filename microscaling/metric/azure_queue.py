@@ -11,6 +11,7 @@ from typing import Any
 from microscaling.clients.http.client import MAX_OF_REASON, Client, FetchError
 from microscaling.errors import ConfigError, MetricError
 from microscaling.metric.base import Metric, Source, whole_number
+from microscaling.plugins import Field
 from microscaling.settings import Settings
 from microscaling.utils.text import one_line, short
 
@@ -149,9 +150,19 @@ def _reason(error: Exception) -> str:
 class AzureQueueMetric(Metric):
     """About how many messages are in a queue (items). `account` None: that of the environment now."""
 
+    type_name, summary = "AzureQueue", "about how many messages are in a queue of Azure Storage"
+    fields = (Field("queueName", "Name of the queue", expected=True),)
+
+    @classmethod
+    def from_config(cls, values: Mapping[str, Any], settings: Settings) -> AzureQueueMetric:
+        return cls(values["queueName"], Account.of(settings))
+
     def __init__(self, queue_name: str, account: Account | None = None) -> None:
         self.queue_name = queue_name
         self.source = AzureQueueSource(queue_name, account or Account.of(Settings.from_env(os.environ)))
 
     def read(self, answer: object) -> int:
         return whole_number(answer, f"approximate message count of {self.queue_name}")
+
+
+TYPE = AzureQueueMetric

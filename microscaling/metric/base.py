@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Mapping
 from typing import Any
 
 from microscaling.errors import MetricError
+from microscaling.plugins import Field, Group, Variable
+from microscaling.settings import Settings
 from microscaling.utils.text import one_line
 
-__all__ = ["LARGEST", "Metric", "MetricError", "Source", "count_or_none", "whole_number"]
+__all__ = ["LARGEST", "METRICS", "Metric", "MetricError", "Source", "count_or_none", "whole_number"]
 
 LARGEST = 2**53
 """Above this a number in JSON is no longer exact, and no queue is that long: out of range."""
@@ -54,7 +56,28 @@ class Source(ABC):
 
 
 class Metric(ABC):
-    """One number that says how a task does, such as the length of its queue (items)."""
+    """One number that says how a task does, such as the length of its queue (items).
+
+    A metric that a configuration can name declares the class attributes below, and is found as
+    microscaling.plugins says.
+    """
+
+    type_name = ""
+    """What `metricType` calls it."""
+    summary = ""
+    """What is measured, in a few words: "the jobs that are ready in a tube"."""
+    fields: tuple[Field, ...] = ()
+    """The keys of a task's `config` that say what to measure."""
+    variables: tuple[Variable, ...] = ()
+    """The environment variables that it reads, if they are not among the settings."""
+    may_be_missing = False
+    """Whether a queue that does not exist may well be an empty one, so that a task may say `missing`."""
+
+    @classmethod
+    def from_config(cls, values: Mapping[str, Any], settings: Settings) -> Metric:
+        """The metric that a task's config describes. `values` has every field by its key, of the right type
+        and checked. Raises ConfigError; "key: what is wrong" if it is about a field."""
+        raise NotImplementedError
 
     current: int = 0
     """The last good measurement; 0 before the first."""
@@ -112,3 +135,11 @@ def count_or_none(value: object) -> int | None:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST:
         return value
     return None
+
+
+def _is_metric(found: Any) -> bool:
+    return isinstance(found, type) and issubclass(found, Metric) and bool(found.type_name)
+
+
+METRICS: Group[type[Metric]] = Group("metric", "microscaling.metric", _is_metric)
+"""By metricType."""

@@ -13,7 +13,9 @@ from microscaling.errors import ConfigError, MetricError
 from microscaling.metric.base import Metric, Source
 from microscaling.metric.number import items
 from microscaling.metric.pace import pace_s, stamp_of
+from microscaling.plugins import Field
 from microscaling.secrets.masking import secrets_of_headers, secrets_of_url
+from microscaling.settings import Settings
 from microscaling.utils import urls
 from microscaling.utils.json_path import Chosen, JSONPath
 from microscaling.utils.text import one_line
@@ -78,6 +80,17 @@ class HTTPMetric(Metric):
     It may be a number or, as Prometheus writes it, one in text. Raises ConfigError.
     """
 
+    type_name, summary = "HTTP", "a number in the JSON that a URL answers"
+    fields = (
+        Field("url", "URL", kind="url", required=True, secret=True, check=check_url),
+        Field("path", "JSON path to the number"),
+        Field("headers", "Headers", kind="headers", secret=True, check=check_headers),
+    )
+
+    @classmethod
+    def from_config(cls, values: Mapping[str, Any], settings: Settings) -> HTTPMetric:
+        return cls(values["url"], values["path"], values["headers"])
+
     def __init__(self, url: str, path: str = "", headers: Mapping[str, str] | None = None) -> None:
         check_url(url)
         check_headers(headers or {})
@@ -131,3 +144,6 @@ def _labels(series: Any) -> str:
     name = labels.pop("__name__", "")
     inner = ", ".join(f'{label}="{value}"' for label, value in sorted(labels.items()))
     return f"{name}{{{inner}}}"
+
+
+TYPE = HTTPMetric

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -15,7 +15,9 @@ from microscaling.clients.http.client import Client, FetchError, public_url
 from microscaling.errors import ConfigError, MetricError
 from microscaling.metric.base import Metric, Source, count_or_none, whole_number
 from microscaling.metric.missing import HELD, Hint, alike
+from microscaling.plugins import Field
 from microscaling.secrets.masking import secrets_of_url
+from microscaling.settings import Settings
 from microscaling.utils.text import short
 from microscaling.utils.urls import check_url
 
@@ -188,6 +190,17 @@ class NSQMetric(Metric):
     `endpoint` None: what NSQ_STATS_ENDPOINT says now.
     """
 
+    type_name, summary = "NSQ", "the depth of a channel of a topic"
+    fields = (
+        Field("topicName", "Topic", expected=True),
+        Field("channelName", "Channel", expected=True),
+    )
+    may_be_missing = True
+
+    @classmethod
+    def from_config(cls, values: Mapping[str, Any], settings: Settings) -> NSQMetric:
+        return cls(values["topicName"], values["channelName"], settings.nsq_stats_endpoint)
+
     def __init__(self, topic_name: str, channel_name: str, endpoint: str | None = None) -> None:
         self.topic_name = topic_name
         self.channel_name = channel_name
@@ -220,3 +233,6 @@ class NSQMetric(Metric):
             log.info("NSQ topic %s exists now", self.topic_name)
         elif self.missing != HELD:  # else it is said of the task
             log.warning("NSQ topic %s does not exist: counts as 0 for now", self.topic_name)
+
+
+TYPE = NSQMetric

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from microscaling.clients.http.client import MAX_OF_REASON, public_url
@@ -10,7 +11,9 @@ from microscaling.errors import ConfigError, MetricError
 from microscaling.metric.base import Metric, Source, whole_number
 from microscaling.metric.missing import HELD, Absent, Hint, alike
 from microscaling.metric.redis_connection import check_url, connection
+from microscaling.plugins import Field
 from microscaling.secrets.masking import secrets_of_url
+from microscaling.settings import Settings
 from microscaling.utils.text import one_line
 
 __all__ = ["KINDS", "RedisMetric", "RedisSource", "check_url", "command_of"]
@@ -149,6 +152,19 @@ class RedisMetric(Metric):
     and not yet acknowledged (items). A list or stream that does not exist is empty, as Redis sees
     it; a group that does not is an error. Raises ConfigError."""
 
+    type_name, summary = "Redis", "the length of a list or a stream, or what is pending in a group"
+    fields = (
+        Field("url", "URL", kind="url", required=True, secret=True, check=check_url),
+        Field("key", "Key", required=True),
+        Field("kind", "Kind", kind="choice", default="list", choices=KINDS),
+        Field("group", "Group", hint="with kind group: the consumer group"),
+    )
+    may_be_missing = True
+
+    @classmethod
+    def from_config(cls, values: Mapping[str, Any], settings: Settings) -> RedisMetric:
+        return cls(values["url"], values["key"], values["kind"], values["group"])
+
     def __init__(self, url: str, key: str, kind: str = "list", group: str = "") -> None:
         check_url(url)
         if not key:
@@ -172,3 +188,6 @@ class RedisMetric(Metric):
             answer = answer[0]
         # These commands answer with an integer: text, even "5", is no answer of Redis to them.
         return whole_number(answer, self._what)
+
+
+TYPE = RedisMetric

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from microscaling.clients.http.client import MAX_OF_REASON
@@ -11,10 +12,13 @@ from microscaling.errors import ConfigError, MetricError
 from microscaling.metric.base import Metric, Source
 from microscaling.metric.number import items
 from microscaling.metric.sqlite_file import Database, public_name
+from microscaling.plugins import Field
 from microscaling.secrets.masking import secrets_of_url
+from microscaling.settings import Settings
 from microscaling.utils.text import one_line
 
 DEADLINE_S = 1.0
+FORM = "sqlite:////path/of/it.db"
 STEPS = 1000
 """The clock is looked at every so many instructions of the database's virtual machine."""
 
@@ -65,6 +69,23 @@ class SQLSource(Source):
 class SQLMetric(Metric):
     """What a query finds: one row with one number (items). ConfigError if the URL is wrong."""
 
+    type_name, summary = "SQL", "what a query to a SQLite file finds"
+    fields = (
+        Field(
+            "databaseURL",
+            "Database",
+            required=True,
+            secret=True,
+            hint="sqlite:////path/of/it.db",
+            check=Database,
+        ),
+        Field("query", "Query that yields one number", required=True),
+    )
+
+    @classmethod
+    def from_config(cls, values: Mapping[str, Any], settings: Settings) -> SQLMetric:
+        return cls(values["databaseURL"], values["query"])
+
     def __init__(self, url: str, query: str) -> None:
         if not query.strip():
             raise ConfigError("SQL metric: needs a query that yields one number")
@@ -72,3 +93,6 @@ class SQLMetric(Metric):
 
     def read(self, answer: object) -> int:
         return items(answer, "what the query yields", self.at_least)
+
+
+TYPE = SQLMetric

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from functools import partial
 from typing import Any
 
 from microscaling.clients.http.client import MAX_OF_REASON, Answer, Client, FetchError, public_url
 from microscaling.errors import ConfigError, MetricError
 from microscaling.metric.base import Metric, Source, whole_number
+from microscaling.plugins import Field
+from microscaling.settings import Settings
 from microscaling.utils.deadline_call import DeadlineCaller
 from microscaling.utils.text import one_line
 
@@ -153,6 +155,13 @@ class SQSMetric(Metric):
     `region` None: what AWS_REGION says now; if that is empty, what boto3 finds otherwise.
     """
 
+    type_name, summary = "SQS", "about how many messages are visible in a queue of Amazon SQS"
+    fields = (Field("queueURL", "URL of the queue", expected=True),)
+
+    @classmethod
+    def from_config(cls, values: Mapping[str, Any], settings: Settings) -> SQSMetric:
+        return cls(values["queueURL"], settings.aws_region)
+
     def __init__(self, queue_url: str, region: str | None = None) -> None:
         self.queue_url = queue_url
         self.source = SQSSource(queue_url, os.environ.get("AWS_REGION", "") if region is None else region)
@@ -162,3 +171,6 @@ class SQSMetric(Metric):
         if isinstance(answer, str) and answer.isascii() and answer.isdigit() and len(answer) < 20:
             answer = int(answer)
         return whole_number(answer, f"{ATTRIBUTE} of {public_url(self.queue_url)}")
+
+
+TYPE = SQSMetric

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import strategies as st
 
 from microscaling.api.apps import apps_from_data, apps_from_parsed
-from microscaling.api.schema.metric import METRICS
 from microscaling.errors import ConfigError
+from microscaling.metric.base import METRICS
 from microscaling.metric.nsq import NSQMetric
 from microscaling.settings import Settings
 from microscaling.target.queue import QueueLengthTarget
@@ -427,7 +427,7 @@ APPS = st.fixed_dictionaries(
     optional={
         "config": st.dictionaries(st.sampled_from(KEYS), VALUES),
         "ruleType": st.just("Queue"),
-        "metricType": st.sampled_from([*METRICS]),
+        "metricType": st.sampled_from(METRICS.names()),
     },
 )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import threading
 import time
@@ -13,7 +12,8 @@ from tests.chaos import scene
 from tests.chaos.excuses import busy
 from tests.chaos.faults import bring_about
 from tests.chaos.history import Fault
-from tests.chaos.reconcile import Planned, Round
+from tests.chaos.load import Load
+from tests.chaos.plan import Planned, Round
 from tests.chaos.recovery import RECOVERS_S, SETTLES_S
 from tests.chaos.stage import Stage
 
@@ -30,21 +30,23 @@ class Driver:
     def __init__(self, stage: Stage, plan: list[Round], seed: int, say: Callable[[str], None]) -> None:
         self.stage = stage
         self.history = stage.history
-        self.reconcile = plan
+        self.plan = plan
         self.say = say
         self.rng = random.Random(f"{seed}, by hand")
         self.stopped = threading.Event()
+        self.load = Load()
         self.rounds = 0
 
     def run(self, minutes: float) -> None:
         """For so long, and the time that the end takes."""
         until = time.monotonic() + minutes * 60
-        self._begin()
-        for round in self.reconcile:
-            if self.stopped.is_set() or time.monotonic() > until - LAST_S:
-                break
-            self._round(round)
-        self._end()
+        with self.load:
+            self._begin()
+            for round in self.plan:
+                if self.stopped.is_set() or time.monotonic() > until - LAST_S:
+                    break
+                self._round(round)
+            self._end()
 
     def _begin(self) -> None:
         self.stage.agent.start()
@@ -73,12 +75,13 @@ class Driver:
         self.history.add("calm", t=calm)
         self._weigh(calm)
         self._until(self._well, RECOVERS_S * busy(self.history.so_far(), calm))
+        self._weigh()  # others may have begun to work meanwhile
         self.stopped.wait(max(0.0, calm + RECOVERS_S + SPARE_S - time.time()))
         self.stage.queues.let_go()
 
     def _weigh(self, t: float | None = None) -> None:
         """Notes how busy the machine is, and what the agent uses."""
-        self.history.add("load", detail=os.getloadavg()[0] / (os.cpu_count() or 1), t=t)
+        self.history.add("load", detail=self.load.now(), t=t)
         self.stage.agent.weigh()
 
     def _well(self) -> bool:

@@ -23,11 +23,15 @@ BUSY = 2.0
 Span = tuple[float, float]
 
 
+WHILE_S = 10.0
+"""What is asked about may take so long, and others may begin to work meanwhile."""
+
+
 def busy(history: History, t: float) -> float:
-    """By how much times may be longer at `t`: 1, unless others keep the machine busy too."""
+    """By how much times may be longer from `t` on: 1, unless others keep the machine busy too."""
     loads = _loads(history)
-    at = bisect_right(loads, (t, math.inf)) - 1
-    return max(1.0, loads[at][1] / BUSY) if at >= 0 else 1.0
+    first = max(0, bisect_right(loads, (t, math.inf)) - 1)
+    return max([1.0, *(load / BUSY for begin, load in loads[first:] if begin <= t + WHILE_S)])
 
 
 @functools.lru_cache(maxsize=2)

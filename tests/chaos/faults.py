@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.chaos.history import Fault
-from tests.chaos.reconcile import Planned
+from tests.chaos.plan import Planned
 from tests.chaos.scene import BY_NAME, MAX_WAITING, MEASURED
 from tests.chaos.stage import Stage
 from tests.chaos.witness import AWAY

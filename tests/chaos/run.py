@@ -14,7 +14,7 @@ from tests.chaos import report
 from tests.chaos.driver import Driver
 from tests.chaos.history import History
 from tests.chaos.invariants import Violation, check
-from tests.chaos.reconcile import make_plan
+from tests.chaos.plan import make_plan
 from tests.chaos.stage import FAKETIME, Stage
 
 CHECK_EVERY_S = 30.0

@@ -23,8 +23,8 @@ from tests.chaos.engine_watch import DEADLOCK_S, LOOK_EVERY_S, EngineWatch
 from tests.chaos.history import History
 from tests.chaos.life import Agent
 from tests.chaos.link import Link
+from tests.chaos.plan import demand
 from tests.chaos.queues import Queues
-from tests.chaos.reconcile import demand
 from tests.chaos.source import Source
 from tests.chaos.witness import AWAY, Witness
 from tests.integration import engines

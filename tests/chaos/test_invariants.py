@@ -8,7 +8,7 @@ import pytest
 
 from tests.chaos.history import Fault, Happening, History
 from tests.chaos.invariants import CHECKERS, check
-from tests.chaos.reconcile import KINDS, make_plan
+from tests.chaos.plan import KINDS, make_plan
 from tests.chaos.recovery import recoveries, settlings
 from tests.chaos.scene import CAP, MAX_WAITING, MEASURED, PARTS, share
 
@@ -117,6 +117,7 @@ HOLDS = [
     ("a fault kept it there", [*NO_ALPHA, *BACK], {"faults": (Fault("", "engine", 19, 25, EVERYONE),)}),
     ("there was no agent", [*NO_ALPHA, *BACK, at(19, "agent down", detail="kill"), at(24, "agent up")], {}),
     ("a busy machine", [*NO_ALPHA, *BACK, at(10, "load", detail=3.0)], {}),
+    ("a machine that becomes busy", [*NO_ALPHA, *BACK, at(24, "load", detail=3.0)], {}),
     ("it backed off", [*NO_ALPHA, *BACK, at(20, "backs off", "alpha", detail=1)], {}),
     ("measured", [STOPPED, *served("beta", 0, 49)], {}),
     ("a more important one may be given to", [STOPPED, *served("alpha", 0, 49, 99)], {}),

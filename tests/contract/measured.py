@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from pathlib import Path
 from typing import Any
 
-from microscaling.metric.azure_queue import AzureQueueMetric, ReplicaState
+from microscaling.metric.azure_queue import Account, AzureQueueMetric
 from microscaling.metric.base import Metric
 from microscaling.metric.http import HTTPMetric
 from microscaling.metric.nsq import NSQMetric
@@ -219,7 +219,7 @@ class AzureQueue(Remote):
         self.url = azurite.url
 
     def metric(self) -> Metric:
-        return AzureQueueMetric("jobs", ReplicaState(connection_string=connection_string(self.way)))
+        return AzureQueueMetric("jobs", Account(connection_string=connection_string(self.way)))
 
     def set(self, count: int) -> None:
         self.client.clear_messages()

@@ -79,7 +79,7 @@ def test_each_moves_once_per_measurement() -> None:
     assert not reallocate(tasks)
     assert a.demand == 2
     scaling_calculation(Tasks([a], 2))
-    assert not a.moved
+    assert not a.reallocated
 
 
 def test_who_gave_way_does_not_take_back() -> None:

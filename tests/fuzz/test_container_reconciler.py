@@ -115,7 +115,7 @@ class World:
             assert all(c.task is task and reconciler.by_nonce[c.nonce] is c for c in mine)
         for id, container in reconciler.by_id.items():
             assert container.id == id
-        assert not reconciler.gone or max(reconciler.gone.values()) <= reconciler.touches
+        assert not reconciler.tombstones or max(reconciler.tombstones.values()) <= reconciler.touches
 
 
 @fuzz

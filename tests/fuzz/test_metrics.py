@@ -13,7 +13,7 @@ from hypothesis import given
 
 from microscaling.clients.http.client import Answer, FetchError
 from microscaling.errors import MetricError
-from microscaling.metric.azure_queue import AzureQueueMetric, ReplicaState
+from microscaling.metric.azure_queue import Account, AzureQueueMetric
 from microscaling.metric.base import LARGEST, Metric
 from microscaling.metric.http import HTTPMetric
 from microscaling.metric.nsq import NSQMetric
@@ -195,7 +195,7 @@ def test_sqs(sqs: SQSMetric, dice: Dice) -> None:
 
 @pytest.fixture(scope="module")
 def azure() -> AzureQueueMetric:
-    return AzureQueueMetric("jobs", ReplicaState("me", "aHVudGVyMg=="))
+    return AzureQueueMetric("jobs", Account("me", "aHVudGVyMg=="))
 
 
 COUNT = "x-ms-approximate-messages-count"

@@ -73,7 +73,7 @@ class Invariants:
             "faults": 0,
         }
 
-    def fails(self, what: str, *details: object) -> None:
+    def failed(self, what: str, *details: object) -> None:
         raise Broken(what + ": " + " ".join(map(str, details)))
 
     def note(self, *what: Any) -> None:
@@ -162,7 +162,7 @@ class Invariants:
         if event.kind in ("die", "destroy"):
             book.foreign.discard(event.id)
             if event.kind == "destroy":
-                book.gone.add(event.id)
+                book.tombstones.add(event.id)
             return
         real = self.engine.real.get(event.id)
         if event.kind != "start" or real is None or real.state is not State.RUNNING:
@@ -174,7 +174,7 @@ class Invariants:
         book = self.books.get(agent)
         if book is not None:
             book.foreign &= {s.id for s in seen}
-            if back := book.gone & {c.id for c in agent.reconciler.all()}:
+            if back := book.tombstones & {c.id for c in agent.reconciler.all()}:
                 self.failed("gone", back, "is believed to be there again")
         self.check_memory(agent, GROWS_TO)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from microscaling.utils.strict_json import Object
@@ -98,7 +99,7 @@ class Section:
         self.wrong(key, "text", value)
         return ""
 
-    def whole(self, key: str, least: int | None = None) -> int:
+    def whole(self, key: str, least: float | None = None, most: float | None = None) -> int:
         """A whole number of 64 bits, written as one; 0 if absent."""
         value = self.take(key)
         if value is None:
@@ -108,21 +109,25 @@ class Section:
         elif value not in INT64:
             self.wrong(key, "a whole number of at most 64 bits", value)
         elif least is not None and value < least:
-            self.wrong(key, f"a whole number, {least} or more", value)
+            self.wrong(key, f"a whole number, {least:g} or more", value)
+        elif most is not None and value > most:
+            self.wrong(key, f"a whole number, {most:g} or less", value)
         else:
             return value
         return 0
 
-    def number(self, key: str, default: float, most: float, unit: str) -> float:
-        """A number from 0 to `most`, as such or in text; the default if absent."""
+    def number(self, key: str, default: float, most: float, unit: str, least: float = 0.0) -> float:
+        """A number from `least` to `most`, as such or in text; the default if absent."""
         value = self.take(key)
         if value is None:
             return default
         if isinstance(value, str) and DECIMAL.fullmatch(value):
             value = float(value)
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= most:
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= most:
             return float(value)
-        self.wrong(key, f"{unit} from 0 to {most:g}", value)
+        self.wrong(
+            key, f"{unit} from {least:g} to {most:g}" if most < inf else f"{unit}, {least:g} or more", value
+        )
         return default
 
     def flag(self, key: str, default: bool) -> bool:

@@ -1,0 +1,151 @@
+"""Reads the keys of a task's `config` that a plugin declares."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from math import inf, nan
+from typing import Any
+
+from microscaling.api.schema.section import Section, shown
+from microscaling.errors import ConfigError
+from microscaling.plugins import Field
+from microscaling.secrets.references import Unset, filled_in, filled_in_url
+from microscaling.utils.text import clean, one_line
+
+
+def read_fields(config: Section, fields: Iterable[Field], by: str) -> dict[str, Any] | None:
+    """The value of every field by its key; None if one of them cannot be used, which is noted. `by`: who
+    needs them, as in "metricType HTTP"."""
+    values = {field.key: _read(config, field, by) for field in fields}
+    return None if _UNUSABLE in values.values() else values
+
+
+def made(config: Section, make: Callable[[], Any]) -> Any:
+    """What `make` makes; None if it raises ConfigError, which is noted at the key that each problem names."""
+    try:
+        return make()
+    except ConfigError as error:
+        for problem in error.problems:
+            key, _, rest = problem.partition(": ")
+            config.notes.problem(config.at(key), rest)
+        return None
+
+
+class _Unusable(Exception):
+    """What is there cannot be used, which is noted."""
+
+
+_UNUSABLE = object()
+
+
+def _read(config: Section, field: Field, by: str) -> Any:
+    there = config.take(field.key)
+    try:
+        if there is None or (isinstance(there, str) and not there.strip()):
+            return _absent(config, field, by, there)
+        value = _READERS[field.kind](config, field, there)
+        if field.check is not None and field.kind != "headers":
+            field.check(value)
+        return value
+    except (Unset, ConfigError) as error:
+        for problem in getattr(error, "problems", [str(error)]):
+            config.notes.problem(config.at(field.key), problem)
+    except _Unusable:
+        pass
+    return _UNUSABLE
+
+
+def _absent(config: Section, field: Field, by: str, there: Any) -> Any:
+    if field.required:
+        config.notes.problem(config.at(field.key), f"is missing: {by} needs it")
+        raise _Unusable
+    if field.expected and not there:
+        config.notes.warn(config.at(field.key), "is missing: with nothing to measure, the task stays put")
+    return ABSENT[field.kind] if field.default is None else field.default
+
+
+def _text(config: Section, field: Field, there: Any) -> str:
+    if not isinstance(there, str):
+        config.wrong(field.key, "text", there)
+        raise _Unusable
+    return config.text(field.key)
+
+
+def _choice(config: Section, field: Field, there: Any) -> str:
+    value = _text(config, field, there)
+    if value not in field.choices:
+        *most, last = field.choices
+        config.wrong(field.key, f"{', '.join(most)} or {last}" if most else last, value)
+        raise _Unusable
+    return value
+
+
+def _url(config: Section, field: Field, there: Any) -> str:
+    return filled_in_url(_text(config, field, there), os.environ)
+
+
+def _headers(config: Section, field: Field, there: Any) -> dict[str, str]:
+    """Name and value of each header; values, which may be secret, stay out of errors."""
+    headers: dict[str, str] = {}
+    bad = not isinstance(there, Mapping)
+    for name, value in config.section(field.key).items():
+        place = config.at(f"{field.key}.{one_line(name)}")
+        if isinstance(value, bool) or not isinstance(value, (str, int)):
+            config.notes.problem(place, f"expected text, got {shown(value)}")
+            bad = True
+            continue
+        try:
+            header = {clean(name): filled_in(clean(str(value)), os.environ)}
+            if field.check is not None:
+                field.check(header)
+            headers |= header
+        except (Unset, ConfigError) as error:
+            config.notes.problem(place, str(error))
+            bad = True
+    if bad:
+        raise _Unusable
+    return headers
+
+
+def _whole(config: Section, field: Field, there: Any) -> int:
+    value = config.whole(field.key, field.least, field.most)
+    if value != there or isinstance(there, bool):
+        raise _Unusable
+    return value
+
+
+def _number(config: Section, field: Field, there: Any) -> float:
+    least, most = field.least or 0.0, inf if field.most is None else field.most
+    value = config.number(field.key, nan, most, "a number", least)
+    if value != value:
+        raise _Unusable
+    return value
+
+
+def _flag(config: Section, field: Field, there: Any) -> bool:
+    if not isinstance(there, bool):
+        config.wrong(field.key, "true or false", there)
+        raise _Unusable
+    return there
+
+
+ABSENT: Mapping[str, Any] = {
+    "text": "",
+    "choice": "",
+    "url": "",
+    "headers": {},
+    "whole": 0,
+    "number": 0.0,
+    "flag": False,
+}
+"""What a field without a default has if it is absent, by kind."""
+_READERS: Mapping[str, Callable[[Section, Field, Any], Any]] = {
+    "text": _text,
+    "choice": _choice,
+    "url": _url,
+    "headers": _headers,
+    "whole": _whole,
+    "number": _number,
+    "flag": _flag,
+}

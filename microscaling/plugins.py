@@ -1,0 +1,188 @@
+"""Plugins: what a metric, rule, scheduler, monitor or configuration declares, and where it is found.
+
+Ours are found by a scan of their package: the module is named as the type is (`azure_queue` has
+AzureQueue; of a folder, its module `plugin`), and its constant `TYPE` is the plugin. Those of other
+packages are found by entry points of the group's name; the entry point's name is the type's name, and what
+it points to is the plugin. Only what is chosen is imported.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import pkgutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from microscaling.errors import ConfigError
+from microscaling.utils.text import one_line, quoted
+
+log = logging.getLogger("mssutils")
+
+MAX_OF_REASON = 200
+KINDS = ("text", "whole", "number", "flag", "choice", "url", "headers")
+"""Of a field: a string; a whole number; a number; true or false; one of `choices`; a URL, and an object of
+HTTP headers, in both of which ${NAME} is filled in."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One key of a task's `config` that a plugin reads.
+
+    The parser, its error messages, the form of the page, the JSON Schema and the tables of the
+    documentation are made from it.
+    """
+
+    key: str
+    label: str
+    """What the form calls it."""
+    kind: str = "text"
+    default: Any = None
+    """What `from_config` gets if the key is absent; None: "", 0, False or {}, by kind."""
+    required: bool = False
+    """Without it the configuration is refused."""
+    expected: bool = False
+    """Without it there is a warning, and nothing can be measured, as in the Go agent."""
+    secret: bool = False
+    """It may hold a credential, so errors do not show its value."""
+    hint: str = ""
+    """What else a person has to know, for the form and the documentation."""
+    choices: tuple[str, ...] = ()
+    least: float | None = None
+    most: float | None = None
+    check: Callable[[Any], object] | None = None
+    """Raises ConfigError that says what is wrong with a value; called with what is there, filled in."""
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"field {self.key}: kind {self.kind} is none of {', '.join(KINDS)}")
+
+    @property
+    def fills_in(self) -> bool:
+        """Whether ${NAME} in it is filled in from the agent's environment."""
+        return self.kind in ("url", "headers")
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One environment variable that a plugin of another package reads, through `Settings.of_plugin`."""
+
+    name: str
+    meaning: str
+    default: str = ""
+    secret: bool = False
+    """It is masked in logs, and may be given as a file too: NAME_FILE."""
+
+
+class Plugin(Protocol):
+    """What every plugin declares."""
+
+    type_name: str
+    """What a configuration or a variable calls it, in upper and lower case as here."""
+    summary: str
+    """A few words for the form and the documentation: "the jobs that are ready in a tube"."""
+
+
+P = TypeVar("P", bound=Plugin)
+
+
+class Group(Generic[P]):
+    """All plugins of a kind. `package`: where ours are; `entry_points`: the group of others'."""
+
+    def __init__(self, kind: str, package: str, is_one: Callable[[Any], bool]) -> None:
+        self.kind = kind
+        self.package = package
+        self.entry_points = f"microscaling.{kind}s"
+        self._is_one = is_one
+        self._modules: dict[str, str] | None = None
+
+    def find(self, name: str) -> P | None:
+        """The plugin of that name; None if there is none. Raises ConfigError if it is another package's, and
+        cannot be loaded."""
+        found = self._ours(name)
+        if found is None:
+            entry = next((entry for entry in self._entries() if entry.name == name), None)
+            found = self._load(entry) if entry is not None else None
+        return found
+
+    def names(self) -> list[str]:
+        """Of all plugins, in the order of the alphabet, those of other packages that cannot be loaded
+        included."""
+        names = {plugin.type_name for plugin in self._all_of_ours()} | {
+            entry.name for entry in self._entries()
+        }
+        return sorted(names, key=str.casefold)
+
+    def all(self) -> list[P]:
+        """Every plugin that can be loaded, by name; says in the log which cannot."""
+        found: dict[str, P] = {}
+        for entry in self._entries():
+            try:
+                found[entry.name] = self._load(entry)
+            except ConfigError as error:
+                log.warning("%s", error)
+        found |= {plugin.type_name: plugin for plugin in self._all_of_ours()}
+        return [found[name] for name in sorted(found, key=str.casefold)]
+
+    def chosen(self, variable: str, name: str) -> P:
+        """The plugin that an environment variable names, in upper and lower case as the Go agent. Raises
+        ConfigError that says which there are."""
+        found = self.find(name)
+        if found is None:
+            allowed = ", ".join(self.names())
+            raise ConfigError(
+                f"{variable}={name} is not available in this version; set {variable} to: {allowed}"
+            )
+        return found
+
+    def _ours(self, name: str) -> P | None:
+        module = self._ours_by_module().get(name.casefold())
+        found = self._type_in(module) if module else None
+        return found if found is not None and found.type_name == name else None
+
+    def _all_of_ours(self) -> list[P]:
+        found = [self._type_in(module) for module in self._ours_by_module().values()]
+        return [plugin for plugin in found if plugin is not None]
+
+    def _ours_by_module(self) -> dict[str, str]:
+        """Name of the type, without case and underscores -> name of the module. Imports none of them."""
+        if self._modules is None:
+            path = importlib.import_module(self.package).__path__
+            self._modules = {
+                module.name.replace("_", ""): f"{self.package}.{module.name}" + ".plugin" * module.ispkg
+                for module in pkgutil.iter_modules(path)
+            }
+        return self._modules
+
+    def _type_in(self, module: str) -> P | None:
+        try:
+            found: P | None = getattr(importlib.import_module(module), "TYPE", None)
+        except ModuleNotFoundError as error:
+            if error.name != module:
+                raise
+            return None  # a folder without a plugin
+        return found
+
+    def _entries(self) -> Iterable[Any]:
+        from importlib.metadata import entry_points
+
+        return entry_points(group=self.entry_points)
+
+    def _load(self, entry: Any) -> P:
+        """Raises ConfigError in one line, whatever another package does when it is imported."""
+        where = f"the plugin {quoted(entry.name)} ({entry.value} of {self.entry_points})"
+        try:
+            found = entry.load()
+        except Exception as error:
+            raise ConfigError(
+                f"{where} cannot be loaded: {one_line(f'{type(error).__name__}: {error}')[:200]}"
+            ) from error
+        if not self._is_one(found):
+            raise ConfigError(f"{where} is no {self.kind}: see docs/plugins.md for what one has to be")
+        if found.type_name != entry.name:
+            raise ConfigError(
+                f"{where} calls itself {quoted(found.type_name)}: both names have to be the same"
+            )
+        plugin: P = found
+        return plugin
