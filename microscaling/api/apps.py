@@ -16,7 +16,8 @@ from typing import Any
 
 from microscaling.api.schema.container import read_container
 from microscaling.api.schema.literals import warn_of_literals
-from microscaling.api.schema.metric import OF_ANY, read_metric
+from microscaling.api.schema.metric import OF_ANY, metric_fields, read_metric
+from microscaling.api.schema.plugin_fields import made, read_fields
 from microscaling.api.schema.policies import read_fallback, read_idle, read_window
 from microscaling.api.schema.section import Notes, Section, shown
 from microscaling.demand.task import Task
@@ -24,14 +25,12 @@ from microscaling.errors import ConfigError
 from microscaling.metric.base import Metric
 from microscaling.metric.null import NullMetric
 from microscaling.settings import Settings
-from microscaling.target.base import Target
+from microscaling.target.base import LENGTH, RULES, Target
 from microscaling.target.remainder import RemainderTarget
 from microscaling.utils.strict_json import parse
 from microscaling.utils.text import quoted
 
 log = logging.getLogger("mssconfig")
-
-QUEUE_RULES = ("Queue", "SimpleQueue")
 
 
 def apps_from_data(data: bytes, settings: Settings | None = None) -> tuple[list[Task], int]:
@@ -82,8 +81,8 @@ def _task(entry: Mapping[str, Any] | None, place: str, notes: Notes, settings: S
     name, priority, config = _name(app), app.whole("priority"), app.section("config")
     least, most = app.whole("minContainers", least=0), app.whole("maxContainers", least=0)
     _check_counts(app, least, most)
-    target, metric = _rule(app, config, most, settings)
-    measured = not isinstance(target, RemainderTarget)
+    target, metric = _rule(app, config, least, most, settings)
+    measured = target.measures
     container = read_container(config, most)
     task = Task(
         name=name,
@@ -107,7 +106,7 @@ def _task(entry: Mapping[str, Any] | None, place: str, notes: Notes, settings: S
     # The Go agent read these as well; nothing here depends on them.
     app.text("appType"), app.take("targetValue")
     _warn_of_unknown(app, config)
-    warn_of_literals(entry or {}, app.text("metricType"), place, notes)
+    warn_of_literals(entry or {}, metric_fields(app), place, notes)
     return task
 
 
@@ -130,36 +129,41 @@ def _check_counts(app: Section, least: int, most: int) -> None:
         app.notes.warn(app.at("maxContainers"), "is 0 or missing: this task will never get a container")
 
 
-def _rule(app: Section, config: Section, most: int, settings: Settings) -> tuple[Target, Metric]:
+def _rule(app: Section, config: Section, least: int, most: int, settings: Settings) -> tuple[Target, Metric]:
     """What judges the task, and what is measured for it."""
-    rule = app.text("ruleType")
+    rule = _chosen_rule(app)
     app.text("metricType")
-    length = config.whole("targetQueueLength", least=0)
+    length = config.whole(LENGTH.key, least=0)
     for key in OF_ANY:
         config.text(key)
-    if rule not in QUEUE_RULES:
-        if rule not in ("", "Remainder"):
-            app.notes.warn(
-                app.at("ruleType"),
-                f"{quoted(rule)} is neither Queue nor SimpleQueue: this task gets what the others leave",
-            )
-        return RemainderTarget(most), NullMetric()
-    if not length and not config.take("targetQueueLength"):
+    values = read_fields(config, rule.fields, f"ruleType {rule.type_name}")
+    counts = {"minContainers": least, "maxContainers": most}
+    target = None if values is None else made(config, lambda: rule.from_config(values | counts, settings))
+    if not rule.measures:
+        return target or RemainderTarget(most), NullMetric()
+    if LENGTH in rule.fields and not length and not config.take(LENGTH.key):
         config.notes.warn(
-            config.at("targetQueueLength"),
+            config.at(LENGTH.key),
             "is 0 or missing: this task asks for more as long as there is an item",
         )
-    return _target(rule, length, settings), read_metric(app, config, settings)
+    return target or RemainderTarget(most), read_metric(app, config, settings)
 
 
-def _target(rule: str, length: int, settings: Settings) -> Target:
-    if rule == "Queue":
-        from microscaling.target.queue import QueueLengthTarget
-
-        return QueueLengthTarget(length, settings)
-    from microscaling.target.simple_queue import SimpleQueueLengthTarget
-
-    return SimpleQueueLengthTarget(length)
+def _chosen_rule(app: Section) -> type[Target]:
+    """That of ruleType; as with the Go agent, any other text means what the others leave."""
+    name = app.text("ruleType")
+    try:
+        rule = RULES.find(name) if name else RemainderTarget
+    except ConfigError as error:
+        app.notes.problem(app.at("ruleType"), str(error))
+        return RemainderTarget
+    if rule is None:
+        *others, last = RULES.names()
+        app.notes.warn(
+            app.at("ruleType"),
+            f"{quoted(name)} is not {', '.join(others)} or {last}: this task gets what the others leave",
+        )
+    return rule or RemainderTarget
 
 
 def _check_names(placed: Mapping[str, Task], notes: Notes) -> None:

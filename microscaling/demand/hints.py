@@ -34,8 +34,9 @@ def _small_targets(tasks: Iterable[Task]) -> Iterator[str]:
         if length < works_from:
             simple = SimpleQueueLengthTarget(length).works_from()
             other = f", or SimpleQueue with {simple} or more" if simple < works_from else ""
-            rule = "SimpleQueue" if isinstance(task.target, SimpleQueueLengthTarget) else "Queue"
-            small.setdefault((rule, length, f"{works_from} or more{other}"), []).append(task.name)
+            small.setdefault((task.target.type_name, length, f"{works_from} or more{other}"), []).append(
+                task.name
+            )
     for (rule, length, works), names in small.items():
         yield SMALL.format(names=_few(names), length=length, rule=rule, works=works)
 

@@ -71,6 +71,8 @@ class Task:
     """Why there is no reading, while its fallback is in force; empty: it is not."""
     scale_down_window_s: float | None = None
     """Seconds for which it has to do with fewer before it gives any back; None: as all tasks."""
+    measured_s: float = 0.5
+    """Seconds between the last two measurements of its source."""
     idle_s: float = IDLE_S
     """Seconds for which its queue is empty before it gives back, one at a time, whatever its rule."""
 

@@ -7,7 +7,7 @@ import logging
 from microscaling.demand.fallback import Fallback
 from microscaling.demand.task import Task
 from microscaling.engine.readings import Readings, Row, few
-from microscaling.target.base import Target
+from microscaling.target.base import Observation, Target
 from microscaling.utils.failure_log import FailureLog
 
 log = logging.getLogger("mssengine")
@@ -17,10 +17,9 @@ class FallbackTarget(Target):
     """Stands in for a task's own target: wants the number of its fallback, within its minimum and
     maximum, whatever was last measured, and is neither met nor exceeded by it."""
 
-    __slots__ = ("containers", "failed", "task", "usual")
+    __slots__ = ("containers", "failed", "usual")
 
     def __init__(self, task: Task, fallback: Fallback) -> None:
-        self.task = task
         self.usual = task.target
         self.failed = fallback.failure_threshold
         self.containers = min(max(fallback.containers, task.min_containers), task.max_containers)
@@ -30,14 +29,8 @@ class FallbackTarget(Target):
         """What the queue should have, as the task's own target says it."""
         return getattr(self.usual, "length", None)
 
-    def meeting(self, current: int) -> bool:
-        return False
-
-    def exceeding(self, current: int) -> bool:
-        return True
-
-    def delta(self, current: int) -> int:
-        return self.containers - self.task.serving()
+    def decide(self, seen: Observation) -> int:
+        return self.containers
 
     def reset(self) -> None:
         self.usual.reset()

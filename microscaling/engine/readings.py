@@ -114,6 +114,7 @@ class Row:
         """How many beats lie between its last two measurements."""
         self._paced = 1.0
         """What the target counts on, as long as it has not heard otherwise."""
+        self._beat_s = 0.0
         self.failures = 0
         """How many measurements in a row have failed: one a beat, or one an interval."""
         self._counted = float("-inf")
@@ -151,7 +152,7 @@ class Row:
                 span = asked - self._asked
         if not metric.interval_s and metric.pace_s > span:
             span = metric.pace_s
-        self._asked, self._stamp = asked, stamp
+        self._asked, self._stamp, self._beat_s = asked, stamp, beat_s
         beats = span / beat_s
         self.beats = 1.0 if beats < 1.5 else float(round(beats))  # mostly one: thousands need no rounding
 
@@ -173,6 +174,7 @@ class Row:
         if self.beats != self._paced:  # mostly one, and was: thousands need no call
             self._paced = self.beats
             task.target.paced(self.beats)
+            task.measured_s = self.beats * self._beat_s
         if self.gap and not task.held:
             task.target.reset()
         self.gap = bool(task.held)

@@ -26,6 +26,7 @@ from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.engine.guard import guard
 from microscaling.engine.reallocate import reallocate
+from microscaling.target.base import Observation
 from microscaling.target.remainder import RemainderTarget
 
 __all__ = ["allocate", "guard", "measure", "reallocate", "scaling_calculation"]
@@ -44,7 +45,14 @@ def measure(tasks: Tasks) -> None:
         task.settled = serving == task.requested or task.overdue
         task.reallocated = False
         if not task.held:
-            task.ideal_containers = serving + task.target.delta(task.metric.current)
+            target = task.target
+            if target.by_delta:  # thousands need no observation
+                task.ideal_containers = serving + target.delta(task.metric.current)
+            else:
+                metric = task.metric
+                task.ideal_containers = target.decide(
+                    Observation(metric.current, serving, task.requested, task.measured_s, metric.in_flight)
+                )
 
 
 def scaling_calculation(tasks: Tasks) -> bool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import Mapping
 from math import floor, inf
+from typing import Any
 
 from microscaling.settings import Settings
-from microscaling.target.base import Target, comfortable
+from microscaling.target.base import LENGTH, Target, comfortable
 
 TINY = 1e-12
 """A gain below it moves nothing: no queue is that long."""
@@ -27,6 +29,9 @@ class QueueLengthTarget(Target):
     __slots__ = ("_beats", "_comfortable", "_kd", "_ki", "_kp", "_last", "_reached", "_readings", "_samples",
                  "_sum", "length")  # fmt: skip
 
+    type_name, summary = "Queue", "what its queue needs (by length and velocity)"
+    fields = (LENGTH,)
+
     def __init__(self, length: int, settings: Settings | None = None) -> None:
         if settings is None:
             settings = Settings.from_env(os.environ)
@@ -39,6 +44,10 @@ class QueueLengthTarget(Target):
         self._sum = 0
         self._last = 0
         self._reached = False
+
+    @classmethod
+    def from_config(cls, values: Mapping[str, Any], settings: Settings) -> QueueLengthTarget:
+        return cls(values["targetQueueLength"], settings)
 
     def __repr__(self) -> str:
         return f"QueueLengthTarget({self.length})"
@@ -87,3 +96,6 @@ class QueueLengthTarget(Target):
 
     def words(self, current: int) -> str:
         return f"queue {current} of target {self.length}"
+
+
+TYPE = QueueLengthTarget

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from microscaling.settings import Settings
 from microscaling.target.base import Target
 
 
@@ -9,6 +13,13 @@ class RemainderTarget(Target):
     """Never has enough: always wants `max_containers` more. Makes no other task give way."""
 
     __slots__ = ("max_containers",)
+
+    type_name, summary = "Remainder", "what the others leave"
+    measures = False
+
+    @classmethod
+    def from_config(cls, values: Mapping[str, Any], settings: Settings) -> RemainderTarget:
+        return cls(values["maxContainers"])
 
     def __init__(self, max_containers: int) -> None:
         self.max_containers = max_containers
@@ -27,3 +38,6 @@ class RemainderTarget(Target):
 
     def words(self, current: int) -> str:
         return "uses what is left"
+
+
+TYPE = RemainderTarget

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from microscaling.target.base import Target, comfortable
+from collections.abc import Mapping
+from typing import Any
+
+from microscaling.settings import Settings
+from microscaling.target.base import LENGTH, Target, comfortable
 
 
 class SimpleQueueLengthTarget(Target):
@@ -11,9 +15,16 @@ class SimpleQueueLengthTarget(Target):
 
     __slots__ = ("_comfortable", "length")
 
+    type_name, summary = "SimpleQueue", "one more when its queue is too long, one fewer when shorter"
+    fields = (LENGTH,)
+
     def __init__(self, length: int) -> None:
         self.length = length
         self._comfortable = comfortable(length)
+
+    @classmethod
+    def from_config(cls, values: Mapping[str, Any], settings: Settings) -> SimpleQueueLengthTarget:
+        return cls(values["targetQueueLength"])
 
     def __repr__(self) -> str:
         return f"SimpleQueueLengthTarget({self.length})"
@@ -34,3 +45,6 @@ class SimpleQueueLengthTarget(Target):
 
     def words(self, current: int) -> str:
         return f"queue {current} of target {self.length}"
+
+
+TYPE = SimpleQueueLengthTarget

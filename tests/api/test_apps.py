@@ -172,7 +172,10 @@ def test_not_json(data: bytes, problem: str) -> None:
         ),
         ({"maxContainers": 1, "apps": []}, "apps: is empty or missing"),
         (one(maxContainers=0), "apps[0].maxContainers: is 0 or missing"),
-        (one(ruleType="queue"), 'apps[0].ruleType: "queue" is neither Queue nor SimpleQueue'),
+        (
+            one(ruleType="queue"),
+            'apps[0].ruleType: "queue" is not PerContainer, Queue, Remainder or SimpleQueue',
+        ),
         (one(maxContainer=3), "apps[0].maxContainer: is not known here, and ignored"),
         (one(config={"Memmory": 3}), "apps[0].config.Memmory: is not known here, and ignored"),
         (

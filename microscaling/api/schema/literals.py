@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from microscaling.api.schema.section import Notes
+from microscaling.metric.base import METRICS
+from microscaling.plugins import Field
 from microscaling.secrets.references import REFERENCE
 from microscaling.utils.text import short
 
 ANY = re.compile(r"\$\{(\w*)[^}]*\}")
-FILLED_IN = {"HTTP": ("config.url", "config.headers"), "Redis": ("config.url",)}
-"""By metricType, the keys in which ${NAME} is a variable."""
-ELSEWHERE = "variables are filled in in the url and the headers of HTTP, and the url of Redis, only"
 SHELL = re.compile(r"(^|[\s/])(ba|da|z|k)?sh\s+-\w*c\b")
 """It fills in variables itself, those of the container."""
 
 
-def warn_of_literals(app: Mapping[Any, Any], metric_type: str, place: str, notes: Notes) -> None:
-    """Looks through all of a task's description, as it was parsed."""
-    filled = FILLED_IN.get(metric_type, ())
+def warn_of_literals(app: Mapping[Any, Any], fields: Iterable[Field], place: str, notes: Notes) -> None:
+    """Looks through all of a task's description, as it was parsed. `fields`: those that its metric reads."""
+    filled = tuple(f"config.{field.key}".casefold() for field in fields if field.fills_in)
     for path, text in _texts(app, ""):
         known = path.casefold()
         where = f"{place}.{short(path)}"
@@ -32,9 +32,17 @@ def warn_of_literals(app: Mapping[Any, Any], metric_type: str, place: str, notes
             # Never all of it: ${NAME:-default} may have a password for a default.
             shown = found[0] if whole else f"${{{found[1]}...}}"
             if not inside:
-                notes.warn(where, f"{short(shown)} is taken literally: {ELSEWHERE}")
+                notes.warn(where, f"{short(shown)} is taken literally: {_elsewhere()}")
             elif not whole:
                 notes.warn(where, f"{short(shown)} is taken literally: only the form ${{NAME}} is filled in")
+
+
+@functools.cache
+def _elsewhere() -> str:
+    """In which keys variables are filled in."""
+    keys = {m.type_name: [f"the {f.key}" for f in m.fields if f.fills_in] for m in METRICS.all()}
+    said = ", and ".join(f"{' and '.join(of)} of {name}" for name, of in keys.items() if of)
+    return f"variables are filled in in {said}, only"
 
 
 def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ from microscaling.errors import ConfigError
 from microscaling.metric.base import METRICS, Metric
 from microscaling.metric.missing import EMPTY, HELD
 from microscaling.metric.null import NullMetric
+from microscaling.plugins import Field
 from microscaling.settings import Settings
 
 MAX_INTERVAL_S = 3600.0
@@ -37,6 +38,15 @@ def read_metric(app: Section, config: Section, settings: Settings) -> Metric:
     if kind.may_be_missing:
         _read_missing(config, metric)
     return metric
+
+
+def metric_fields(app: Section) -> tuple[Field, ...]:
+    """The keys of `config` that the metric of a task reads; none if there is no such metric."""
+    try:
+        kind = METRICS.find(app.text("metricType"))
+    except ConfigError:
+        kind = None
+    return kind.fields if kind else ()
 
 
 def _read_bounds(config: Section, metric: Metric) -> None:

@@ -88,7 +88,8 @@ class Queues:
         self.tasks: Tasks = plan.tasks()
         self._rests = Rests(self.tasks.tasks)
         for task in self.tasks.tasks:  # the agent asks the source no more often
-            task.target.paced(max(1.0, task.metric.interval_s / BEAT_S))
+            task.measured_s = max(BEAT_S, task.metric.interval_s)
+            task.target.paced(task.measured_s / BEAT_S)
         self._measured = float("-inf")
         self._adopted: set[str] = set()
         self._gap: set[str] = set()

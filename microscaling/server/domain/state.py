@@ -204,6 +204,4 @@ def _task(
 def _rule(model: Task | None, target: int | None) -> str:
     if model is None:
         return "" if target is None else "Queue"
-    if target is None:
-        return "Remainder"
-    return "SimpleQueue" if type(model.target).__name__.startswith("Simple") else "Queue"
+    return model.target.type_name

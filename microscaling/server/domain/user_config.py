@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from microscaling.api.apps import apps_from_parsed
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import ConfigError
+from microscaling.metric.base import METRICS
 from microscaling.metric.toy import ToyMetric
 from microscaling.secrets.references import REFERENCE
 from microscaling.server.limits import MAX_APPS, MAX_NAME
@@ -19,7 +21,6 @@ from microscaling.utils.strict_json import Object, parse
 from microscaling.utils.text import clean
 
 DEEPEST = 20
-MAY_REFER = ("url", "headers")
 DEMO: dict[str, Any] = {
     "maxContainers": 10,
     "apps": [
@@ -98,9 +99,15 @@ def _without_references(value: Any, inside: bool = False, depth: int = 0) -> Any
         return value
     made = Object()
     for key, entry in value.items():
-        made[key] = _without_references(entry, inside or key.casefold() in MAY_REFER, depth + 1)
+        made[key] = _without_references(entry, inside or key.casefold() in _may_refer(), depth + 1)
     made.repeated = getattr(value, "repeated", ())
     return made
+
+
+@functools.cache
+def _may_refer() -> frozenset[str]:
+    """The keys in which some metric fills in variables."""
+    return frozenset(f.key.casefold() for metric in METRICS.all() for f in metric.fields if f.fills_in)
 
 
 def target_of(task: Task) -> int | None:
