@@ -5,6 +5,7 @@ from __future__ import annotations
 from microscaling.demand.tasks import Tasks
 
 NOT_STOPPING = "{} not stopping"
+NOT_ANSWERED = "{} not scaled down by the orchestrator"
 PAUSED = "{} paused by somebody"
 KEPT = "{} kept for another try"
 

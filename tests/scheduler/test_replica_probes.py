@@ -7,7 +7,7 @@ import pytest
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.engine import scaling
-from microscaling.errors import PermanentError
+from microscaling.errors import PermanentError, TemporaryError
 from microscaling.scheduler.replicas.reconciler import ReplicaReconciler, Replicas
 from microscaling.target.remainder import RemainderTarget
 from microscaling.target.simple_queue import SimpleQueueLengthTarget
@@ -24,6 +24,7 @@ class Day:
         self.reconciler = ReplicaReconciler(self.tasks, "Fake", "app")
         self.there, self.now = there, 0.0
         self.refuses, self.asked = "", 0
+        self.silent, self.times_out = "", True
         self._look()
         self.reconciler.acting = True
 
@@ -44,6 +45,10 @@ class Day:
             scaling.allocate(self.tasks)
             scaling.guard(self.tasks)
             for call in self.reconciler.reconcile(self.now):
+                if call.name == self.silent:
+                    if self.times_out:
+                        self.reconciler.finish(call, TemporaryError("no answer within 10 s"), self.now)
+                    continue
                 refused = call.name == self.refuses and call.instances > self.there[call.name]
                 self.asked += refused
                 if not refused:
@@ -119,3 +124,43 @@ def test_what_has_never_run_is_planned_as_any_other() -> None:
     day.refuses = ""
     day.pass_s(100)
     assert day.there["fails"] == CAP
+
+
+@pytest.mark.parametrize("times_out", [True, False], ids=["time-outs", "never answered"])
+def test_a_scale_down_without_an_answer_starves_nobody(times_out: bool) -> None:
+    front, middle, batch = queue("front", 1), queue("middle", 2), queue("batch", 3)
+    day = Day(front, middle, batch, front=0, middle=3, batch=7)
+    day.silent, day.times_out = "batch", times_out
+    day.queue("front", FULL)
+    day.queue("middle", FULL)
+    day.queue("batch", FULL)
+    day.pass_s(90)
+    assert day.there == {"front": 3, "middle": 0, "batch": 7}
+    assert day.tasks.occupied_by == "7 of batch not scaled down by the orchestrator"
+    assert (batch.demand, batch.requested, batch.stopping) == (0, 0, 7)
+
+
+def test_what_it_carries_out_in_the_end_is_free_again() -> None:
+    front, batch = queue("front", 1), queue("batch", 3)
+    day = Day(front, batch, front=3, batch=7)
+    day.silent = "batch"
+    day.queue("front", FULL)
+    day.pass_s(90)
+    assert day.there == {"front": 3, "batch": 7}
+    day.there["batch"] = 0  # the last call was carried out after all
+    day.silent = ""
+    day.pass_s(30)
+    assert day.there == {"front": 10, "batch": 0}
+    assert (day.tasks.occupied, batch.requested) == (0, 0)
+
+
+def test_what_is_wanted_again_meanwhile_is_there_already() -> None:
+    front, batch = queue("front", 1), queue("batch", 3)
+    day = Day(front, batch, front=0, batch=7)
+    day.silent = "batch"
+    day.pass_s(90)
+    assert (batch.demand, day.tasks.occupied) == (0, 7)
+    day.queue("batch", FULL)
+    day.pass_s(30)
+    assert batch.demand > 7, "it wants more than that"
+    assert (batch.requested, day.tasks.occupied) == (7, 0)

@@ -14,6 +14,7 @@ from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import PermanentError, TemporaryError
 from microscaling.scheduler.occupied import KEPT, Occupied
+from microscaling.scheduler.replicas.unanswered import Unanswered
 from microscaling.scheduler.settling import Settling
 from microscaling.utils.backoff import Backoff
 from microscaling.utils.failure_log import FailureLog
@@ -53,8 +54,11 @@ class ScaleRequest:
 class ReplicaState:
     """One task, and what is under way for it."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, occupied: Occupied) -> None:
         self.task = task
+        self.requested = 0
+        """The orchestrator's own number (instances), as far as it is known."""
+        self.unanswered = Unanswered(task, occupied)
         self.asked: int | None = None
         """What the call that is under way asks for."""
         self.ceiling = 0
@@ -91,13 +95,13 @@ class ReplicaReconciler:
         self.tasks = tasks
         self.name = name
         self.what = what
-        self.accounts = {task.name: ReplicaState(task) for task in tasks.tasks}
         self.adopted = False
         self.acting = False
         """Whether anything may be asked for: not before the first decision."""
         self.leaving = False
         self.draining = False
         self.occupied = Occupied(tasks)
+        self.accounts = {task.name: ReplicaState(task, self.occupied) for task in tasks.tasks}
         self._touches = 0
         self._reconciled_at = 0.0
         """When `reconcile` last went through all, monotonic seconds."""
@@ -131,7 +135,7 @@ class ReplicaReconciler:
         account.ran = account.ran or seen.running > 0
         if old:
             return
-        task.requested = account.ceiling = seen.requested
+        task.requested = account.requested = account.ceiling = seen.requested
         account.doubt = False
         if not account.there:
             if self.adopted:
@@ -149,7 +153,7 @@ class ReplicaReconciler:
         task = account.task
         account.there = False
         if why is None:
-            task.requested = task.running = account.ceiling = 0
+            task.requested = task.running = account.requested = account.ceiling = 0
             account.doubt = False
         missing = f"{self.name} has no {self.what} {task.name}; waiting for it, as the agent creates none"
         said = str(why or missing)
@@ -160,6 +164,8 @@ class ReplicaReconciler:
         """What runs above the number that is asked for is on its way out; replicas that stay pending must
         not freeze a task."""
         task = account.task
+        if self.acting and not self.draining:
+            account.unanswered.look(account.requested, now)
         task.stopping = max(0, task.running - task.requested)
         if not self.adopted:
             account.settling.restart(now)
@@ -180,9 +186,9 @@ class ReplicaReconciler:
             want = self._want(account, now)
             if account.asked is not None or not account.there or now < account.not_before:
                 continue
-            if want < task.requested:
+            if want < account.requested:
                 calls.append(self._ask(account, want))
-            elif want > task.requested:
+            elif want > account.requested:
                 more.append((account, want))
         return calls + self._more(more)
 
@@ -193,11 +199,11 @@ class ReplicaReconciler:
         calls: list[ScaleRequest] = []
         accounts = self.accounts.values()
         room = max(0, self.tasks.max_containers - sum(account.ceiling for account in accounts))
-        falling = any(a.asked is not None and a.asked < a.task.requested for a in accounts)
+        falling = any(a.asked is not None and a.asked < a.requested for a in accounts)
         for account, want in more:
             need = max(0, want - account.ceiling)
             instances = want - need + min(need, room)
-            if instances > account.task.requested and (need <= room or not falling):
+            if instances > account.requested and (need <= room or not falling):
                 calls.append(self._ask(account, instances))
             room -= min(need, room)
         return calls
@@ -266,7 +272,7 @@ class ReplicaReconciler:
 
     def _ask(self, account: ReplicaState, instances: int) -> ScaleRequest:
         account.asked = instances
-        account.ceiling = max(account.ceiling, account.task.requested, instances)
+        account.ceiling = max(account.ceiling, account.requested, instances)
         self._touch(account)
         return ScaleRequest(account.task.name, instances)
 
@@ -280,7 +286,7 @@ class ReplicaReconciler:
             return
         account.doubt = account.doubt or not isinstance(error, (Conflict, PermanentError))
         if not account.doubt:
-            account.ceiling = account.task.requested
+            account.ceiling = account.requested
         if isinstance(error, PermanentError):
             self._refused(account, error, now)
             return
@@ -291,7 +297,8 @@ class ReplicaReconciler:
 
     def _accepted(self, account: ReplicaState, instances: int, now: float) -> None:
         task = account.task
-        task.requested = account.ceiling = instances
+        account.requested = account.ceiling = instances
+        account.unanswered.clear(instances)
         account.doubt = False
         task.stopping = max(0, task.running - task.requested)
         account.settling.restart(now)
@@ -306,7 +313,7 @@ class ReplicaReconciler:
 
     def _refused(self, account: ReplicaState, error: PermanentError, now: float) -> None:
         account.not_before = now + account.refusals.next()
-        more = account.ran and account.task.demand > account.task.requested
+        more = account.ran and account.task.demand > account.requested
         self._say(account, str(error))
         self._give_up(account, "refused")
         if more:
@@ -316,6 +323,7 @@ class ReplicaReconciler:
         """It stays as it is for now, and the engine plans without it."""
         task = account.task
         task.backing_off, account.trying = True, False
+        account.unanswered.clear(account.requested)
         if task.demand != task.requested and not self.draining:
             task.reason = Reason(f"{why}: {account.said}", task.demand, task.requested)
             task.demand = task.requested
@@ -352,7 +360,7 @@ class ReplicaReconciler:
         return min(due, default=None)
 
     def _differs(self, account: ReplicaState) -> bool:
-        return account.task.requested != (0 if self.draining else account.task.demand)
+        return account.requested != (0 if self.draining else account.task.demand)
 
     @property
     def idle(self) -> bool:
