@@ -21,7 +21,7 @@ MAX_TEXT = 300
 
 def task_detail(task: Task) -> dict[str, Any]:
     """One task, now. The caller holds the lock."""
-    return {
+    detail: dict[str, Any] = {
         "app": task.name,
         "demand": task.demand,
         "priority": task.priority,
@@ -34,6 +34,14 @@ def task_detail(task: Task) -> dict[str, Any]:
         "backingOff": task.backing_off,
         "reason": "" if task.reason is None else masked(str(task.reason))[:MAX_TEXT],
     }
+    # Seldom true, and thousands of agents report twice a second: left out otherwise.
+    if task.stopping:
+        detail["stopping"] = task.stopping
+    if task.parked:
+        detail["parked"] = task.parked
+    if task.overdue:
+        detail["overdue"] = True
+    return detail
 
 
 def _is_measured(task: Task) -> bool:
@@ -44,7 +52,7 @@ def _is_measured(task: Task) -> bool:
 def agent_detail(tasks: Tasks, name: str, engine: str) -> dict[str, Any]:
     """The object. `name`: of this agent, for people; `engine`: LOCAL or SERVER, who decides. The caller
     holds the lock."""
-    return {
+    detail: dict[str, Any] = {
         "name": name,
         "version": __version__,
         "engine": engine,
@@ -53,3 +61,6 @@ def agent_detail(tasks: Tasks, name: str, engine: str) -> dict[str, Any]:
         "orphans": tasks.orphans[:MAX_TEXT],
         "tasks": [task_detail(task) for task in tasks.tasks],
     }
+    if tasks.occupied:
+        detail["occupied"] = tasks.occupied
+    return detail

@@ -132,3 +132,24 @@ def test_a_task_that_an_agent_no_longer_tells_of_keeps_what_it_had() -> None:
     assert queues.demand() == {"p1": 4, "p2": 6}
     queues.hear({"p1": TaskReport(4, 4, 900), "p2": TaskReport(6, 6)}, 5.0)
     assert queues.demand() == {"p1": 9, "p2": 1} or queues.demand()["p2"] == 1
+
+
+def test_containers_that_do_not_stop_freeze_nobody_and_occupy_their_places() -> None:
+    """Two of ten places belong to containers of p2 that do not end: p1 gets the other eight at once."""
+    queues = Queues(plan())
+    for beat in range(6):
+        wanted = queues.demand()
+        told = {
+            "p1": TaskReport(wanted.get("p1", 1), wanted.get("p1", 1), 10_000),
+            "p2": TaskReport(wanted.get("p2", 9) + 2, wanted.get("p2", 9), stopping=2),
+        }
+        queues.hear(told, beat * 0.5, occupied=2)
+    assert queues.demand() == {"p1": 7, "p2": 1}
+
+
+def test_a_task_that_never_settles_moves_in_the_end() -> None:
+    queues = Queues(plan())
+    queues.hear({"p1": TaskReport(1, 3, 10_000), "p2": TaskReport(1, 1)}, 0.0)
+    assert queues.demand()["p1"] == 3, "two of it are being started"
+    queues.hear({"p1": TaskReport(1, 3, 10_000, overdue=True), "p2": TaskReport(1, 1)}, 0.5)
+    assert queues.demand()["p1"] == 9

@@ -94,10 +94,13 @@ class Queues:
         self._adopted: set[str] = set()
         self._gap: set[str] = set()
 
-    def hear(self, told: Mapping[str, TaskReport], now: float) -> list[tuple[str, int, int, str]]:
-        """Decides on a report that came at `now` (seconds). Returns what changed: task, demand
-        before and after, and why.
+    def hear(
+        self, told: Mapping[str, TaskReport], now: float, occupied: int = 0
+    ) -> list[tuple[str, int, int, str]]:
+        """Decides on a report that came at `now` (seconds). `occupied`: places under the cap that the agent
+        cannot share out. Returns what changed: task, demand before and after, and why.
         """
+        self.tasks.occupied = occupied
         for task in self.tasks.tasks:
             told_of = told.get(task.name)
             if told_of is None:
@@ -134,6 +137,7 @@ class Queues:
             task.is_scalable = True
             task.demand = told.requested
         task.requested, task.running = told.requested, told.running
+        task.stopping, task.parked, task.overdue = told.stopping, told.parked, told.overdue
         task.backing_off = told.backing_off
         if told.backing_off:
             task.demand = told.requested

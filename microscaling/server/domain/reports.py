@@ -43,6 +43,12 @@ class TaskReport:
     fallback: str = ""
     backing_off: bool = False
     reason: str = ""
+    stopping: int = 0
+    """Containers in `running` that are on their way out."""
+    parked: int = 0
+    """Containers in `requested` that wait for a place under the cap."""
+    overdue: bool = False
+    """It has not settled for so long that it counts as settled."""
 
 
 @dataclass(slots=True)
@@ -55,6 +61,8 @@ class AgentInfo:
     cap: int | None = None
     hold: str = ""
     orphans: str = ""
+    occupied: int = 0
+    """Places under the cap that containers without a task's demand hold."""
 
 
 @dataclass(slots=True)
@@ -103,6 +111,7 @@ def _read_detail(report: Report, data: Mapping[str, Any]) -> None:
         _whole("cap", get("cap"), MAX_COUNT),
         _text("hold", get("hold"), MAX_REASON),
         _text("orphans", get("orphans"), MAX_REASON),
+        _whole("occupied", get("occupied"), MAX_COUNT) or 0,
     )
     for entry in _entries(data, "detail"):
         get = entry.get
@@ -118,6 +127,11 @@ def _read_detail(report: Report, data: Mapping[str, Any]) -> None:
         told.fallback = _text("fallback", get("fallback"), MAX_REASON)
         told.backing_off = get("backingOff") is True
         told.reason = _text("reason", get("reason"), MAX_REASON)
+        if "stopping" in entry:
+            told.stopping = _whole("stopping", entry["stopping"], MAX_COUNT) or 0
+        if "parked" in entry:
+            told.parked = _whole("parked", entry["parked"], MAX_COUNT) or 0
+        told.overdue = "overdue" in entry and entry["overdue"] is True
         if "metric" in entry:
             told.metric = _whole("metric", get("metric"), MAX_METRIC)
         elif told.target is not None and told.metric is None and not (told.held or told.fallback):

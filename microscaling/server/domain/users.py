@@ -156,7 +156,8 @@ class User:
         elif wishes.mode == modes.QUEUE:
             if agent.queues is None:
                 agent.queues = Queues(wishes.plan)
-            for app, before, after, reason in agent.queues.hear(report.tasks, now):
+            occupied = report.about.occupied if report.about else 0
+            for app, before, after, reason in agent.queues.hear(report.tasks, now, occupied):
                 self.note(agent, app, before, after, reason)
             self._say_held(agent.queues.held())
             agent.wanted = agent.queues.demand()
