@@ -2,7 +2,7 @@
 # make demo   shows it at work        make test   tests it
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint audit format image sbom bench beats chaos workers fuzz jobs clean
+.PHONY: help venv demo test lint audit docs format image sbom bench beats chaos workers fuzz jobs clean
 
 # Base images that were made locally (scripts/base-images), if any.
 -include .env
@@ -46,6 +46,10 @@ audit: ## known vulnerabilities of all that the image has in it (asks pypi.org; 
 	@mkdir -p build
 	$(bin)/python -m pip freeze --exclude-editable >build/audit.txt
 	$(bin)/pip-audit --strict --disable-pip --no-deps -r build/audit.txt
+
+docs: ## write the tables of README and docs that repeat what the code knows
+	@scripts/venv yaml
+	@$(bin)/python -m scripts.docs $(ARGS)
 
 format: ## lay out the code as `make lint` wants it
 	@scripts/venv lint

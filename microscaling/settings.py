@@ -131,114 +131,72 @@ class Settings:
     """
 
     scheduler: str = _setting(
-        "DOCKER", "what runs the containers: DOCKER, KUBERNETES, MARATHON, PROCESS or TOY"
+        "DOCKER",
+        "what runs the containers: `DOCKER`, `KUBERNETES`, `MARATHON`, `PROCESS` (local processes) or "
+        "`TOY` (pretends)",
+    )
+    config: str = _setting(
+        "SERVER",
+        "where the tasks come from: `FILE`, `ENVVAR`, `SERVER`, `LABEL` (the server, then the labels "
+        "of the images), or `HARDCODED` (the Go agent's demo)",
+    )
+    config_file: str = _setting(
+        "", "with `FILE`: path of the configuration; YAML if it ends in .yml or .yaml, else JSON"
+    )
+    config_data: str = _setting("", "with `ENVVAR`: the configuration itself, as JSON", may_hold_secret=True)
+    demand_engine: str = _setting("LOCAL", "who decides: `LOCAL`, or `SERVER`")
+    monitor: str = _setting(
+        "SERVER", "who is told how the tasks are: contains `SERVER`: the server; `none`: nobody"
     )
     api_address: str = _setting(
         "app.microscaling.com",
-        "the server: host:port, http://... or https://...; the public one that is the default is gone",
+        "the server: host:port, `http://...` or `https://...`. The public one that is the default is gone",
         shown=False,
     )
     api_token: str = _setting("", "sent to the server as a bearer token", read=_token, secret=True)
     user_id: str = _setting("5k5gk", "whose configuration to ask the server for")
-    send_metrics_to_api: bool = _setting(True, "false: no SERVER monitor", read=_boolean)
-    monitor: str = _setting("SERVER", "contains SERVER: send metrics to the server; none: no monitor")
-    pull_images: bool = _setting(True, "pull the image of each task at start", read=_boolean)
-    docker_host: str = _setting("unix:///var/run/docker.sock", "the Docker engine", variable="DOCKER_HOST")
-    docker_tls_verify: bool = _setting(
-        False,
-        "any value: talk TLS to the engine and check its certificate, as Docker's own client does",
-        read=_any_value,
-        variable="DOCKER_TLS_VERIFY",
-        said="empty",
-    )
-    docker_cert_path: str = _setting(
-        "", "folder of ca.pem, cert.pem and key.pem for the engine", variable="DOCKER_CERT_PATH"
-    )
-    demand_engine: str = _setting("LOCAL", "who decides: LOCAL, or SERVER")
-    marathon_api: str = _setting(
-        "http://localhost:8080",
-        "address of Marathon; user and password may stand in it",
-        may_hold_secret=True,
-    )
-    marathon_token: str = _setting(
-        "", "token of DC/OS, sent to Marathon in place of user and password", secret=True
-    )
-    config: str = _setting("SERVER", "where the tasks come from: SERVER, FILE, ENVVAR, LABEL or HARDCODED")
-    config_data: str = _setting("", "with ENVVAR: the configuration itself, as JSON", may_hold_secret=True)
-    config_file: str = _setting("", "with FILE: path of the configuration, JSON or YAML")
-    kube_config: str = _setting("", "path of a kubeconfig; empty: the service account of the pod")
-    kube_namespace: str = _setting("default", "namespace of the deployments")
-    log_debug: str = _setting(
-        "none",
-        "components to log at DEBUG (mssagent, mssapi, mssconfig, mssdemand, mssengine, mssmetric, "
-        "mssmonitor, mssscheduler, mssserver, msstarget, mssutils), all, and detail for process id, file and "
-        "line",
-    )
-    log_format: str = _setting("plain", "plain, or json for one object a line", read=_one_of("plain", "json"))
-    ku: float = _setting(0.05, "controller: the ultimate gain", read=_gain)
-    tu: float = _setting(10.0, "controller: the oscillation period", read=_gain)
-    kp: float = _setting(0.8 * 0.05, "controller: proportional gain", read=_gain, said="0.8 × MSS_KU")
-    ki: float = _setting(0.0, "controller: integral gain", read=_gain)
-    kd: float = _setting(10.0 / 8, "controller: derivative gain", read=_gain, said="MSS_TU / 8")
-    vel_samples: int = _setting(1, "controller: samples that the velocity is averaged over", read=_samples)
-    scale_down_window_s: float = _setting(
-        0.0,
-        "seconds for which a queue has to do with fewer containers before it gives any back; 0: at once",
-        read=_window,
-    )
-    nsq_stats_endpoint: str = _setting(
-        "127.0.0.1:4151",
-        "host:port of nsqd's HTTP interface; user and password may stand before it",
-        variable="NSQ_STATS_ENDPOINT",
-        may_hold_secret=True,
-    )
-    aws_region: str = _setting("", "region of the SQS queues", variable="AWS_REGION")
-    azure_storage_account_name: str = _setting(
-        "", "account of the Azure queues", variable="AZURE_STORAGE_ACCOUNT_NAME"
-    )
-    azure_storage_account_key: str = _setting(
-        "", "key of that account", variable="AZURE_STORAGE_ACCOUNT_KEY", secret=True
-    )
-    azure_storage_connection_string: str = _setting(
-        "",
-        "account of the Azure queues, key and endpoint in one; counts before the two above",
-        variable="AZURE_STORAGE_CONNECTION_STRING",
-        secret=True,
+    send_metrics_to_api: bool = _setting(True, "false: the server is told nothing", read=_boolean)
+    dry_run: bool = _setting(False, "decide and log, but touch nothing", read=_boolean)
+    pull_images: bool = _setting(
+        True,
+        "pull the image of each task at start, and in the background when it is missing later",
+        read=_boolean,
     )
     pass_env: str = _setting(
         "",
-        "which of the agent's variables containers get: none, or names and patterns with commas "
-        "between; empty: all but those of its own process",
+        "which of the agent's variables containers get: `none`, or names and patterns with commas "
+        "between. Empty: all, as the Go agent did, but those of the agent's own process (PATH, HOME, "
+        "HOSTNAME, PWD, SHLVL, _, VIRTUAL_ENV, PYTHON*)",
     )
     on_exit: str = _setting(
         "stop",
-        "what becomes of containers when the agent ends: stop, or leave for the next one to adopt",
+        "what becomes of containers when the agent ends: `stop`, or `leave` for the next one to adopt",
         read=_one_of("stop", "leave"),
     )
     exit_timeout_s: float = _setting(
-        30.0, "seconds that the end may take, if containers cannot be counted", read=_seconds
+        30.0, "seconds that the end may take if containers cannot be counted", read=_seconds
     )
-    dry_run: bool = _setting(False, "decide and log, but touch nothing", read=_boolean)
     state_dir: str = _setting(
         "",
-        "folder for the agent's id, and for the PROCESS scheduler's lock and state; empty: a folder of this "
-        "user's own under XDG_RUNTIME_DIR or the temporary folder",
+        "folder for the agent's id, and for the `PROCESS` scheduler's lock and state. Empty: a folder "
+        "of your own under XDG_RUNTIME_DIR or the temporary folder",
     )
     orphans: str = _setting(
         "keep",
-        "what becomes of containers that an earlier life of this agent made for tasks that the configuration "
-        "does not have any more: keep (they stay, and count under the cap), or stop",
+        "what becomes of containers of tasks that the configuration does not have any more: `keep` "
+        "(they stay, and count under the cap), or `stop`",
         read=_one_of("keep", "stop"),
     )
     health_file: str = _setting(
         "",
-        "file that the agent writes for `microscaling --health`; empty: in a folder of this user's own under "
-        "XDG_RUNTIME_DIR, /dev/shm or the temporary folder",
+        "file that the agent writes for `microscaling --health`. Empty: each agent has its own, in a "
+        "folder of your own under XDG_RUNTIME_DIR, /dev/shm or the temporary folder, and `--health` "
+        "asks about all that run as this user",
     )
     server_address: str = _setting("127.0.0.1:8000", "host:port at which `microscaling server` listens")
     server_token: str = _setting(
         "",
-        "what the server asks for: agents send it as MSS_API_TOKEN, people type it",
+        "what the server asks for: agents send it as `MSS_API_TOKEN`, people type it",
         read=_token,
         secret=True,
     )
@@ -247,8 +205,89 @@ class Settings:
     )
     server_store: str = _setting(
         "",
-        "file in which the server keeps configurations and history; empty: microscaling/server.db under "
-        "XDG_STATE_HOME or ~/.local/state",
+        "file in which the server keeps configurations and history. Empty: microscaling/server.db "
+        "under XDG_STATE_HOME or ~/.local/state",
+    )
+    log_format: str = _setting(
+        "plain", "`plain`, or `json` for one object a line", read=_one_of("plain", "json")
+    )
+    log_debug: str = _setting(
+        "none",
+        "components to log at DEBUG, with commas between (mssagent, mssapi, mssconfig, mssdemand, "
+        "mssengine, mssmetric, mssmonitor, mssscheduler, mssserver, msstarget, mssutils), `all`, and "
+        "`detail` for process id, file and line",
+    )
+    docker_host: str = _setting(
+        "unix:///var/run/docker.sock",
+        "the Docker engine, or a Podman (4.3 or later) that serves its API. Unset: the context in "
+        "`DOCKER_CONTEXT`, or, if the default socket is not there, that of `docker context use`; from "
+        "`DOCKER_CONFIG`, else `~/.docker`",
+        variable="DOCKER_HOST",
+    )
+    docker_tls_verify: bool = _setting(
+        False,
+        "any value: talk TLS to the engine and check its certificate, as Docker's own client does",
+        read=_any_value,
+        variable="DOCKER_TLS_VERIFY",
+        said="empty",
+    )
+    docker_cert_path: str = _setting(
+        "",
+        "folder of ca.pem, cert.pem and key.pem for the engine; with `DOCKER_TLS_VERIFY` and empty: "
+        "`DOCKER_CONFIG`, else `~/.docker`",
+        variable="DOCKER_CERT_PATH",
+    )
+    nsq_stats_endpoint: str = _setting(
+        "127.0.0.1:4151",
+        "host:port of nsqd's HTTP interface; user and password may stand before it",
+        variable="NSQ_STATS_ENDPOINT",
+        may_hold_secret=True,
+    )
+    ku: float = _setting(0.05, "controller of the rule `Queue`: its ultimate gain", read=_gain)
+    tu: float = _setting(10.0, "its oscillation period", read=_gain)
+    kp: float = _setting(0.8 * 0.05, "its proportional gain", read=_gain, said="0.8 × MSS_KU")
+    ki: float = _setting(0.0, "its integral gain", read=_gain)
+    kd: float = _setting(
+        10.0 / 8,
+        "its derivative gain. A bad number here or above is a warning, and the default is used",
+        read=_gain,
+        said="MSS_TU / 8",
+    )
+    scale_down_window_s: float = _setting(
+        0.0,
+        "seconds for which a queue has to do with fewer containers before it gives any back (0 to "
+        "3600); 0: at once, as the Go agent",
+        read=_window,
+    )
+    vel_samples: int = _setting(
+        1, "samples that the velocity is averaged over; 0 or not a number: 1", read=_samples
+    )
+    marathon_api: str = _setting(
+        "http://localhost:8080",
+        "with `MARATHON`: its address; user and password may stand in it (`http://user:password@host:8080`)",
+        may_hold_secret=True,
+    )
+    marathon_token: str = _setting(
+        "", "with `MARATHON`: a token of DC/OS, sent in place of user and password", secret=True
+    )
+    kube_config: str = _setting(
+        "",
+        "with `KUBERNETES`: path of a kubeconfig; empty: the service account of the pod that the "
+        "agent runs in",
+    )
+    kube_namespace: str = _setting("default", "with `KUBERNETES`: namespace of the deployments")
+    aws_region: str = _setting("", "region of the SQS queues; needed for them", variable="AWS_REGION")
+    azure_storage_account_name: str = _setting(
+        "", "account of the Azure queues", variable="AZURE_STORAGE_ACCOUNT_NAME"
+    )
+    azure_storage_account_key: str = _setting(
+        "", "key of that account", variable="AZURE_STORAGE_ACCOUNT_KEY", secret=True
+    )
+    azure_storage_connection_string: str = _setting(
+        "",
+        "account, key and endpoint of the Azure queues in one; counts before the two above",
+        variable="AZURE_STORAGE_CONNECTION_STRING",
+        secret=True,
     )
 
     @classmethod

@@ -1,0 +1,80 @@
+"""Writes the tables that repeat what the code knows into the README and the docs: `python -m scripts.docs`.
+
+A table stands between `<!-- made by make docs: NAME -->` and `<!-- end -->`. With `--check` nothing is
+written, and the exit code is 1 if a page differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from microscaling.settings import variables
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"<!-- made by make docs: (\S+) -->\n.*?<!-- end -->", re.DOTALL)
+MORE = {
+    "MSS_ORPHANS": "failures.md#containers-of-tasks-that-are-no-more",
+}
+"""Where a page of docs has more about a row."""
+OF_THE_IMAGE = {
+    "MSS_DROP_TO": ("65532 in the image", "the image starts as root and drops to this uid; empty: stays root")
+}
+"""Variables that are read before there are settings."""
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = ["| " + " | ".join(cells) + " |" for cells in (head, *rows)]
+    return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]])
+
+
+def settings() -> str:
+    """All variables."""
+    rows = (
+        (f"`{name}`", default, meaning + more(name))
+        for name, (default, meaning) in (variables() | OF_THE_IMAGE).items()
+    )
+    return table(("variable", "default", "meaning"), rows)
+
+
+def more(name: str) -> str:
+    """The link to the page that has more about a row; empty if there is none."""
+    return f" ([more](docs/{MORE[name]}))" if name in MORE else ""
+
+
+TABLES: dict[str, Callable[[], str]] = {"settings": settings}
+
+
+def filled(page: str) -> str:
+    """The page with its tables as they should be. Raises KeyError of a table that is not known here."""
+    return BLOCK.sub(
+        lambda block: f"<!-- made by make docs: {block[1]} -->\n\n{TABLES[block[1]]()}\n\n<!-- end -->", page
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Writes the pages. Returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.docs", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if a page differs")
+    check = parser.parse_args(arguments).check
+    differ = 0
+    for path in PAGES:
+        there = path.read_text("utf-8")
+        wanted = filled(there)
+        if wanted != there:
+            differ += 1
+            print(f"{path.relative_to(ROOT)} {'differs: make docs writes it' if check else 'is written'}")
+            if not check:
+                path.write_text(wanted, "utf-8")
+    return 1 if check and differ else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
