@@ -1,4 +1,4 @@
-"""The threads of the agent: started, watched, and ended in order."""
+"""The agent's threads: their start, their supervision, and their ordered shutdown."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ log = logging.getLogger("mssagent")
 COUNT_EVERY_S = 0.5
 MONITOR_EVERY_S = 0.5
 LOOK_EVERY_S = 0.5
-"""How often retries that have come due, and threads that have died, are looked for."""
+"""Seconds between two checks for due retries and for dead threads."""
 RETRY_S, MAX_RETRY_S = 0.25, 1.0
-"""However long an outage, its end is noticed within a second."""
+"""Upper bound of the retry delay, so the end of any outage is noticed within a second."""
 SHUTDOWN_LOOK_S = 0.02
 JOIN_S = 3.0
 BEGIN_JOIN_S = 1.0
-"""For a count that is under way when the agent is asked to stop."""
+"""Longest wait (seconds) for a count under way when the agent stops during its start."""
 NAMES = 5
-"""How many tasks a line names at most."""
+"""Maximum number of task names in one line."""
 
 
 class Agent:
-    """One run of the agent. `run()` blocks until `stop()` is called or something has failed.
+    """One run of the agent. `run()` blocks until `stop()` is called or a thread fails.
 
-    With `leave`, what runs is left running at the end, for the next agent to adopt; else
-    everything is stopped, which may take `exit_timeout_s` seconds if it cannot be counted. `vitals`
-    is told all the while how it is.
+    With `leave`, the containers keep running at the end, and the next agent adopts them. Otherwise all of
+    them are stopped; while they cannot be counted this takes up to `exit_timeout_s` seconds plus the longest
+    stop grace. `vitals` gets the state of the agent all the while.
     """
 
     def __init__(
@@ -66,19 +66,19 @@ class Agent:
         self.vitals = vitals or Heartbeat()
         self._stopping = stopping or threading.Event()
         self._failure = ""
-        """Why the exit code is not 0; empty: it is."""
+        """Reason for exit code 1; empty for exit code 0."""
         self._begin = _Begin(self)
         self._counter = _Counter(self)
         self._scheduling = _Scheduling(self)
         self._reporting = [_Reporting(self, monitor) for monitor in self.monitors]
 
     def stop(self) -> None:
-        """Only flags: may be called from any thread, and from a signal handler."""
+        """Requests the shutdown. It only sets a flag, so any thread and any signal handler may call it."""
         self._stopping.set()
 
     def run(self) -> int:
-        """Returns the exit code: 0 if it was asked to stop and left nothing behind, else 1. The last
-        line of the log says which, and why."""
+        """Returns the exit code: 0 after a requested stop with nothing left behind, else 1. The last line of
+        the log gives the code and its reason."""
         with caught(self._stopping):
             self._run()
         if self._failure:
@@ -99,21 +99,24 @@ class Agent:
         elif self._begin.done:
             self._watch()
             self._shut_down()
-        else:  # nothing has been adopted, nor asked of anybody
+        else:  # nothing was adopted or started, so there is nothing to stop
             log.info("asked to stop before the start was over")
         self._close()
 
     def _watch(self) -> None:
-        """Until it is asked to stop, or a thread has died."""
+        """Runs all threads until the agent is stopped or one of them has died."""
         self._counter.start()
         self._scheduling.start()
         if not self._stopping.is_set():
             self.engine.get_demand(self.tasks, self.demand_update)
-        for thread in self._reporting:  # now, as whoever hears of us may answer at once: the engine listens
+        # The monitors start last: the server may answer the first report at once, and the engine has to
+        # listen by then.
+        for thread in self._reporting:
             thread.start()
         self._tell(RUNNING)
         while not self._failure and not self._stopping.wait(LOOK_EVERY_S):
             self._tell(RUNNING)
+            # Not is_alive(): for a moment of its start a thread has an ident and is not yet alive.
             dead = next((thread for thread in self._threads() if thread.over), None)
             if dead is not None:
                 self._fail(dead)
@@ -124,7 +127,7 @@ class Agent:
         yield from self.scheduler.threads
 
     def _fail(self, thread: StoppableThread) -> None:
-        """It has died, so the agent ends."""
+        """Records the death of a thread as the reason for the end of the agent."""
         error = thread.error
         if isinstance(error, MicroscalingError):
             self._failure = one_line(str(error))
@@ -134,17 +137,21 @@ class Agent:
         log.critical("thread %s has died, so the agent ends", thread.name, exc_info=error)
 
     def _tell(self, state: str) -> None:
-        """Once a second in all, however often it is called."""
+        """Passes the state on; the heartbeat limits the rate, however often this is called."""
         report_unheeded()
         loops = [("counting", self._counter), ("scheduling", self._scheduling)]
+        # The first thread of an engine is the one that decides (see Engine.threads).
         loops += [("beats", thread) for thread in self.engine.threads[:1]]
+        # While stopping, loops have ended already: their old due times would look like a standstill.
         due = {name: thread.due for name, thread in loops if thread.due and state == RUNNING}
         self.vitals.tell(state, lambda: self._says(state), due)
 
     def _says(self, state: str) -> str:
         if state == STARTING:
             return (
-                f"starting: waiting for what runs the {self.tasks.nouns}" if self._begin.waits else "starting"
+                f"starting: waiting for the backend of the {self.tasks.nouns}"
+                if self._begin.waits
+                else "starting"
             )
         if state == STOPPING:
             return "stopping"
@@ -154,9 +161,7 @@ class Agent:
             failing = [task.name for task in tasks.tasks if task.backing_off]
         says = [f"{running} of {self.tasks.cap} {self.tasks.nouns} run"]
         if self.tasks.outside:
-            says.append(
-                f"{self.tasks.outside} places are taken by {self.tasks.nouns} of tasks that are no more"
-            )
+            says.append(f"{self.tasks.outside} places are taken by {self.tasks.nouns} of removed tasks")
         if self._counter.episode.failing:
             says.append("they cannot be counted now, trying again")
         says += [
@@ -165,34 +170,35 @@ class Agent:
         return "; ".join(says)
 
     def _shut_down(self) -> None:
-        """The engine goes first, so that nothing is decided any more; then what runs, while it is still
-        counted and told of; then the counter and the monitors. After a failure everything is left as
-        it is, for the agent that is started next."""
+        """Stops the engine, then drains or leaves the containers, while the counter and the monitors still
+        run. After a failure everything stays as it is, for the next agent."""
         failed = bool(self._failure)
         self._tell(STOPPING)
+        # The engine goes first, so that no decision interferes with the drain.
         self._surely(lambda: self.engine.stop_demand(self.demand_update))
         if self._scheduling.is_alive():
             self._scheduling.join(JOIN_S)
         if self.leave or failed:
-            log.info("leaving what runs as it is")
+            log.info("leaving all %s as they are", self.tasks.nouns)
             self._surely(lambda: self.scheduler.leave(self.tasks))
         else:
             log.info("stopping all %s", self.tasks.nouns)
             self._surely(lambda: self.scheduler.drain(self.tasks))
-        # What a thread that has died was at will not be over, however long it is waited for.
+        # The pending work of a dead thread never ends, so a longer wait would be in vain.
         self._surely(lambda: self._wait_idle(JOIN_S if failed else self.exit_timeout_s))
 
     def _wait_idle(self, patience_s: float) -> None:
-        """Waits for the scheduler to be done; at the deadline, with what may be left in the log."""
+        """Waits until the scheduler is idle; at the deadline, logs the containers that may be left."""
         graces = [task.container.stop_grace_s for task in self.tasks.tasks]
         deadline = time.monotonic() + patience_s + max(graces, default=0.0)
         patience = threading.Event()
         while not self.scheduler.idle(self.tasks):
             if time.monotonic() >= deadline:
                 left = ", ".join(self.scheduler.left()) or "unknown"
-                log.error("this takes too long, so it is given up; may be left: %s", left)
-                self._failure = self._failure or f"it took too long; may be left: {left}"
+                log.error("the shutdown takes too long and is aborted; possibly left: %s", left)
+                self._failure = self._failure or f"the shutdown took too long; possibly left: {left}"
                 return
+            # The scheduling thread has ended, so due retries are carried out here.
             retry = self.scheduler.next_retry()
             if retry is not None and retry <= time.monotonic():
                 _try(lambda: self.scheduler.stop_start_tasks(self.tasks))
@@ -209,9 +215,10 @@ class Agent:
         self.vitals.close()
 
     def _surely(self, step: Callable[[], None]) -> None:
-        """What has ended a thread may end a step of the shutdown too; the others are taken all the same."""
+        """Runs one step of the shutdown; an exception is logged, and the other steps still run."""
         try:
             step()
+        # An error that has killed a thread before may come up here again.
         except Exception as error:
             log.exception("a step of the shutdown has failed")
             self._failure = self._failure or f"a step of the shutdown has failed: {error!r}"
@@ -230,15 +237,16 @@ def _try(step: Callable[[], None]) -> None:
 
 
 class _Begin(StoppableThread):
-    """Prepares every task, and takes over what is there; waits for an engine that is away."""
+    """Prepares every task and adopts the containers that run already; waits while the backend is
+    unavailable."""
 
     def __init__(self, agent: Agent) -> None:
         super().__init__("mss-begin")
         self.agent = agent
         self.waits = False
-        """Somebody does not answer; it tries again."""
+        """A step has failed for now and is tried again."""
         self.done = False
-        """What runs has been taken over: from now on the agent answers for it."""
+        """The running containers are adopted: from now on the agent is responsible for them."""
 
     def cycle(self) -> None:
         scheduler, tasks = self.agent.scheduler, self.agent.tasks
@@ -248,11 +256,11 @@ class _Begin(StoppableThread):
         with tasks:
             found = [f"{task.running} of {task.name}" for task in tasks.tasks if task.running]
         if found and self.done:
-            log.info("adopted what runs already: %s", ", ".join(found))
+            log.info("adopted running %s: %s", tasks.nouns, ", ".join(found))
         self.stop()
 
     def _patiently(self, step: Callable[[], None]) -> bool:
-        """Tries until it is done; False if it was stopped before."""
+        """Tries a step until it succeeds; returns False if the thread was stopped before."""
         backoff = Backoff(RETRY_S, MAX_RETRY_S, jitter=0.2)
         while not self.stopped.is_set():
             try:
@@ -264,14 +272,14 @@ class _Begin(StoppableThread):
                 self.stopped.wait(error.delay_s or backoff.next())
             else:
                 if self.waits:
-                    log.info("waited long enough: it answers")
+                    log.info("it answers now, the start continues")
                 self.waits = False
                 return True
         return False
 
 
 class _Counter(StoppableThread):
-    """Keeps `running` true."""
+    """Updates every task's `running` from the scheduler, each 0.5 s."""
 
     def __init__(self, agent: Agent) -> None:
         super().__init__("mss-counter")
@@ -284,17 +292,18 @@ class _Counter(StoppableThread):
             self.agent.scheduler.count_all_tasks(self.agent.tasks)
         except TemporaryError as error:
             if self.episode.failed(time.monotonic()):
-                log.warning("cannot count what runs: %s; trying again", error)
+                log.warning("cannot count the running %s: %s; trying again", self.agent.tasks.nouns, error)
+            # rest(), as a long delay that the backend asked for is no standstill.
             self.rest(error.delay_s or self.backoff.next())
             return
         if self.episode.recovered():
-            log.info("what runs can be counted again")
+            log.info("the running %s can be counted again", self.agent.tasks.nouns)
         self.backoff.reset()
         self.stopped.wait(COUNT_EVERY_S)
 
 
 class _Scheduling(StoppableThread):
-    """Has every change of demand carried out, until the engine has closed the slot."""
+    """Passes every change of demand to the scheduler, until the engine has closed the slot."""
 
     def __init__(self, agent: Agent) -> None:
         super().__init__("mss-scheduler")
@@ -312,6 +321,8 @@ class _Scheduling(StoppableThread):
         _try(lambda: agent.scheduler.stop_start_tasks(agent.tasks))
 
     def _due(self) -> bool:
+        """True if a retry of the scheduler is due. Before the first decision there is nothing to carry
+        out."""
         retry = self.agent.scheduler.next_retry() if self.agent.engine.decided.is_set() else None
         return retry is not None and retry <= time.monotonic()
 
@@ -322,7 +333,7 @@ class _Scheduling(StoppableThread):
 
 
 class _Reporting(StoppableThread):
-    """Tells one monitor."""
+    """Sends the state of the tasks to one monitor."""
 
     def __init__(self, agent: Agent, monitor: Monitor) -> None:
         super().__init__(f"mss-monitor-{type(monitor).__name__}")

@@ -1,4 +1,4 @@
-"""From settings to objects; a backend is imported only when it is chosen."""
+"""Builds the objects of the agent from its settings; a backend is imported only when it is chosen."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ T = TypeVar("T")
 
 
 def with_engine(settings: Settings, environ: Mapping[str, str]) -> Settings:
-    """The settings with the Docker engine that they mean, if they need one; logs which, and why. Raises
-    ConfigError if it can never answer."""
+    """Returns the settings with the address of the Docker engine, if the scheduler needs one; logs the choice
+    and its reason. Raises ConfigError for an engine that can never answer."""
     if settings.scheduler != "DOCKER":
         return settings
     from microscaling.clients.docker.engine import choose, warn_of_rights
@@ -51,11 +51,12 @@ def with_engine(settings: Settings, environ: Mapping[str, str]) -> Settings:
 
 
 def make_tasks(settings: Settings, environ: Mapping[str, str]) -> Tasks:
-    """The tasks of the configuration, with the environment that their containers get. Raises
-    ConfigError with all that is wrong."""
+    """Returns the configured tasks, with the environment for their containers. Raises ConfigError with all
+    mistakes at once."""
     tasks, max_containers = _chosen("MSS_CONFIG", settings.config, CONFIGS)(settings).get_apps(
         settings.user_id
     )
+    # Before any message about a task, so that the log masks them.
     keep_secret(value for task in tasks for value in _secrets_of(task))
     _check_sources(tasks)
     if settings.scheduler == "PROCESS":
@@ -78,7 +79,8 @@ def make_tasks(settings: Settings, environ: Mapping[str, str]) -> Tasks:
 
 
 def make_connection(settings: Settings) -> Connection | None:
-    """The one websocket of all who talk to the server; None if nobody does. Raises ConfigError."""
+    """Returns the one websocket connection to the server, shared by engine and monitor; None if neither needs
+    it. Raises ConfigError."""
     if settings.demand_engine != "SERVER" and not _tells_server(settings):
         return None
     address = ServerAddress.of(settings)
@@ -90,12 +92,12 @@ def make_connection(settings: Settings) -> Connection | None:
 
 
 def make_engine(settings: Settings, connection: Connection | None = None) -> Engine:
-    """Who decides. Raises ConfigError."""
+    """Returns the demand engine. Raises ConfigError."""
     return _chosen("MSS_DEMAND_ENGINE", settings.demand_engine, ENGINES)(settings, connection)
 
 
 def make_scheduler(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
-    """What runs the containers; with MSS_DRY_RUN, what only says so."""
+    """Returns the scheduler; with MSS_DRY_RUN, one that only logs its decisions."""
     scheduler = _chosen("MSS_SCHEDULER", settings.scheduler, SCHEDULERS)(settings, environ)
     if not settings.dry_run:
         return scheduler
@@ -105,7 +107,7 @@ def make_scheduler(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
 
 
 def make_monitors(settings: Settings, connection: Connection | None = None) -> list[Monitor]:
-    """Where the state is told. Raises ConfigError."""
+    """Returns the monitors, the destinations of the reports. Raises ConfigError."""
     if not _tells_server(settings):
         return []
     connection = connection or make_connection(settings)
@@ -118,7 +120,8 @@ def make_monitors(settings: Settings, connection: Connection | None = None) -> l
 
 
 def _tells_server(settings: Settings) -> bool:
-    """The Go agent looked for the word SERVER and ignored all else."""
+    """True if reports go to the server."""
+    # The Go agent looked for the word SERVER and ignored all else.
     return "SERVER" in settings.monitor and settings.send_metrics_to_api
 
 
@@ -147,7 +150,8 @@ def _label(settings: Settings) -> Config:
 
 
 def _images(settings: Settings) -> Images:
-    """Where labels are read: where the containers are, else in the registries of the images."""
+    """Returns the source of image labels: the backend of the containers, else the registries of the
+    images."""
     if settings.scheduler == "DOCKER":
         from microscaling.config.images.engine import EngineImages
 
@@ -204,11 +208,13 @@ def _docker(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
 
 
 def _source(settings: Settings) -> str:
-    """Where the tasks come from: the same in all lives of one agent, whatever the tasks are called."""
+    """Returns a name for the origin of the tasks. It is the same in all lives of one agent, even if the tasks
+    are renamed."""
     if settings.config == "FILE":
         return f"FILE {os.path.abspath(settings.config_file)}"
     if settings.config in ("SERVER", "LABEL"):
-        whose = f"{settings.api_address} {settings.user_id}"  # an address may have a password in it
+        # Only a hash of it is kept: an address may contain a password.
+        whose = f"{settings.api_address} {settings.user_id}"
         return f"{settings.config} {hashlib.sha256(whose.encode()).hexdigest()[:16]}"
     return settings.config
 
@@ -247,7 +253,7 @@ CONFIGS: dict[str, Callable[[Settings], Config]] = {
     "SERVER": _server,
 }
 CREATES_CONTAINERS = ("DOCKER", "PROCESS")
-"""The others scale what is there, with the environment that it has."""
+"""The other schedulers scale existing containers, with the environment that these have."""
 ENGINES: dict[str, Callable[[Settings, Connection | None], Engine]] = {
     "LOCAL": _local,
     "SERVER": _server_engine,
@@ -262,7 +268,7 @@ SCHEDULERS: dict[str, Callable[[Settings, Mapping[str, str]], Scheduler]] = {
 
 
 def _chosen(variable: str, value: str, there_is: Mapping[str, T]) -> T:
-    """Upper and lower case count, as in the Go agent."""
+    """Looks a setting's value up. The case of letters counts, as in the Go agent."""
     try:
         return there_is[value]
     except KeyError:
@@ -273,7 +279,7 @@ def _chosen(variable: str, value: str, there_is: Mapping[str, T]) -> T:
 
 
 def _check_sources(tasks: Iterable[Task]) -> None:
-    """Raises ConfigError that says, once each, what is missing to measure the tasks."""
+    """Raises ConfigError with everything that is missing to measure the tasks, each problem once."""
     sources = {s.key: s for s in (task.metric.source for task in tasks) if s is not None}
     problems: dict[str, None] = {}
     for source in sources.values():
@@ -286,7 +292,7 @@ def _check_sources(tasks: Iterable[Task]) -> None:
 
 
 def _check_commands(tasks: Iterable[Task]) -> None:
-    """Raises ConfigError that names every command that local processes cannot have."""
+    """Raises ConfigError with every command that cannot run as a local process."""
     from microscaling.scheduler.process import command as process_command
 
     problems = [f"{task.name}: {why}" for task in tasks if (why := process_command.unreadable(task))]
@@ -295,12 +301,12 @@ def _check_commands(tasks: Iterable[Task]) -> None:
 
 
 def _secrets_of(task: Task) -> Iterable[str]:
-    """What the configuration says of a task that nobody may see."""
+    """Yields the secrets in a task's configuration: from its environment and from its metric."""
     yield from secrets_in(task.env)
     if task.metric.source is not None:
         yield from task.metric.source.secrets
 
 
 def _merged(passed: list[str], own: list[str]) -> list[str]:
-    """NAME=value lists in one; what the task says itself wins."""
+    """Merges two lists of NAME=value; the task's own values win."""
     return [f"{name}={value}" for name, value in dict(e.split("=", 1) for e in [*passed, *own]).items()]

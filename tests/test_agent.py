@@ -180,7 +180,7 @@ def test_what_does_not_end_is_named_and_the_code_is_1(caplog: pytest.LogCaptureF
     with Running(agent) as run:
         until(lambda: agent.tasks.tasks[0].running == 5)
     assert run.code == 1
-    assert caplog.messages[-1].endswith("it took too long; may be left: a 0123456789ab (running)")
+    assert caplog.messages[-1].endswith("the shutdown took too long; possibly left: a 0123456789ab (running)")
 
 
 def test_a_thread_that_dies_ends_the_agent_and_leaves_what_runs(caplog: pytest.LogCaptureFixture) -> None:

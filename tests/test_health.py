@@ -356,7 +356,7 @@ def test_two_agents_of_one_user(tmp_path: Path) -> None:
 AWAY = [
     (
         {"MSS_SCHEDULER": "DOCKER", "DOCKER_HOST": "unix:///nonexistent.sock", "MSS_PULL_IMAGES": "false"},
-        "starting: waiting for what runs the containers",
+        "starting: waiting for the backend of the containers",
     ),
     ({"MSS_CONFIG": "SERVER", "MSS_API_ADDRESS": "127.0.0.1:9"}, "starting: waiting for the configuration"),
 ]

@@ -1,1 +1,1 @@
-"""What is wanted of each service, and the capacity that they share."""
+"""The demand for each service, and the capacity that they share."""

@@ -32,7 +32,8 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class ContainerOptions:
-    """What a configuration may add to the Go agent's image and command; the defaults add nothing."""
+    """Options of a container beyond image and command; the Go agent has none of them, and the defaults add
+    nothing."""
 
     networks: tuple[str, ...] = ()
     ports: tuple[Port, ...] = ()

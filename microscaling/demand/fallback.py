@@ -1,4 +1,4 @@
-"""What becomes of a task that cannot be measured for long."""
+"""The fallback of a task that cannot be measured for long."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """After so many failed readings in a row, a beat without a good one each, the task is to have so
-    many containers until it can be measured again. The words are KEDA's."""
+    """After `failure_threshold` failed readings in a row, at most one counted each beat, the task gets this
+    number of containers until it can be measured again. The terms are KEDA's."""
 
     failure_threshold: int
     """1 or more."""

@@ -1,4 +1,4 @@
-"""What a configuration allows and its author may not expect, to be said at the start."""
+"""Hints at the start: configurations that are allowed, but have an effect their author may not expect."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from microscaling.demand.task import Task
 from microscaling.target.simple_queue import SimpleQueueLengthTarget
 
 NAMED = 5
-"""How many tasks a hint names at most."""
+"""Maximum number of task names in one hint."""
 TIES = (
     "priority: {names} have the same, {priority}: when they want more than there is, the first in the list "
     "takes all of it, and the others keep their minimum; give each a priority of its own"
@@ -20,17 +20,18 @@ SMALL = (
 
 
 def hints(tasks: Iterable[Task], cap: int) -> Iterator[str]:
-    """One line each. `cap`: the containers that the tasks share."""
+    """Yields the hints, one line each. `cap`: the number of containers that the tasks share."""
     tasks = list(tasks)
     yield from _small_targets(tasks)
     yield from _ties(tasks, cap)
 
 
 def _small_targets(tasks: Iterable[Task]) -> Iterator[str]:
-    """Rules round: below some length an empty queue makes no difference of a container to them."""
+    """Yields a hint for each target length too small for its rule."""
     small: dict[tuple[str, int, str], list[str]] = {}
     for task in tasks:
         works_from, length = task.target.works_from(), getattr(task.target, "length", 0)
+        # Rules round: below this length even an empty queue makes less than one container of difference.
         if length < works_from:
             simple = SimpleQueueLengthTarget(length).works_from()
             other = f", or SimpleQueue with {simple} or more" if simple < works_from else ""
@@ -42,7 +43,8 @@ def _small_targets(tasks: Iterable[Task]) -> Iterator[str]:
 
 
 def _ties(tasks: Iterable[Task], cap: int) -> Iterator[str]:
-    """Only of tasks that can have more than their minimum, and together more than the cap."""
+    """Yields a hint for each priority that several tasks share, if they can be short of containers: only
+    tasks that can exceed their minimum count, and only if their maximums together exceed the cap."""
     tied: dict[int, list[Task]] = {}
     for task in tasks:
         if task.is_scalable and task.max_containers > task.min_containers:

@@ -1,4 +1,4 @@
-"""Why a task's demand is what it is."""
+"""Reasons for changes of demand, as sentences for logs and reports."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ BACK = "{judged}: can do with {wants} fewer, gives back {by}"
 UP_LATE = "{judged}: wants {wants} more than the {given} it has asked for: {by} fewer than decided before"
 BACK_LATE = "{judged}: has {given} still, can do with {wants} fewer: {by} more than decided before"
 GAVE_LATE = "has {given} still, gives {wants} to {other}, which comes first: {by} more than decided before"
-"""Counted from what is asked for, which demand has run ahead of: so it goes back the other way."""
+"""The three *_LATE rules start from the requested count. Demand had run ahead of it, so the net change goes
+the other way."""
 ABOVE_MAXIMUM = "above its maximum: gives back {by}"
 BELOW_MINIMUM = "below its minimum: wants {wants}, {free} free, takes {by}"
 GAVE_WAY = "gives {by} to {other}, which comes first and is short of {wants}"
@@ -28,15 +29,16 @@ TRY_GAVE = "gives {by} to {other}, which tries again"
 
 
 class Reason:
-    """One change of demand, kept as numbers: there can be thousands a beat. `str()` puts it into a
-    sentence when somebody looks.
+    """One change of demand, kept as numbers. `str()` makes the sentence.
 
-    `rule` is one of the sentences above, or any text that says it all. Counts are containers: demand
-    `before` and `after`, what the rule was about to move (`wants`), what was `free` just then, and
-    what others gave of it (`given`). `other` is who gave, or who was given to. `earlier` is set only if it
-    came on top of another one: thousands are made in a beat, and most do not.
+    `rule` is one of the templates above, or a complete sentence. Counts are containers: demand `before` and
+    `after`, the change that the rule intended (`wants`), the places that were `free` at that moment, and
+    `given`, the part that came from other tasks. `other` is the giving or the receiving task. `earlier` is
+    the preceding reason within the same decision; the attribute exists only after `on_top_of`.
     """
 
+    # There can be thousands in a beat, most are never read, and most have no `earlier`: so numbers in slots,
+    # the sentence on demand, and no assignment of `earlier` in __init__.
     __slots__ = ("after", "before", "current", "earlier", "free", "given", "other", "rule", "target", "wants")
 
     def __init__(
@@ -62,7 +64,7 @@ class Reason:
         self.given = given
 
     def on_top_of(self, earlier: Reason | None) -> Reason:
-        """This one, which comes after another one in the same decision."""
+        """Links this reason to an earlier one of the same decision, and returns it."""
         self.earlier = earlier
         return self
 
@@ -83,10 +85,10 @@ class Reason:
 
 
 def explained(last: Reason | None, before: int) -> Reason | None:
-    """Why a decision made of `before` what `last` made of it in the end. What goes the way that the number
-    went in all is said first: a number does not rise because something was given away of it."""
+    """Returns the reason for the change from `before` to the outcome of `last`, all steps of the decision
+    combined. Steps in the direction of the net change come first in the sentence."""
     if last is not None and last.before == before:  # one step, as nearly all are
-        last.earlier = None  # else the reasons of all time would be kept
+        last.earlier = None  # otherwise the chain would keep the reasons of all time
         return last
     steps: list[Reason] = []
     step = last
@@ -100,6 +102,7 @@ def explained(last: Reason | None, before: int) -> Reason | None:
         if (steps[0].after > before) == up:
             said = "; then ".join(map(str, steps))
         else:
+            # A number does not rise because a part of it was given away, so that part comes last.
             along = [str(step) for step in steps if (step.after > step.before) == up]
             against = [str(step) for step in steps if (step.after > step.before) != up]
             said = "; ".join(along) + "; before that " + "; ".join(against)

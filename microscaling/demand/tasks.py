@@ -13,31 +13,31 @@ _priority = attrgetter("priority")
 
 
 class Tasks:
-    """The one object that all threads share. `with tasks:` takes the lock; nothing that waits is
-    done while it is held.
+    """The one object that all threads share. `with tasks:` takes the lock; no I/O and no wait happens under
+    it.
 
-    `max_containers` is the cap for these tasks: what `outside` leaves of `cap`, which is what the
-    configuration says. Whoever writes `requested` or `running` of a task sets `changed`
-    when something differed.
+    `max_containers` is the cap for these tasks: the configured `cap` less `outside`. A writer of a task's
+    `requested` or `running` sets the event `changed` if a value differs.
     """
 
     def __init__(self, tasks: Iterable[Task], max_containers: int, noun: str = "container") -> None:
         self.tasks = list(tasks)
         self.noun = noun
-        """What messages to people call one of what runs."""
+        """The word for one unit in messages: container or process."""
         self.cap = max_containers
         self.outside = 0
-        """Containers that take places under the cap, and are of none of these tasks. Only the scheduler
+        """Containers that take places under the cap and belong to none of these tasks. Only the scheduler
         writes it, and `orphans`."""
         self.orphans = ""
-        """What a person should know of them; empty: there are none."""
+        """A sentence about those containers, for a person; empty if there are none."""
         self.lock = threading.RLock()
         self.changed = threading.Event()
         self.hold = ""
-        """Why nothing may be decided just now; empty: decide. Only the scheduler writes it."""
+        """Reason why no decision may be made now; empty if decisions are allowed. Only the scheduler writes
+        it."""
         self.occupied = 0
-        """Places under the cap that are held by containers in no task's demand, for nobody knows how long:
-        those that do not stop. Only the scheduler writes it."""
+        """Places under the cap taken by containers that do not stop. They are part of no task's demand, and
+        the time of their end is unknown. Only the scheduler writes it."""
         self.occupied_by = ""
         """Those containers, for a person to read."""
         self._order: list[Task] = []
@@ -64,25 +64,24 @@ class Tasks:
 
     @max_containers.setter
     def max_containers(self, cap: int) -> None:
+        """The cap of all these tasks together."""
         self.cap = cap
 
     def check_capacity(self) -> int:
-        """How many containers more the cap allows; negative if more are requested than it allows."""
+        """Returns the free places under the cap; negative if more containers are requested than it allows."""
         return self.places() - sum([task.requested for task in self.tasks])
 
     def places(self) -> int:
-        """How many containers can be shared out: the cap, without what is occupied."""
+        """Returns the number of containers that can be shared out: the cap less the occupied places."""
         return max(0, self.max_containers - self.occupied)
 
     def priority_sort(self, reverse: bool = False) -> None:
-        """Puts `tasks` in order of priority, the most important first, or last; ties keep theirs."""
+        """Sorts `tasks` in place by priority, the most important first, or last; ties keep their order."""
         self.tasks.sort(key=_priority, reverse=reverse)
 
     def by_priority(self) -> list[Task]:
-        """The tasks, the most important first, in a list of its own that is not to be changed.
-
-        Sorted anew only if somebody has touched a priority or the list since.
-        """
+        """Returns the tasks, the most important first. The list is shared between calls: do not modify it."""
+        # Sorted only after a change of a priority or of the list: this runs several times a beat.
         now = (self.tasks, list(map(_priority, self.tasks)))
         if now != self._order_of:
             self._order = sorted(self.tasks, key=_priority)
@@ -97,5 +96,5 @@ class Tasks:
         raise KeyError(name)
 
     def exited(self) -> bool:
-        """Whether nothing runs any more."""
+        """True if no container of any task runs."""
         return not any(task.running for task in self.tasks)

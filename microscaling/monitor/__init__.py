@@ -1,1 +1,1 @@
-"""Where the state of the tasks is told: one module a destination."""
+"""Destinations of the reports on the tasks: one module for each."""

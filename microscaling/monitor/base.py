@@ -1,4 +1,4 @@
-"""What the agent asks of a monitor."""
+"""The interface of a monitor, as the agent calls it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from microscaling.demand.tasks import Tasks
 
 
 class Monitor(ABC):
-    """Tells somebody how the tasks are, in a thread of its own, so that one that hangs delays nobody."""
+    """Reports the state of the tasks to one destination, in a thread of its own: one that hangs delays no
+    other."""
 
     @abstractmethod
     def send_metrics(self, tasks: Tasks) -> None:
-        """Called every 500 ms: takes what it needs under the lock, lets go, and sends it. May raise
-        TemporaryError, which is said once."""
+        """Sends one report; called every 500 ms. Copies the data under the lock and sends it without the
+        lock. May raise TemporaryError, which is logged once."""
 
     def close(self) -> None:
-        """Ends a `send_metrics` that waits, and lets go of what it holds."""
+        """Aborts a `send_metrics` that waits, and releases all resources."""

@@ -1,4 +1,4 @@
-"""The monitor that tells the server."""
+"""The monitor that reports to the server."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from microscaling.monitor.base import Monitor
 
 
 class ServerMonitor(Monitor):
-    """Sends how the tasks are, whenever there is a connection; who holds it says when there is none.
+    """Sends the state of all tasks whenever there is a connection; the connection itself logs its outages.
 
-    `name`: of this agent, and `engine`: LOCAL or SERVER, for servers that want to know more.
+    `name` is the name of this agent, `engine` is LOCAL or SERVER. Both go only to servers that ask for
+    details.
     """
 
     def __init__(self, connection: Connection, user_id: str, name: str = "", engine: str = "") -> None:
@@ -27,12 +28,13 @@ class ServerMonitor(Monitor):
         self._lock = threading.Lock()
 
     def send_metrics(self, tasks: Tasks) -> None:
-        """Returns at once. What cannot be sent now is dropped: the next one is newer."""
+        """Returns at once. Without a connection the report is dropped, as the next one is newer anyway."""
         with self._lock:
             if self._closed:
                 return
             self.connection.open(self)
         if self.connection.connected:
+            # Only a server that announces the header in its handshake understands details.
             more = bool(self.connection.said(HEADER))
             with tasks:
                 told = [task_metrics(task) for task in tasks.tasks]

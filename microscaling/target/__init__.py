@@ -1,1 +1,1 @@
-"""The rules by which a task's need is judged: one module a rule."""
+"""The rules that decide how many containers a task needs: one module for each."""

@@ -1,4 +1,4 @@
-"""What every rule answers: how many containers a task should have."""
+"""The interface of a rule: the number of containers a task should have."""
 
 from __future__ import annotations
 
@@ -14,87 +14,88 @@ __all__ = ["LENGTH", "RULES", "Observation", "Target", "comfortable"]
 
 @dataclass(slots=True)
 class Observation:
-    """What is known of a task when it is decided on. Counts are containers."""
+    """The facts about a task at the moment of a decision. Counts are containers."""
 
     current: int
     """The reading (items)."""
     running: int
-    """What runs and is to stay, or will run as soon as there is a place for it."""
+    """The running containers that are to stay, and those that will run as soon as there is a place."""
     requested: int
-    """What the scheduler has asked for."""
+    """The containers the scheduler has asked the backend for."""
     seconds: float
-    """Between the last two measurements of the source."""
+    """Time between the last two measurements of the source."""
     in_flight: int | None = None
-    """How many jobs are being worked on (items); None: the source does not say."""
+    """Jobs being worked on (items); None if the source does not count them."""
 
 
 class Target:
-    """A rule: judges what is known of a task. Targets may keep state: ask for one decision per reading.
+    """A rule: decides from the facts about a task. It may keep state, so it is called once per reading.
 
-    A rule overrides `decide`; or, as the Go agent's rules do, `meeting`, `exceeding` and `delta`, which
-    know the reading only. A rule that a configuration can name declares the class attributes below, and is
-    found as microscaling.plugins says.
+    A rule overrides `decide`. The rules of the Go agent override `meeting`, `exceeding` and `delta` instead,
+    which get the reading only. A rule that a configuration can name declares the class attributes below, and
+    is found by microscaling.plugins.
     """
 
     __slots__ = ()
 
     type_name = ""
-    """What `ruleType` calls it."""
+    """Its name in `ruleType`."""
     summary = ""
-    """What the task gets, in a few words: "what its queue needs"."""
+    """The containers the task gets, in a few words, for people."""
     fields: tuple[Field, ...] = ()
     """The keys of a task's `config` that it reads."""
     measures = True
-    """Whether it wants a metric; else it never sees a reading."""
+    """True if it needs a metric; otherwise it never gets a reading."""
     by_delta = True
-    """Whether it knows the reading only. Thousands of such tasks are decided on without an `Observation`."""
+    """True if it uses the reading only."""
 
     def __init_subclass__(cls) -> None:
+        # An Observation for each of thousands of tasks would cost time in every beat; these rules need none.
         cls.by_delta = cls.decide is Target.decide
 
     @classmethod
     def from_config(cls, values: Mapping[str, Any], settings: Settings) -> Target:
-        """The rule that a task's config describes. `values` has every field by its key, of the right type
-        and checked, and the task's minContainers and maxContainers. Raises ConfigError; "key: what is
-        wrong" if it is about a field."""
+        """Returns the rule for a task's `config`. `values` has every field by its key, checked and of the
+        right type, and the task's minContainers and maxContainers. Raises ConfigError, as "key: problem" for
+        a field."""
         raise NotImplementedError
 
     def decide(self, seen: Observation) -> int:
-        """How many containers the task would have, caps and other tasks aside; may be negative."""
+        """Returns how many containers the task needs, caps and other tasks aside; may be negative."""
         return seen.running + self.delta(seen.current)
 
     def meeting(self, current: int) -> bool:
-        """Whether the task does well enough at this reading, so that it gets no more whatever was decided."""
+        """True if the task does well enough at this reading: it gets no more containers then."""
         return False
 
     def exceeding(self, current: int) -> bool:
-        """Whether the task does so well that it may have fewer, if that was decided."""
+        """True if the task does well enough at this reading to give containers back."""
         return True
 
     def delta(self, current: int) -> int:
-        """How many containers more (fewer, if negative) the task should run at this reading."""
+        """Returns how many containers more (fewer, if negative) the task should run at this reading."""
         raise NotImplementedError
 
     def reset(self) -> None:
-        """Readings were missing: what the earlier ones say of the speed of change holds no more."""
+        """Drops the state about the speed of change; called after a gap in the readings."""
 
     def paced(self, beats: float) -> None:
-        """The next delta is of a measurement that was taken so many beats after the one before it."""
+        """Sets the time between the next measurement and the one before it, in beats."""
 
     def works_from(self) -> int:
-        """The smallest length (items) at which an empty queue makes the rule give containers back."""
+        """Returns the smallest target length (items) for which an empty queue makes the rule give containers
+        back."""
         return 0
 
     def words(self, current: int) -> str:
-        """How the task does at this reading, for logs and monitors."""
+        """Describes the reading for logs and monitors."""
         return f"reading {current}"
 
 
 def comfortable(length: int) -> int:
-    """The length (items) at which a queue that should hold `length` does better than it has to.
-
-    That is 70 % of it, rounded down as the Go agent rounds: in floating point, so 62 of 90.
-    """
+    """Returns the length (items) at which a queue with the target `length` is well below it: 70 %, rounded
+    down."""
+    # In floating point, as the Go agent rounds: 62 for 90, not 63.
     return int(0.7 * length)
 
 
@@ -103,6 +104,6 @@ def _is_rule(found: Any) -> bool:
 
 
 LENGTH = Field("targetQueueLength", "Target length", kind="whole", least=0, hint="items that may wait")
-"""Of the Go agent's rules."""
+"""The field of the Go agent's rules."""
 RULES: Group[type[Target]] = Group("rule", "microscaling.target", _is_rule)
-"""By ruleType."""
+"""All rules by their `ruleType`."""

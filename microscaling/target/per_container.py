@@ -1,4 +1,4 @@
-"""A fixed number of items for each container, as the rule of Kubernetes' autoscaler (HPA) has it."""
+"""A fixed number of items for each container: the rule of Kubernetes' autoscaler (HPA)."""
 
 from __future__ import annotations
 
@@ -10,15 +10,12 @@ from microscaling.settings import Settings
 from microscaling.target.base import Observation, Target
 
 TOLERANCE = 0.1
-"""HPA's: nothing changes while the ratio of what there is to what should be lies within 10 % of 1."""
+"""The HPA's default: no change while the ratio of actual to desired items is within 10 % of 1."""
 
 
 class PerContainerTarget(Target):
-    """As many containers as the items need at `length` items each, rounded up.
-
-    Within 10 % of that for what runs, it stays as it is: a queue that goes up and down by an item must not
-    start and stop a container each time.
-    """
+    """Wants one container for every `length` items, rounded up, with a tolerance of 10 % around the running
+    ones."""
 
     __slots__ = ("length",)
 
@@ -37,6 +34,7 @@ class PerContainerTarget(Target):
 
     def decide(self, seen: Observation) -> int:
         room = seen.running * self.length
+        # Without the tolerance a queue that varies by one item would start and stop a container each time.
         if abs(seen.current - room) <= TOLERANCE * room:
             return seen.running
         return -(-seen.current // self.length)

@@ -1,4 +1,4 @@
-"""A queue's length, by a controller that looks at its velocity too."""
+"""The rule for a queue's length, by a PID controller that also uses its velocity."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from microscaling.settings import Settings
 from microscaling.target.base import LENGTH, Target, comfortable
 
 TINY = 1e-12
-"""A gain below it moves nothing: no queue is that long."""
+"""A smaller gain has no effect, as no queue is long enough for it."""
 
 
 class QueueLengthTarget(Target):
     """Holds a queue at `length` items: a PID controller whose output is containers.
 
-    delta = floor(1/2 + kP * error + kI * sum of errors + kD * velocity), with the error = current -
-    length, and the velocity in items per beat, averaged over MSS_VEL_SAMPLES and 0 until there
-    are as many. The sum counts from the first reading, but has its say only once the queue has
-    reached its target or crossed it, coming from empty. All as the Go agent's decisions show it.
+    delta = floor(1/2 + kP * error + kI * sum of errors + kD * velocity), with error = current - length, and
+    the velocity in items per beat. It is the average of MSS_VEL_SAMPLES beats, and 0 until there are as many
+    readings. The sum starts with the first reading, but has an effect only after the queue has once reached
+    its target or crossed it, coming from empty. All this follows the decisions of the Go agent.
 
-    `settings`: where the gains are taken from; None: from the environment, now.
+    `settings`: the source of the gains; None: the environment at this moment.
     """
 
     __slots__ = ("_beats", "_comfortable", "_kd", "_ki", "_kp", "_last", "_reached", "_readings", "_samples",
@@ -70,7 +70,7 @@ class QueueLengthTarget(Target):
             wanted += self._kd * ((current - readings[0]) / samples / self._beats)
         try:
             return floor(wanted + 0.5)
-        except (OverflowError, ValueError):  # gains beyond all reason: stay, rather than die
+        except (OverflowError, ValueError):  # absurd gains: no change is better than a dead engine
             return 0
 
     def _integral(self, current: int, error: int) -> int:
@@ -81,12 +81,13 @@ class QueueLengthTarget(Target):
         return self._sum if self._reached else 0
 
     def reset(self) -> None:
-        """The next readings prime the velocity anew; the sum of errors stays."""
+        """Drops the readings, so the velocity starts anew; the sum of errors stays."""
         self._readings.clear()
 
     def paced(self, beats: float) -> None:
-        """A jump counts as if it had come evenly since the measurement before. Between two measurements the
-        reading stays the same, so it adds nothing."""
+        """Sets the beats between two measurements of the source: the change of the queue is spread evenly
+        over them."""
+        # Between two measurements the reading stays the same, so the beats in between add no velocity.
         self._beats = beats
 
     def works_from(self) -> int:

@@ -1,4 +1,4 @@
-"""The target of a task that takes what the others leave."""
+"""The rule of a task that takes the capacity the others leave."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from microscaling.target.base import Target
 
 
 class RemainderTarget(Target):
-    """Never has enough: always wants `max_containers` more. Makes no other task give way."""
+    """Is never satisfied: always wants `max_containers` more. It does not make other tasks give way."""
 
     __slots__ = ("max_containers",)
 

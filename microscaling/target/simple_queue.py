@@ -1,4 +1,4 @@
-"""A queue's length, one container at a time."""
+"""The rule for a queue's length that moves one container at a time."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from microscaling.target.base import LENGTH, Target, comfortable
 
 
 class SimpleQueueLengthTarget(Target):
-    """One container more while the queue is longer than `length` items, one fewer while it is well
-    below, no change between."""
+    """Adds a container while the queue is longer than `length` items, removes one while it is below 70 % of
+    it, and changes nothing in between."""
 
     __slots__ = ("_comfortable", "length")
 
@@ -41,7 +41,7 @@ class SimpleQueueLengthTarget(Target):
         return -1 if current < self._comfortable else 0  # not at it: exceeding, but no change
 
     def works_from(self) -> int:
-        return 2  # whose comfortable length is 1, and 0 is below that
+        return 2  # its comfortable length is 1, and only 0 is below that
 
     def words(self, current: int) -> str:
         return f"queue {current} of target {self.length}"

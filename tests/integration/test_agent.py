@@ -125,7 +125,7 @@ def test_killed_and_started_again_it_adopts_what_runs(
     before = set(witness.left())
     witness = Witness(witness.client, prefix)
     with AgentProcess(tmp_path, apps) as agent:
-        agent.says("adopted what runs already")
+        agent.says("adopted running containers")
         time.sleep(10)
         assert witness.events() == [], "not one was touched"
         assert set(witness.left()) == before

@@ -22,11 +22,11 @@ def test_it_comes_through_a_restart_of_the_engine(
         witness = Witness(client, "restart-")
         witness.wait(a=5, b=1)
         own_engine.kill() if crash else own_engine.stop()
-        agent.says("cannot count what runs")
+        agent.says("cannot count the running containers")
         own_engine.start()
         wait_for(lambda: "can be counted again" in agent.log())
         witness.wait(a=5, b=1)
-        assert agent.log().count("cannot count what runs") == 1, "said once"
+        assert agent.log().count("cannot count the running containers") == 1, "said once"
         assert "a container stays up" not in agent.log(), "what the engine ended is no failed start"
         assert agent.stop() == 0
         assert not witness.left()

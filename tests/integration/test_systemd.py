@@ -74,7 +74,7 @@ def test_ready_watched_restarted_and_stopped(systemd: Systemd, engine: APIClient
     systemd.shows(NRestarts="1", ActiveState="active", StatusText="3 of 3 containers run")
     assert systemd.show("MainPID") != pid
     assert "Fatal Python error: Aborted" in systemd.log(), "where its threads were is in the log"
-    assert f"adopted what runs already: 3 of {task}" in systemd.log()
+    assert f"adopted running containers: 3 of {task}" in systemd.log()
     assert running() == before
 
     systemd.ctl("stop", "microscaling")

@@ -85,9 +85,9 @@ def test_killed_in_its_own_end_the_next_agent_goes_on(stage, end):
     first.kill()
     first.wait()
     second = stage.agent(MSS_ON_EXIT=end)
-    stage.says("adopted what runs already: 2 of a")
+    stage.says("adopted running processes: 2 of a")
     second.send_signal(signal.SIGTERM)
-    stage.says("leaving what runs" if end == "leave" else "stopping all", 1 if end == "leave" else 2)
+    stage.says("leaving all processes" if end == "leave" else "stopping all", 1 if end == "leave" else 2)
     if end == "stop":
         (stage.folder / "finish").touch()
     assert second.wait(60) == 0
