@@ -21,6 +21,7 @@ from microscaling.supervision.heartbeat import STARTING, Heartbeat
 from microscaling.supervision.signals import caught, report_unheeded
 from microscaling.supervision.systemd import SystemdNotifier
 from microscaling.utils.threads import StoppableThread
+from microscaling.variables import check_names, report_ignored
 
 log = logging.getLogger("mssagent")
 
@@ -92,6 +93,7 @@ def serve(environ: MutableMapping[str, str]) -> int:
     dropped = privileges.drop(environ, engine=False)
     settings = Settings.from_env(environ)
     logs.setup(settings)
+    check_names(environ, factory.variables_of_plugins)
     if dropped:
         log.info("%s", dropped)
     try:
@@ -123,6 +125,8 @@ def build(environ: MutableMapping[str, str], stopping: threading.Event | None = 
     dropped = privileges.drop(environ)
     settings = Settings.from_env(environ)
     logs.setup(settings)
+    check_names(environ, factory.variables_of_plugins)
+    report_ignored(settings, environ)
     settings = factory.with_engine(settings, environ)
     if dropped:
         log.info("%s", dropped)

@@ -18,6 +18,7 @@ from microscaling.demand.tasks import Tasks
 from microscaling.engine.base import Engine
 from microscaling.errors import ConfigError
 from microscaling.log import keep_secret
+from microscaling.metric.base import METRICS
 from microscaling.monitor.base import Monitor
 from microscaling.scheduler.base import Scheduler
 from microscaling.secrets.environment import credentials_in, own, passed_on, secrets_in
@@ -48,6 +49,11 @@ def with_engine(settings: Settings, environ: Mapping[str, str]) -> Settings:
         docker_tls_verify=engine.tls_verify,
         docker_cert_path=engine.cert_path,
     )
+
+
+def variables_of_plugins() -> list[str]:
+    """The names of the environment variables that metrics read, apart from the settings."""
+    return [variable.name for metric in METRICS.all() for variable in metric.variables]
 
 
 def make_tasks(settings: Settings, environ: Mapping[str, str]) -> Tasks:

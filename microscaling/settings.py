@@ -316,6 +316,8 @@ class Settings:
                 problems.append(f"{place}: {bad}, got {got}")
         if problems:
             raise ConfigError(*problems)
+        if "config" not in values:
+            values["config"] = _config_by_data(values)
         values.setdefault("kp", 0.8 * values.get("ku", cls.ku))
         values.setdefault("kd", values.get("tu", cls.tu) / 8)
         return cls(**values)
@@ -330,6 +332,18 @@ class Settings:
             elif isinstance(value, str):
                 found += passwords_in(value if "//" in value else f"//{value}")
         return found
+
+
+def _config_by_data(values: Mapping[str, Any]) -> str:
+    """The configuration's kind where MSS_CONFIG is not set: a file, or data, is given for no other reason.
+    Raises ConfigError if both are."""
+    file, data = bool(values.get("config_file")), bool(values.get("config_data"))
+    if file and data:
+        raise ConfigError(
+            "MSS_CONFIG: is not set, but MSS_CONFIG_FILE and MSS_CONFIG_DATA both are; "
+            "set it to FILE or ENVVAR, or take one of them away"
+        )
+    return "FILE" if file else "ENVVAR" if data else Settings.config
 
 
 def variables() -> dict[str, tuple[str, str]]:

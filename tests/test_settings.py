@@ -227,9 +227,8 @@ def test_an_empty_name_of_a_file_counts_as_unset(variable: str) -> None:
 
 def test_what_is_no_secret_has_no_file() -> None:
     """MSS_CONFIG_FILE is a setting of its own, and so is MSS_HEALTH_FILE."""
-    assert (
-        Settings.from_env({"MSS_CONFIG_FILE": "/no/such", "MSS_USER_ID_FILE": "/no/such"}).config == "SERVER"
-    )
+    settings = Settings.from_env({"MSS_CONFIG_FILE": "/no/such", "MSS_USER_ID_FILE": "/no/such"})
+    assert (settings.config_file, settings.user_id) == ("/no/such", "5k5gk")
 
 
 @pytest.mark.parametrize("variable", IN_FILES)

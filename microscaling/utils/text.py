@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 MAX_SHOWN = 120
 """Characters of a foreign value that an error shows."""
 
@@ -29,3 +31,12 @@ def quoted(text: str) -> str:
 def clean(text: str) -> str:
     """The text with halves of characters (lone surrogates, which JSON can escape) replaced."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def nearest(name: str, others: Iterable[str]) -> str:
+    """The most similar of the other names, whatever their case; empty if none is similar."""
+    import difflib  # only after a mistake
+
+    folded = {other.casefold(): other for other in others}
+    found = difflib.get_close_matches(name.casefold(), sorted(folded), 1, 0.7)
+    return folded[found[0]] if found else ""

@@ -1,0 +1,114 @@
+"""Checks the names of the environment variables: unknown ones, and those that the chosen mode ignores."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterable, Mapping
+
+from microscaling.errors import ConfigError
+from microscaling.settings import Settings, files, variables
+from microscaling.utils.text import nearest, short
+
+log = logging.getLogger("mssagent")
+
+PREFIX = "MSS_"
+OF_THE_IMAGE = ("MSS_DROP_TO", "MSS_IMAGE_ENV")
+"""Set by the Dockerfile."""
+OF_TESTS = "MSS_TEST_"
+SERVICE_LINKS = re.compile(r"MSS_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT|PORT_\d+_\w+)")
+"""Kubernetes sets these for every service of a namespace; one may be called mss, or mss-server."""
+DECISIVE = (
+    "MSS_DRY_RUN",
+    "MSS_SCHEDULER",
+    "MSS_CONFIG",
+    "MSS_ON_EXIT",
+    "MSS_ORPHANS",
+    "MSS_MAX_CONTAINERS",
+)
+"""With a typo in one of these the agent would touch containers that it must not touch."""
+MAX_TYPOS = 2
+INSTEAD = {"MSS_MAX_CONTAINERS": "the cap is maxContainers in the configuration"}
+"""Names that people expect, and the place of what they mean."""
+
+
+def check_names(environ: Mapping[str, str], of_plugins: Callable[[], Iterable[str]] = tuple) -> None:
+    """Warns of every MSS_ variable that is not known, with the most similar one that is.
+
+    `of_plugins`: the names that plugins read, asked for only if there is an unknown one. Raises ConfigError
+    for a name that differs in at most two characters, apart from `_`, from a variable that decides whether
+    and where containers are touched.
+    """
+    known = {*variables(), *files(), *OF_THE_IMAGE}
+    unknown = [name for name in environ if _is_ours(name) and name not in known]
+    if unknown:
+        known |= {*of_plugins()}
+    problems: list[str] = []
+    for name in sorted({*unknown} - known):
+        meant = _decisive(name)
+        if meant:
+            problems.append(f"{short(name)}: is not known; {_way_out(meant)}")
+        else:
+            other = nearest(name, known)
+            hint = f"; {_way_out(other)}" if other else ""
+            log.warning("%s: is not known, and ignored%s", short(name), hint)
+    if problems:
+        raise ConfigError(*problems)
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith(PREFIX) and not name.startswith(OF_TESTS) and not SERVICE_LINKS.fullmatch(name)
+
+
+def _decisive(name: str) -> str:
+    """The decisive variable that is most likely meant by an unknown name; empty if none is."""
+    distance, meant = min((_edits(_bare(name), _bare(other)), other) for other in DECISIVE)
+    return meant if distance <= MAX_TYPOS else ""
+
+
+def _way_out(meant: str) -> str:
+    return INSTEAD.get(meant, f"did you mean {meant}?")
+
+
+def _bare(name: str) -> str:
+    return name.removeprefix(PREFIX).replace("_", "").casefold()
+
+
+def _edits(one: str, other: str) -> int:
+    """Levenshtein's distance: characters to insert, delete or replace."""
+    row = list(range(len(other) + 1))
+    for i, a in enumerate(one, 1):
+        before, row[0] = row[0], i
+        for j, b in enumerate(other, 1):
+            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (a != b))
+    return row[-1]
+
+
+def ignored(settings: Settings, environ: Mapping[str, str]) -> dict[str, list[str]]:
+    """The variables that are set, and mean nothing by another one: NAME=value of that one -> their names."""
+    s = settings
+    monitors = "SERVER" in s.monitor and s.send_metrics_to_api
+    talks = monitors or s.config in ("SERVER", "LABEL") or s.demand_engine == "SERVER"
+    creates = s.scheduler in ("DOCKER", "PROCESS")
+    by_config, by_scheduler = f"MSS_CONFIG={s.config}", f"MSS_SCHEDULER={s.scheduler}"
+    rules: list[tuple[bool, str, tuple[str, ...]]] = [
+        (s.config != "FILE", by_config, ("MSS_CONFIG_FILE",)),
+        (s.config != "ENVVAR", by_config, ("MSS_CONFIG_DATA",)),
+        (s.scheduler != "KUBERNETES", by_scheduler, ("MSS_KUBE_CONFIG", "MSS_KUBE_NAMESPACE")),
+        (s.scheduler != "MARATHON", by_scheduler, ("MSS_MARATHON_API", "MSS_MARATHON_TOKEN")),
+        (s.scheduler != "DOCKER", by_scheduler, ("MSS_PULL_IMAGES",)),
+        (not creates, by_scheduler, ("MSS_ORPHANS", "MSS_PASS_ENV", "MSS_STATE_DIR")),
+        (not talks, "no server to talk to", ("MSS_API_ADDRESS", "MSS_API_TOKEN", "MSS_USER_ID")),
+    ]
+    found: dict[str, list[str]] = {}
+    for holds, why, names in rules:
+        there = [name for name in names if environ.get(name) or environ.get(f"{name}_FILE")]
+        if holds and there:
+            found.setdefault(why, []).extend(there)
+    return found
+
+
+def report_ignored(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Logs one line for each setting by which others mean nothing."""
+    for why, names in ignored(settings, environ).items():
+        log.info("with %s, %s %s ignored", why, " and ".join(names), "is" if len(names) == 1 else "are")
