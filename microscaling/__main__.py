@@ -31,19 +31,19 @@ OF_HEALTH = ("MSS_HEALTH_FILE", "MSS_SERVER_ADDRESS")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the agent, or the server, as the environment says. Returns the exit code: 0 asked to stop,
-    1 failed, 2 bad settings."""
+    """Runs the agent, or the server, with the settings of the environment. Returns the exit code: 0 after
+    a request to stop, 1 after a failure, 2 with bad settings."""
     parser = argparse.ArgumentParser(
         prog="microscaling",
         description="Shares a fixed number of containers between services, by priority. "
         "All settings are environment variables: see the table in the README.",
     )
     parser.add_argument("--version", action="version", version=f"microscaling {__version__}")
-    parser.add_argument("command", nargs="?", choices=["server"], help="what agents report to, with a page")
+    parser.add_argument("command", nargs="?", choices=["server"], help="run the server, with its web page")
     parser.add_argument(
         "--health",
         action="store_true",
-        help="only say how the agent (with `server`: the server) on this machine is; exit code 1 if not well",
+        help="print the health of the agent (`server`: the server) on this machine; exit code 1 if unhealthy",
     )
     asked = parser.parse_args(arguments)
     logs.guard_crashes()
@@ -54,13 +54,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         return _say(error)
     except Exception as error:
-        log.critical("it has failed in an unexpected way", exc_info=True)
+        log.critical("unexpected failure", exc_info=True)
         log.critical("stopped with exit code 1: %r", error)
         return FAILED
 
 
 def run(environ: MutableMapping[str, str]) -> int:
-    """Runs the agent that these variables describe. Returns the exit code. Raises ConfigError."""
+    """Runs the agent with the settings of these variables. Returns the exit code. Raises ConfigError."""
     stopping = threading.Event()
     with caught(stopping):
         try:
@@ -72,9 +72,10 @@ def run(environ: MutableMapping[str, str]) -> int:
 
 
 def examine(environ: MutableMapping[str, str], server: bool) -> int:
-    """Says in one line how what runs here is. Returns the exit code: 0 well, 1 not."""
+    """Prints one line about the health of the agent or the server. Returns the exit code: 0 healthy, 1
+    unhealthy."""
     try:
-        privileges.drop(environ, engine=not server)  # where the agent's file is depends on its user
+        privileges.drop(environ, engine=not server)  # the default folder of the file depends on the user
         settings = Settings.from_env({name: environ.get(name, "") for name in OF_HEALTH})
     except ConfigError as error:
         _say(error)
@@ -89,7 +90,7 @@ def examine(environ: MutableMapping[str, str], server: bool) -> int:
 
 
 def serve(environ: MutableMapping[str, str]) -> int:
-    """Runs the server that these variables describe. Returns the exit code. Raises ConfigError."""
+    """Runs the server with the settings of these variables. Returns the exit code. Raises ConfigError."""
     dropped = privileges.drop(environ, engine=False)
     settings = Settings.from_env(environ)
     logs.setup(settings)
@@ -97,7 +98,7 @@ def serve(environ: MutableMapping[str, str]) -> int:
     if dropped:
         log.info("%s", dropped)
     try:
-        # Imported when chosen: the agent does without, and need not have it installed.
+        # Imported only here, so that the agent runs without the packages of the extra `server`.
         from microscaling.server import serve as server
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("microscaling"):
@@ -116,12 +117,10 @@ def _say(error: ConfigError) -> int:
 
 
 def build(environ: MutableMapping[str, str], stopping: threading.Event | None = None) -> Agent:
-    """The agent that these variables describe. Raises ConfigError, and Stopped if `stopping` is set
-    while it waits for whoever has the configuration.
-
-    Root is given up before anything of the configuration is read.
-    """
+    """Builds the agent from these variables. Raises ConfigError, and Stopped if `stopping` is set while
+    it waits for the source of the configuration."""
     stopping = stopping or threading.Event()
+    # First of all: no part of the configuration may be read as root.
     dropped = privileges.drop(environ)
     settings = Settings.from_env(environ)
     logs.setup(settings)
@@ -162,7 +161,7 @@ def _health_file(settings: Settings, environ: Mapping[str, str]) -> health.Healt
 
 
 class _Configuring(StoppableThread):
-    """Gets the tasks, which may take for ever: whoever has the configuration is waited for."""
+    """Loads the tasks, which may take for ever while the source of the configuration is away."""
 
     def __init__(self, make: Callable[[], Tasks]) -> None:
         super().__init__("mss-config")
@@ -170,14 +169,15 @@ class _Configuring(StoppableThread):
         self.tasks: Tasks | None = None
 
     def cycle(self) -> None:
+        """Loads the tasks once, and ends the thread."""
         self.tasks = self.make()
         self.stop()
 
 
 def _until(stopping: threading.Event, make: Callable[[], Tasks], vitals: Heartbeat) -> Tasks:
-    """The tasks, unless `stopping` is set before: then Stopped is raised, and who makes them is left to
-    itself, as the process is about to end."""
+    """Waits for the tasks. Raises Stopped if `stopping` is set first."""
     thread = _Configuring(make)
+    # It is never joined after a stop: the wait inside may have no end, and the process is about to exit.
     thread.start()
     while thread.is_alive() and not stopping.is_set():
         thread.join(LOOK_S)

@@ -1,4 +1,4 @@
-"""What can go wrong, by what can be done about it."""
+"""Errors, by the possible reaction: fix the settings, retry, or give up."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ class MicroscalingError(Exception):
 
 
 class ConfigError(MicroscalingError):
-    """Settings or a configuration that a person has to mend; one line per problem.
+    """Settings or a configuration that a person has to fix; one line per problem.
 
-    Every line names the variable, file or field, and the way out.
+    Every line names the variable, file or field, and the remedy.
     """
 
     def __init__(self, *problems: str) -> None:
@@ -26,20 +26,19 @@ class ConfigError(MicroscalingError):
 
 
 class ServerError(ConfigError):
-    """The settings are in order, but the server that they name has no use: it is gone, or answers
-    what nobody can use."""
+    """The settings are valid, but their server is gone, or its answers are unusable."""
 
 
 class Stopped(MicroscalingError):
-    """What was waited for is not needed any more."""
+    """A wait was ended by a request to stop."""
 
 
 class PermanentError(MicroscalingError):
-    """Trying again will not help."""
+    """A failure that a retry cannot mend."""
 
 
 class TemporaryError(MicroscalingError):
-    """Worth trying again, after `delay_s` seconds if the other side named a time."""
+    """A failure that is worth a retry, after `delay_s` seconds if the other side named a delay."""
 
     def __init__(self, message: str, delay_s: float | None = None) -> None:
         super().__init__(message)
@@ -47,9 +46,10 @@ class TemporaryError(MicroscalingError):
 
 
 class MetricError(MicroscalingError):
-    """A measurement that could not be had. Never to be read as a zero."""
+    """A failed measurement. It must never count as a zero."""
 
 
 UNEXPECTED = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError)
-"""What it raises to look into an answer that is not of the form that it should have; RuntimeError is what
-Python says of JSON that is nested too deeply, and the Docker library of a line that is cut short."""
+"""Errors of code that reads an answer of an unexpected form."""
+# RuntimeError: Python raises RecursionError for JSON that is nested too deeply, and the Docker library raises
+# RuntimeError for a line that is cut short.

@@ -1,7 +1,7 @@
-"""Log lines: plain for people, JSON for programs, neither with secrets in them.
+"""Log lines, plain for people or JSON for programs, with secrets masked.
 
-What else leaves the process (errors of the configuration, what monitors send) is masked here too, since
-it is here that the secrets of the process are known.
+Other outgoing text (errors of the configuration, reports of monitors) is masked here too, by `masked`,
+because this module knows the secrets of the process.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ COMPONENTS = (
     "mssutils",
 )
 STANDARD = {*vars(logging.makeLogRecord({}))}
-"""What every record has; what others add is shown in JSON."""
+"""The attributes of every record; additional ones are shown in JSON."""
 COLOURS = {"DEBUG": 36, "INFO": 32, "WARNING": 33, "ERROR": 31, "CRITICAL": 35}
 
 
@@ -50,13 +50,14 @@ class MaskingHandler(logging.StreamHandler):  # type: ignore[type-arg]  # generi
         self.secrets = secrets
 
     def format(self, record: logging.LogRecord) -> str:
-        # A copy: other handlers of the same record (a test's, say) must see it as it was.
+        """Formats a record and masks its message, traceback and additional attributes."""
+        # A copy: other handlers of the same record (a test's, for example) must see it as it was.
         record = copy.copy(record)
         mask = self.secrets.mask
         record.msg, record.args = self._message(record), None
         if record.exc_info and not record.exc_text:
             record.exc_text = logging.Formatter().formatException(record.exc_info)
-        record.exc_info = None  # only the text is masked
+        record.exc_info = None  # a formatter would render the traceback from it again, unmasked
         if record.exc_text:
             record.exc_text = mask(record.exc_text)
         for name in vars(record).keys() - STANDARD:
@@ -64,10 +65,11 @@ class MaskingHandler(logging.StreamHandler):  # type: ignore[type-arg]  # generi
         return super().format(record)
 
     def _message(self, record: logging.LogRecord) -> str:
-        """The text of our own lines is known to everybody: where a secret is a word of it, masking it there
-        would give it away. So only the arguments are masked."""
+        """Returns the message, of our own loggers with masked arguments only, of others masked as a whole."""
         if record.name not in COMPONENTS:
             return self.secrets.mask(record.getMessage())
+        # The fixed text of our own lines is public: if a secret is a word of it, masking that word there
+        # would reveal the secret.
         if isinstance(record.args, tuple):
             record.args = tuple(_Masked.of(arg, self.secrets) for arg in record.args)
         elif isinstance(record.args, Mapping):
@@ -75,7 +77,8 @@ class MaskingHandler(logging.StreamHandler):  # type: ignore[type-arg]  # generi
         return mask_unknown(record.getMessage())
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Says which call it was that could not be logged: logging's own shows what was to be logged."""
+        """Writes the place of the call that could not be logged."""
+        # The handler of `logging` itself prints the message and its arguments, unmasked.
         if logging.raiseExceptions and sys.stderr is not None:
             kind = (sys.exc_info()[0] or Exception).__name__
             with contextlib.suppress(OSError, ValueError):
@@ -91,7 +94,8 @@ class _Masked:
 
     @classmethod
     def of(cls, arg: object, secrets: Secrets) -> object:
-        """Numbers stay numbers, as %d needs them."""
+        """Wraps an argument, unless it is a number."""
+        # %d accepts only numbers.
         return arg if isinstance(arg, (int, float)) else cls(arg, secrets)
 
     def __str__(self) -> str:
@@ -104,8 +108,7 @@ class _Masked:
 class PlainFormatter(logging.Formatter):
     """`INFO 15:04:05.000: message`, in local time; `detail` adds process, thread, file and line.
 
-    One line a record, whatever is in the message, so that nothing can pass for a record of its own;
-    the lines of a traceback follow, indented.
+    A record is one line, followed by the indented lines of its traceback.
     """
 
     def __init__(self, coloured: bool, detail: bool) -> None:
@@ -114,6 +117,7 @@ class PlainFormatter(logging.Formatter):
         self.detail = detail
 
     def format(self, record: logging.LogRecord) -> str:
+        """Formats a record that MaskingHandler has masked."""
         level = record.levelname
         if self.coloured:
             level = f"\x1b[{COLOURS.get(level, 0)}m{level}\x1b[0m"
@@ -121,15 +125,16 @@ class PlainFormatter(logging.Formatter):
         where = ""
         if self.detail:
             where = f" {record.process} {record.threadName} {record.name} {record.filename}:{record.lineno}"
+        # Line feeds are escaped, so that foreign text cannot imitate a record of its own.
         lines = [f"{level} {when}{where}: {one_line(record.getMessage())}"]
         lines += [f"    {one_line(line)}" for line in (record.exc_text or "").splitlines()]
         return "\n".join(lines)
 
 
 def setup(settings: Settings, stream: TextIO | None = None, environ: Mapping[str, str] = os.environ) -> None:
-    """Sends the package's log to the stream (default: standard error), as the settings say.
+    """Sends the package's log to the stream (default: standard error), by level and format of the settings.
 
-    Can be called again: the last one counts. Other libraries are heard from WARNING up.
+    A later call replaces the handler of an earlier one. Other libraries are logged from WARNING up.
     """
     stream = sys.stderr if stream is None else stream
     words = {w for w in re.split(r"[\s,;]+", settings.log_debug) if w}
@@ -158,21 +163,21 @@ def setup(settings: Settings, stream: TextIO | None = None, environ: Mapping[str
 
 
 def keep_secret(values: Iterable[str]) -> None:
-    """From now on these are masked as well, in the log and by `masked`."""
+    """Masks these values as well from now on, in the log and by `masked`."""
     values = list(values)
     for handler in _handlers():
         handler.secrets.add(values)
 
 
 def masked(text: str) -> str:
-    """A text that is about to leave the process, with the values of known secrets masked."""
+    """Masks the known secrets in a text that is about to leave the process."""
     handlers = _handlers()
     return handlers[0].secrets.mask_again(text) if handlers else mask(text, ())
 
 
 def guard_crashes() -> None:
-    """From now on an exception that nobody has caught, which Python itself would write out as it is, goes
-    through the log, also while there are no settings yet."""
+    """Sends uncaught exceptions of all threads through the log from now on."""
+    # Python's own hooks print the exception unmasked. There may be no settings yet, so the defaults serve.
     if not _handlers():
         setup(Settings())
     sys.excepthook = _log_crash
@@ -194,7 +199,7 @@ def _takes_colour(stream: TextIO, environ: Mapping[str, str]) -> bool:
 
 
 def _json_formatter(detail: bool) -> logging.Formatter:
-    # Imported when chosen: starting with plain lines should not pay for it.
+    # Imported only here: a start with plain lines should not pay for the import.
     from pythonjsonlogger.json import JsonFormatter
 
     names = {"levelname": "level", "name": "component"}

@@ -1,9 +1,9 @@
-"""Plugins: what a metric, rule, scheduler, monitor or configuration declares, and where it is found.
+"""Plugins: declarations of metrics, rules, schedulers, monitors and configurations, and their discovery.
 
 Ours are found by a scan of their package: the module is named as the type is (`azure_queue` has
 AzureQueue; of a folder, its module `plugin`), and its constant `TYPE` is the plugin. Those of other
-packages are found by entry points of the group's name; the entry point's name is the type's name, and what
-it points to is the plugin. Only what is chosen is imported.
+packages are found by entry points of the group's name; the entry point has the name of the type and points
+to the plugin. Only chosen plugins are imported.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ log = logging.getLogger("mssutils")
 
 MAX_OF_REASON = 200
 KINDS = ("text", "whole", "number", "flag", "choice", "url", "headers")
-"""Of a field: a string; a whole number; a number; true or false; one of `choices`; a URL, and an object of
-HTTP headers, in both of which ${NAME} is filled in."""
+"""Kinds of fields: a string; a whole number; a number; true or false; one of `choices`; a URL, and an object
+of HTTP headers, both with ${NAME} filled in."""
 
 
 @dataclass(frozen=True)
@@ -36,23 +36,23 @@ class Field:
 
     key: str
     label: str
-    """What the form calls it."""
+    """Its name in the form."""
     kind: str = "text"
     default: Any = None
-    """What `from_config` gets if the key is absent; None: "", 0, False or {}, by kind."""
+    """The value for `from_config` if the key is absent; None: "", 0, False or {}, by kind."""
     required: bool = False
     """Without it the configuration is refused."""
     expected: bool = False
     """Without it there is a warning, and nothing can be measured, as in the Go agent."""
     secret: bool = False
-    """It may hold a credential, so errors do not show its value."""
+    """Errors do not show its value, as that may be a credential."""
     hint: str = ""
-    """What else a person has to know, for the form and the documentation."""
+    """A further explanation for the form and the documentation."""
     choices: tuple[str, ...] = ()
     least: float | None = None
     most: float | None = None
     check: Callable[[Any], object] | None = None
-    """Raises ConfigError that says what is wrong with a value; called with what is there, filled in."""
+    """Raises ConfigError for a bad value; called with the value after ${NAME} was filled in."""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -60,7 +60,7 @@ class Field:
 
     @property
     def fills_in(self) -> bool:
-        """Whether ${NAME} in it is filled in from the agent's environment."""
+        """Whether ${NAME} in its value is replaced by the agent's environment variable."""
         return self.kind in ("url", "headers")
 
 
@@ -72,14 +72,14 @@ class Variable:
     meaning: str
     default: str = ""
     secret: bool = False
-    """It is masked in logs, and may be given as a file too: NAME_FILE."""
+    """Its value is masked in logs, and may be given as a file too: NAME_FILE."""
 
 
 class Plugin(Protocol):
-    """What every plugin declares."""
+    """The declarations that every plugin has."""
 
     type_name: str
-    """What a configuration or a variable calls it, in upper and lower case as here."""
+    """Its name in configurations and variables; upper and lower case matter."""
     summary: str
     """A few words for the form and the documentation: "the jobs that are ready in a tube"."""
 
@@ -88,7 +88,7 @@ P = TypeVar("P", bound=Plugin)
 
 
 class Group(Generic[P]):
-    """All plugins of a kind. `package`: where ours are; `entry_points`: the group of others'."""
+    """All plugins of one kind. `package` holds ours; `entry_points` is the group of those of others."""
 
     def __init__(self, kind: str, package: str, is_one: Callable[[Any], bool]) -> None:
         self.kind = kind
@@ -98,8 +98,9 @@ class Group(Generic[P]):
         self._modules: dict[str, str] | None = None
 
     def find(self, name: str) -> P | None:
-        """The plugin of that name; None if there is none. Raises ConfigError if it is another package's, and
-        cannot be loaded."""
+        """Returns the plugin of that name; None if there is none. Raises ConfigError if it belongs to
+        another package and cannot be loaded."""
+        # Ours first: another package cannot replace one of our types.
         found = self._ours(name)
         if found is None:
             entry = next((entry for entry in self._entries() if entry.name == name), None)
@@ -107,15 +108,14 @@ class Group(Generic[P]):
         return found
 
     def names(self) -> list[str]:
-        """Of all plugins, in the order of the alphabet, those of other packages that cannot be loaded
-        included."""
+        """Returns the names of all plugins in alphabetical order, also of those that cannot be loaded."""
         names = {plugin.type_name for plugin in self._all_of_ours()} | {
             entry.name for entry in self._entries()
         }
         return sorted(names, key=str.casefold)
 
     def all(self) -> list[P]:
-        """Every plugin that can be loaded, by name; says in the log which cannot."""
+        """Returns every plugin that can be loaded, sorted by name; logs a warning for each other one."""
         found: dict[str, P] = {}
         for entry in self._entries():
             try:
@@ -126,8 +126,8 @@ class Group(Generic[P]):
         return [found[name] for name in sorted(found, key=str.casefold)]
 
     def chosen(self, variable: str, name: str) -> P:
-        """The plugin that an environment variable names, in upper and lower case as the Go agent. Raises
-        ConfigError that says which there are."""
+        """Returns the plugin that an environment variable names; case matters, as in the Go agent. Raises
+        ConfigError with the available names."""
         found = self.find(name)
         if found is None:
             allowed = ", ".join(self.names())
@@ -146,7 +146,7 @@ class Group(Generic[P]):
         return [plugin for plugin in found if plugin is not None]
 
     def _ours_by_module(self) -> dict[str, str]:
-        """Name of the type, without case and underscores -> name of the module. Imports none of them."""
+        """Maps the name of each type, without case and underscores, to its module. Imports none of them."""
         if self._modules is None:
             path = importlib.import_module(self.package).__path__
             self._modules = {
@@ -159,27 +159,28 @@ class Group(Generic[P]):
         try:
             found: P | None = getattr(importlib.import_module(module), "TYPE", None)
         except ModuleNotFoundError as error:
+            # Another name is a missing dependency of the plugin, which must not look like "no such type".
             if error.name != module:
                 raise
             return None  # a folder without a plugin
         return found
 
     def _entries(self) -> Iterable[Any]:
-        from importlib.metadata import entry_points
+        from importlib.metadata import entry_points  # takes time, and our own types do without
 
         return entry_points(group=self.entry_points)
 
     def _load(self, entry: Any) -> P:
-        """Raises ConfigError in one line, whatever another package does when it is imported."""
+        """Imports a plugin of another package. Raises ConfigError, in one line, if that fails."""
         where = f"the plugin {quoted(entry.name)} ({entry.value} of {self.entry_points})"
         try:
             found = entry.load()
-        except Exception as error:
+        except Exception as error:  # foreign code may raise anything
             raise ConfigError(
                 f"{where} cannot be loaded: {one_line(f'{type(error).__name__}: {error}')[:200]}"
             ) from error
         if not self._is_one(found):
-            raise ConfigError(f"{where} is no {self.kind}: see docs/plugins.md for what one has to be")
+            raise ConfigError(f"{where} is no {self.kind}: docs/plugins.md has the requirements")
         if found.type_name != entry.name:
             raise ConfigError(
                 f"{where} calls itself {quoted(found.type_name)}: both names have to be the same"

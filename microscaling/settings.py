@@ -24,7 +24,7 @@ NO = ("false", "0", "no", "off")
 
 
 class _Fallback(Exception):
-    """A bad value that is only worth a warning, as in the Go agent."""
+    """A bad value that leads to a warning and the default, as in the Go agent."""
 
 
 def _text(value: str) -> str:
@@ -81,7 +81,7 @@ def _samples(value: str) -> int:
 
 
 def _token(value: str) -> str:
-    """It goes into a header, so nothing in it may end that."""
+    # It goes into a header, and a line feed would end that.
     if re.fullmatch("[!-~]+", value.strip()):
         return value.strip()
     raise ValueError("expected printable ASCII characters without spaces")
@@ -107,9 +107,12 @@ def _setting(
     shown: bool = True,
     said: str = "",
 ) -> T:
-    """A field. `variable`: its name if not MSS_ and the field's; `said`: the default in words, for
-    the table of settings; `shown`: whether the value may stand in the repr. What is `secret`, or may
-    hold one, may not, and can be given as a file too: VARIABLE_FILE."""
+    """Declares a field of Settings.
+
+    `variable`: its environment variable, if not MSS_ and the name of the field; `said`: the default in
+    words, for the table of settings; `shown`: whether the repr may include the value. The value of one that
+    is `secret`, or `may_hold_secret`, is never shown, and can be given as a file too: VARIABLE_FILE.
+    """
     about = {
         "meaning": meaning,
         "read": read or _text,
@@ -124,10 +127,10 @@ def _setting(
 
 @dataclass(frozen=True)
 class Settings:
-    """What the environment decides; `Settings()` has every default.
+    """The settings of one process, read from its environment; `Settings()` has every default.
 
-    The Go agent's variables keep their names, meanings and defaults. Which values of scheduler,
-    config, monitor and demand_engine there are is for the factory to say.
+    The Go agent's variables keep their names, meanings and defaults. The factory checks the values of
+    scheduler, config, monitor and demand_engine.
     """
 
     scheduler: str = _setting(
@@ -292,10 +295,10 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Settings:
-        """The settings in these variables, and in the files that they name. Raises ConfigError that names
+        """Reads the settings from these variables and the files that they name. Raises ConfigError with
         every bad one.
 
-        A bad number for the controller is a warning and the default, as in the Go agent.
+        A bad number for the controller leads to a warning and the default, as in the Go agent.
         """
         values: dict[str, Any] = {}
         problems: list[str] = []
@@ -306,7 +309,7 @@ class Settings:
                 problems += error.problems
                 continue
             if value == "":
-                continue
+                continue  # as in the Go agent, an empty variable counts as unset
             got = "a value that is not shown" if about["in_file"] else quoted(value)
             try:
                 values[name] = about["read"](value)
@@ -323,13 +326,14 @@ class Settings:
         return cls(**values)
 
     def secrets(self) -> list[str]:
-        """What must not be seen in a log: secrets, and the passwords in URLs."""
+        """Returns the values to mask in logs: secrets, and the passwords in URLs."""
         found: list[str] = []
         for name, about in _TABLE.items():
             value = getattr(self, name)
             if about["secret"] and value:
                 found.append(value)
             elif isinstance(value, str):
+                # Addresses such as user:password@host:port need no scheme.
                 found += passwords_in(value if "//" in value else f"//{value}")
         return found
 
@@ -347,22 +351,22 @@ def _config_by_data(values: Mapping[str, Any]) -> str:
 
 
 def variables() -> dict[str, tuple[str, str]]:
-    """Variable -> (default, meaning) of every setting, as a table of them shows it."""
+    """Maps the variable of every setting to its default and meaning, both in words for documentation."""
     return {a["variable"]: (a["said"] or _in_words(a["default"]), a["meaning"]) for a in _TABLE.values()}
 
 
 def files() -> list[str]:
-    """The variables that name a file with what another one would hold."""
+    """Returns the variables, such as MSS_API_TOKEN_FILE, that name a file with the value of another."""
     return [f"{about['variable']}{SUFFIX}" for about in _TABLE.values() if about["in_file"]]
 
 
 def variable_of(name: str) -> str:
-    """The environment variable of a field of Settings."""
+    """Returns the environment variable of a field of Settings."""
     return str(_TABLE[name]["variable"])
 
 
 def _given(about: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[str, str]:
-    """Where a setting is given, as errors name it, and its value; empty if it is not. Raises ConfigError."""
+    """Returns the place of a setting, for errors, and its value; "" if it is not set. Raises ConfigError."""
     variable = about["variable"]
     value = environ.get(variable, "")
     if not (about["in_file"] and environ.get(variable + SUFFIX)):

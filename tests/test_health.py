@@ -47,12 +47,12 @@ REPORTS = [
     (
         "the whole process stands still",
         {"written": 900.0},
-        f"process {PID} has not been heard of for 100 s, and was: 3 of 4 containers run",
+        f"process {PID} has written nothing for 100 s, and was: 3 of 4 containers run",
     ),
     (
         "the machine has been started anew",
         {"written": 5000.0},
-        f"process {PID} has not been heard of for 4000 s",
+        f"process {PID} has written nothing for 4000 s",
     ),
     ("the number is another process's now", {"started": "1"}, f"process {PID} has ended"),
     ("the process has gone", {"pid": 2**22 + 1}, f"process {2**22 + 1} has ended"),
@@ -402,7 +402,7 @@ def test_the_check_is_cheap() -> None:
 
 def test_of_the_server() -> None:
     with FakeServer() as server:  # it knows /apps, and nothing of /readyz
-        said = f"unhealthy: the server at 0.0.0.0:{server.port} says: no such page\n"
+        said = f"unhealthy: the server at 0.0.0.0:{server.port} answers: no such page\n"
         assert run("server", "--health", MSS_SERVER_ADDRESS=f"0.0.0.0:{server.port}") == (1, said, "")
     code, out, _ = run("server", "--health", MSS_SERVER_ADDRESS=server.endpoint)
     assert (code, out) == (
@@ -410,7 +410,7 @@ def test_of_the_server() -> None:
         f"unhealthy: no answer from the server at {server.endpoint}: Connection refused\n",
     )
     code, out, _ = run("server", "--health", MSS_SERVER_ADDRESS="nonsense")
-    assert (code, out.startswith("unhealthy: what is at nonsense is no server")) == (1, True)
+    assert (code, out.startswith("unhealthy: there is no microscaling server at nonsense")) == (1, True)
 
 
 def test_of_a_server_that_is_well(tmp_path: Path) -> None:
@@ -420,7 +420,7 @@ def test_of_a_server_that_is_well(tmp_path: Path) -> None:
         assert process.stderr
         line = next(line for line in process.stderr if "the server is at http://" in line)
         address = line.partition("http://")[2].strip().rstrip("/")
-        said = (0, f"healthy: the server at {address} says: ok\n", "")
+        said = (0, f"healthy: the server at {address} answers: ok\n", "")
         wait_for(lambda: run("server", "--health", MSS_SERVER_ADDRESS=address) == said)
     finally:
         process.send_signal(signal.SIGTERM)

@@ -1,1 +1,1 @@
-"""Values that must not be shown: how they are recognised, masked and passed on."""
+"""Values that must not be shown: their recognition, masking and passing on."""

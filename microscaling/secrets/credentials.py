@@ -15,10 +15,10 @@ WORDS = frozenset(
 )
 """A name with one of these among its words is a credential's, unless it ends in one of BESIDE."""
 LAST_WORDS = {"AUTH", "KEY", "KEYS", "PASS", "PAT", "PWD", "TOKENS"}
-"""Words that mean a credential only at the end: KEY_BINDINGS, SSH_AUTH_SOCK and PASS_ENV are none."""
+"""Words that mean a credential only at the end of a name: KEY_BINDINGS, SSH_AUTH_SOCK, PASS_ENV are none."""
 KEYS = ("ACCESS_KEY", "ACCOUNT_KEY", "API_KEY", "ENCRYPTION_KEY", "PRIVATE_KEY", "SECRET_KEY", "SIGNING_KEY")
 AUTHS = ("AUTH_CONFIG", "AUTH_HEADER", "AUTH_JSON", "AUTH_STRING")
-"""These mean one wherever they stand."""
+"""Pairs of words that mean a credential anywhere in a name."""
 RUN_TOGETHER = re.compile(
     r"(PASSWORDS?|PASSWD|PASSPHRASE|SECRET|TOKEN|APIKEY|(ACCESS|ACCOUNT|AUTH|PRIVATE|SECRET)KEY|CREDENTIALS"
     r"|(DB|PG|SQL|SMTP|MAIL|REDIS|FTP|LDAP|ROOT|ADMIN|USER|PROXY|SSH)(PASS|PW|PWD))$"
@@ -33,32 +33,33 @@ BESIDE = frozenset(
     VERSION
     """.split()  # noqa: SIM905 - words read better without quotes
 )
-"""A name that ends so speaks about a credential, or of where it is, and does not hold it."""
+"""A name with such an end describes a credential or its place, and does not hold it: TOKEN_FILE."""
 NO_SECRET_BEFORE = frozenset(
     """
     AUTHORIZED CACHE COMPLETION CONTEXT FOREIGN HOST INPUT KNOWN MAX MIN OUTPUT PARTITION PRIMARY
     PROMPT PUBLIC PUBLISHABLE ROUTING SORT TOTAL
     """.split()  # noqa: SIM905 - words read better without quotes
 )
-"""Before KEY, KEYS or TOKENS: PUBLIC_KEY, MAX_TOKENS."""
+"""Words before one of LAST_WORDS that make it harmless: PUBLIC_KEY, MAX_TOKENS."""
 WHOLE_VALUE = re.compile(r"(CONNECTION_?STRING|CONN_?STR(ING)?)$")
-"""At the end of a name: credentials among others, in a form of its own."""
+"""End of a name whose value has credentials among other parts, so all of it is secret."""
 EXACTLY = {"AWS_ACCESS_KEY_ID"}
 PLACES = {"GOOGLE_APPLICATION_CREDENTIALS"}
-"""The path of a file, by name and convention."""
+"""Names that look like a credential, and by convention hold the path of a file."""
 SWITCHES = {"", "true", "false", "yes", "no", "on", "off", "none", "null"}
 PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 PAIR = re.compile(
     r"(?:^|[;&\s])(?:password|passwd|pwd|accountkey|sharedaccesskey|secretkey|accesskey)\s*=\s*([^;&\s]+)",
     re.IGNORECASE,
 )
-"""In a connection string, of libpq, ODBC, ADO.NET or Azure."""
+"""A secret part of a connection string of libpq, ODBC, ADO.NET or Azure."""
 TOKEN_IN_URL = re.compile(r"//([\w~.+-]{20,})@")
-"""A user so long is a token, as in https://TOKEN@host or in Sentry's DSN."""
+"""A user of 20 characters or more is a token, as in https://TOKEN@host or in Sentry's DSN."""
 
 
 def secrets_of(name: str, value: str) -> list[str]:
-    """What must not be seen of a variable's value; empty if it is no credential."""
+    """Returns the secret parts of a variable's value; none if it holds no credential."""
+    # USE_TOKEN=true holds no secret, and masking the word "true" would garble the log.
     if value.strip().lower() in SWITCHES:
         return []
     if names_credential(name) or PRIVATE_KEY.search(value):
@@ -67,7 +68,8 @@ def secrets_of(name: str, value: str) -> list[str]:
 
 
 def names_credential(name: str) -> bool:
-    """Whether a variable of this name holds a credential, as far as a name can tell."""
+    """Whether the name of a variable suggests that it holds a credential."""
+    # Names in camelCase are split too, and numbers at the end (TOKEN2) are ignored.
     words = re.split("[^A-Z0-9]+", re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", name).upper())
     words = [word.rstrip("0123456789") or word for word in words if word]
     whole = "_".join(words)
@@ -84,7 +86,7 @@ def names_credential(name: str) -> bool:
 
 
 def _of_query(value: str) -> list[str]:
-    """The secret fields of a URL's query, such as the `sig` of a shared access signature."""
+    """Returns the secret fields of a URL's query, such as the `sig` of a shared access signature."""
     if "://" not in value or "?" not in value or len(value.split()) != 1:
         return []
     try:

@@ -1,4 +1,4 @@
-"""What containers get of the agent's environment, and what of it must not be seen."""
+"""The agent's environment: variables that are passed on to containers, and credentials among them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from fnmatch import fnmatchcase
 from microscaling.secrets.credentials import secrets_of
 
 OWN = ("PATH", "HOME", "HOSTNAME", "PWD", "SHLVL", "_", "VIRTUAL_ENV", "PYTHON*")
-"""What belongs to the agent's own process, and is never passed on."""
+"""Patterns of variables that belong to the agent's own process, and are never passed on."""
 
 
 def passed_on(environ: Mapping[str, str], pass_env: str) -> list[str]:
-    """The variables that every container gets, as "NAME=value".
+    """Returns the variables that every container gets, as "NAME=value".
 
-    `pass_env` is MSS_PASS_ENV: empty for all but those of the agent's own process, `none`, or names
-    and patterns with commas between, which narrow that.
+    `pass_env` is MSS_PASS_ENV: empty for all but those of the agent's own process, `none`, or a
+    selection of these as names and patterns with commas between.
     """
     if pass_env.strip().lower() == "none":
         return []
@@ -28,17 +28,17 @@ def passed_on(environ: Mapping[str, str], pass_env: str) -> list[str]:
 
 
 def own(environ: Mapping[str, str]) -> dict[str, str]:
-    """What belongs to the agent's own process; a local process needs it too."""
+    """Returns the variables of the agent's own process, which a local process needs too."""
     return {name: value for name, value in environ.items() if _matches(name, OWN)}
 
 
 def credentials_in(env: Iterable[str]) -> list[str]:
-    """The names in a list of "NAME=value" that hold credentials, sorted."""
+    """Returns the sorted names of the credentials in a list of "NAME=value"."""
     return sorted({name for name, value in _pairs(env) if secrets_of(name, value)})
 
 
 def secrets_in(env: Iterable[str]) -> list[str]:
-    """What in the values of a list of "NAME=value" must not be seen."""
+    """Returns the secret values, or parts of values, in a list of "NAME=value"."""
     return [secret for name, value in _pairs(env) for secret in secrets_of(name, value)]
 
 

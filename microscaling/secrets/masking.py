@@ -1,4 +1,4 @@
-"""Secrets: what they look like, and text without them."""
+"""Masking of secrets in text: known values, and unknown ones by their look."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from microscaling.utils.urls import basic, credentials
 
 MASKED = "***"
 MIN_MASKED = 4
-"""Characters. Shorter values are in so much other text that masking them would make it unreadable,
-and would give them away."""
+"""Characters of the shortest value that is masked."""
+# Shorter ones occur in so much other text that masking them would make it unreadable, and reveal them.
 NOT_SECRET = ("true", "false", "none", "null")
 MIN_LINE_MASKED = 8
-"""Characters of a line of a secret of several lines, such as a private key."""
+"""Characters of the shortest line that is masked on its own, of a secret of several lines (a private key)."""
 MIN_CUT = 8
-"""Characters of what is left of a secret where a text was cut off."""
+"""Characters of the shortest beginning of a secret that is masked where a text was cut off."""
 CUT_BEFORE = ("", *"'\".)")
-"""What may follow there."""
+"""Characters that may follow a truncated secret; "" is the end of the text."""
 MAX_WORD = 15
-"""Characters of a secret that may be part of other text by chance."""
+"""Characters of the longest secret that may be part of a longer word by chance."""
 ESCAPES = r"(?<=\\[nrtf])|(?<=\\x[0-9a-f]{2})|(?<=\\u[0-9a-f]{4})|(?<=%[0-9A-Fa-f]{2})"
-"""They end in a letter or digit that belongs to another character."""
+"""Escapes before a secret: their last letter or digit belongs to another character, not to the word."""
 MAX_REMEMBERED = 1000
 IN_URL = re.compile(r"""(?<=//)([^\s/?#:@"'<>\\]*:)(?!\d{1,5}\.\.\.)([^\s/?#"'<>\\]+)(@|\.\.\.)""")
-"""User, password, and the @ that ends it, or the dots where a text was cut off."""
+"""User, password, and the @ behind it, or the dots where a text was cut off."""
 IN_HEADER = re.compile(r"\b(bearer |basic |token=)[\w.~+/=-]{16,}", re.IGNORECASE)
 SECRET_HEADER = re.compile(r"auth|cookie|token|key|secret|passw|session|credential|signature", re.IGNORECASE)
 SECRET_FIELD = re.compile(r"auth|token|key|secret|passw|pwd|session|credential|sig(nature)?$", re.IGNORECASE)
-"""Of a URL's query."""
+"""Names of secret fields in the query of a URL."""
 
 
 class Secrets:
-    """Values that must not be seen; more can be added at any time, from any thread."""
+    """Values to mask; more can be added at any time, from any thread."""
 
     def __init__(self, values: Iterable[str] = ()) -> None:
         self._parts: list[str] = []
@@ -46,26 +46,28 @@ class Secrets:
         self.add(values)
 
     def add(self, values: Iterable[str]) -> None:
-        """From now on these are masked too."""
+        """Adds values to mask from now on."""
         parts = _parts(values)
         with self._lock:
             self._words |= {part: _word(part) for part in parts if _is_word(part)}
+            # The longest first: a secret that contains another one is masked as a whole.
             self._parts = sorted(parts | {*self._parts}, key=len, reverse=True)
             self._remembered = {}
 
     def mask(self, text: str) -> str:
-        """The text with every secret replaced, also as it looks in a URL, in JSON, line by line, and where
-        the text was cut off within it; so are a password in any URL and what follows Bearer, known or not.
+        """Replaces every secret, also in its forms in a URL, in JSON, line by line, and where the text was
+        cut off within it; also unknown secrets: a password in a URL, and a token after Bearer.
 
-        Known values of fewer than 4 characters are left as they are, and so is a short one of letters, or
-        of digits, inside a longer word or number: "***er than" would give it away.
+        Known values of fewer than 4 characters stay, and so does a short one of letters, or of digits,
+        inside a longer word or number.
         """
         return mask_unknown(self.mask_known(text))
 
     def mask_known(self, text: str) -> str:
-        """The same for the known ones only."""
+        """Replaces the known secrets only; see `mask`."""
         for part in self._parts:
             if part in text:
+                # Masking the secret "long" inside "longer than" would reveal it: "***er than".
                 word = self._words.get(part)
                 text = word.sub(MASKED, text) if word else text.replace(part, MASKED)
             if part[:MIN_CUT] in text and len(part) > MIN_CUT:
@@ -73,7 +75,7 @@ class Secrets:
         return text
 
     def mask_again(self, text: str) -> str:
-        """The same for what is looked at again and again: it is worked out once."""
+        """As `mask`, with a cache, for texts that come again and again."""
         if not text:
             return text
         remembered = self._remembered  # `add` puts another one in its place
@@ -87,26 +89,28 @@ class Secrets:
 
 
 def mask_unknown(text: str) -> str:
-    """The text without the passwords in its URLs, and without what follows Bearer and the like."""
+    """Masks the passwords in URLs, and the tokens after Bearer, Basic and token=."""
     if "//" in text:
         text = IN_URL.sub(rf"\1{MASKED}\3", text)
     return IN_HEADER.sub(rf"\1{MASKED}", text)
 
 
 def mask(text: str, secrets: Collection[str]) -> str:
-    """The text without these secrets; see `Secrets.mask`."""
+    """Masks these secrets in a text; see `Secrets.mask`."""
     return Secrets(secrets).mask(text)
 
 
 def passwords_in(text: str) -> list[str]:
-    """The passwords of all URLs in a text, as they stand there and as they are meant."""
+    """Returns the passwords of all URLs in a text, as written and percent-decoded."""
     found = [match[2] for match in IN_URL.finditer(text) if match[3] == "@"]
     return [*found, *(unquote(password) for password in found)]
 
 
 def secrets_of_url(url: str) -> list[str]:
-    """The password in a URL (the user, if there is no password: a token, then), also as it is sent, and
-    the values in its query whose names say that they are secret."""
+    """Returns the password in a URL, also in the form of a Basic header, and the secret values of its query.
+
+    A user without a password counts as a token.
+    """
     try:
         parts = urlsplit(url)
         fields = parse_qsl(parts.query)
@@ -121,8 +125,8 @@ def secrets_of_url(url: str) -> list[str]:
 
 
 def secrets_of_headers(headers: Mapping[str, str]) -> list[str]:
-    """The values of the headers whose names say that they are secret, and what follows a scheme such as
-    Bearer, or a name, in them."""
+    """Returns the values of headers with secret names, as a whole and without a scheme such as Bearer or a
+    name such as `session=`."""
     found = [value for name, value in headers.items() if SECRET_HEADER.search(name)]
     return [*found, *(word for value in found for word in re.split(r"[\s=;,]+", value)[1:])]
 
@@ -137,7 +141,7 @@ def _word(part: str) -> re.Pattern[str]:
 
 
 def _without_begun(text: str, secret: str) -> str:
-    """The text without what it has of the beginning of a secret, where it was cut off."""
+    """Masks the beginning of a secret where the text was cut off within it."""
     begin, rest = secret[:MIN_CUT], secret[MIN_CUT:]
     head, *tails = text.split(begin)
     made = [head]

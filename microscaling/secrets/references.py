@@ -1,6 +1,6 @@
-"""Variables of the environment in text: what is secret need not stand in a configuration.
+"""References to environment variables in text, so that a configuration can do without secrets.
 
-${NAME} is the variable NAME, or what the file holds that NAME_FILE names, as secrets are mounted.
+${NAME} stands for the variable NAME, or for the content of the file that NAME_FILE names.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 class Unset(ValueError):
-    """A variable that is referred to, and is not set or empty, nor is there a file that can be read."""
+    """A reference to a variable that is empty or not set, without a readable file in its place."""
 
 
 def filled_in(text: str, environ: Mapping[str, str]) -> str:
-    """The text with every ${NAME} replaced by that variable. Raises Unset."""
+    """Replaces every ${NAME} by the value of that variable. Raises Unset."""
 
     def value(found: re.Match[str]) -> str:
         return _value(found[1], environ)
@@ -30,7 +30,7 @@ def filled_in(text: str, environ: Mapping[str, str]) -> str:
 
 
 def filled_in_url(url: str, environ: Mapping[str, str]) -> str:
-    """The same for a URL: in user and password values are percent-encoded."""
+    """As `filled_in`, for a URL: values in user and password are percent-encoded. Raises Unset."""
     scheme, authority, rest = cut(url)
     user, at, host = authority.rpartition("@")
     encoded = {name: quote(_value(name, environ), safe="") for name in REFERENCE.findall(user)}
@@ -38,7 +38,8 @@ def filled_in_url(url: str, environ: Mapping[str, str]) -> str:
 
 
 def _value(name: str, environ: Mapping[str, str]) -> str:
-    """Raises Unset. The variable counts before the file, as others use names that end in _FILE too."""
+    """Returns the value of a variable, or the content of its file. Raises Unset."""
+    # The variable goes before the file, as other programs use names that end in _FILE too.
     if environ.get(name):
         return environ[name]
     if not environ.get(name + SUFFIX):

@@ -12,12 +12,12 @@ from microscaling.utils.text import one_line
 
 SUFFIX = "_FILE"
 MAX_BYTES = 1 << 20
-"""A configuration may be one."""
+"""Largest file; generous, as a whole configuration may be given so."""
 
 
 def read_secret(variable: str, environ: Mapping[str, str]) -> str:
-    """What the file holds that VARIABLE_FILE names, without the line ends at its end; empty if that is not
-    set, or empty. Raises ConfigError that names variable and file, and nothing of what is in it."""
+    """Returns the content of the file that VARIABLE_FILE names, without line ends at its end; "" if that
+    variable is empty or not set. Raises ConfigError with variable and file, never with the content."""
     path = environ.get(variable + SUFFIX, "")
     if not path:
         return ""
@@ -38,5 +38,5 @@ def read_secret(variable: str, environ: Mapping[str, str]) -> str:
 
 
 def place_of(variable: str, environ: Mapping[str, str]) -> str:
-    """Variable and file, as errors name them."""
+    """Names variable and file, for errors."""
     return f"{variable}{SUFFIX}: {one_line(environ.get(variable + SUFFIX, ''))}"

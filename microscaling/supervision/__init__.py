@@ -1,1 +1,1 @@
-"""What an agent tells those who supervise it, and what they tell it: health, systemd, signals."""
+"""The agent and its supervisors: health file, systemd, signals, privileges."""

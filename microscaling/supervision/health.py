@@ -1,4 +1,4 @@
-"""The health file: what an agent writes down about itself, for `microscaling --health` to read."""
+"""The health file: an agent's report about itself, read by `microscaling --health`."""
 
 from __future__ import annotations
 
@@ -16,60 +16,60 @@ from microscaling.utils.text import one_line
 log = logging.getLogger("mssagent")
 
 STALLED_S = 30.0
-"""A loop that has not come round for this long stands still: the longest call that one makes, to an
-engine that hangs, takes less."""
+"""A loop that has not come round for so many seconds counts as stalled."""
+# The longest call of a loop, to an engine that hangs, takes less.
 ANSWER_S = 4.0
 EVERYWHERE = "0.0.0.0"  # nosec B104  # here it is only compared with
 ANYWHERE = {EVERYWHERE: "127.0.0.1", "[::]": "::1", "": "127.0.0.1"}
-"""Who listens at all addresses can be asked at this one."""
+"""The address at which to reach a server that listens at all addresses."""
 MAX_BYTES = 65536
 PID_NAMESPACE = "/proc/self/ns/pid"
 UNREADABLE = (ValueError, TypeError, AttributeError)
-"""What a file raises that is no health file."""
-SHARED_MEMORY = "/dev/shm"  # nosec B108  # what is not this user's own there is not used
-"""In memory, and to be written to also in a container whose root is read-only."""
+"""Errors of reading a file that is no health file."""
+# In memory, and writable also in a container with a read-only root.
+SHARED_MEMORY = "/dev/shm"  # nosec B108  # only a folder of this user's own is used there
 TEMPORARY = "/tmp"  # nosec B108  # the same
 
 
 @dataclass(frozen=True)
 class Report:
-    """How an agent is at one moment. Times are time.monotonic() seconds, which processes share."""
+    """The state of an agent at one moment. Times are seconds of time.monotonic(), which processes share."""
 
     pid: int
     started: str
-    """When the process did, as the system tells it."""
+    """Start of the process, as by `start_time`."""
     state: str
     says: str
     """The state in a few words, for people."""
     written: float
     loops: dict[str, float] = field(default_factory=dict)
-    """When each loop last came round, or is to end its rest."""
+    """For each loop, the begin of its present cycle or the planned end of its rest."""
 
     def lives(self) -> bool:
-        """Whether the process still runs, well or not."""
+        """Whether the process still runs, healthy or not."""
         return start_time(self.pid) == self.started
 
     def trouble(self, now: float) -> str:
-        """What is wrong with the agent; empty: nothing."""
+        """Describes the agent's problem; "" if it is healthy."""
         if not self.lives():
             return f"process {self.pid} has ended, and was: {self.says}"
+        # A time in the future is from before a reboot, which starts the clock at 0 again.
         silent = now - self.written
         if not -STALLED_S < silent < STALLED_S:
-            return f"process {self.pid} has not been heard of for {abs(silent):.0f} s, and was: {self.says}"
+            return f"process {self.pid} has written nothing for {abs(silent):.0f} s, and was: {self.says}"
         late = stalled(self.loops, now)
         return f"{', '.join(late)} stands still; {self.says}" if late else ""
 
 
 def stalled(loops: Mapping[str, float], now: float) -> list[str]:
-    """The loops that have not come round for so long that they will not, in words."""
+    """Returns the names of the loops that have not come round for STALLED_S, each with its seconds."""
     return [f"{name} (for {now - due:.0f} s)" for name, due in loops.items() if now - due >= STALLED_S]
 
 
 class HealthFile:
-    """One agent's file. A failure to write it is logged once, and harms nothing.
+    """One agent's file. A failure to write it is logged once, and the agent goes on.
 
-    `elsewhere` gives another path, for when the folder disappears, as logind removes XDG_RUNTIME_DIR when
-    a user logs out.
+    `elsewhere` gives another path if the folder disappears.
     """
 
     def __init__(self, path: str, elsewhere: Callable[[], str] | None = None) -> None:
@@ -79,14 +79,14 @@ class HealthFile:
         self._told = False
 
     def write(self, report: Report) -> None:
-        """Replaces the file; readers see the old one or the new one."""
+        """Replaces the file atomically: readers see the old report or the new one."""
         if self._first:
             self._warn_of_another(report.pid)
         self._first = False
         try:
             try:
                 self._replace(report)
-            except OSError:
+            except OSError:  # logind removes XDG_RUNTIME_DIR, for example, when a user logs out
                 if self._elsewhere is None:
                     raise
                 self.path = self._elsewhere()
@@ -109,7 +109,7 @@ class HealthFile:
         os.replace(new, self.path)
 
     def remove(self) -> None:
-        """At the end; a file that stays says that the process has ended, unasked."""
+        """Removes the file at a regular end; one that stays is the mark of an end without a request."""
         try:
             if _read(self.path).pid == os.getpid():
                 os.unlink(self.path)
@@ -130,8 +130,8 @@ class HealthFile:
 
 
 def default_file(environ: Mapping[str, str]) -> str:
-    """The file of this process, in the first folder that this user can have. Removes the files of processes
-    that have ended."""
+    """Returns the path for this process, in the first folder that this user owns and can write to. Removes
+    the files of processes that have ended."""
     for path in found_files(environ):
         try:
             if not _read(path).lives():
@@ -141,7 +141,7 @@ def default_file(environ: Mapping[str, str]) -> str:
     for folder in _folders(environ):
         try:
             os.mkdir(folder, mode=0o700)
-        except OSError:  # it is there already, or cannot be
+        except OSError:  # it exists already, or cannot be made: the check below decides
             pass
         if os.access(folder, os.W_OK) and not _is_foreign(folder):
             return os.path.join(folder, _name(str(os.getpid())))
@@ -149,7 +149,8 @@ def default_file(environ: Mapping[str, str]) -> str:
 
 
 def found_files(environ: Mapping[str, str]) -> list[str]:
-    """The files that agents of this user, with whatever environment, have written and not removed."""
+    """Returns the files that agents of this user have written and not removed, also those with another
+    environment than this one."""
     folders = dict.fromkeys(folder for folder in _folders(environ) if not _is_foreign(folder))
     return [path for folder in folders for path in sorted(glob.glob(f"{glob.escape(folder)}/{_name('*')}"))]
 
@@ -160,7 +161,8 @@ def _folders(environ: Mapping[str, str]) -> list[str]:
 
 
 def _name(pid: str) -> str:
-    """Containers of one pod share a folder, but not the numbers of processes: see pid_namespaces(7)."""
+    """Returns the name of the file of one process; `*` gives a pattern for all of this pid namespace."""
+    # Containers of one pod share /dev/shm, but each has its own pids: see pid_namespaces(7).
     try:
         namespace = os.readlink(PID_NAMESPACE).strip("pid:[]")
     except OSError:
@@ -169,7 +171,8 @@ def _name(pid: str) -> str:
 
 
 def _is_foreign(folder: str) -> bool:
-    """Where all may write, somebody else could have been first."""
+    """Whether another user owns the folder, or it is a link."""
+    # In a folder that is writable for all, another user could have made it first.
     try:
         found = os.lstat(folder)
     except OSError:
@@ -178,7 +181,7 @@ def _is_foreign(folder: str) -> bool:
 
 
 def _read(path: str) -> Report:
-    """Raises OSError, or one of UNREADABLE if it is no such file."""
+    """Reads a report. Raises OSError, or one of UNREADABLE if it is no health file."""
     with open(path, "rb") as file:
         report = Report(**json.loads(file.read(MAX_BYTES)))
     if not isinstance(report.pid, int):
@@ -187,7 +190,7 @@ def _read(path: str) -> Report:
 
 
 def check(path: str, now: float) -> tuple[bool, str]:
-    """Whether the agent that writes this file is well, and one line about it."""
+    """Returns whether the agent that writes this file is healthy, and one line about it."""
     try:
         report = _read(path)
         trouble, says = report.trouble(now), report.says
@@ -201,8 +204,8 @@ def check(path: str, now: float) -> tuple[bool, str]:
 
 
 def check_user(environ: Mapping[str, str], now: float) -> tuple[bool, str]:
-    """Whether all agents of this user that run are well, and one line about them. An agent that has ended
-    unasked is named, but decides only if none runs."""
+    """Returns whether all running agents of this user are healthy, and one line about them. An agent that
+    has ended without a request is named, but decides only if none runs."""
     living: list[str] = []
     ended: list[str] = []
     for path in found_files(environ):
@@ -227,13 +230,13 @@ def _pid(path: str) -> str:
 
 
 def _age(path: str) -> float:
-    """When it was written last; long ago if it has gone meanwhile."""
+    """Returns the time of the last write; 0.0 if the file has gone meanwhile."""
     return os.path.getmtime(path) if os.path.exists(path) else 0.0
 
 
 def check_server(address: str) -> tuple[bool, str]:
-    """Whether a server that listens at this host:port is ready, and one line about it."""
-    from http.client import HTTPConnection, HTTPException  # the agent's check does without
+    """Returns whether the server at this host:port is ready, and one line about it."""
+    from http.client import HTTPConnection, HTTPException  # not needed for the check of an agent
 
     host, _, port = address.strip().rpartition(":")
     host = ANYWHERE.get(host, host.removeprefix("[").removesuffix("]"))
@@ -248,5 +251,5 @@ def check_server(address: str) -> tuple[bool, str]:
     except OSError as error:
         return False, f"no answer from the server at {one_line(address)}: {error.strerror or error}"
     except (HTTPException, ValueError) as error:
-        return False, f"what is at {one_line(address)} is no server of this kind: {error!r}"
-    return answer.status == 200, f"the server at {one_line(address)} says: {one_line(said)}"
+        return False, f"there is no microscaling server at {one_line(address)}: {error!r}"
+    return answer.status == 200, f"the server at {one_line(address)} answers: {one_line(said)}"

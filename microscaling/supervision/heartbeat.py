@@ -1,4 +1,4 @@
-"""Telling whoever supervises this process how it is: by the health file, and systemd."""
+"""The heartbeat of this process for its supervisors: the health file, and systemd."""
 
 from __future__ import annotations
 
@@ -12,17 +12,14 @@ from microscaling.utils.process import start_time
 
 TELL_EVERY_S = 1.0
 PINGS = 3
-"""How often the watchdog is told that all is well in the time within which it must be."""
+"""Pings per period of the watchdog."""
 STARTING, RUNNING, STOPPING = "starting", "running", "stopping"
 WORDS = {RUNNING: "READY", STOPPING: "STOPPING"}
-"""What systemd is told when the process comes to be so."""
+"""Messages to systemd at the change to a state: see sd_notify(3)."""
 
 
 class Heartbeat:
-    """What the main thread tells, once a second. With neither a file nor a socket it does nothing.
-
-    The watchdog hears nothing more as soon as a loop stands still.
-    """
+    """Reports of the main thread, once a second or more often. Without file and socket it does nothing."""
 
     def __init__(self, file: HealthFile | None = None, notifier: SystemdNotifier | None = None) -> None:
         self.file = file
@@ -34,7 +31,7 @@ class Heartbeat:
         self._state = self._says = ""
 
     def tell(self, state: str, says: Callable[[], str], loops: Mapping[str, float] | None = None) -> None:
-        """Called often: tells at once what state is new, else every now and then."""
+        """Reports a new state at once, and the same one at most once per interval; to be called often."""
         now = time.monotonic()
         if state == self._state and now - self._told < self._every_s:
             return
@@ -42,6 +39,7 @@ class Heartbeat:
         text, loops = says(), loops or {}
         if text != self._says:
             words["STATUS"] = text
+        # Without pings systemd restarts the process, which is the remedy for a stalled loop.
         if self.notifier.watchdog_s and not stalled(loops, now):
             words["WATCHDOG"] = "1"
         self._state, self._says, self._told = state, text, now
@@ -51,6 +49,6 @@ class Heartbeat:
             self.file.write(Report(self._pid, self._started, state, text, now, dict(loops)))
 
     def close(self) -> None:
-        """At the end of the process."""
+        """Removes the health file, at the end of the process."""
         if self.file is not None:
             self.file.remove()

@@ -1,4 +1,4 @@
-"""Giving up what the image brings along and the agent does not want: root, and variables."""
+"""Dropping the parts of the image's environment that the agent does not need: root, and variables."""
 
 from __future__ import annotations
 
@@ -14,13 +14,11 @@ DEFAULT_ENGINE = "unix:///var/run/docker.sock"
 
 
 def drop(environ: MutableMapping[str, str], engine: bool = True) -> str:
-    """Turns from root into the user that the image names, and says so in one line ("" if nothing was done).
+    """Changes from root to the user that the image names. Returns one line about it, "" without a change.
 
-    Users mount the engine's socket and change nothing else, so the container starts as root, to see
-    which group may use that socket: it keeps that group, and nothing more of what root may do. With
-    `engine` false (the server, which needs none) the socket is not looked at. Only
-    as root, and with MSS_DROP_TO=UID in `environ`, as the image sets it; empty: stay root. Takes out of
-    `environ` what only the image has put there, and root's HOME, so that it is passed on to nobody.
+    Works only as root, and with MSS_DROP_TO=UID in `environ`, as the image sets it; empty: stay root. Keeps
+    the group of the engine's socket, unless `engine` is false (the server needs no engine). Removes
+    the image's own variables, and root's HOME, from `environ`, so that containers do not get them.
     To be called before any thread is started. Raises ConfigError if root may not change its user.
     """
     _forget_image(environ)
@@ -28,6 +26,8 @@ def drop(environ: MutableMapping[str, str], engine: bool = True) -> str:
     if not marker or os.getuid() != 0:
         return ""
     user = _uid(marker)
+    # Users mount the socket and change nothing else, so only root can find out, inside the container, which
+    # group may use it. Of all rights of root that group is the only one to keep.
     group, about = _group_of(environ.get("DOCKER_HOST") or DEFAULT_ENGINE) if engine else (None, "")
     _become(user, [] if group is None else [group])
     environ.pop("HOME", None)
@@ -35,8 +35,8 @@ def drop(environ: MutableMapping[str, str], engine: bool = True) -> str:
 
 
 def _forget_image(environ: MutableMapping[str, str]) -> None:
-    """Takes out what the image's base has set (MSS_IMAGE_ENV: NAME=value, spaces between), unless
-    somebody has set it otherwise since."""
+    """Removes the variables of the image's base (MSS_IMAGE_ENV: NAME=value, spaces between), except those
+    with another value now."""
     for pair in environ.pop(BROUGHT, "").split():
         name, _, value = pair.partition("=")
         if environ.get(name) == value:
@@ -50,7 +50,7 @@ def _uid(marker: str) -> int:
 
 
 def _group_of(engine: str) -> tuple[int | None, str]:
-    """The group that may use the engine's socket, and a few words about it."""
+    """Returns the group that may use the engine's socket, and a few words about it."""
     scheme, _, path = engine.partition("://")
     if scheme != "unix":
         return None, "with no further group: the engine is not reached by a socket"
@@ -73,6 +73,7 @@ def _group_of(engine: str) -> tuple[int | None, str]:
 
 def _become(user: int, groups: list[int]) -> None:
     try:
+        # The user last: after that the process may not change its groups any more.
         os.setgroups(groups)
         os.setresgid(user, user, user)
         os.setresuid(user, user, user)

@@ -1,4 +1,4 @@
-"""Signals as flags: a handler does nothing else, since it interrupts any line of the main thread."""
+"""Signals as flags: a handler only sets one, because it can interrupt any line of the main thread."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ log = logging.getLogger("mssagent")
 
 STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 UNUSED = (signal.SIGUSR1, signal.SIGUSR2)
-"""By default they end the process without a shutdown, and what it has started lives on."""
+"""Signals without a meaning here."""
+# They are caught, as by default they end the process without a shutdown, and its child processes live on.
 _unheeded: queue.SimpleQueue[str] = queue.SimpleQueue()
-"""Names of signals that mean nothing here, until `report_unheeded` logs them. Handlers may put into it."""
+"""Names of received signals without a meaning here, until `report_unheeded` logs them."""
+# A SimpleQueue, because its `put` is reentrant and so may be called in a handler.
 
 
 @contextmanager
@@ -25,8 +27,8 @@ def caught(stopping: threading.Event) -> Iterator[None]:
     with exit code 1.
 
     SIGHUP sets the flag if the process has a terminal, which is then gone; without one it does nothing, as
-    do SIGUSR1 and SIGUSR2. If the parent ignores these three, as nohup does SIGHUP, they stay ignored. Only
-    the main thread can have it so; in others, and inside another `caught`, nothing changes.
+    do SIGUSR1 and SIGUSR2. If the parent ignores these three, as nohup does SIGHUP, they stay ignored.
+    In other threads than the main thread, and inside another `caught`, nothing changes.
     """
     if threading.current_thread() is not threading.main_thread() or _is_caught():
         yield
@@ -43,7 +45,7 @@ def caught(stopping: threading.Event) -> Iterator[None]:
 
 
 def report_unheeded() -> None:
-    """Logs the signals that came and mean nothing. To be called often, by the main thread."""
+    """Logs the received signals that have no meaning here. To be called often, by the main thread."""
     while not _unheeded.empty():
         name = _unheeded.get()
         log.info("%s does nothing: there is no reload; SIGTERM ends this process in good order", name)
@@ -74,7 +76,7 @@ def _is_caught() -> bool:
 
 
 def _has_terminal() -> bool:
-    """Whether the process has a controlling terminal, wherever its output goes: see tty(4)."""
+    """Whether the process has a controlling terminal, also if its output goes elsewhere: see tty(4)."""
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
     except OSError:

@@ -1,4 +1,4 @@
-"""What systemd wants to be told by a service of Type=notify: see sd_notify(3)."""
+"""Messages to systemd from a service of Type=notify: see sd_notify(3)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from microscaling.utils.text import one_line
 log = logging.getLogger("mssagent")
 
 SEND_S = 0.5
-"""systemd may be too busy to take it; the next word comes soon."""
+"""Longest wait for a busy systemd to take a message; the next one follows soon."""
 
 
 class SystemdNotifier:
-    """Sends words to the socket that systemd has named; without one it does nothing.
+    """Sends messages to the socket that systemd has named; without one it does nothing.
 
-    `watchdog_s`: within which it wants to hear WATCHDOG=1 again; None: it does not.
+    `watchdog_s`: the longest time between two WATCHDOG=1, in seconds; None: there is no watchdog.
     """
 
     def __init__(self, address: str = "", watchdog_s: float | None = None) -> None:
@@ -27,19 +27,20 @@ class SystemdNotifier:
 
     @classmethod
     def of(cls, environ: MutableMapping[str, str]) -> SystemdNotifier:
-        """What the environment says, which is taken out of it: it is for this process alone."""
+        """Reads systemd's variables, and removes them from `environ`."""
+        # They are for this process alone: a container that had them would speak for it.
         address = environ.pop("NOTIFY_SOCKET", "")
         usec, pid = environ.pop("WATCHDOG_USEC", ""), environ.pop("WATCHDOG_PID", "")
         if address[:1] not in ("", "/", "@"):
             log.warning(
-                "NOTIFY_SOCKET: expected a path, or a name that begins with @: systemd is told nothing"
+                "NOTIFY_SOCKET: expected a path, or a name that begins with @: systemd gets no messages"
             )
             address = ""
         wanted = address and usec.isdecimal() and int(usec) > 0 and pid in ("", str(os.getpid()))
         return cls(address, int(usec) / 1e6 if wanted else None)
 
     def send(self, **words: str) -> None:
-        """Such as READY="1". What does not arrive is lost: the service goes on."""
+        """Sends variables such as READY="1". A failure is logged at DEBUG, and the message is lost."""
         if not self.address:
             return
         text = "\n".join(f"{name}={one_line(value)}" for name, value in words.items())
@@ -50,4 +51,4 @@ class SystemdNotifier:
             try:
                 sock.sendto(text.encode("utf-8", "replace"), address)
             except OSError as error:
-                log.debug("systemd is not told %s: %s", ", ".join(words), error)
+                log.debug("systemd does not get %s: %s", ", ".join(words), error)

@@ -1,1 +1,1 @@
-"""Leaf helpers: they know nothing of tasks, engines or schedulers."""
+"""Leaf helpers, without knowledge of tasks, engines or schedulers."""

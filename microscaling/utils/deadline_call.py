@@ -1,4 +1,4 @@
-"""Calls into other people's code that may take longer than anybody waits."""
+"""Calls with a deadline into libraries that offer none of their own."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ T = TypeVar("T")
 
 
 class DeadlineCaller:
-    """Makes one call at a time, each in a daemon thread of its own, and gives up on one that takes
-    too long. It is not broken off, so the next one waits for it first: there is never a second
-    thread, however often it is tried. For one caller at a time."""
+    """Makes one call at a time, each in a daemon thread of its own, and abandons it at its deadline.
+
+    For one caller at a time.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self._thread: threading.Thread | None = None
 
     def call(self, work: Callable[[], T], deadline_s: float) -> T:
-        """What `work` returns or raises. Raises TimeoutError when the time (seconds) is up."""
+        """Returns the result of `work`, or raises its error. Raises TimeoutError after `deadline_s`."""
         until = time.monotonic() + deadline_s
+        # An abandoned call cannot be interrupted, so the next one waits for its end first: however often
+        # a hanging call is retried, there is never a second thread.
         if not self._free(until):
             raise TimeoutError("the call before this one is not over yet")
         done: list[tuple[Any, BaseException | None]] = []
@@ -46,7 +49,7 @@ class DeadlineCaller:
             del error  # else it and this frame keep each other, and all that they know, alive
 
     def _free(self, until: float) -> bool:
-        """Whether the thread has ended, within the time that is left."""
+        """Waits for the last thread until `until` (monotonic seconds). Returns whether it has ended."""
         if self._thread is not None:
             self._thread.join(max(0.0, until - time.monotonic()))
             if self._thread.is_alive():

@@ -1,4 +1,4 @@
-"""Saying once that something fails, and once that it is well again."""
+"""Rate limit for log lines about a failure: one at its begin, one at its end."""
 
 from __future__ import annotations
 
@@ -7,25 +7,24 @@ MAX_CAUSES = 3
 
 
 class FailureLog:
-    """Whether one thing fails, and whether that has been said.
+    """Decides which failures and recoveries of one thing are worth a log line.
 
-    Each failure is told when it begins and when it is over, but none within `quiet_s` seconds of
-    the last one told: what fails every other second would fill the log. One that begins in that
-    time and lasts is told when the time is up. A cause that was not told in that time is told at
-    once, up to MAX_CAUSES of them.
+    A failure is logged when it begins and when it ends, but at most one per cause within `quiet_s`
+    seconds. A failure that begins in the quiet time and lasts is logged at its end. New causes are
+    logged at once, up to MAX_CAUSES in one quiet time.
     """
 
     def __init__(self, quiet_s: float = QUIET_S) -> None:
         self.quiet_s = quiet_s
         self.failing = False
         self._told: str | None = None
-        """The cause that was told last of this failure; None: it was not told yet."""
+        """The last logged cause of the present failure; None: not logged yet."""
         self._causes: set[str] = set()
-        """All that were told in the quiet time."""
+        """All causes logged in the present quiet time."""
         self._quiet_until = float("-inf")
 
     def failed(self, now: float, cause: str = "") -> bool:
-        """It fails at `now` (seconds, any clock that never goes back). True: say so."""
+        """Records a failure at `now` (seconds of a monotonic clock). Returns whether to log it."""
         if not self.failing:
             self.failing = True
             self._told = None
@@ -35,13 +34,13 @@ class FailureLog:
             self._causes = set()
             self._quiet_until = now + self.quiet_s
         elif cause in self._causes or len(self._causes) >= MAX_CAUSES:
-            return False
+            return False  # a failure that comes and goes every other second would fill the log
         self._told = cause
         self._causes.add(cause)
         return True
 
     def recovered(self) -> bool:
-        """It works. True: say that it does again."""
+        """Records a success. Returns whether to log the recovery, which is so if its failure was logged."""
         say = self.failing and self._told is not None
         self.failing = False
         return say

@@ -1,5 +1,5 @@
-"""A place in parsed JSON, written as JavaScript writes it, data.result[0].value[1], or with an entry of a
-list chosen by what it holds: streams[name=JOBS].messages."""
+"""Paths into parsed JSON, in the notation of JavaScript, data.result[0].value[1], or with an entry of a
+list selected by one of its fields: streams[name=JOBS].messages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FORM = (
 
 @dataclass(frozen=True)
 class Chosen:
-    """The one entry of a list that has this text (or number, as text) under that field."""
+    """Selects the one entry of a list with this text (or number, as text) under that field."""
 
     field: tuple[str, ...]
     value: str
@@ -30,7 +30,7 @@ class Chosen:
         return f"entry with {'.'.join(self.field)}={self.value}"[:60]
 
     def of(self, entries: Any, place: str) -> Any:
-        """Raises LookupError unless there is exactly one."""
+        """Returns the selected one of `entries`. Raises LookupError unless exactly one fits."""
         found = [entry for entry in entries if self._fits(entry)] if _is_list(entries) else []
         if len(found) > 1:
             raise LookupError(f"{place} has {len(found)} entries with {str(self)[11:]}; expected one")
@@ -43,6 +43,7 @@ class Chosen:
             if not _has(entry, name):
                 return False
             entry = entry[name]
+        # bool is a subclass of int in Python, but `true` is no number in JSON.
         if isinstance(entry, bool) or not isinstance(entry, (str, int)):
             return False
         return str(entry) == self.value
@@ -52,25 +53,28 @@ Step = str | int | Chosen
 
 
 class JSONPath:
-    """Raises ValueError if the text is not of that form. A `$` in front, and for the whole document
-    nothing at all, is fine."""
+    """A parsed path. A `$` in front is allowed, and the empty path is the whole document.
+
+    Raises ValueError if the text has another form.
+    """
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.steps = _parsed(text)
 
     def find(self, document: Any) -> Any:
-        """What is at the place. Raises LookupError that says how far it got, if nothing is."""
+        """Returns the value at this path. Raises LookupError, naming the first step that is missing."""
         value, place = document, "the answer"
         for step in self.steps:
             value, place = _taken(value, step, place), _shown(step)
         return value
 
     def guesses(self, document: Any) -> str:
-        """Where a number picks one of several objects, whose order many servers do not keep; "" if
-        nowhere. Raises LookupError as `find`."""
+        """Describes the first step that selects one of several objects by its position; "" if there is
+        none. Raises LookupError as `find`."""
         value, place = document, "the answer"
         for step in self.steps:
+            # Many servers do not keep the order of such a list, so the position is a guess.
             if isinstance(step, int) and _is_list(value) and len(value) > 1 and isinstance(value[0], Mapping):
                 return f"{place} is a list of {len(value)}, of which {_shown(step)} is taken"
             value, place = _taken(value, step, place), _shown(step)

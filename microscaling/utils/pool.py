@@ -1,4 +1,4 @@
-"""A few threads that carry out calls which block."""
+"""A pool of threads for blocking calls."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ T = TypeVar("T")
 
 
 class Pool(Generic[T]):
-    """Up to `size` daemon threads, started as they are needed, that call `work` with what is submitted.
+    """Calls `work` with each submitted item, in up to `size` daemon threads, started on demand.
 
-    The lowest `rank` goes first, then first come, first served. `work` must not raise: a thread
-    that dies of it is kept in `threads` for the agent to find.
+    Items of the lowest `rank` go first, and within a rank in order of submission. `work` must not
+    raise: a thread that dies of an exception stays in `threads`, where the agent finds it.
     """
 
     def __init__(self, name: str, size: int, work: Callable[[T], None]) -> None:
@@ -32,10 +32,11 @@ class Pool(Generic[T]):
         self._closed = False
 
     def submit(self, item: T, rank: int = 0) -> None:
-        """Never blocks. After `stop` it does nothing."""
+        """Queues an item, without blocking. After `stop` it does nothing."""
         with self._lock:
             if self._closed:
                 return
+            # The number keeps the order within a rank, and items need not be comparable.
             self._items.put((rank, next(self._numbers), item))
             self._unfinished += 1
             if len(self.threads) < min(self._unfinished, self.size):
@@ -44,15 +45,17 @@ class Pool(Generic[T]):
                 thread.start()
 
     def stop(self, timeout_s: float) -> list[StoppableThread]:
-        """Drops what has not begun, waits for what has; returns the threads that are still at it."""
+        """Drops the items that are still queued, and waits `timeout_s` for those in progress. Returns the
+        threads that still work."""
         with self._lock:
             self._closed = True
             for _ in self.threads:
+                # Rank -1 goes before all items, so it wakes each waiting thread and they see the stop.
                 self._items.put((-1, next(self._numbers), None))
         return stop_all(self.threads, timeout_s)
 
     def run_one(self) -> None:
-        """Waits for an item, and works on it."""
+        """Waits for one item and handles it, in a thread of the pool."""
         item = self._items.get()[2]
         if item is not None:
             self.work(item)

@@ -16,17 +16,17 @@ class Row:
     parent: int
     group: int
     session: int
-    """Where only `ps` can be asked, which does not show it everywhere: the group."""
+    """Without /proc it is the group, as `ps` does not show sessions everywhere."""
     started: str
-    """As `start_time` gives it, for a zombie too."""
+    """In the format of `start_time`; zombies have one too."""
     zombie: bool
 
 
 def start_time(pid: int) -> str | None:
-    """When the process started, as the system tells it; None if it has ended or there is none.
+    """Returns the start time of a process, in the system's own format; None if it has ended or never was.
 
-    A number of a process is used again by and by: only together with this does it name one. On Linux
-    field 22 of /proc/PID/stat, see proc(5), in ticks since the boot; elsewhere the output of `ps`.
+    On Linux it is field 22 of /proc/PID/stat, see proc(5), in ticks since the boot; elsewhere the
+    column `lstart` of `ps`. Only for comparison with a later call.
     """
     if has_proc():
         row = _row(pid)
@@ -36,7 +36,7 @@ def start_time(pid: int) -> str | None:
 
 
 def snapshot() -> dict[int, Row]:
-    """All processes by their pid."""
+    """Returns all processes by their pid."""
     if not has_proc():
         return _rows_by_ps("-A")
     rows = (_row(int(entry)) for entry in os.listdir(PROC) if entry.isdigit())
@@ -49,10 +49,11 @@ def has_proc() -> bool:
 
 
 def children() -> list[int]:
-    """The processes whose parent is this one, zombies included, but not those that one of its threads
-    started which still runs; empty where the system cannot tell (not Linux)."""
+    """Returns the pids of the child processes, zombies included, but without the children of threads that
+    still run; empty on other systems than Linux."""
     me = os.getpid()
     try:
+        # The kernel lists children per thread; the path of the main thread has its own only.
         with open(f"{PROC}/self/task/{me}/children", "rb") as file:
             return [int(pid) for pid in file.read().split()]
     except OSError:  # a kernel without CONFIG_PROC_CHILDREN
@@ -60,12 +61,12 @@ def children() -> list[int]:
 
 
 def row(pid: int) -> Row | None:
-    """One process, zombies included; None where there is no /proc, too."""
+    """Returns one process, zombies included; None if it has ended, or without /proc."""
     return _row(pid) if has_proc() else None
 
 
 def has_variable(pid: int, name: str, value: str) -> bool:
-    """Whether the process was started with this in its environment; False if that cannot be read."""
+    """Whether the process was started with this variable and value; False if that cannot be read."""
     try:
         with open(f"{PROC}/{pid}/environ", "rb") as environ:
             return f"{name}={value}".encode() in environ.read().split(b"\0")

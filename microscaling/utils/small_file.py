@@ -1,4 +1,4 @@
-"""Small files, read whole: secrets and configurations."""
+"""Reading of small files as a whole: secrets and configurations."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import stat
 
 
 def read_small(path: str, most_bytes: int) -> bytes:
-    """The file's bytes. Raises ValueError that says why not in a few words, and nothing of what is in it."""
+    """Returns the bytes of a regular file of at most `most_bytes`. Raises ValueError with a short reason,
+    which never quotes the content, as that may be a secret."""
     try:
-        # A pipe that nobody writes to must not hang the start.
+        # Without O_NONBLOCK, opening a pipe without a writer would hang the start.
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise _Unfit("is not a regular file")
@@ -26,4 +27,4 @@ def read_small(path: str, most_bytes: int) -> bytes:
 
 
 class _Unfit(ValueError):
-    """A file that is not what it should be."""
+    """The reason not to use a file, apart from other ValueErrors."""

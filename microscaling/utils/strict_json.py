@@ -1,4 +1,4 @@
-"""JSON as the Go agent read it: strictly, and with the last of repeated keys counting."""
+"""JSON as the Go agent reads it: strictly, and with the last value of a repeated key."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from microscaling.errors import ConfigError
 from microscaling.utils.text import one_line
 
 MAX_INT = 20
-"""Characters; longer ones are out of range whatever they say, and costly to read."""
+"""Most characters of a number that is read as an integer."""
 
 
 class Object(dict[str, Any]):
-    """A JSON object that remembers which of its keys were there more than once."""
+    """A JSON object that remembers its repeated keys."""
 
     repeated: tuple[str, ...] = ()
 
 
 def parse(data: bytes) -> Any:
-    """The value in these bytes. Raises ConfigError that says where they are not JSON."""
+    """Parses JSON in UTF-8. Raises ConfigError with the place of the first mistake."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -49,6 +49,7 @@ def _object(pairs: list[tuple[str, Any]]) -> Object:
 
 
 def _whole(digits: str) -> int | float:
+    # A longer number is out of every range anyway, and int() takes quadratic time.
     return int(digits) if len(digits) <= MAX_INT else float(digits)
 
 

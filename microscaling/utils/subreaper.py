@@ -10,7 +10,7 @@ PR_GET_CHILD_SUBREAPER = 37
 
 
 def is_set() -> bool:
-    """Whether this process is one."""
+    """Whether this process is a child subreaper."""
     import ctypes  # takes 10 ms: only the PROCESS scheduler pays for it
 
     answer = ctypes.c_int(0)
@@ -18,8 +18,9 @@ def is_set() -> bool:
 
 
 def set_to(on: bool) -> bool:
-    """Makes this process one, or ends that. False where the system has no such thing (not Linux)."""
-    import ctypes
+    """Makes this process a child subreaper, or ends that. Returns False where the system has none (not
+    Linux)."""
+    import ctypes  # as above
 
     return _prctl(PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(on))
 

@@ -1,4 +1,4 @@
-"""Text that came from elsewhere, made fit for one line of a log or of an error."""
+"""Foreign text in a form that is safe in one line of a log or an error."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ MAX_SHOWN = 120
 
 
 def one_line(text: str) -> str:
-    """The text with everything that is not printable escaped, so that a name with a line feed, a
-    colour or a change of direction in it cannot pass for something else."""
+    """Escapes all characters that are not printable."""
+    # A name with a line feed, a colour or a change of direction in it could imitate another log line.
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def short(text: str) -> str:
-    """One line of it, and cut if it is long."""
+    """The text on one line, cut after MAX_SHOWN characters."""
     return one_line(text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "...")
 
 
 def quoted(text: str) -> str:
-    """The text in double quotes, on one line, and cut if it is long."""
+    """The text in double quotes, on one line, cut after MAX_SHOWN characters."""
     if len(text) > MAX_SHOWN:
         text = text[:MAX_SHOWN] + "..."
     return '"' + one_line(text.replace("\\", "\\\\").replace('"', '\\"')) + '"'
 
 
 def clean(text: str) -> str:
-    """The text with halves of characters (lone surrogates, which JSON can escape) replaced."""
+    """Replaces lone surrogates, which JSON can express as an escape and UTF-8 cannot encode."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

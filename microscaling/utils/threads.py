@@ -1,4 +1,4 @@
-"""The one kind of thread that this package starts."""
+"""The base class of the threads of this package."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ log = logging.getLogger("mssutils")
 
 
 class StoppableThread(threading.Thread):
-    """A daemon thread with an Event to stop it, a fixed `run()`, and hooks for what it does.
+    """A daemon thread with an Event to stop it, a fixed `run()`, and hooks for the work.
 
     A subclass writes `cycle()`, which is called until `stop()`; every wait inside it must end when
     `stop()` is called: use `self.stopped.wait(seconds)`, or `self.rest(seconds)` for more than a few
@@ -24,13 +24,14 @@ class StoppableThread(threading.Thread):
         self.stopped = threading.Event()
         self.error: BaseException | None = None
         self.over = False
-        """It has run, and ended. For a moment of its start a thread has an `ident` and is not yet alive."""
+        """True once `run()` has ended."""
+        # `is_alive()` cannot replace it: at its start a thread has an `ident` for a moment and is not alive.
         self.due = 0.0
-        """When its present cycle began, or is to end its rest: time.monotonic() seconds. Long after that
-        it stands still."""
+        """The begin of the present cycle, or the planned end of its rest, in time.monotonic() seconds. Long
+        after that the thread counts as stalled."""
 
     def stop(self) -> None:
-        """Only flags: never blocks, may be called from any thread and more than once."""
+        """Requests the end, without blocking; may be called from any thread and more than once."""
         self.stopped.set()
 
     def cycle(self) -> None:
@@ -38,14 +39,15 @@ class StoppableThread(threading.Thread):
         raise NotImplementedError  # pragma: no cover - subclasses must write it
 
     def rest(self, seconds: float) -> None:
-        """Waits, unless it is stopped meanwhile; this is no standstill."""
+        """Waits for `seconds` or until `stop()`, without counting as stalled."""
         self.due = time.monotonic() + seconds
         self.stopped.wait(seconds)
 
     def on_exit(self) -> None:
-        """Called in the thread, whatever ended it."""
+        """Hook for the end of the thread, called in it after `stop()` and after an exception."""
 
     def run(self) -> None:
+        """Calls `cycle()` until `stop()`. Subclasses leave it as it is."""
         try:
             while not self.stopped.is_set():
                 self.due = time.monotonic()
@@ -61,8 +63,9 @@ class StoppableThread(threading.Thread):
 
 
 def stop_all(threads: Iterable[StoppableThread], timeout_s: float) -> list[StoppableThread]:
-    """Flag every thread, then join them in order under one deadline; returns those still alive."""
+    """Stops every thread, then joins them in order under one deadline. Returns those still alive."""
     threads = list(threads)
+    # All are flagged before the first join, so that they end side by side.
     for thread in threads:
         thread.stop()
     deadline = time.monotonic() + timeout_s

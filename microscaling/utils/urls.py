@@ -1,6 +1,6 @@
-"""URLs that people write: the one place where they are taken apart and judged.
+"""Splitting and checking of URLs from configurations.
 
-A password may stand in them, so nothing of a URL is in an error.
+They may hold a password, so no error quotes any part of a URL.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ HOST_AND_PORT = re.compile(r"[^/:]*:[0-9]")
 
 
 def cut(url: str) -> tuple[str, str, str]:
-    """Three parts that make up the URL: all up to ://, the authority (user, password, host, port), the
-    rest. An @ means something in the authority only."""
+    """Splits a URL into its scheme with ://, its authority (user, password, host, port), and the rest. An
+    @ separates user and host in the authority only."""
     scheme, mark, rest = url.partition("://")
     if not mark:
         scheme, rest = "", url
@@ -31,28 +31,28 @@ def cut(url: str) -> tuple[str, str, str]:
 
 
 def credentials(url: str) -> tuple[bytes, bytes]:
-    """User and password as they are sent; what is not ASCII in UTF-8 (RFC 7617), what is percent-encoded
-    as exactly these bytes."""
+    """Returns the bytes of user and password that go into a request: UTF-8 for other characters than
+    ASCII (RFC 7617), and the decoded bytes of percent-encoded ones."""
     userinfo = cut(url)[1].rpartition("@")[0]
     user, _, password = userinfo.partition(":")
     return unquote_to_bytes(user), unquote_to_bytes(password)
 
 
 def basic(user: bytes, password: bytes) -> str:
-    """The value of a header that carries them (RFC 7617)."""
+    """The value of an Authorization header with these credentials (RFC 7617)."""
     return "Basic " + base64.b64encode(user + b":" + password).decode()
 
 
 def check_url(url: str, schemes: Collection[str], form: str) -> None:
-    """Raises ConfigError, which names the form and nothing of the URL, unless it can only mean one thing
-    to everything that reads it."""
+    """Raises ConfigError with the expected `form` if the URL is wrong, or if different programs could
+    read it differently."""
     wrong = _wrong(url, schemes)
     if wrong is not None:
         raise ConfigError(f"expected {form}{wrong and '; '}{wrong}")
 
 
 def _wrong(url: str, schemes: Collection[str]) -> str | None:
-    """What is wrong with it, perhaps in no words; None if nothing is."""
+    """Describes the first mistake; "" if there are no better words than the form; None if it is valid."""
     if not url.isprintable() or " " in url:
         return "there is a space in it (write %20), or what cannot be printed"
     if "\\" in url:
@@ -76,17 +76,16 @@ def _wrong(url: str, schemes: Collection[str]) -> str | None:
 
 
 def fits_dns(name: str) -> bool:
-    """Whether a name could be found at all: its labels have 1 to 63 characters (RFC 1035), and the last
-    one may be followed by a dot."""
+    """Whether DNS could resolve a name: its labels have 1 to 63 characters (RFC 1035), and a dot may
+    follow the last one."""
     return name.startswith("[") or all(0 < len(label) < 64 for label in name.removesuffix(".").split("."))
 
 
 def _has_cut_password(url: str) -> bool:
     """Whether an @ comes so late that a raw / or ? in the password before it may have ended the authority:
-    http://user:1/2@host is port 1 of the host "user" for everything that reads it.
+    every parser reads http://user:1/2@host as port 1 of the host "user".
 
-    An @ further on is not taken for that in a field of the query, or where what is in front of it is a
-    host for certain and what is behind it is no host and port.
+    An @ in a field of the query is accepted, and one after a certain host unless a host and port follow.
     """
     _, authority, rest = cut(url)
     if "@" not in rest or ":" not in authority or authority.startswith("["):
