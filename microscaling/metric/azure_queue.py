@@ -1,4 +1,4 @@
-"""The length of a queue in Azure Queue Storage."""
+"""The metric of a queue's length in Azure Queue Storage."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NEEDS_ACCOUNT = (
 
 @dataclass(frozen=True)
 class Account:
-    """Whose queues, and what opens them; a connection string counts before name and key."""
+    """A storage account and its credentials; a connection string takes precedence over name and key."""
 
     name: str = ""
     key: str = field(default="", repr=False)
@@ -33,6 +33,7 @@ class Account:
 
     @classmethod
     def of(cls, settings: Settings) -> Account:
+        """Returns the account in the settings."""
         return cls(
             settings.azure_storage_account_name,
             settings.azure_storage_account_key,
@@ -40,7 +41,7 @@ class Account:
         )
 
     def check(self) -> None:
-        """Raises ConfigError if the account is not all there."""
+        """Raises ConfigError if a part of the account is missing or invalid."""
         if self.connection_string:
             return
         wanted = {"AZURE_STORAGE_ACCOUNT_NAME": self.name, "AZURE_STORAGE_ACCOUNT_KEY": self.key}
@@ -53,7 +54,8 @@ class Account:
             raise ConfigError("AZURE_STORAGE_ACCOUNT_KEY: is not in base64, as Azure's keys are") from None
 
     def queue(self, name: str, connection: Client) -> Any:
-        """A client of one queue that sends through the connection. Asks nobody. Raises ValueError."""
+        """Returns a client of one queue that sends through the connection; makes no request. Raises
+        ValueError."""
         from azure.storage.queue import QueueClient
 
         # No retries: the next beat is the retry.
@@ -78,11 +80,11 @@ class AzureQueueSource(Source):
     def check(self) -> None:
         self._account.check()
         try:
-            if self._queue_name:  # without one nothing can be measured, of which the configuration warns
+            if self._queue_name:  # the configuration warns of an empty name
                 self._client()
         except ImportError:
             raise ConfigError(NEEDS_LIBRARY) from None
-        except Exception:  # what the library says may hold the key
+        except Exception:  # its text is dropped: it may contain the key
             form = "CONNECTION_STRING" if self._account.connection_string else "ACCOUNT_NAME"
             what = f"Azure's client cannot use it for the queue {self._queue_name!r:.80}"
             raise ConfigError(f"AZURE_STORAGE_{form}: {what}") from None
@@ -94,7 +96,7 @@ class AzureQueueSource(Source):
             raise MetricError(f"{self.name}: {error}") from None
         except ImportError:
             raise MetricError(NEEDS_LIBRARY) from None
-        except Exception as error:  # of whatever kind: the library has many
+        except Exception as error:  # the library raises many types of error
             raise MetricError(f"{self.name}: {_reason(error)}") from None
 
     def limit(self, seconds: float) -> None:
@@ -111,13 +113,15 @@ class AzureQueueSource(Source):
 
 
 def _transport(connection: Client) -> Any:
-    """What sends for Azure's client. Its own has a time-out per read only, which a server that
-    drips defeats, and reads bodies of any length."""
+    """Returns a transport for Azure's client that sends through our connection."""
+    # The library's own transport has a timeout per read only, which a server defeats by sending single
+    # bytes, and reads bodies of any length.
     import requests
     from azure.core.pipeline.transport import HttpTransport, RequestsTransportResponse
 
     class Transport(HttpTransport):  # type: ignore[misc]
         def send(self, request: Any, **_: Any) -> Any:
+            """Sends one request within the connection's deadline. Raises FetchError."""
             answer = connection.ask(request.method, request.url, _plain(request.headers), request.data)
             response = requests.Response()
             response.status_code, response.url = answer.status, request.url
@@ -125,9 +129,11 @@ def _transport(connection: Client) -> Any:
             response._content = answer.body
             return RequestsTransportResponse(request, response)
 
-        def open(self) -> None: ...
+        def open(self) -> None:
+            """Does nothing: the connection opens itself when it is first used."""
 
-        def close(self) -> None: ...
+        def close(self) -> None:
+            """Does nothing: the source closes the connection."""
 
         def __exit__(self, *_: object) -> None: ...
 
@@ -139,7 +145,7 @@ def _plain(headers: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, in one line: Azure's own code and status if it answered."""
+    """Returns the cause in one line: Azure's own code and status if it answered."""
     status, code = getattr(error, "status_code", None), getattr(error, "error_code", None)
     if status is not None:
         named = f", {short(str(getattr(code, 'value', code)))}" if code else ""
@@ -148,7 +154,8 @@ def _reason(error: Exception) -> str:
 
 
 class AzureQueueMetric(Metric):
-    """About how many messages are in a queue (items). `account` None: that of the environment now."""
+    """The approximate number of messages in a queue (items). `account` None: the one in the environment
+    now."""
 
     type_name, summary = "AzureQueue", "about how many messages are in a queue of Azure Storage"
     fields = (Field("queueName", "Name of the queue", expected=True),)

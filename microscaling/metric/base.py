@@ -1,4 +1,4 @@
-"""What a measurement is, and where it comes from."""
+"""The interfaces of a metric, one measured number, and of its source."""
 
 from __future__ import annotations
 
@@ -14,110 +14,112 @@ from microscaling.utils.text import one_line
 __all__ = ["LARGEST", "METRICS", "Metric", "MetricError", "Source", "count_or_none", "whole_number"]
 
 LARGEST = 2**53
-"""Above this a number in JSON is no longer exact, and no queue is that long: out of range."""
+"""Upper bound of a measurement: above it a number in JSON is no longer exact, and no queue is that long."""
 
 
 class Source(ABC):
-    """Something outside that is asked once per beat, for all the metrics that look at it."""
+    """A service or file that is asked once per beat, for all metrics that read its answer."""
 
     key: Hashable
-    """Sources of equal keys are one source: only one of them is asked."""
+    """Sources with equal keys are one source: only one of them is asked."""
     name: str
-    """For logs, so without credentials."""
+    """Its name in logs, without credentials."""
     secrets: Collection[str] = ()
-    """What it needs to ask, and nobody may see."""
+    """The credentials in its configuration, to be masked in logs."""
 
     @abstractmethod
     def fetch(self) -> Any:
-        """Asks once; ends within a total deadline. Raises MetricError if there is no valid answer.
+        """Asks once and returns the answer for `Metric.read`; ends within a total deadline. Raises
+        MetricError if there is no valid answer. Called from one thread at a time.
 
-        Called from one thread at a time. The answer is given to `Metric.read` of every metric, so
-        what takes long (parsing) is done here.
+        Slow work (parsing) belongs here: the answer is passed to every metric of this source.
         """
 
     timeout_s: float = 0.0
-    """Seconds that an answer may take, if `limit` has said so; 0: the source's own deadline."""
+    """Deadline of one answer in seconds, if `limit` was called; 0: the source's own deadline."""
 
     def limit(self, seconds: float) -> None:
-        """From now on `fetch` ends within so many seconds. A source with a limit is not shared with tasks
-        that have another."""
+        """Sets the deadline of `fetch` in seconds."""
         self.timeout_s = seconds
+        # Tasks with different limits must not share one source.
         self.key = (self.key, seconds)
 
     def also(self, other: Source) -> None:
-        """From now on this one is asked for the other as well, whose key is equal."""
+        """Adds the questions of another source with an equal key to this one."""
 
     def check(self) -> None:
-        """Looks, once and without asking anybody, whether all is there that asking needs: a library,
-        an account. Raises ConfigError that names what is missing."""
+        """Checks the requirements, such as a library or an account, once and without a request. Raises
+        ConfigError with everything that is missing."""
 
     def close(self) -> None:
-        """Lets go of connections; a later `fetch` opens new ones."""
+        """Closes all connections; a later `fetch` opens new ones."""
 
 
 class Metric(ABC):
-    """One number that says how a task does, such as the length of its queue (items).
+    """One number that measures a task's load, such as the length of its queue (items).
 
-    A metric that a configuration can name declares the class attributes below, and is found as
-    microscaling.plugins says.
+    A metric that a configuration can name declares the class attributes below, and is found by
+    microscaling.plugins.
     """
 
     type_name = ""
-    """What `metricType` calls it."""
+    """Its name in `metricType`."""
     summary = ""
-    """What is measured, in a few words: "the jobs that are ready in a tube"."""
+    """The measured quantity, in a few words: "the jobs that are ready in a tube"."""
     fields: tuple[Field, ...] = ()
-    """The keys of a task's `config` that say what to measure."""
+    """The keys of a task's `config` that select the measured quantity."""
     variables: tuple[Variable, ...] = ()
     """The environment variables that it reads, if they are not among the settings."""
     may_be_missing = False
-    """Whether a queue that does not exist may well be an empty one, so that a task may say `missing`."""
+    """True if a queue that does not exist may simply be empty, so that a task may set `missing`."""
 
     @classmethod
     def from_config(cls, values: Mapping[str, Any], settings: Settings) -> Metric:
-        """The metric that a task's config describes. `values` has every field by its key, of the right type
-        and checked. Raises ConfigError; "key: what is wrong" if it is about a field."""
+        """Returns the metric for a task's `config`. `values` has every field by its key, checked and of the
+        right type. Raises ConfigError, as "key: problem" for a field."""
         raise NotImplementedError
 
     current: int = 0
     """The last good measurement; 0 before the first."""
     in_flight: int | None = None
-    """How many jobs are being worked on (items), by the last answer; None: the source does not say. Set by
+    """Jobs being worked on (items), by the last answer; None if the source does not count them. Set by
     `read`."""
     interval_s: float = 0.0
-    """Seconds between two questions to the source; 0: it is asked at every beat."""
+    """Seconds between two requests to the source; 0: one at every beat."""
     pace_s: float = 0.0
     """Seconds between two measurements of the source itself; 0: it measures when asked. Set by `read`."""
     stamp: float | None = None
-    """When the source says that it measured the value (seconds, its own clock). Set by `read`."""
+    """Time of the measurement by the source's own clock (seconds); None without one. Set by `read`."""
     source: Source | None = None
-    """What to ask; None if there is nothing to ask, then `current` always counts as fresh."""
+    """The source of the answers; None if there is none, then `current` always counts as fresh."""
     at_least: int | None = None
-    """Items: what is measured counts as no fewer than these. None: a negative number is an error."""
+    """Lower bound of the measurement (items). None: a negative number is an error."""
     missing: str = "empty"
-    """What counts while the queue does not exist: `empty` (0 items), or `held` (an error)."""
+    """The reading while the queue does not exist: `empty` (0 items) or `held` (an error)."""
 
     @abstractmethod
     def read(self, answer: Any) -> int:
-        """Finds this metric's value in its source's answer: no I/O. Raises MetricError."""
+        """Finds this metric's value (items) in an answer of its source, without I/O. Raises MetricError."""
 
     def absent(self, reason: str) -> int:
-        """What to read from an answer that there is no such queue. Raises MetricError."""
+        """Returns the reading for a queue that does not exist. Raises MetricError with the reason if that is
+        an error."""
         if self.missing == "held":
             raise MetricError(reason)
         return max(0, self.at_least or 0)
 
     def update(self) -> None:
-        """Asks the source now and sets `current`. Raises MetricError, and then keeps `current`."""
+        """Asks the source now and sets `current`. Raises MetricError, and then leaves `current` unchanged."""
         if self.source is not None:
             self.current = self.read(self.source.fetch())
 
 
 def whole_number(value: object, what: str) -> int:
-    """A measured value as the whole number from 0 to LARGEST that it has to be, or MetricError, which
-    names `what` it is."""
+    """Returns a measured value as a whole number from 0 to LARGEST. Raises MetricError, which names
+    `what`."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
+    # bool is a subclass of int, but true is no count.
     if isinstance(value, bool) or not isinstance(value, int):
         raise MetricError(f"{one_line(what)}: expected a whole number, got {_shown(value)}")
     if not 0 <= value <= LARGEST:
@@ -126,12 +128,12 @@ def whole_number(value: object, what: str) -> int:
 
 
 def _shown(value: object) -> str:
-    """As JSON has it, and at most 40 characters."""
+    """Formats a value as JSON has it, in at most 40 characters."""
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else f"{value!r:.40}"
 
 
 def count_or_none(value: object) -> int | None:
-    """A count that a source may give besides the value: None if it does not, or gives no whole number."""
+    """Returns a secondary count of a source; None if it is missing or is no whole number."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST:
         return value
     return None
@@ -142,4 +144,4 @@ def _is_metric(found: Any) -> bool:
 
 
 METRICS: Group[type[Metric]] = Group("metric", "microscaling.metric", _is_metric)
-"""By metricType."""
+"""All metrics by their `metricType`."""

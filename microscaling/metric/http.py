@@ -1,4 +1,4 @@
-"""A number that any HTTP server tells in JSON."""
+"""The metric of a number in the JSON of any HTTP server."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ DEADLINE_S = 2.0
 MAX_BYTES = 4 * 2**20
 MAX_NAMED = 3
 MAX_OF_LABELS = 80
-"""Of a series that is named in an error: so many of them, and characters of each."""
+"""Limits of an error that names series: MAX_NAMED of them, with so many characters each."""
 FORM = "a URL such as http://host:8080/path?query"
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
 def check_url(url: str) -> None:
-    """Raises ConfigError, which does not show the URL: it may hold a password."""
+    """Raises ConfigError for an invalid URL, without the URL: it may contain a password."""
     urls.check_url(url, ("http", "https"), FORM)
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
-    """Raises ConfigError that names the header, and not its value."""
+    """Raises ConfigError with the name of an invalid header, without its value."""
     for name, value in headers.items():
         if not HEADER_NAME.fullmatch(name) or not HEADER_VALUE.fullmatch(value) or value != value.strip():
             raise ConfigError(f"the header {name!r:.60} cannot be sent with this name and value")
 
 
 class HTTPSource(Source):
-    """One URL, asked with GET; several numbers may be taken from one answer."""
+    """One URL, requested with GET; several metrics may read numbers from one answer."""
 
     def __init__(
         self, url: str, headers: Mapping[str, str] | None = None, deadline_s: float = DEADLINE_S
@@ -58,8 +58,9 @@ class HTTPSource(Source):
         self._client = Client(deadline_s, MAX_BYTES)
 
     def fetch(self) -> Any:
-        """The parsed answer. No redirect is followed, so credentials go nowhere else."""
+        """Returns the parsed answer."""
         try:
+            # The client follows no redirect, so the credentials reach no other server.
             return json.loads(self._client.fetch(self._url, self._headers))
         except FetchError as error:
             raise MetricError(str(error)) from None
@@ -75,9 +76,9 @@ class HTTPSource(Source):
 
 
 class HTTPMetric(Metric):
-    """The number at `path` of what `url` answers (items), rounded up: 0.4 of an item is not nothing.
+    """The number at `path` in the answer of `url` (items), rounded up: 0.4 of an item is not nothing.
 
-    It may be a number or, as Prometheus writes it, one in text. Raises ConfigError.
+    The value may be a number or, as with Prometheus, text. Raises ConfigError.
     """
 
     type_name, summary = "HTTP", "a number in the JSON that a URL answers"
@@ -113,8 +114,9 @@ class HTTPMetric(Metric):
         return items(value, what, self.at_least)
 
     def _check_order(self, answer: Any, what: str) -> None:
-        """Says once if the order of a list decides what is measured. Of several series of Prometheus the
-        first is not even taken: a series that ends would make another one the first."""
+        """Logs once if the measured value depends on the order of a list. Raises LookupError for several
+        series of Prometheus."""
+        # The first series is no choice: when it ends, another one becomes the first.
         chosen = any(isinstance(step, Chosen) for step in self.path.steps[2:3])
         if self.path.steps[:2] == ["data", "result"] and not chosen:
             check_series(answer)
@@ -124,8 +126,8 @@ class HTTPMetric(Metric):
 
 
 def check_series(answer: Any) -> None:
-    """Raises LookupError that names them if it is an answer of Prometheus (HTTP API, "Instant queries")
-    with more than one series."""
+    """Raises LookupError with their names for an answer of Prometheus with more than one series (HTTP API,
+    "Instant queries")."""
     data = answer.get("data") if isinstance(answer, Mapping) else None
     if not isinstance(data, Mapping) or data.get("resultType") not in ("vector", "matrix"):
         return
@@ -138,7 +140,7 @@ def check_series(answer: Any) -> None:
 
 
 def _labels(series: Any) -> str:
-    """As Prometheus writes them: waiting{queue="mail"}"""
+    """Formats a series as Prometheus does: waiting{queue="mail"}"""
     metric = series.get("metric") if isinstance(series, Mapping) else None
     labels = dict(metric) if isinstance(metric, Mapping) else {}
     name = labels.pop("__name__", "")

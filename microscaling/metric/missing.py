@@ -1,4 +1,4 @@
-"""A queue that does not exist: what it counts as, and whether its name may be misspelt."""
+"""Queues that do not exist: the reading of one, and a hint if its name may be misspelt."""
 
 from __future__ import annotations
 
@@ -15,29 +15,30 @@ log = logging.getLogger("mssmetric")
 
 EMPTY, HELD = "empty", "held"
 HINT_AFTER_S = 60.0
-"""Seconds after the first answer. Before that workers may still be about to make their queue."""
+"""Seconds from the first answer to the hint; before that, workers may still be about to create their
+queue."""
 LIKE = 0.75
-"""difflib's ratio: "jbos" is like "jobs", and "orders" like "order"."""
+"""Minimum of difflib's ratio: "jbos" is like "jobs", and "orders" like "order"."""
 MAX_ALIKE = 5
 SEPARATOR = re.compile(r"[:./_#-]")
 
 
 @dataclass(frozen=True)
 class Absent:
-    """The answer of a source that has no such queue; `reason` names source and queue."""
+    """The answer of a source without the queue; `reason` names source and queue."""
 
     reason: str
 
 
 def alike(name: str, others: Iterable[str]) -> list[str]:
-    """Those of the other names that may be meant by it, the most similar first; at most five. Also those
-    that it is the end of, as libraries put a prefix in front: rq:queue:default."""
+    """Returns up to five of the other names that may be meant by it, the most similar first."""
     matcher = difflib.SequenceMatcher(autojunk=False)
     matcher.set_seq2(name.casefold())
     scores: dict[str, float] = {}
     for other in {*others} - {name}:
         folded = other.casefold()
         matcher.set_seq1(folded)
+        # Libraries put a prefix in front of the name: rq:queue:default.
         if folded.endswith(name.casefold()) and SEPARATOR.match(folded[-len(name) - 1 :]):
             scores[other] = 1.0
         elif matcher.real_quick_ratio() >= LIKE and matcher.quick_ratio() >= LIKE:
@@ -47,7 +48,7 @@ def alike(name: str, others: Iterable[str]) -> list[str]:
 
 
 class Hint:
-    """For one queue: says once that another one may be meant, if this one has never been there."""
+    """Logs once, for one queue that has never existed, that another one may be meant."""
 
     def __init__(self, what: str, name: str) -> None:
         self.what = what
@@ -56,19 +57,19 @@ class Hint:
         self._over = False
 
     def is_due(self, found: bool) -> bool:
-        """Whether to look for other names now; at most once. `found`: whether the queue is there."""
+        """True, at most once, if other names should be looked up now. `found`: the queue exists."""
         now = time.monotonic()
         self._since = now if self._since is None else self._since
-        # Once it has been there its name is right, however empty it becomes.
+        # A queue that has existed once has the right name, even if it disappears later.
         due = not (found or self._over) and now - self._since >= HINT_AFTER_S
         self._over = self._over or found or due
         return due
 
     def give(self, others: Iterable[str]) -> None:
-        """Names the first of these, if there is one."""
+        """Logs the first of these names, if there is one."""
         for other in others:
             log.warning(
-                "%s %s has not been there since the start; there is %s: is that the one?",
+                "%s %s has not existed since the start, but %s exists: is that the right name?",
                 self.what,
                 quoted(self.name),
                 quoted(other),

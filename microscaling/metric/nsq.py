@@ -1,4 +1,4 @@
-"""The length of a queue in NSQ, as nsqd's own statistics give it."""
+"""The metric of a queue's length in NSQ, from the statistics of nsqd."""
 
 from __future__ import annotations
 
@@ -31,24 +31,25 @@ FORM = "host:port of nsqd's HTTP interface, or a URL such as https://host:4152"
 
 @dataclass(slots=True)
 class Depths:
-    """What waits in one nsqd (items), as it said it: not yet checked to be numbers."""
+    """The waiting messages in one nsqd (items), as it reported them: the values are not validated yet."""
 
     topics: dict[str, object] = field(default_factory=dict)
     channels: dict[tuple[str, str], object] = field(default_factory=dict)
     in_flight: dict[tuple[str, str], object] = field(default_factory=dict)
-    """What consumers of each channel have taken and not yet finished."""
+    """Messages that the consumers of each channel have taken and not yet finished."""
     paused: set[str] = field(default_factory=set)
     """Topics that pass nothing on to their channels."""
 
     def channels_of(self, topic: str) -> list[str]:
+        """Returns the names of a topic's channels."""
         return [channel for owner, channel in self.channels if owner == topic]
 
 
 class NSQSource(Source):
-    """One nsqd: `GET /stats?format=json`, of nsqd before 1.0 and since.
+    """One nsqd: `GET /stats?format=json`, for nsqd before and since 1.0.
 
-    Of all that nsqd has it is asked for these queues (topic and channel) only, if there is one topic, or
-    even one queue, that all tasks look at. What nsqd does not know of that it ignores.
+    The request names a topic, or a topic and a channel, if all tasks share that one; old versions of nsqd
+    ignore parameters that they do not know.
     """
 
     def __init__(
@@ -82,10 +83,10 @@ class NSQSource(Source):
         until = time.monotonic() + self._deadline_s
         self._client.deadline_s = self._deadline_s
         depths = self._ask(self._by_channel)
-        # What else is asked has to be over at the same time.
+        # A second request, if any, has to end by the same deadline.
         self._client.deadline_s = max(0.01, round(until - time.monotonic(), 2))
         if self._by_channel and self._channel() and not depths.channels:
-            # To a channel that it does not have nsqd says nothing of the topic either.
+            # For a missing channel nsqd reports nothing of the topic either.
             self._by_channel = False
             depths = self._ask(False)
         elif not self._by_channel and self._channel() in depths.channels_of(self._topic()):
@@ -102,7 +103,7 @@ class NSQSource(Source):
             self.queues.setdefault((topic, channel), hints)
 
     def _topic(self) -> str:
-        """The one that all tasks look at; empty if there are several."""
+        """Returns the topic that all tasks share; empty if there are several."""
         topics = {topic for topic, _ in self.queues}
         return topics.pop() if len(topics) == 1 else ""
 
@@ -129,8 +130,7 @@ class NSQSource(Source):
         self._deadline_s = seconds
 
     def _look_for_others(self, depths: Depths) -> None:
-        """For what has never been there looks once for a topic, or a channel of the topic, of a similar
-        name."""
+        """Looks, once for each missing topic or channel, for one with a similar name."""
         for (topic, channel), (topic_hint, channel_hint) in self.queues.items():
             if topic not in depths.topics:
                 if topic_hint.is_due(False) and (everything := self._everything()):
@@ -144,11 +144,11 @@ class NSQSource(Source):
         try:
             return self._ask(by_channel=False, everything=True)
         except MetricError:
-            return None  # what was asked for in the first place has been answered
+            return None  # only the hint fails: the measurement itself has been answered
 
 
 def parse_stats(body: bytes) -> Depths:
-    """All depths in nsqd's answer. Raises MetricError if it is not of that form."""
+    """Returns all depths in nsqd's answer. Raises MetricError for an answer of another form."""
     try:
         answer = json.loads(body)
         if "topics" not in answer:  # nsqd before 1.0
@@ -169,7 +169,7 @@ def parse_stats(body: bytes) -> Depths:
 
 
 def _list(value: object) -> list[dict[str, Any]]:
-    """A list as Go writes it: null for one that is empty."""
+    """Returns a list as Go encodes it: null if it is empty."""
     if value is not None and not isinstance(value, list):
         raise TypeError("expected a list")
     return value or []
@@ -177,17 +177,16 @@ def _list(value: object) -> list[dict[str, Any]]:
 
 def _unwrapped(answer: dict[str, Any]) -> dict[str, Any]:
     if answer["status_code"] != 200:
-        raise MetricError(f"nsqd says status {answer['status_code']!r:.40}")
+        raise MetricError(f"nsqd answers with status {answer['status_code']!r:.40}")
     data: dict[str, Any] = answer["data"]
     return data
 
 
 class NSQMetric(Metric):
-    """The depth of a channel of a topic (items); that of the topic while the channel is missing.
+    """The depth of a channel of a topic (items), or the topic's depth while the channel does not exist.
 
-    Messages of a topic wait in it until there is a channel, and while the topic is paused. A topic that
-    does not exist is empty: nsqd makes topics when they are first used, and removes ephemeral ones.
-    `endpoint` None: what NSQ_STATS_ENDPOINT says now.
+    A topic that does not exist counts as empty: nsqd creates topics when they are first used, and removes
+    ephemeral ones. `endpoint` None: the value of NSQ_STATS_ENDPOINT now.
     """
 
     type_name, summary = "NSQ", "the depth of a channel of a topic"
@@ -218,20 +217,22 @@ class NSQMetric(Metric):
             return self.absent(f"NSQ topic {short(topic)} does not exist")
         in_topic, in_channel = answer.topics[topic], answer.channels.get((topic, channel))
         if (topic, channel) not in answer.channels:
-            if self.missing == HELD and answer.channels_of(topic):  # who get what is in the topic
+            # Other channels would receive the topic's messages, so its depth is no substitute then.
+            if self.missing == HELD and answer.channels_of(topic):
                 return self.absent(f"NSQ channel {short(channel)} of topic {short(topic)} does not exist")
+            # Without a channel the messages wait in the topic.
             return whole_number(in_topic, f"depth of {topic}/{channel}")
         depth = whole_number(in_channel, f"depth of {topic}/{channel}")
-        if topic in answer.paused:
+        if topic in answer.paused:  # a paused topic keeps its messages from the channel
             depth += whole_number(in_topic, f"depth of {topic}")
         return depth
 
     def _say(self, found: bool) -> None:
-        """Says once that the topic is missing, and once that it has come."""
+        """Logs once that the topic is missing, and once that it exists."""
         self._missing = not found
         if found:
             log.info("NSQ topic %s exists now", self.topic_name)
-        elif self.missing != HELD:  # else it is said of the task
+        elif self.missing != HELD:  # else the engine logs it for the task
             log.warning("NSQ topic %s does not exist: counts as 0 for now", self.topic_name)
 
 

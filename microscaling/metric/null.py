@@ -1,4 +1,4 @@
-"""The metric of tasks that nothing is measured for: those that soak up the remainder."""
+"""The metric of tasks without a measurement: those that take the remainder."""
 
 from __future__ import annotations
 

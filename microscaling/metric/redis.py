@@ -1,4 +1,4 @@
-"""The length of a queue in Redis: a list, a stream, or what a group of consumers works on."""
+"""The metric of a queue's length in Redis: of a list, a stream, or a consumer group's pending entries."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ KINDS = ("list", "stream", "group")
 NEEDS_LIBRARY = "metricType Redis needs redis: pip install 'microscaling[redis]'"
 SCANS = 10
 SCANNED = 1000
-"""How often, and for how many keys at a time, Redis is asked for other names: 10,000 in all."""
+"""Keys per SCAN, and SCANS of them: Redis is searched for other names among 10,000 keys at most."""
 
 
 def command_of(kind: str, key: str, group: str) -> tuple[str, ...]:
-    """What asks for the number (Redis' documentation of LLEN, XLEN and XPENDING)."""
+    """Returns the command for the number (Redis' documentation of LLEN, XLEN and XPENDING)."""
     return {"list": ("LLEN", key), "stream": ("XLEN", key), "group": ("XPENDING", key, group)}[kind]
 
 
 class RedisSource(Source):
-    """One question to one Redis, over a connection that is kept."""
+    """One command to one Redis, over a persistent connection."""
 
     def __init__(self, url: str, command: tuple[str, ...], deadline_s: float = DEADLINE_S) -> None:
         self.key = ("redis", url, command)
@@ -55,8 +55,8 @@ class RedisSource(Source):
             raise ConfigError(f"{self.name}: {error}") from None
 
     def fetch(self) -> Any:
-        """The answer as Redis gives it, or Absent. Any error but one that Redis itself tells of ends the
-        connection, so that an answer that is late is not taken for the next one."""
+        """Returns the answer of Redis, or Absent. An error other than an error reply closes the
+        connection."""
         self._until = time.monotonic() + self._deadline_s
         try:
             answer = self._asked(self._command)
@@ -75,18 +75,18 @@ class RedisSource(Source):
             self._connection.disconnect()
 
     def _zero(self) -> Any:
-        """What a length of 0 means. Redis removes a list with its last entry, a stream it keeps."""
+        """Interprets a length of 0: Redis removes a list with its last entry, but keeps a stream."""
         name, key = self._command[0], self._command[1]
         if name == "XLEN":
             try:
                 if self._asked(("EXISTS", key)):
                     return 0
-            except _Refused:  # without the right to ask an empty one and none look the same
+            except _Refused:  # without the right to EXISTS, an empty stream and none look the same
                 return 0
         return Absent(f"{self._what}: there is no such key")
 
     def _look_for_others(self) -> None:
-        """Looks for a key of a similar name, within the time that is left for the question."""
+        """Looks for a key of a similar name, within the remaining time of the request."""
         kind = b"list" if self._command[0] == "LLEN" else b"stream"
         try:
             for key in alike(self._command[1], self._keys()):
@@ -94,10 +94,10 @@ class RedisSource(Source):
                     self._hint.give([key])
                     return
         except (_Refused, MetricError):
-            return  # no right to do so, or no time
+            return  # not permitted, or out of time: only the hint fails
 
     def _keys(self) -> set[str]:
-        """Up to 10,000 keys of the database."""
+        """Returns up to 10,000 keys of the database."""
         cursor, keys = "0", set[str]()
         for _ in range(SCANS):
             answer = self._asked(("SCAN", cursor, "COUNT", str(SCANNED)))
@@ -108,7 +108,7 @@ class RedisSource(Source):
         return keys
 
     def _asked(self, command: tuple[str, ...]) -> Any:
-        """Raises _Refused for what Redis refuses, else MetricError."""
+        """Sends one command. Raises _Refused for an error reply of Redis, else MetricError."""
         try:
             used = self._connect()
         except ImportError:
@@ -122,7 +122,7 @@ class RedisSource(Source):
         except redis.ResponseError as error:
             raise _Refused(_reason(error)) from None
         except TimeoutError:
-            self.close()
+            self.close()  # a late answer would be taken for that to the next command
             raise MetricError(f"{self.name}: no complete answer within {self._deadline_s:g} s") from None
         except (redis.RedisError, OSError, ValueError, LookupError, TypeError, RecursionError) as error:
             self.close()
@@ -133,14 +133,14 @@ class RedisSource(Source):
         self._deadline_s = seconds
 
     def _connect(self) -> Any:
-        """The connection, not yet opened: that is done when it is first used."""
+        """Returns the connection; it opens itself when it is first used."""
         if self._connection is None:
             self._connection = connection(self._url)
         return self._connection
 
 
 class _Refused(Exception):
-    """An error that Redis itself tells of."""
+    """An error reply of Redis: the connection itself works."""
 
 
 def _reason(error: Exception) -> str:
@@ -148,9 +148,9 @@ def _reason(error: Exception) -> str:
 
 
 class RedisMetric(Metric):
-    """The length of a list or a stream, or for a group of consumers what is pending: handed to one,
-    and not yet acknowledged (items). A list or stream that does not exist is empty, as Redis sees
-    it; a group that does not is an error. Raises ConfigError."""
+    """The length of a list or a stream (items), or the pending entries of a consumer group: delivered, and
+    not yet acknowledged. A missing list or stream is empty, as in Redis itself; a missing group is an error.
+    Raises ConfigError."""
 
     type_name, summary = "Redis", "the length of a list or a stream, or what is pending in a group"
     fields = (
@@ -174,7 +174,7 @@ class RedisMetric(Metric):
         if bool(group) is not (kind == "group"):
             raise ConfigError("group: is the name of a consumer group, and goes together with kind: group")
         self.kind = kind
-        if kind == "group":  # nothing removes one when it is drained, so it has never been made
+        if kind == "group":  # a drained group is not removed, so a missing one was never created
             self.missing = HELD
         self._what = " ".join(command_of(kind, key, group))
         self.source = RedisSource(url, command_of(kind, key, group))
@@ -182,11 +182,11 @@ class RedisMetric(Metric):
     def read(self, answer: Any) -> int:
         if isinstance(answer, Absent):
             return self.absent(answer.reason)
-        if self.kind == "group":  # the number, then the first, the last, and who has how many
+        if self.kind == "group":  # the count, the first and the last id, and the counts of the consumers
             if not isinstance(answer, list) or not answer:
                 raise MetricError(f"{self._what}: not the answer of Redis: {answer!r:.40}")
             answer = answer[0]
-        # These commands answer with an integer: text, even "5", is no answer of Redis to them.
+        # These commands answer with an integer: text, even "5", does not come from Redis.
         return whole_number(answer, self._what)
 
 

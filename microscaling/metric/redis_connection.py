@@ -1,4 +1,4 @@
-"""A connection to Redis: what its URL says, and one deadline for all of a question."""
+"""A connection to Redis: its URL, and one deadline for each command."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ FORM = "redis://host:6379/0, rediss://... for TLS, or unix:///path/of/socket?db=
 DATABASE = re.compile(r"/?|/[0-9]{1,9}/?")
 TLS_FILES = {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
 NAMED = re.compile(r"argument '(\w{1,40})'|value for '(\w{1,40})'")
-"""The option that the library's own error names."""
+"""Finds the option that an error of the library names."""
 
 
 def check_url(url: str) -> None:
-    """Raises ConfigError, which does not show the URL: it may hold a password."""
+    """Raises ConfigError for an invalid URL, without the URL: it may contain a password."""
     if url.startswith("unix://"):
         _check_socket(url)
         return
@@ -31,7 +31,8 @@ def check_url(url: str) -> None:
 
 
 def _check_socket(url: str) -> None:
-    """The library takes the path as it stands between the @, if there is one, and the ?."""
+    """Raises ConfigError for an invalid URL of a Unix socket."""
+    # The library takes the path literally, from the @, if there is one, to the ?.
     _, authority, path = urls.cut(url)
     plain = url.isprintable() and " " not in url and "#" not in url and "@" not in path.partition("?")[0]
     if not plain or not path.startswith("/") or authority.rpartition("@")[2]:
@@ -39,12 +40,12 @@ def _check_socket(url: str) -> None:
 
 
 def connection(url: str) -> Any:
-    """One that is opened when it is first used. Raises ConfigError for an option that cannot be."""
-    import redis.connection  # noqa: F401 - that it is not there is no error of the URL
+    """Returns a connection that opens when it is first used. Raises ConfigError for an invalid option."""
+    import redis.connection  # noqa: F401 - its absence is no error of the URL
 
     try:
         return _made(url)
-    except Exception as error:  # of whatever kind: any option of the library may stand in the URL
+    except Exception as error:  # any type: the URL may set any option of the library
         raise ConfigError(f"its URL cannot be used ({_culprit(url, error)})") from None
 
 
@@ -55,12 +56,12 @@ def _made(url: str) -> Any:
     options: dict[str, Any] = dict(parse_url(scheme.lower() + mark + rest))
     base = options.pop("connection_class", Connection)
     _tls_options(options)
-    # RESP 2: every Redis speaks it, and without asking first.
+    # RESP 2: every Redis speaks it, without a handshake.
     return type("TimedConnection", (_Timed, base), {})(**{"protocol": 2, **options})
 
 
 def _culprit(url: str, error: Exception) -> str:
-    """The option that is wrong: the one that the library names, or that is wrong by itself."""
+    """Returns the invalid option: the one in the library's error, or the one that fails alone."""
     if named := NAMED.search(str(error)):
         return f"the option {named[1] or named[2]}"
     base, _, query = url.partition("?")
@@ -74,10 +75,11 @@ def _culprit(url: str, error: Exception) -> str:
 
 
 def _tls_options(options: dict[str, Any]) -> None:
-    """As others write them: CERT_NONE is Celery's word; without a certificate there is no name in it."""
+    """Adapts TLS options to redis-py. Raises OSError for an unreadable file."""
     for name in TLS_FILES & options.keys():
-        with open(options[name], "rb"):  # else what is said later names no file
+        with open(options[name], "rb"):  # the library's later error would not name the file
             pass
+    # Celery writes CERT_NONE for none. Without a certificate there is no host name to check.
     asked = str(options.get("ssl_cert_reqs", "")).lower().removeprefix("cert_")
     if asked:
         options["ssl_cert_reqs"] = asked
@@ -86,14 +88,15 @@ def _tls_options(options: dict[str, Any]) -> None:
 
 
 class _Timed:
-    """What the connection does otherwise than redis' own: one deadline for all of a question,
-    connecting and logging in included. Redis' time-outs are per read, so that a server that drips
-    defeats them."""
+    """Replaces the timeouts of redis-py's connection by one deadline for each command, which includes
+    connecting and logging in. Its own timeouts are per read, so a server that sends single bytes would defeat
+    them."""
 
     _until = 0.0
     _paced: _Paced | None = None
 
     def ask(self: Any, command: tuple[str, ...], deadline_s: float) -> Any:
+        """Sends a command and returns the answer. Raises TimeoutError after `deadline_s` seconds."""
         import redis
 
         self._until = time.monotonic() + deadline_s
@@ -108,7 +111,7 @@ class _Timed:
             raise TimeoutError from None
 
     def _stale(self: Any) -> bool:
-        """Something has come that nobody has asked for, or the other side has gone."""
+        """True if data has arrived without a request, or the server has closed the connection."""
         import redis
 
         try:
@@ -117,13 +120,13 @@ class _Timed:
             return True
 
     def left(self) -> float:
-        """Seconds that are left for the question. Raises TimeoutError if none are."""
+        """Returns the remaining seconds of the deadline. Raises TimeoutError at its end."""
         left = self._until - time.monotonic()
         if left <= 0:
             raise TimeoutError("timed out")
         return left
 
-    # For a host of several addresses, each gets half of what is then left.
+    # A host may have several addresses, so each attempt gets half of the remaining time.
     socket_connect_timeout = property(lambda self: self.left() / 2, lambda self, value: None)
     socket_timeout = property(lambda self: self.left(), lambda self, value: None)
 
@@ -137,7 +140,7 @@ class _Timed:
 
 
 class _Paced:
-    """A socket whose reads get what is left of the question's time, and of its bytes."""
+    """A socket that limits its reads to the remaining time and bytes of the request."""
 
     def __init__(self, sock: Any, time_left: Any) -> None:
         self._sock = sock
@@ -149,7 +152,7 @@ class _Paced:
         return getattr(self._sock, name)
 
     def settimeout(self, seconds: float | None) -> None:
-        """Of a single read; 0: do not wait at all."""
+        """Sets the limit of a single read in seconds; 0: do not wait at all."""
         self._limit = seconds
 
     def recv(self, size: int) -> bytes:

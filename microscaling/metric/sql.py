@@ -1,4 +1,4 @@
-"""The length of a queue that is a table in a database."""
+"""The metric of a queue's length in a database table."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from microscaling.utils.text import one_line
 DEADLINE_S = 1.0
 FORM = "sqlite:////path/of/it.db"
 STEPS = 1000
-"""The clock is looked at every so many instructions of the database's virtual machine."""
+"""Instructions of the database's virtual machine between two checks of the deadline."""
 
 
 class SQLSource(Source):
@@ -35,7 +35,7 @@ class SQLSource(Source):
         self._deadline_s = deadline_s
 
     def fetch(self) -> object:
-        """The one value that the query yields, of whatever type."""
+        """Returns the one value of the query's result, of any type."""
         deadline = time.monotonic() + self._deadline_s
         try:
             rows = self._rows(deadline)
@@ -43,14 +43,14 @@ class SQLSource(Source):
             if time.monotonic() >= deadline:
                 raise MetricError(f"{self.name}: no answer within {self._deadline_s:g} s") from None
             why = one_line(str(error)[:MAX_OF_REASON])
-            if "unable to open" in why or "I/O error" in why:  # which says nothing of the reason
+            if "unable to open" in why or "I/O error" in why:  # SQLite gives no reason for these
                 why = self._database.obstacle() or why
             raise MetricError(f"{self.name}: {why}") from None
         if len(rows) != 1 or len(rows[0]) != 1:
             what = "no row" if not rows else "more than one value"
             raise MetricError(f"{self.name}: the query yields {what}; expected one number")
         if rows[0][0] is None:
-            # Not 0: sum() yields it for no rows at all, but also where a column is not what was meant.
+            # Not 0: sum() yields NULL for no rows, but also for a column of unexpected values.
             raise MetricError(f"{self.name}: the query yields NULL; coalesce(..., 0) makes 0 of it")
         return rows[0][0]
 
@@ -59,15 +59,15 @@ class SQLSource(Source):
         self._deadline_s = seconds
 
     def _rows(self, deadline: float) -> list[tuple[Any, ...]]:
-        # The time-out is for locks that others hold, the handler for queries that take long.
+        # The timeout is for locks held by writers, the handler for slow queries.
         with self._database.opened(self._deadline_s) as connection:
             connection.set_progress_handler(lambda: time.monotonic() >= deadline, STEPS)
-            connection.execute("PRAGMA query_only = ON")  # for what a query may attach as well
+            connection.execute("PRAGMA query_only = ON")  # covers databases that a query attaches, too
             return connection.execute(self._query).fetchmany(2)
 
 
 class SQLMetric(Metric):
-    """What a query finds: one row with one number (items). ConfigError if the URL is wrong."""
+    """The result of a query: one row with one number (items). Raises ConfigError for an invalid URL."""
 
     type_name, summary = "SQL", "what a query to a SQLite file finds"
     fields = (

@@ -1,4 +1,4 @@
-"""A SQLite file: what its URL says, and how to read it beside those who write it."""
+"""A SQLite file: its URL, and read-only access beside its writers."""
 
 from __future__ import annotations
 
@@ -19,30 +19,32 @@ log = logging.getLogger("mssmetric")
 FORMS = "sqlite:///relative/path or sqlite:////absolute/path"
 OPTIONS = re.compile(r"([A-Za-z_]\w*=[^&?]*(&[A-Za-z_]\w*=[^&?]*)*)?")
 PASSED_ON = ("cache", "immutable", "nolock", "psow", "vfs")
-"""To SQLite, as it knows them (its documentation, "URI Filenames")."""
+"""Options passed to SQLite, which knows them (its documentation, "URI Filenames")."""
 OURS = ("mode", "timeout", "uri", "check_same_thread", "isolation_level", "cached_statements")
-"""Those of SQLAlchemy and Python too, that change nothing: the file is only read, within a time of ours."""
+"""Options of SQLAlchemy and Python without an effect here: the file is only read, with a deadline of our
+own."""
 WAL_HEADER = 18
-"""Where the file says that it is in WAL mode, by a 2 (SQLite's "Database File Format", 1.3.3)."""
+"""Offset of the file format version: 2 for WAL mode (SQLite's "Database File Format", 1.3.3)."""
 
 
 def public_name(url: str) -> str:
-    """As logs may show it: with other databases it would have a password, or an option that is secret."""
+    """Returns the URL for logs, masked: another kind of database would have a password or a secret option in
+    it."""
     return one_line(mask(url.partition("?")[0], ()))
 
 
 def parsed(url: str) -> tuple[str, dict[str, str]]:
-    """Path and options of the file that a database URL names. Raises ConfigError.
+    """Returns the path and the options in a database URL. Raises ConfigError.
 
-    The form is the usual one (SQLAlchemy's): what follows the third slash is the path, to the letter. A
-    ? with what looks like options behind it ends it.
+    The form is SQLAlchemy's: the path is literally everything after the third slash, up to a ? that is
+    followed by options.
     """
     scheme, colon, rest = url.partition(":")
     scheme = scheme.lower()
     if not colon:
         raise ConfigError(f"SQL metric: the database has to be a URL: {FORMS}")
     if scheme.partition("+")[0] != "sqlite":
-        # The rest may hold a password.
+        # The rest may contain a password, so the error quotes the kind only.
         raise ConfigError(
             f"SQL metric: databases of the kind {short(scheme)!r} are not supported; expected {FORMS}"
         )
@@ -67,7 +69,7 @@ def _check_options(options: dict[str, str]) -> None:
 
 
 class Database:
-    """One file. Opened anew each time: it may be replaced by another. Raises ConfigError."""
+    """One file. It is opened anew each time, as it may be replaced by another. Raises ConfigError."""
 
     def __init__(self, url: str) -> None:
         self.path, options = parsed(url)
@@ -75,21 +77,22 @@ class Database:
 
     @contextmanager
     def opened(self, timeout_s: float) -> Iterator[sqlite3.Connection]:
-        """A connection that only reads. Raises sqlite3.Error, or ValueError for a path that is none."""
+        """Opens a read-only connection. Raises sqlite3.Error, or ValueError for an invalid path."""
         options = {"mode": "ro", **self._options}
         before = self._stamp() if self._rests() else None
         if before is not None:
-            # Else SQLite would make a -wal and a -shm, for which it needs the right to write here.
+            # Otherwise SQLite would create a -wal and a -shm, and needs write access for that.
             options["immutable"] = "1"
-        # Two slashes: else a path that begins with two of its own would name a host.
+        # file:// in front, as a path that begins with two slashes would name a host otherwise.
         uri = f"file://{quote(os.path.abspath(self.path))}?{urlencode(options)}"
         with closing(sqlite3.connect(uri, uri=True, timeout=timeout_s, isolation_level=None)) as connection:
             yield connection
         if before is not None and before != self._stamp():
-            raise sqlite3.OperationalError("the database was written to while it was read; next time again")
+            raise sqlite3.OperationalError("the database was written to while it was read; trying again")
 
     def obstacle(self) -> str:
-        """Why the file cannot be read, where SQLite only says that it cannot; empty: no reason is known."""
+        """Returns the reason why the file cannot be read, for errors of SQLite without one; empty if
+        unknown."""
         user = f"user {os.geteuid()}, as which this runs,"
         try:
             with open(self.path, "rb") as file:
@@ -115,8 +118,9 @@ class Database:
         return ""
 
     def _rests(self) -> bool:
-        """Whether all is in the file itself, though it is in WAL mode, and SQLite could not open it the usual
-        way. Nobody has it open then: the last to close it removes the -wal."""
+        """True if the file is in WAL mode and complete in itself, but SQLite could not open it the usual
+        way."""
+        # The last connection to close removes the -wal: without one, no process has the file open.
         folder = os.path.dirname(os.path.abspath(self.path))
         if os.access(folder, os.W_OK) or os.path.exists(self.path + "-wal"):
             return False
@@ -127,7 +131,7 @@ class Database:
             return False
 
     def _stamp(self) -> object:
-        """Changes when somebody writes to the database."""
+        """Returns a value that changes with every write to the database."""
         try:
             found = os.stat(self.path)
         except (OSError, ValueError):

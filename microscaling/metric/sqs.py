@@ -1,4 +1,4 @@
-"""The length of a queue in Amazon SQS."""
+"""The metric of a queue's length in Amazon SQS."""
 
 from __future__ import annotations
 
@@ -25,11 +25,10 @@ NEEDS_REGION = "AWS_REGION: is not set; metricType SQS needs it, the region of t
 
 
 class Account:
-    """What all queues of a region share: one client of boto3, with the usual chain of credentials.
+    """One client of boto3, with its usual chain of credentials, shared by all queues of a region.
 
-    boto3 finds credentials and endpoint, signs, and reads the answer. What is sent in between goes
-    through `utils.http`: boto3's own time-outs are per read, so a server that drips defeats them.
-    Any number of threads may ask, each through a connection of its own.
+    boto3 finds credentials and endpoint, signs, and parses the answer; our own client sends the request. Any
+    number of threads may ask, each through a connection of its own.
     """
 
     def __init__(self, region: str) -> None:
@@ -39,8 +38,9 @@ class Account:
         self._sender = threading.local()
 
     def length(self, queue_url: str, connection: Client) -> object:
-        """What SQS says of the queue (items), not yet checked. Raises FetchError, or boto3's errors."""
-        with self._lock:  # making clients is not safe with threads; using one is
+        """Returns the queue's length (items) as SQS reports it, not yet validated. Raises FetchError, or
+        boto3's errors."""
+        with self._lock:  # boto3's clients are safe to share between threads, but not to create
             if self._boto is None:
                 self._boto = self._client()
         self._sender.connection = connection
@@ -48,7 +48,7 @@ class Account:
         return answer.get("Attributes", {}).get(ATTRIBUTE)
 
     def check(self) -> None:
-        """Raises ConfigError if boto3 or the region is missing. Asks nobody."""
+        """Raises ConfigError if boto3 or the region is missing. Makes no request."""
         try:
             import boto3  # noqa: F401
             import botocore.session
@@ -63,7 +63,8 @@ class Account:
 
         once = Config(retries={"total_max_attempts": 1, "mode": "standard"})
         client = boto3.session.Session(region_name=self.region or None).client("sqs", config=once)
-        # An answer given by a handler of this event is taken for the server's (botocore, endpoint.py).
+        # An answer of this event's handler replaces the request (botocore, endpoint.py). boto3's own
+        # timeouts are per read, so a server that sends single bytes would defeat them.
         client.meta.events.register("before-send.sqs", partial(_send, self._sender))
         return client
 
@@ -78,12 +79,13 @@ def _send(sender: threading.local, request: Any, **_: Any) -> Any:
 
 
 class _Body:
-    """As much of a urllib3 response as botocore looks at."""
+    """The part of a urllib3 response that botocore uses."""
 
     def __init__(self, body: bytes) -> None:
         self.body = body
 
     def stream(self) -> list[bytes]:
+        """Returns the chunks of the body."""
         return [self.body]
 
 
@@ -92,7 +94,7 @@ def _text(value: str | bytes) -> str:
 
 
 _accounts: weakref.WeakValueDictionary[Hashable, Account] = weakref.WeakValueDictionary()
-"""Those that a source looks at, by region and by what the environment says to boto3."""
+"""The accounts in use, by region and by boto3's environment variables."""
 
 
 def _account(region: str) -> Account:
@@ -101,7 +103,7 @@ def _account(region: str) -> Account:
 
 
 class SQSSource(Source):
-    """One queue: `GetQueueAttributes`, at the endpoint that boto3 finds."""
+    """One queue: `GetQueueAttributes`, at the endpoint from boto3's configuration."""
 
     def __init__(self, queue_url: str, region: str = "", deadline_s: float = DEADLINE_S) -> None:
         self.key = ("sqs", region, queue_url)
@@ -116,8 +118,8 @@ class SQSSource(Source):
         self._account.check()
 
     def fetch(self) -> object:
-        # In a thread of its own: where credentials come from (a role, the machine's own service),
-        # boto3 asks by itself, with time-outs of a minute.
+        # In a thread of its own: boto3 requests credentials (a role, the machine's metadata service) by
+        # itself, with timeouts of a minute.
         try:
             return self._calls.call(self._ask, self._deadline_s)
         except TimeoutError:
@@ -130,7 +132,7 @@ class SQSSource(Source):
             raise MetricError(f"{self.name}: {error}") from None
         except ImportError:
             raise MetricError(NEEDS_BOTO3) from None
-        except Exception as error:  # of whatever kind: boto3 has many
+        except Exception as error:  # boto3 raises many types of error
             raise MetricError(f"{self.name}: {_reason(error)}") from None
 
     def limit(self, seconds: float) -> None:
@@ -142,7 +144,7 @@ class SQSSource(Source):
 
 
 def _reason(error: Exception) -> str:
-    """What boto3 says, in one line; AWS's own words if it is an answer of theirs."""
+    """Returns boto3's error in one line; the code and message of AWS if it answered."""
     said = getattr(error, "response", {}).get("Error", {})
     if said:
         return one_line(f"{said.get('Code', 'error')}: {said.get('Message', '')}"[:MAX_OF_REASON])
@@ -150,9 +152,9 @@ def _reason(error: Exception) -> str:
 
 
 class SQSMetric(Metric):
-    """About how many messages wait in a queue (items), those in flight and delayed not included.
+    """The approximate number of waiting messages in a queue (items), without those in flight and delayed.
 
-    `region` None: what AWS_REGION says now; if that is empty, what boto3 finds otherwise.
+    `region` None: the value of AWS_REGION now; if that is empty, the region of boto3's configuration.
     """
 
     type_name, summary = "SQS", "about how many messages are visible in a queue of Amazon SQS"

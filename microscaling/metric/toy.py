@@ -1,4 +1,4 @@
-"""A metric that is whatever it is set to: for tests and demonstrations."""
+"""A metric with a value set by hand, for tests and demonstrations."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from microscaling.metric.base import Metric
 
 
 class ToyMetric(Metric):
-    """Asks nobody; set `current` (items) as you like."""
+    """Has no source: set `current` (items) directly."""
 
     def __init__(self, current: int = 0) -> None:
         self.current = current

@@ -320,9 +320,9 @@ def test_a_real_channel_that_comes_goes_and_comes_again(nsqd):
     [
         (
             ("jbos", "work"),
-            'the topic "jbos" has not been there since the start; there is "jobs": is that the one?',
+            'the topic "jbos" has not existed since the start, but "jobs" exists: is that the right name?',
         ),
-        (("jobs", "wrok"), 'the channel "wrok" has not been there since the start; there is "work": is that'),
+        (("jobs", "wrok"), 'the channel "wrok" has not existed since the start, but "work" exists: is that'),
         (("jobs", "work"), ""),
         (("zebra", "work"), ""),
     ],

@@ -133,7 +133,7 @@ def test_a_misspelt_key_is_said_once(
     assert measured(redis.url, key, kind, times=3) == 0
     name = redis.url.rpartition("@")[2]
     said = (
-        f'Redis at redis://{name}: the key "{key}" has not been there since the start; there is "{meant}": is'
+        f'Redis at redis://{name}: the key "{key}" has not existed since the start, but "{meant}" exists: is'
     )
     assert [message.startswith(said) for message in caplog.messages] == [True] * bool(meant)
 
