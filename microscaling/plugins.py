@@ -97,15 +97,18 @@ class Group(Generic[P]):
         self._is_one = is_one
         self._modules: dict[str, str] | None = None
 
-    def find(self, name: str) -> P | None:
-        """Returns the plugin of that name; None if there is none. Raises ConfigError if it belongs to
-        another package and cannot be loaded."""
+    def find(self, name: str, any_case: bool = False) -> P | None:
+        """Returns the plugin of that name, with `any_case` in upper or lower case alike; None if there is
+        none. Raises ConfigError if it belongs to another package and cannot be loaded."""
         # Ours first: another package cannot replace one of our types.
         found = self._ours(name)
-        if found is None:
-            entry = next((entry for entry in self._entries() if entry.name == name), None)
-            found = self._load(entry) if entry is not None else None
-        return found
+        if found is not None and (any_case or found.type_name == name):
+            return found
+        folded = name.casefold()
+        for entry in self._entries():
+            if entry.name == name or (any_case and entry.name.casefold() == folded):
+                return self._load(entry)
+        return None
 
     def names(self) -> list[str]:
         """Returns the names of all plugins in alphabetical order, also of those that cannot be loaded."""
@@ -138,8 +141,7 @@ class Group(Generic[P]):
 
     def _ours(self, name: str) -> P | None:
         module = self._ours_by_module().get(name.casefold())
-        found = self._type_in(module) if module else None
-        return found if found is not None and found.type_name == name else None
+        return self._type_in(module) if module else None
 
     def _all_of_ours(self) -> list[P]:
         found = [self._type_in(module) for module in self._ours_by_module().values()]

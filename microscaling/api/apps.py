@@ -22,13 +22,13 @@ from microscaling.api.schema.policies import read_fallback, read_idle, read_wind
 from microscaling.api.schema.section import Notes, Section, shown
 from microscaling.demand.task import Task
 from microscaling.errors import ConfigError
-from microscaling.metric.base import Metric
+from microscaling.metric.base import METRICS, Metric
 from microscaling.metric.null import NullMetric
 from microscaling.settings import Settings
 from microscaling.target.base import LENGTH, RULES, Target
 from microscaling.target.remainder import RemainderTarget
 from microscaling.utils.strict_json import parse
-from microscaling.utils.text import quoted
+from microscaling.utils.text import nearest, quoted
 
 log = logging.getLogger("mssconfig")
 
@@ -40,13 +40,16 @@ def apps_from_data(data: bytes, settings: Settings | None = None) -> tuple[list[
 
 
 def apps_from_parsed(
-    data: Any, settings: Settings | None = None, warn: Callable[[str], None] | None = None
+    data: Any,
+    settings: Settings | None = None,
+    warn: Callable[[str], None] | None = None,
+    strict: bool = False,
 ) -> tuple[list[Task], int]:
     """The same for what has been read already, from YAML, say. `warn` is told, in place of the log,
     what a person may not have meant."""
     settings = Settings.from_env(os.environ) if settings is None else settings
     warn = functools.partial(log.warning, "%s") if warn is None else warn
-    notes = Notes()
+    notes = Notes(strict=strict)
     if data is not None and not isinstance(data, Mapping):
         raise ConfigError(f"expected an object with maxContainers and apps, got {shown(data)}")
     top = Section({} if data is None else data, "", notes)
@@ -153,16 +156,21 @@ def _chosen_rule(app: Section) -> type[Target]:
     """That of ruleType; as with the Go agent, any other text means what the others leave."""
     name = app.text("ruleType")
     try:
-        rule = RULES.find(name) if name else RemainderTarget
+        rule = RULES.find(name, any_case=app.notes.strict) if name else RemainderTarget
     except ConfigError as error:
         app.notes.problem(app.at("ruleType"), str(error))
         return RemainderTarget
     if rule is None:
-        *others, last = RULES.names()
-        app.notes.warn(
-            app.at("ruleType"),
-            f"{quoted(name)} is not {', '.join(others)} or {last}: this task gets what the others leave",
-        )
+        names = RULES.names()
+        *others, last = names
+        allowed = f"{', '.join(others)} or {last}"
+        if app.notes.strict:
+            app.wrong("ruleType", allowed, name)
+        else:
+            other = nearest(name, names)
+            hint = f"; did you mean {other}?" if other else ""
+            what = f"{quoted(name)} is not {allowed}: this task gets what the others leave{hint}"
+            app.notes.warn(app.at("ruleType"), what)
     return rule or RemainderTarget
 
 
@@ -177,8 +185,20 @@ def _check_names(placed: Mapping[str, Task], notes: Notes) -> None:
 def _warn_of_unknown(*sections: Section) -> None:
     for section in sections:
         for key in section.left():
-            if not key.startswith("x-"):  # Compose's mark of what is meant to be ignored
+            if key.startswith("x-"):  # Compose's mark of what is meant to be ignored
+                continue
+            if section.notes.strict and key.casefold() not in _of_some_plugin():
+                other = nearest(key, section.known())
+                hint = f"; did you mean {other}?" if other else "; a name that begins with x- is ignored"
+                section.notes.problem(section.at(key), f"is not known{hint}")
+            else:
                 section.notes.warn(section.at(key), "is not known here, and ignored")
+
+
+def _of_some_plugin() -> set[str]:
+    """Keys that mean something with another rule or metric: a person may be about to change it."""
+    of_rules = {field.key.casefold() for rule in RULES.all() for field in rule.fields}
+    return of_rules | {field.key.casefold() for metric in METRICS.all() for field in metric.fields}
 
 
 def _warn_of_cap(tasks: list[Task], cap: int, notes: Notes) -> None:

@@ -33,7 +33,7 @@ class FileConfig(Config):
             # Imported when chosen: it needs the extra `yaml`.
             from microscaling.config.yaml_text import parse
 
-            return apps_from_parsed(parse(data), self.settings)
+            return apps_from_parsed(parse(data), self.settings, strict=True)
 
 
 def _read(path: str) -> bytes:

@@ -22,7 +22,7 @@ def read_metric(app: Section, config: Section, settings: Settings) -> Metric:
     wrong is noted, and then nothing is measured."""
     name = app.text("metricType")
     try:
-        kind = METRICS.find(name)
+        kind = METRICS.find(name, any_case=app.notes.strict)
     except ConfigError as error:
         app.notes.problem(app.at("metricType"), str(error))
         return NullMetric()
@@ -30,7 +30,7 @@ def read_metric(app: Section, config: Section, settings: Settings) -> Metric:
         *most, last = METRICS.names()
         app.wrong("metricType", f"{', '.join(most)} or {last}", app.take("metricType") or "")
         return NullMetric()
-    values = read_fields(config, kind.fields, f"metricType {name}")
+    values = read_fields(config, kind.fields, f"metricType {kind.type_name}")
     metric = None if values is None else made(config, lambda: kind.from_config(values, settings))
     metric = metric or NullMetric()
     _read_pace(config, metric)
@@ -43,7 +43,7 @@ def read_metric(app: Section, config: Section, settings: Settings) -> Metric:
 def metric_fields(app: Section) -> tuple[Field, ...]:
     """The keys of `config` that the metric of a task reads; none if there is no such metric."""
     try:
-        kind = METRICS.find(app.text("metricType"))
+        kind = METRICS.find(app.text("metricType"), any_case=app.notes.strict)
     except ConfigError:
         kind = None
     return kind.fields if kind else ()
@@ -56,6 +56,8 @@ def _read_bounds(config: Section, metric: Metric) -> None:
 
 def _read_missing(config: Section, metric: Metric) -> None:
     missing = config.text("missing")
+    if config.notes.strict:
+        missing = missing.lower()
     if missing in (EMPTY, HELD):
         metric.missing = missing
     elif missing:

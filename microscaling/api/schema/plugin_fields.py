@@ -74,6 +74,9 @@ def _text(config: Section, field: Field, there: Any) -> str:
 
 def _choice(config: Section, field: Field, there: Any) -> str:
     value = _text(config, field, there)
+    if config.notes.strict:
+        same = (choice for choice in field.choices if choice.casefold() == value.casefold())
+        value = next(same, value)
     if value not in field.choices:
         *most, last = field.choices
         config.wrong(field.key, f"{', '.join(most)} or {last}" if most else last, value)

@@ -25,6 +25,9 @@ class Notes:
 
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    strict: bool = False
+    """As a person writes it, in YAML: the values of a fixed set match in any case, and an unknown one, or an
+    unknown key, is a problem. The Go agent's JSON is taken to the letter."""
     ports: int = 0
     """How many have been read, of all tasks."""
 
@@ -67,7 +70,7 @@ class Section:
         self.notes = notes
         self._data: dict[str, Any] = {}
         self._spelled: dict[str, str] = {}
-        self._taken: set[str] = set()
+        self._taken: dict[str, str] = {}
         repeated = list(getattr(data, "repeated", ()))
         for spelled, value in data.items():
             key = str(spelled).casefold()
@@ -85,7 +88,7 @@ class Section:
 
     def take(self, key: str) -> Any:
         """Whatever is there; None if nothing is."""
-        self._taken.add(key.casefold())
+        self._taken[key.casefold()] = key
         return self._data.get(key.casefold())
 
     def wrong(self, key: str, expected: str, value: object) -> None:
@@ -156,8 +159,12 @@ class Section:
 
     def items(self) -> list[tuple[str, Any]]:
         """Every key, as it is spelled, and what is there."""
-        self._taken |= {*self._data}
+        self._taken |= self._spelled
         return [(self._spelled[key], value) for key, value in self._data.items()]
+
+    def known(self) -> list[str]:
+        """The keys that have been asked for, as the documentation spells them."""
+        return list(self._taken.values())
 
     def left(self) -> list[str]:
         """The keys that nothing has asked for, as they are spelled."""
