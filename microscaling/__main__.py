@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import sys
@@ -31,21 +32,28 @@ OF_HEALTH = ("MSS_HEALTH_FILE", "MSS_SERVER_ADDRESS")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the agent, or the server, with the settings of the environment. Returns the exit code: 0 after
-    a request to stop, 1 after a failure, 2 with bad settings."""
+    """Runs the agent, or the server, with the settings of the environment, or prints the schema. Returns
+    the exit code: 0 after a request to stop, 1 after a failure, 2 with bad settings."""
     parser = argparse.ArgumentParser(
         prog="microscaling",
         description="Shares a fixed number of containers between services, by priority. "
         "All settings are environment variables: see the table in the README.",
     )
     parser.add_argument("--version", action="version", version=f"microscaling {__version__}")
-    parser.add_argument("command", nargs="?", choices=["server"], help="run the server, with its web page")
+    parser.add_argument(
+        "command",
+        nargs="?",
+        choices=["server", "schema"],
+        help="server: run the server, with its web page; schema: print the JSON Schema of a configuration",
+    )
     parser.add_argument(
         "--health",
         action="store_true",
         help="print the health of the agent (`server`: the server) on this machine; exit code 1 if unhealthy",
     )
     asked = parser.parse_args(arguments)
+    if asked.command == "schema":
+        return print_schema()
     logs.guard_crashes()
     try:
         if asked.health:
@@ -57,6 +65,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.critical("unexpected failure", exc_info=True)
         log.critical("stopped with exit code 1: %r", error)
         return FAILED
+
+
+def print_schema() -> int:
+    """Prints the JSON Schema of a configuration, for editors. Returns the exit code."""
+    # Imported when asked for: it imports every plugin.
+    from microscaling.api.schema.json_schema import json_schema
+
+    sys.stdout.write(json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n")
+    return 0
 
 
 def run(environ: MutableMapping[str, str]) -> int:

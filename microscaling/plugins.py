@@ -48,6 +48,8 @@ class Field:
     """Errors do not show its value, as that may be a credential."""
     hint: str = ""
     """A further explanation for the form and the documentation."""
+    wide: bool = False
+    """Whether the form gives it a line of its own."""
     choices: tuple[str, ...] = ()
     least: float | None = None
     most: float | None = None

@@ -83,8 +83,10 @@ class HTTPMetric(Metric):
 
     type_name, summary = "HTTP", "a number in the JSON that a URL answers"
     fields = (
-        Field("url", "URL", kind="url", required=True, secret=True, check=check_url),
-        Field("path", "JSON path to the number"),
+        Field("url", "URL", kind="url", required=True, secret=True, wide=True, check=check_url),
+        Field(
+            "path", "JSON path to the number", wide=True, hint="items[0].waiting; empty: all of the answer"
+        ),
         Field("headers", "Headers", kind="headers", secret=True, check=check_headers),
     )
 

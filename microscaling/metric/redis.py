@@ -154,8 +154,8 @@ class RedisMetric(Metric):
 
     type_name, summary = "Redis", "the length of a list or a stream, or what is pending in a group"
     fields = (
-        Field("url", "URL", kind="url", required=True, secret=True, check=check_url),
-        Field("key", "Key", required=True),
+        Field("url", "URL", kind="url", required=True, secret=True, wide=True, check=check_url),
+        Field("key", "Key", required=True, hint="of the list or stream"),
         Field("kind", "Kind", kind="choice", default="list", choices=KINDS),
         Field("group", "Group", hint="with kind group: the consumer group"),
     )

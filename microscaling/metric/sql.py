@@ -76,10 +76,11 @@ class SQLMetric(Metric):
             "Database",
             required=True,
             secret=True,
+            wide=True,
             hint="sqlite:////path/of/it.db",
             check=Database,
         ),
-        Field("query", "Query that yields one number", required=True),
+        Field("query", "Query that yields one number", required=True, wide=True),
     )
 
     @classmethod

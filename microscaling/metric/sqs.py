@@ -158,7 +158,7 @@ class SQSMetric(Metric):
     """
 
     type_name, summary = "SQS", "about how many messages are visible in a queue of Amazon SQS"
-    fields = (Field("queueURL", "URL of the queue", expected=True),)
+    fields = (Field("queueURL", "URL of the queue", expected=True, wide=True),)
 
     @classmethod
     def from_config(cls, values: Mapping[str, Any], settings: Settings) -> SQSMetric:

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from microscaling.api.schema.ports import read_ports
+from microscaling.api.schema.key import Key, exactly
+from microscaling.api.schema.ports import PORTS, read_ports
 from microscaling.api.schema.section import INT64, Section, shown
-from microscaling.api.schema.volumes import read_mounts
+from microscaling.api.schema.volumes import VOLUMES, read_mounts
 from microscaling.demand.container import ContainerOptions
 from microscaling.utils.text import clean, short
 
@@ -21,10 +22,88 @@ HOST = "host"
 RESERVED_LABELS = ("com.microscaling.microscaling-in-a-box", "com.microscaling.nonce")
 MODE = re.compile(r"host|none|bridge|container:.+")
 # The forms that Docker and Compose read (go-units, RAMInBytes): all units are powers of 1,024.
-MEMORY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{0,6})?|\.[0-9]{1,6})\s*(b|[kmgtp](?:i?b)?)?", re.IGNORECASE)
+MEMORY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{0,6})?|\.[0-9]{1,6})\s*([bB]|[kmgtpKMGTP](?:[iI]?[bB])?)?")
 UNITS = {"b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}
 MAX_CPUS = 4096.0
 MAX_GRACE_S = 3600.0
+ASSIGNMENTS = {
+    "type": ["array", "object"],
+    "items": {"type": "string", "pattern": "^[^=]"},
+    "additionalProperties": {"type": ["string", "number", "null"]},
+}
+"""The shape of `env` and `labels`: a list of NAME=value, or a map."""
+IMAGE = Key(
+    "image", "Image", wide=True, hint="example/worker:1.4", meaning="image of the containers", in_form=True
+)
+COMMAND = Key(
+    "command",
+    "Command",
+    wide=True,
+    hint="empty: the image's own",
+    meaning="command, instead of the image's own; split at white space",
+    in_form=True,
+)
+KEYS = (
+    Key(
+        "env",
+        "Environment",
+        kind="shape",
+        meaning="variables of the containers, list or map; a name without a value takes the agent's own",
+        shape=ASSIGNMENTS | {"propertyNames": {"pattern": "^[^=]+$"}},
+    ),
+    Key(
+        "networkMode",
+        "Network mode",
+        default=HOST,
+        meaning="`host`, `bridge`, `none` or `container:NAME`",
+        shape={"pattern": exactly(MODE.pattern)},
+    ),
+    Key(
+        "networks",
+        "Networks",
+        kind="shape",
+        meaning="names of networks that exist, list or map; not together with networkMode",
+        shape={
+            "type": ["array", "object"],
+            "items": {"type": "string", "minLength": 1},
+            "additionalProperties": {"type": ["null", "object"], "maxProperties": 0},
+        },
+    ),
+    Key(
+        "publishAllPorts",
+        "Publish all ports",
+        kind="flag",
+        default=True,
+        meaning="publish every port that the image exposes; means nothing on the host's network",
+    ),
+    PORTS,
+    VOLUMES,
+    Key(
+        "memory",
+        "Memory",
+        kind="shape",
+        default_in_words="no limit",
+        meaning='`"64m"`, `"1gb"`, or bytes',
+        shape={"type": ["integer", "string"], "minimum": 0, "pattern": exactly(MEMORY.pattern)},
+    ),
+    Key("cpus", "Processors", kind="number", most=MAX_CPUS, default_in_words="no limit", meaning="`0.5`"),
+    Key(
+        "labels",
+        "Labels",
+        kind="shape",
+        meaning="further labels, list or map",
+        shape=ASSIGNMENTS | {"propertyNames": {"pattern": "^[^=]+$", "not": {"enum": [*RESERVED_LABELS]}}},
+    ),
+    Key(
+        "stopGraceSeconds",
+        "Grace",
+        kind="number",
+        default=1,
+        most=MAX_GRACE_S,
+        meaning="seconds between asking a container to end and forcing it",
+    ),
+)
+"""Further keys of `config` that describe the containers."""
 
 
 @dataclass(frozen=True)

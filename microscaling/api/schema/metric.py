@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from microscaling.api.schema.key import Key
 from microscaling.api.schema.plugin_fields import made, read_fields
 from microscaling.api.schema.section import Section
 from microscaling.errors import ConfigError
@@ -13,6 +14,42 @@ from microscaling.settings import Settings
 
 MAX_INTERVAL_S = 3600.0
 MAX_TIMEOUT_S = 300.0
+KEYS = (
+    Key(
+        "intervalSeconds",
+        "Interval",
+        kind="number",
+        default=0,
+        most=MAX_INTERVAL_S,
+        meaning="seconds between two questions to its source, its pace; 0: each beat, twice a second",
+    ),
+    Key(
+        "timeoutSeconds",
+        "Time-out",
+        kind="number",
+        most=MAX_TIMEOUT_S,
+        default_in_words="1 or 2",
+        meaning=f"seconds that a whole answer may take, at most {MAX_TIMEOUT_S:g}",
+        shape={"exclusiveMinimum": 0},
+    ),
+    Key(
+        "atLeast",
+        "At least",
+        kind="whole",
+        least=0,
+        meaning="what is measured counts as no fewer items; without it a negative number is an error",
+    ),
+)
+"""Of every metric."""
+MISSING = Key(
+    "missing",
+    "Missing queue",
+    kind="choice",
+    default=EMPTY,
+    choices=(EMPTY, HELD),
+    meaning=f"what a queue that does not exist counts as: `{EMPTY}` (0) or `{HELD}`, the task stays as it is",
+)
+"""Of the metrics that may be missing."""
 OF_ANY = ("queueName", "queueURL", "topicName", "channelName", "databaseURL", "query")
 """Known in every task, whatever its metricType, as the Go agent did it."""
 

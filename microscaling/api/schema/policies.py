@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from microscaling.api.schema.key import Key
 from microscaling.api.schema.section import Section
 from microscaling.demand.fallback import Fallback
 from microscaling.demand.task import IDLE_S
@@ -11,6 +12,44 @@ from microscaling.demand.task import IDLE_S
 MAX_WINDOW_S = 3600.0
 """As in Kubernetes."""
 MAX_IDLE_S = 86400.0
+KEYS = (
+    Key(
+        "fallback",
+        "Fallback",
+        kind="shape",
+        default_in_words="none: held",
+        meaning="`{failureThreshold: 20, containers: 6}`: so many containers after so many failed "
+        "measurements in a row",
+        shape={
+            "type": "object",
+            "properties": {
+                "failureThreshold": {"type": "integer", "minimum": 1},
+                "containers": {"type": "integer", "minimum": 0},
+            },
+            "required": ["failureThreshold", "containers"],
+            "additionalProperties": False,
+        },
+    ),
+    Key(
+        "scaleDownWindowSeconds",
+        "Scale-down window",
+        kind="number",
+        most=MAX_WINDOW_S,
+        default_in_words="`MSS_SCALE_DOWN_WINDOW_S`",
+        meaning="it gives back only what it could do without for so long; 0 to 3600",
+    ),
+)
+"""Of an app."""
+IDLE = Key(
+    "idleSeconds",
+    "Idle",
+    kind="number",
+    default=IDLE_S,
+    most=MAX_IDLE_S,
+    meaning="once its queue has been empty for so long, it gives back one container at each beat, "
+    "down to its minimum",
+)
+"""Of its `config`."""
 
 
 def read_fallback(app: Section, measured: bool, least: int, most: int) -> Fallback | None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from microscaling.api.schema.key import Key, exactly
 from microscaling.api.schema.section import Notes, Section, shown
 from microscaling.demand.container import Port
 
@@ -22,6 +23,30 @@ LONG = "there is no such key here; there are target, published, host_ip and prot
 EXPECTED = 'a port such as 80, "8080:80", "127.0.0.1:8080:80/udp" or "8000-8010:80"'
 IGNORED = ("mode", "name", "app_protocol")
 """Keys of the long form that say nothing to an engine of one host."""
+PORTS = Key(
+    "ports",
+    "Ports",
+    kind="shape",
+    meaning="published ports, short or long form; not on the host's network",
+    shape={
+        "type": "array",
+        "items": {
+            "type": ["integer", "string", "object"],
+            "minimum": 1,
+            "maximum": 65535,
+            "pattern": exactly(SHORT.pattern),
+            "properties": {
+                "target": {"type": ["integer", "string"]},
+                "published": {"type": ["integer", "string"]},
+                "host_ip": {"type": "string"},
+                "protocol": {"enum": [*PROTOCOLS]},
+            }
+            | dict.fromkeys(IGNORED, True),
+            "required": ["target"],
+            "additionalProperties": False,
+        },
+    },
+)
 
 
 class _Bad(Exception):

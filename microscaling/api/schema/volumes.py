@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from microscaling.api.schema.key import Key
 from microscaling.api.schema.section import Notes, Section, shown
 from microscaling.demand.container import Mount
 from microscaling.utils.text import clean
@@ -14,6 +15,27 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 KINDS = ("bind", "volume", "tmpfs")
 LONG = "there is no such key here; there are type, source, target and read_only"
 EXPECTED = 'text such as "data:/var/lib/data" or "/etc/app:/etc/app:ro"'
+
+VOLUMES = Key(
+    "volumes",
+    "Volumes",
+    kind="shape",
+    meaning="named volumes and absolute paths on the host, short or long form",
+    shape={
+        "type": "array",
+        "items": {
+            "type": ["string", "object"],
+            "properties": {
+                "type": {"enum": [*KINDS]},
+                "source": {"type": "string"},
+                "target": {"type": "string", "pattern": "^/"},
+                "read_only": {"type": "boolean"},
+            },
+            "required": ["type", "target"],
+            "additionalProperties": False,
+        },
+    },
+)
 
 
 class _Bad(Exception):

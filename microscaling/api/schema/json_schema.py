@@ -1,0 +1,115 @@
+"""The JSON Schema (draft 2020-12) of a configuration, for editors.
+
+It takes what the parser takes without a warning, keys in the spelling of the documentation. What only a
+look at several values or at the outside can find (two tasks of one name, a variable that is not set) is
+left to the parser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from microscaling.api.schema.declared import APP, CONFIG, IGNORED
+from microscaling.api.schema.key import Key, exactly
+from microscaling.api.schema.section import DECIMAL
+from microscaling.metric.base import METRICS
+from microscaling.plugins import Field
+from microscaling.target.base import RULES
+
+Schema = dict[str, Any]
+
+OF_KIND: dict[str, Schema] = {
+    "text": {"type": "string"},
+    "url": {"type": "string"},
+    "choice": {"type": "string"},
+    "flag": {"type": "boolean"},
+    "whole": {"type": "integer"},
+    # A number may stand in text, as YAML and templates make it.
+    "number": {"type": ["number", "string"], "minimum": 0, "pattern": exactly(DECIMAL.pattern)},
+    "headers": {"type": "object", "additionalProperties": {"type": ["string", "integer"]}},
+    "shape": {},
+}
+FURTHER: Schema = {"patternProperties": {"^x-": True}, "additionalProperties": False}
+"""Of an object: no other keys but those that begin with x-."""
+
+
+def json_schema() -> Schema:
+    """The schema, with every rule and metric that can be loaded."""
+    app: Schema = {
+        "type": "object",
+        "properties": _properties((*APP, *IGNORED)),
+        "required": [key.key for key in APP if key.required],
+        "allOf": [*_rules(), *_metrics()],
+    } | FURTHER
+    of_plugins = {field.key: True for rule in RULES.all() for field in rule.fields}
+    of_plugins |= {field.key: True for kind in METRICS.all() for field in kind.fields}
+    config = {"properties": of_plugins | _properties(CONFIG)} | FURTHER
+    app["properties"]["config"] |= config
+    app["properties"]["ruleType"]["enum"] = [rule.type_name for rule in RULES.all()]
+    app["properties"]["metricType"]["examples"] = [kind.type_name for kind in METRICS.all()]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Microscaling",
+        "description": "Services that share a fixed number of containers by priority",
+        "type": "object",
+        "properties": {
+            "maxContainers": {
+                "title": "Cap",
+                "description": "how many containers all tasks share",
+                "type": "integer",
+                "minimum": 0,
+            },
+            "name": {"title": "Name", "description": "whose configuration it is", "type": "string"},
+            "apps": {"title": "Tasks", "description": "the tasks", "type": "array", "items": app},
+        },
+    } | FURTHER
+
+
+def _rules() -> Iterable[Schema]:
+    """For each rule, the fields that it reads, and whether it needs a metric."""
+    for rule in RULES.all():
+        then = _with_fields(rule.fields)
+        if rule.measures:
+            then["properties"]["metricType"] = {"enum": [kind.type_name for kind in METRICS.all()]}
+            then["required"] = ["metricType", *then["required"]]
+        yield _when({"ruleType": {"const": rule.type_name}}, then, rule.summary)
+
+
+def _metrics() -> Iterable[Schema]:
+    """For each metric, the fields that it reads, if the rule measures."""
+    measuring = {"enum": [rule.type_name for rule in RULES.all() if rule.measures]}
+    for kind in METRICS.all():
+        chosen = {"ruleType": measuring, "metricType": {"const": kind.type_name}}
+        yield _when(chosen, _with_fields(kind.fields), kind.summary)
+
+
+def _when(chosen: Schema, then: Schema, summary: str) -> Schema:
+    return {"$comment": summary, "if": {"properties": chosen, "required": [*chosen]}, "then": then}
+
+
+def _with_fields(fields: tuple[Field, ...]) -> Schema:
+    """An app whose `config` has these fields. What the parser warns of if it is absent is required here."""
+    required = [field.key for field in fields if field.required or field.expected]
+    config = {"properties": _properties(fields), "required": required}
+    return {"properties": {"config": config}, "required": ["config"] if required else []}
+
+
+def _properties(keys: Iterable[Field]) -> dict[str, Schema]:
+    return {key.key: _of_field(key) for key in keys}
+
+
+def _of_field(field: Field) -> Schema:
+    words = (field.meaning if isinstance(field, Key) else "") or field.hint
+    found: Schema = (
+        {"title": field.label, "description": words.replace("`", "")} if words else {"title": field.label}
+    )
+    found |= OF_KIND[field.kind]
+    if field.required and field.kind in ("text", "url"):
+        found["pattern"] = r"\S"
+    if field.choices:
+        found["enum"] = [*field.choices]
+    for keyword, value in (("default", field.default), ("minimum", field.least), ("maximum", field.most)):
+        if value is not None:
+            found[keyword] = value
+    return found | dict(field.shape) if isinstance(field, Key) else found
