@@ -13,6 +13,8 @@ from microscaling.demand.tasks import Tasks
 from microscaling.engine.decider import Decider
 from microscaling.engine.readings import Readings
 from microscaling.metric.toy import ToyMetric
+from microscaling.scheduler.containers.backend import Unanswered
+from microscaling.scheduler.containers.container import Operation
 from microscaling.target.base import Target
 from microscaling.target.queue import QueueLengthTarget
 from microscaling.target.remainder import RemainderTarget
@@ -119,6 +121,30 @@ def test_the_next_task_gives_when_all_of_one_are_stuck() -> None:
     day.push("web", 500)
     day.pass_s(90)
     assert day.running() == {"web": 4, "mail": 0, "batch": 5}
+
+
+def test_an_engine_that_answers_nothing_is_no_fault_of_its_containers(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its containers keep their places for no longer than it hangs, so no demand is lowered for them."""
+    day = Day(8, queue("web", 1, 4, RULES[1]), queue("mail", 2, 4, RULES[1]), remainder("batch", 3, 8))
+    day.push("mail", 500)
+    day.pass_s(20)
+    assert day.running() == {"web": 0, "mail": 4, "batch": 4}
+    day.push("web", 500)
+    with monkeypatch.context() as hangs:
+
+        def hang(operation: Operation, reply: Any, by: object = None) -> None:
+            day.engine.at(10.0, reply, operation, Unanswered("no answer within 10 s"), "")
+
+        hangs.setattr(day.engine, "carry_out", hang)
+        hangs.setattr(day, "list", lambda: None)
+        day.pass_s(25)
+    assert [task.demand for task in day.tasks.tasks] == [4, 4, 0]
+    assert day.tasks.occupied == 0
+    assert "cannot stop" not in caplog.text
+    day.pass_s(60)
+    assert day.running() == {"web": 4, "mail": 4, "batch": 0}
 
 
 def test_once_it_can_be_ended_its_place_is_used_again() -> None:

@@ -69,11 +69,16 @@ class Ends:
         nobody else meanwhile, it hangs, and this task is not to blame."""
         container = operation.container
         why = f"cannot {operation.work.value} {container.short_id}: {error}"
-        meanwhile = self.reconciler.answered >= (container.asked + now) / 2
-        if container.wanted and not container.outage and (meanwhile or not isinstance(error, Unanswered)):
+        blame = container.wanted and not container.outage
+        if blame and not self.engine_hangs(container, error, now):
             self.reconciler.crash_backoffs.record_failure(container.task, why, now)
         else:
             log.debug("%s: %s", container.task.name, why)
+
+    def engine_hangs(self, container: Container, error: Exception, now: float) -> bool:
+        """Whether the engine has answered nothing else for as long as it did not answer this operation."""
+        meanwhile = self.reconciler.answered >= (container.asked + now) / 2
+        return isinstance(error, Unanswered) and not meanwhile
 
     def pace(self, task: Task, now: float) -> None:
         """Containers have been added. Those that replace what ended with code 0 are no news for the rules;

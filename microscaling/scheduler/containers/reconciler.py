@@ -232,9 +232,8 @@ class ContainerReconciler(Inventory):
             if operation.work in (Work.CREATE, Work.START) and not isinstance(error, BackendUnavailable):
                 self.ends.unanswered(operation, error, now)
             else:
-                self._say_failed(operation, error)
-            away, ends = isinstance(error, BackendUnavailable), operation.work in (Work.STOP, Work.REMOVE)
-            container.stubborn = container.stubborn or (ends and not away)
+                self._say_failed(operation, error, now)
+            container.stubborn = container.stubborn or self._does_not_end(operation, error, now)
             # Others may be at a job: without their grace they are not to end.
             refused = isinstance(error, PermanentError) and operation.work is Work.STOP
             container.refused = refused and container.paused
@@ -246,15 +245,23 @@ class ContainerReconciler(Inventory):
         self.reconcile_task(container.task, now)
         self.start_parked(now)
 
-    def _say_failed(self, operation: Operation, error: Exception) -> None:
+    def _say_failed(self, operation: Operation, error: Exception, now: float) -> None:
         """A container that does not stop, or cannot be removed, is said once. That the engine is away is for
         those to say who count."""
         container = operation.container
         refused = isinstance(error, PermanentError)
-        lasting = refused or (operation.work is Work.STOP and not isinstance(error, BackendUnavailable))
+        lasting = refused or (operation.work is Work.STOP and self._does_not_end(operation, error, now))
         first = lasting and not container.stubborn
         name, work, id = container.task.name, operation.work.value, container.short_id
         log.log(logging.WARNING if first else logging.DEBUG, "%s: cannot %s %s: %s", name, work, id, error)
+
+    def _does_not_end(self, operation: Operation, error: Exception, now: float) -> bool:
+        """Whether the container keeps its place for an unknown time."""
+        # An engine that is away, or answers nothing at all, keeps every place just as long, so no other
+        # task could use one.
+        if operation.work not in (Work.STOP, Work.REMOVE) or isinstance(error, BackendUnavailable):
+            return False
+        return not self.ends.engine_hangs(operation.container, error, now)
 
     def call_off(self, operation: Operation, now: float) -> bool:
         """Whether a create or start that is about to be made is not wanted any more; then it is not
