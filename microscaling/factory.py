@@ -189,7 +189,7 @@ def _server_engine(settings: Settings, connection: Connection | None) -> Engine:
 
     needed_server(settings, {"MSS_DEMAND_ENGINE": "LOCAL"})
     if settings.scale_down_window_s:
-        log.warning("MSS_SCALE_DOWN_WINDOW_S means nothing with MSS_DEMAND_ENGINE=SERVER: the server decides")
+        log.warning("MSS_SCALE_DOWN_WINDOW_S has no effect with MSS_DEMAND_ENGINE=SERVER: the server decides")
     connection = connection or make_connection(settings)
     assert connection is not None
     return ServerEngine(connection)

@@ -78,7 +78,7 @@ def test_the_window_goes_to_the_engine_that_decides(caplog: pytest.LogCaptureFix
     assert caplog.messages == []
     factory.make_engine(Settings(demand_engine="SERVER", api_address="127.0.0.1:1", scale_down_window_s=7.0))
     assert caplog.messages[0].startswith(
-        "MSS_SCALE_DOWN_WINDOW_S means nothing with MSS_DEMAND_ENGINE=SERVER"
+        "MSS_SCALE_DOWN_WINDOW_S has no effect with MSS_DEMAND_ENGINE=SERVER"
     )
 
 

@@ -1,1 +1,1 @@
-"""What decides how many containers each task should have."""
+"""Demand engines: the decision how many containers each task should have."""

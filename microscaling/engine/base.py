@@ -1,4 +1,4 @@
-"""What the agent asks of a demand engine."""
+"""The interface of a demand engine, as the agent calls it."""
 
 from __future__ import annotations
 
@@ -10,47 +10,48 @@ from microscaling.demand.tasks import Tasks
 from microscaling.utils.threads import StoppableThread
 
 TOKEN = True
-"""In the slot: demand has changed. One that is still there stands for all later changes too."""
+"""In the slot: demand has changed. A token that is still there covers all later changes too."""
 CLOSED = None
-"""In the slot: the engine has stopped, nothing comes after this."""
+"""In the slot: the engine has stopped, and nothing follows."""
 
 Slot = queue.Queue[bool | None]
-"""What an engine tells the scheduler by: `queue.Queue(maxsize=1)`."""
+"""The channel from the engine to the scheduler: `queue.Queue(maxsize=1)`."""
 
 
 class Engine(ABC):
     """Decides how many containers each task should have, in threads of its own.
 
-    Only the engine writes `demand` of a task (but for the scheduler's back-off), always with the
-    lock of `Tasks` held, and never does it wait for anything outside while it holds it.
+    Only the engine writes `demand` of a task, apart from the scheduler's back-off. It writes with the lock of
+    `Tasks` held, and does no I/O under that lock.
     """
 
     def __init__(self) -> None:
         self.threads: list[StoppableThread] = []
-        """For the agent to notice one that died, or, the first, which decides, that it stands still."""
+        """For the supervision by the agent. The first one makes the decisions, and is checked for standstill
+        too."""
         self.decided = threading.Event()
-        """Set once the first decision has been made."""
+        """Set after the first decision."""
 
     @abstractmethod
     def get_demand(self, tasks: Tasks, demand_update: Slot) -> None:
-        """Starts to decide, and returns at once. Whenever demand has changed there will be a TOKEN
-        in `demand_update`."""
+        """Starts the decisions and returns at once. After each change of demand there is a TOKEN in
+        `demand_update`."""
 
     @abstractmethod
     def stop_demand(self, demand_update: Slot) -> None:
-        """Decides no more, and leaves CLOSED in `demand_update` in place of whatever was there."""
+        """Ends the decisions, and leaves CLOSED in `demand_update` in place of any token."""
 
 
 def put_token(demand_update: Slot) -> None:
-    """Says that demand has changed; never blocks."""
+    """Signals a change of demand; never blocks."""
     try:
         demand_update.put_nowait(TOKEN)
-    except queue.Full:  # whoever takes the one that waits will see this change as well
+    except queue.Full:  # the reader of the waiting token will see this change as well
         pass
 
 
 def put_closed(demand_update: Slot) -> None:
-    """Says that nothing comes any more. Whoever puts tokens must have stopped before."""
+    """Signals the end. All threads that put tokens must have stopped before."""
     while True:
         try:
             demand_update.put_nowait(CLOSED)

@@ -1,4 +1,4 @@
-"""From readings to demand."""
+"""One decision: from readings to demand."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from microscaling.engine.window import Windows
 log = logging.getLogger("mssengine")
 
 Change = tuple[str, int, int, Reason | None]
-"""A task's name, its demand before and after, and why."""
+"""A task's name, its demand before and after, and the reason."""
 
 
 class Decider:
-    """Turns readings into demand, and says why: no threads, no clock.
+    """Turns readings into demand, with reasons; has no threads and no clock.
 
-    Both methods take the lock, and both return whether any demand changed. `scale_down_window_s`:
-    seconds for which tasks that say nothing else have to do with fewer before they give any back.
+    Both methods take the lock, and return True if any demand changed. `scale_down_window_s`: stabilisation
+    window (seconds) of the scale-down of tasks without one of their own.
     """
 
     def __init__(self, tasks: Tasks, readings: Readings, scale_down_window_s: float = 0.0) -> None:
@@ -48,6 +48,7 @@ class Decider:
             changed = (not tasks.hold and scaling.guard(tasks)) or changed
             changed = (not tasks.hold and self.rests.fill(tasks)) or changed
             changes = changes_since(before)
+        # Logged after the lock is released, as logging is I/O.
         self.fallbacks.say()
         say(changes)
         held = failed - in_force
@@ -56,7 +57,7 @@ class Decider:
         return changed
 
     def reallocate(self) -> bool:
-        """Between two beats: makes use at once of what the scheduler has written down."""
+        """Decides between two beats, after the scheduler has updated `running` or `requested`."""
         with self.tasks as tasks:
             tasks.changed.clear()
             before = demands_of(tasks)
@@ -66,22 +67,22 @@ class Decider:
         return changed
 
 
+# Three lists, as a tuple for each of thousands of tasks would keep the garbage collector busy.
 Before = tuple[list[Task], list[int], list[Reason | None]]
-"""The tasks, their demands and the reasons for them, as a decision finds them. Three lists, as a tuple for
-each of thousands of tasks would keep the garbage collector busy."""
+"""The tasks, their demands and their reasons before a decision."""
 
 
 def demands_of(tasks: Tasks) -> Before:
-    """To compare with later. The caller holds the lock."""
+    """Copies the demands for `changes_since`. The caller holds the lock."""
     each = tasks.tasks
     return list(each), [task.demand for task in each], [task.reason for task in each]
 
 
 def changes_since(before: Before) -> list[Change]:
-    """What to `say` when the lock has been let go. A decision may have changed a demand more than once:
-    its reason explains the difference that is left, or, if there is none, is the old one again."""
+    """Returns the net changes of a decision, for `say`. The caller holds the lock."""
     changes = []
     for task, demand, reason in zip(*before, strict=True):
+        # A decision may change a demand more than once. Without a net change the old reason holds again.
         if task.demand == demand:
             task.reason = reason
         else:
@@ -91,6 +92,6 @@ def changes_since(before: Before) -> list[Change]:
 
 
 def say(changes: list[Change]) -> None:
-    """One line a change."""
+    """Logs each change in one line."""
     for name, before, after, reason in changes:
         log.info("%s: %d -> %d (%s)", name, before, after, reason)

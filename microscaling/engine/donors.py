@@ -1,4 +1,4 @@
-"""Tasks that can be made to give demand to others."""
+"""Donors: tasks that give demand to others."""
 
 from __future__ import annotations
 
@@ -8,35 +8,33 @@ from microscaling.demand.reason import Reason
 from microscaling.demand.task import Task
 
 Given = dict[Task, int]
-"""Who gave, and how many containers."""
+"""Containers given, by donor."""
 
 
 def minimum(task: Task) -> int:
-    """What a task is to have at least: its minimum, but never more than its maximum."""
+    """Returns the floor of a task: its minimum, but not more than its maximum."""
     return max(0, min(task.min_containers, task.max_containers))
 
 
 def nothing(task: Task) -> int:
-    """The floor of tasks that may have to give all."""
+    """Returns 0, the floor of tasks that may have to give everything."""
     return 0
 
 
 class Donors:
-    """Tasks, the first to give first, and the `floor` that each keeps.
-
-    Those that have nothing more to give are passed for good, so that all the taking together costs
-    one walk. Whoever takes must see to it that nobody who was passed gets anything to give again.
-    """
+    """Tasks in the order in which they give, and the `floor` that each keeps."""
 
     def __init__(self, tasks: Iterable[Task], floor: Callable[[Task], int], rule: str) -> None:
         self.tasks = list(tasks)
         self.floor = floor
         self.rule = rule
+        # A donor with nothing left is passed for good, so all the taking costs one walk. The caller must
+        # not give anything to a donor that has been passed.
         self._next = 0
 
     def give(self, taker: Task, wants: int, lower_only: bool = True) -> Given:
-        """Lowers demand by `wants` containers in all, or by what there is; `lower_only`: only that
-        of tasks less important than the taker. Returns who gave what."""
+        """Lowers demand by `wants` containers in all, or by as many as the donors have; with `lower_only`
+        only the demand of tasks less important than the taker. Returns the containers given by each donor."""
         given: Given = {}
         left = wants
         while left > 0 and self._next < len(self.tasks):
@@ -57,6 +55,6 @@ class Donors:
 
 
 def names(given: Given) -> str:
-    """Who gave, in short."""
+    """Returns the donors' names in short."""
     first = next(iter(given)).name
     return first if len(given) == 1 else f"{first} and {len(given) - 1} more"

@@ -1,4 +1,4 @@
-"""Tasks that cannot be measured, and have a number of containers to fall back to."""
+"""Fallbacks: a fixed number of containers for tasks that cannot be measured."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ log = logging.getLogger("mssengine")
 
 
 class FallbackTarget(Target):
-    """Stands in for a task's own target: wants the number of its fallback, within its minimum and
-    maximum, whatever was last measured, and is neither met nor exceeded by it."""
+    """Replaces a task's own target while the fallback is in force: wants the fallback's number, within the
+    task's minimum and maximum, at any reading."""
 
     __slots__ = ("containers", "failed", "usual")
 
@@ -26,7 +26,7 @@ class FallbackTarget(Target):
 
     @property
     def length(self) -> object:
-        """What the queue should have, as the task's own target says it."""
+        """The target length of the task's own rule, if it has one."""
         return getattr(self.usual, "length", None)
 
     def decide(self, seen: Observation) -> int:
@@ -44,17 +44,17 @@ class FallbackTarget(Target):
 
 
 class FallbackRow:
-    """One task with a fallback, and what is in force."""
+    """One task with a fallback, and its state."""
 
     def __init__(self, row: Row, fallback: Fallback) -> None:
         self.row = row
         self.fallback = fallback
         self.target: FallbackTarget | None = None
-        """In force; None: it is measured, or held."""
+        """The rule in force; None while the task is measured, or held."""
         self.told = FailureLog()
 
     def apply(self) -> None:
-        """Right after its reading was written to the task: begins or ends the fallback."""
+        """Begins or ends the fallback; called right after the reading was written to the task."""
         row, task = self.row, self.row.task
         if row.failures < self.fallback.failure_threshold:
             if self.target is not None:
@@ -64,16 +64,15 @@ class FallbackRow:
         if self.target is None:
             task.target = self.target = FallbackTarget(task, self.fallback)
         task.falling_back = row.trouble
-        if task.held == row.ours:  # held for somebody else's reason it stays
+        if task.held == row.ours:  # a hold set elsewhere, for another reason, stays
             task.held = ""
 
 
 class Fallbacks:
-    """All tasks that have a fallback, and a reading that can fail.
+    """All tasks with a fallback and a source.
 
-    While it is in force the task is not held: the number is what its owner wants in this very case, so
-    it has its place in the allocation as if it were measured, and may take from less important tasks.
-    Between the threshold's first failed reading and its last the task is held, as all others.
+    A task is held from its first failed reading to the threshold. Then the fallback takes its place in the
+    allocation like a measured number, and may take from less important tasks.
     """
 
     def __init__(self, readings: Readings) -> None:
@@ -86,8 +85,8 @@ class Fallbacks:
         self._ended: list[str] = []
 
     def apply(self, now: float) -> int:
-        """Right after the readings have been written to the tasks; returns how many fallbacks are in
-        force. The caller holds the lock."""
+        """Updates all fallbacks after the readings were written; returns how many are in force. The caller
+        holds the lock."""
         in_force = 0
         for each in self._rows:
             each.apply()
@@ -102,7 +101,7 @@ class Fallbacks:
         return in_force
 
     def say(self) -> None:
-        """Logs what has begun or ended; without the lock."""
+        """Logs the fallbacks that have begun or ended; called without the lock."""
         for trouble, tasks in self._began.items():
             log.warning("fallback: %s: %s", few(tasks), trouble)
         if self._ended:

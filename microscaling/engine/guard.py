@@ -1,7 +1,7 @@
-"""What demand must keep to, whoever decided it: the cap, and every task's minimum.
+"""The guard: demand stays within the cap, and every task gets its minimum, after any decision.
 
-The Go agent has no such rule: it stays above the cap if a start finds too many, and never starts a
-task whose minimum is its maximum. Pure; the caller holds the lock of `Tasks`.
+The Go agent has no such rule: it stays above the cap if it finds too many containers at the start, and never
+starts a task with equal minimum and maximum. Pure; the caller holds the lock of `Tasks`.
 """
 
 from __future__ import annotations
@@ -20,23 +20,21 @@ from microscaling.engine.donors import Donors, Given, minimum, names, nothing
 
 
 def guard(tasks: Tasks, by_readings: bool = True) -> bool:
-    """Mends demand that breaks the cap or a minimum. Returns whether any was changed. `by_readings`: demand
-    comes from the readings here, so a task without one gives only as (b) has it.
+    """Corrects demand that breaks the cap or a minimum. Returns True if any demand changed. `by_readings`:
+    demand comes from readings here, so a task without one gives only as in (b).
 
-    (a) Above the cap, less what is occupied, demand is lowered from the lowest priority up: first what is
-    above a minimum, then minimums, and tasks that are not to be scaled only when nothing else is left.
-    (b) A task below its minimum, the most important first, takes what is free, then what others
-    have above their minimum, from the lowest priority up, then less important tasks' minimums. A
-    task that is held gives only to a more important one that is not.
+    (a) Above the cap, less the occupied places, demand is lowered from the lowest priority up: first the part
+    above the minimums, then the minimums, and last the tasks that are not scalable. (b) A task below its
+    minimum, the most important first, takes the free places, then the surplus of others above their minimum,
+    from the lowest priority up, then the minimums of less important tasks. A held task gives only to a more
+    important one that is not held.
 
-    Afterwards the sum of demand is within the cap, and another call changes nothing. (What a task
-    that backs off has is the scheduler's to decide: it counts, and stays.) Demand is what counts
-    here, not what is requested or runs: containers on their way out are in nobody's demand, and who
-    gets their place is part of the same decision. So the sum of demand is what there will be in the
-    end; that there is never more on the way is the scheduler's to see to, which starts nothing
-    before its place is empty. For the same reason nothing swings back and forth while a change is
-    under way, however long it takes: what was decided counts from that moment on.
+    Afterwards the sum of demand is within the cap, and a second call changes nothing.
     """
+    # Demand counts here, not the requested or running containers: it is the state in the end. Containers on
+    # their way out are in no demand, and the same decision assigns their places. So nothing oscillates
+    # during a change, however long it takes. On the way to that state the scheduler keeps to the cap: it
+    # starts a container only when the place is empty.
     order = tasks.by_priority()
     free = tasks.places()
     needy = False
@@ -51,23 +49,25 @@ def guard(tasks: Tasks, by_readings: bool = True) -> bool:
         if demand < task.min_containers:
             needy = True
     if free < 0 or needy:
+        # The scheduler sets the demand of tasks that back off, so they count and stay as they are.
         movable = [task for task in order if not task.backing_off]
         changed = _lower(movable, -free, tasks) or changed
         free, moved = max(0, free), True
-        while moved:  # a held task may be able to take from one that has only just been raised
+        while moved:  # a held task may take from one that has only just been raised
             moved, free = _raise(movable, free, by_readings)
             changed = changed or moved
     return changed
 
 
 def counted(task: Task) -> int:
-    """What a task counts for under the cap: its demand. While it backs off the scheduler lowers
-    demand and what is requested, or raises both to try again, one after the other."""
+    """Returns the places of a task under the cap: its demand, or the larger `requested` while it backs
+    off."""
+    # In a back-off the scheduler changes demand and `requested` one after the other.
     return max(task.demand, task.requested) if task.backing_off else task.demand
 
 
 def _lower(movable: list[Task], excess: int, tasks: Tasks) -> bool:
-    """Rule (a): takes `excess` away, if it is above 0. Returns whether it took any."""
+    """Rule (a): takes `excess` containers away, if above 0. Returns True if it took any."""
     scalable = [task for task in reversed(movable) if task.is_scalable]
     fixed = [task for task in reversed(movable) if not task.is_scalable]
     left = excess
@@ -86,8 +86,8 @@ def _lower(movable: list[Task], excess: int, tasks: Tasks) -> bool:
 
 
 def _raise(movable: list[Task], free: int, by_readings: bool) -> tuple[bool, int]:
-    """Rule (b): brings tasks up to their minimum. Returns whether any demand changed, and what is
-    free then."""
+    """Rule (b): raises tasks to their minimum. Returns whether any demand changed, and the places free
+    then."""
     scalable = [task for task in movable if task.is_scalable]
     everyone = scalable[::-1]
     fresh = [task for task in everyone if not (by_readings and task.held)]
@@ -95,12 +95,12 @@ def _raise(movable: list[Task], free: int, by_readings: bool) -> tuple[bool, int
     spare_of_fresh = Donors(fresh, minimum, MINIMUM_GAVE)
     last = Donors(everyone, nothing, MINIMUM_GAVE)
     last_of_fresh = Donors(fresh, nothing, MINIMUM_GAVE)
-    # who gives, and whether only to more important tasks
+    # The donors, and True for those that give only to more important tasks.
     to_fresh = ((spare, True), (spare_of_fresh, False), (last, True))
     to_held = ((spare_of_fresh, False), (last_of_fresh, True))
     changed = False
     for task in scalable:
-        if task.demand >= task.min_containers:  # most: they need no call
+        if task.demand >= task.min_containers:  # true for most tasks: saves the call for thousands
             continue
         wants = minimum(task) - task.demand
         if wants <= 0:

@@ -1,4 +1,4 @@
-"""The engine that decides by itself, from what it measures."""
+"""The LOCAL engine: decides in this process, from its own measurements."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from microscaling.utils.threads import StoppableThread, stop_all
 log = logging.getLogger("mssengine")
 
 BEAT_S = 0.5
-"""The velocity term of the controller counts on it."""
+"""Seconds between two measurements; the controller's velocity term is tuned for it."""
 JOIN_S = 5.0
 SOURCES_JOIN_S = 0.25
 
 
 class BeatThread(StoppableThread):
-    """Asks, waits a little, decides; then looks after what changes until the next beat."""
+    """Collects readings, decides, and reallocates on changes until the next beat."""
 
     def __init__(self, engine: LocalEngine, tasks: Tasks, demand_update: Slot) -> None:
         super().__init__("local engine")
@@ -46,20 +46,20 @@ class BeatThread(StoppableThread):
         if self.stopped.is_set():
             return
         now = self.clock()
-        if self.beats is None:  # only now, so that waiting for the first answers misses no beat
+        if self.beats is None:  # only now, so the wait for the first answers misses no beat
             self.beats = Beats(self.engine.beat_s, now)
         changed = self.decider.beat(now)
-        # The scheduler touches nothing before the first decision, and then repairs and cleans up,
-        # even if that decision was to leave everything as it is.
+        # The scheduler acts only after the first decision, and then repairs and cleans up, even if that
+        # decision changed nothing.
         self._notify(changed or not self.engine.decided.is_set())
         self.engine.decided.set()
         self._between(self._next_beat(self.beats))
 
     def _between(self, due: float) -> None:
-        """Until the next beat is due: whenever something has changed, allocates once more."""
+        """Until the next beat, reallocates after each change that the scheduler reports."""
         while not self.stopped.is_set() and (left := due - self.clock()) > 0:
             changed = self.tasks.changed.wait(left)
-            # The process may have been frozen meanwhile: then what was measured is old.
+            # The process may have been frozen meanwhile: then the readings are old.
             if changed and not self.stopped.is_set() and self.clock() < due:
                 self._notify(self.decider.reallocate())
 
@@ -77,10 +77,9 @@ class BeatThread(StoppableThread):
 
 
 class LocalEngine(Engine):
-    """Measures every `beat_s` seconds, one request per source, and decides by itself.
+    """Measures every `beat_s` seconds, with one request per source, and decides by itself.
 
-    `scale_down_window_s`: seconds for which a task that says nothing else has to do with fewer before it
-    gives any back.
+    `scale_down_window_s`: stabilisation window (seconds) of the scale-down of tasks without one of their own.
     """
 
     def __init__(
@@ -102,12 +101,12 @@ class LocalEngine(Engine):
             each.start()
 
     def stop_demand(self, demand_update: Slot) -> None:
-        """A source that hangs is not waited for: its thread ends with the request, and decides
-        nothing."""
+        """Stops all threads and closes the slot."""
         beat, sources = self.threads[:1], self.threads[1:]
         for thread in self.threads:
             thread.stop()
         if stop_all(beat, JOIN_S):  # the only one that puts tokens, so it goes first
             log.error("the engine's thread does not end")
+        # No long wait for a hanging source: its thread ends with the request, and makes no decision.
         stop_all(sources, SOURCES_JOIN_S)
         put_closed(demand_update)

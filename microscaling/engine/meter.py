@@ -1,4 +1,4 @@
-"""Measures, for an engine that leaves the deciding to others."""
+"""Measurements for an engine whose decisions are made elsewhere."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ BEAT_S = 0.5
 
 
 class MeterThread(StoppableThread):
-    """Writes down twice a second what was measured for each task, or why it is held: what the
-    monitors tell, and the server decides by."""
+    """Measures every task twice a second, for the reports by which the server decides."""
 
     def __init__(
         self, tasks: Tasks, beat_s: float = BEAT_S, clock: Callable[[], float] = time.monotonic

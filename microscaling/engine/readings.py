@@ -1,4 +1,4 @@
-"""What was measured, when, and whether it can be trusted now."""
+"""Readings: the measured values, their times, and whether they can still be used."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = logging.getLogger("mssengine")
 
 NOT_YET = "not measured yet"
 QUOTED = re.compile(r"(answers with HTTP [0-9]+).*")
-"""What a server says to an error may have an identifier in it that is another one each time."""
+"""The server's text of an error is cut off for comparison: it may have a new identifier in it each time."""
 NUMBERS = re.compile(r"[0-9]+")
 MAX_AGE_BEATS = 3
 TOO_SLOW = (
@@ -26,12 +26,12 @@ TOO_SLOW = (
     "in the config of its tasks"
 )
 NAMES = 5
-"""How many tasks a log line names at most."""
+"""Maximum number of task names in a log line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a source answered, or why it did not."""
+    """The answer of a source, or the error in its place."""
 
     taken: float
     asked: float
@@ -42,49 +42,50 @@ class Reading:
 class Poll:
     """One source: its last reading, and the request under way.
 
-    `start` is called by the engine, `finish` by whoever asks the source; `busy` says whose turn it
-    is, so neither needs a lock. `interval_s`: seconds between two questions; 0: one at each beat.
+    `start` is called by the engine, `finish` by the source's thread. `interval_s`: seconds between two
+    requests; 0: one at each beat.
     """
 
     def __init__(self, source: Source, interval_s: float = 0.0) -> None:
         self.source = source
         self.interval_s = interval_s
         self.reading: Reading | None = None
-        self.busy = False
+        self.busy = False  # the engine writes while it is False, the source's thread while True: no lock
         self.in_time = True
-        """It answered within the engine's patience when last asked, so it is worth waiting for."""
+        """True if its last answer came within the engine's patience, so that the next is worth waiting
+        for."""
         self._asked = float("-inf")
         self._patience_s = 0.0
 
     def is_due(self, now: float, slack_s: float) -> bool:
-        """Whether to ask it at the beat of `now`, which may be early or late by the slack."""
+        """True if it should be asked at the beat of `now`, which may be early or late by the slack."""
         return not self.busy and now - self._asked >= self.interval_s - slack_s
 
     def start(self, now: float, patience_s: float) -> None:
-        """It is being asked from `now` on."""
+        """Notes the beginning of a request at `now`."""
         self._asked, self._patience_s = now, patience_s
         self.busy = True
 
     def finish(self, now: float, answer: Any = None, error: str = "") -> None:
-        """It has answered, or failed."""
+        """Stores the answer, or the error."""
         self.reading = Reading(now, self._asked, answer, error)
         self.in_time = now - self._asked <= self._patience_s
         self.busy = False
 
     def ask(self, clock: Callable[[], float]) -> None:
-        """Asks the source, however long that takes, and keeps what comes of it. Never raises."""
+        """Asks the source, however long that takes, and stores the result. Never raises."""
         try:
             answer = self.source.fetch()
         except MetricError as error:
             self.finish(clock(), error=str(error))
-        except Exception as error:  # a metric must not be able to end the engine
+        except Exception as error:  # a faulty metric must not end the engine
             log.debug("%s failed in an unexpected way", self.source.name, exc_info=True)
             self.finish(clock(), error=f"{self.source.name}: {type(error).__name__}: {error}")
         else:
             self.finish(clock(), answer)
 
     def trouble(self, reading: Reading | None, now: float, max_age_s: float) -> str:
-        """Why a reading of it cannot be used at `now`; empty: it can be."""
+        """Returns the reason why a reading cannot be used at `now`; empty if it can."""
         if reading is None:
             return f"{self.source.name}: no answer yet"
         if reading.error:
@@ -97,7 +98,7 @@ class Poll:
 
 
 class Row:
-    """One task that is measured: what its value is now, or why there is none."""
+    """One measured task: its current value, or the reason why there is none."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
@@ -105,29 +106,30 @@ class Row:
         self.trouble = NOT_YET
         self.told = FailureLog()
         self.ours = ""
-        """What was written to `task.held`: a hold that is not ours is left alone."""
+        """The text last written to `task.held`: a hold set elsewhere is not changed."""
         if not task.held:  # a monitor may send the task before it is measured
             task.held = self.ours = NOT_YET
         self.gap = False
-        """It was held when last looked at, or that is long ago: its target knows of no recent measurement."""
+        """True if it was held at the last look, or that was long ago: its target lacks recent
+        measurements."""
         self.beats = 1.0
-        """How many beats lie between its last two measurements."""
+        """Beats between its last two measurements."""
         self._paced = 1.0
-        """What the target counts on, as long as it has not heard otherwise."""
+        """The value of `beats` that the target has now."""
         self._beat_s = 0.0
         self.failures = 0
-        """How many measurements in a row have failed: one a beat, or one an interval."""
+        """Failed measurements in a row, at most one a beat, or one an interval."""
         self._counted = float("-inf")
         self._asked: float | None = None
         self._stamp: float | None = None
 
     def judge(self, reading: Reading, now: float, beat_s: float) -> None:
-        """Finds the task's own value in a good reading. Says so once if that fails."""
+        """Extracts the task's value from a good reading. Logs a failure once."""
         try:
             self.value = whole_number(self.task.metric.read(reading.answer), "measurement")
             self.trouble = ""
             self._pace(reading, beat_s)
-        except Exception as error:  # a metric must not be able to end the engine
+        except Exception as error:  # a faulty metric must not end the engine
             self.trouble = str(error) if isinstance(error, MetricError) else repr(error)
         if self.trouble:
             if self.told.failed(now, NUMBERS.sub("#", self.trouble)):  # a bad value may differ each time
@@ -136,13 +138,14 @@ class Row:
             log.info("%s measured again", self.task.name)
 
     def _pace(self, reading: Reading, beat_s: float) -> None:
-        """Works out how far apart two measurements of the source are: by when it was asked, by its own time
-        stamps, or by its known pace. That a value has stood still says nothing: queues do."""
+        """Computes the time between two measurements of the source, from the times of the requests, its own
+        time stamps, or its known interval."""
+        # An unchanged value is no evidence of an old measurement: queues do stand still.
         metric = self.task.metric
         asked, stamp = reading.asked, metric.stamp
         span = 0.0
         if stamp is not None and self._stamp is not None:
-            if stamp == self._stamp:  # the same measurement once more
+            if stamp == self._stamp:  # still the same measurement
                 return
             span = stamp - self._stamp
         if self._asked is not None:
@@ -154,7 +157,7 @@ class Row:
             span = metric.pace_s
         self._asked, self._stamp, self._beat_s = asked, stamp, beat_s
         beats = span / beat_s
-        self.beats = 1.0 if beats < 1.5 else float(round(beats))  # mostly one: thousands need no rounding
+        self.beats = 1.0 if beats < 1.5 else float(round(beats))  # mostly 1: saves round() for thousands
 
     def count(self, now: float, interval_s: float) -> None:
         """Counts failed measurements."""
@@ -171,7 +174,7 @@ class Row:
             task.held = self.ours = self.trouble
         if not self.trouble:
             task.metric.current = self.value
-        if self.beats != self._paced:  # mostly one, and was: thousands need no call
+        if self.beats != self._paced:  # mostly unchanged: saves the call for thousands
             self._paced = self.beats
             task.target.paced(self.beats)
             task.measured_s = self.beats * self._beat_s
@@ -181,11 +184,10 @@ class Row:
 
 
 class Readings:
-    """The readings of all tasks: whom to ask, whom to wait for, and what their answers mean.
+    """The readings of all tasks: the sources to ask, the answers to wait for, and their meaning.
 
-    Knows neither clock nor threads. `max_age_s`: a reading older than that, which is MAX_AGE_BEATS beats,
-    counts for nothing; one of a source that is asked now and then lives as many intervals, and as long as
-    its answer may take.
+    Uses neither clock nor threads. `max_age_s`: age of MAX_AGE_BEATS beats, above which a reading is not
+    used. For a source with an interval that is as many intervals, and its own deadline is added.
     """
 
     def __init__(self, tasks: Iterable[Task], max_age_s: float) -> None:
@@ -208,30 +210,30 @@ class Readings:
         self.polls = [poll for poll, _, _ in self._groups]
 
     def rows(self) -> list[Row]:
-        """The tasks that are measured."""
+        """Returns the measured tasks."""
         return [row for _, rows, _ in self._groups for row in rows]
 
     def start(self, now: float, patience_s: float) -> list[Poll]:
-        """The sources to ask now: all that are due, and not still busy with the last request."""
+        """Returns the sources to ask now: all that are due and not busy with an earlier request."""
         idle = [poll for poll in self.polls if poll.is_due(now, self._slack_s)]
         for poll in idle:
             poll.start(now, patience_s)
         return idle
 
     def awaited(self) -> bool:
-        """Whether an answer is still to come that is worth waiting for."""
+        """True if an answer worth waiting for is still missing."""
         return any(poll.busy and poll.in_time for poll in self.polls)
 
     def give_up(self) -> None:
-        """The wait is over: who has not answered is not waited for until it has again."""
+        """Ends the wait: the engine does not wait again for a source that is late, until it has answered."""
         for poll in self.polls:
             if poll.busy:
                 poll.in_time = False
 
     def judge(self, now: float) -> None:
-        """Works out each task's value, or why there is none, and says once what fails and what
-        works again. Without the lock: nothing of the tasks is written."""
-        if now - self._judged > self.max_age_s:  # beats were missed, say because the process was frozen
+        """Determines each task's value, or the reason why there is none; logs failures and recoveries once.
+        Needs no lock, as it writes nothing to the tasks."""
+        if now - self._judged > self.max_age_s:  # beats were missed: the process may have been frozen
             for row in self.rows():
                 row.gap = True
         self._judged = now
@@ -249,15 +251,14 @@ class Readings:
                 for row in rows:
                     row.judge(reading, now, self.beat_s)
             for row in rows:
-                if row.trouble or row.failures:  # else there is nothing to count, nor to begin anew
+                if row.trouble or row.failures:  # otherwise there is nothing to count or reset
                     row.count(now, poll.interval_s - self._slack_s)
 
     def _max_age_s(self, poll: Poll) -> float:
         return max(self.max_age_s, MAX_AGE_BEATS * poll.interval_s) + poll.source.timeout_s
 
     def apply(self) -> int:
-        """Writes what was judged to the tasks, and returns how many are held. The caller holds the
-        lock."""
+        """Writes the judged values to the tasks; returns how many are held. The caller holds the lock."""
         held = 0
         for _, rows, _ in self._groups:
             for row in rows:
@@ -267,7 +268,7 @@ class Readings:
 
 
 def few(names: list[str]) -> str:
-    """The first of these, and how many more there are, for a log line."""
+    """Returns the first of these names, and the number of the others, for a log line."""
     named = ", ".join(names[:NAMES])
     return named if len(names) <= NAMES else f"{named} and {len(names) - NAMES} more"
 

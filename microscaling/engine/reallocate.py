@@ -1,4 +1,4 @@
-"""The allocation between two beats, when what runs or is on its way has changed.
+"""The allocation between two beats, after a change of the running or requested containers.
 
 Pure; the caller holds the lock of `Tasks`. The Go agent waited for the next beat.
 """
@@ -13,20 +13,20 @@ from microscaling.engine.guard import counted, guard
 
 
 def reallocate(tasks: Tasks) -> bool:
-    """Gives tasks that are still short what has become free, by the ideals of the last measurement,
-    and guards. Returns whether any demand changed.
+    """Gives free places to tasks that are still short, by the ideals of the last measurement, then guards.
+    Returns True if any demand changed.
 
-    Moves only tasks that were settled when they were last measured, and each at most once until it
-    is measured again: an ideal from the middle of a change must not be used twice. It counts demand,
-    not what is requested, so it may come at any moment of a change without giving anything away
-    twice, and what one task gives another has in the same decision. Nothing is given back here: the
-    beat has done all of that which its readings allow.
+    Counts demand, not the requested containers: so it may run at any moment of a change without assigning a
+    place twice, and a transfer between two tasks is complete in one decision. It gives nothing back: the beat
+    has done all that its readings allow.
     """
     order = tasks.by_priority()
     free = tasks.places() - sum(map(counted, order))
     changed = False
     givers: Donors | None = None
     for task in order:
+        # Each task at most once per measurement, and only if it was settled then: an ideal from the middle
+        # of a change must not be applied twice.
         if not task.settled or task.reallocated or task.held or task.backing_off or not task.is_scalable:
             continue
         wants = _short(task)
@@ -45,7 +45,7 @@ def reallocate(tasks: Tasks) -> bool:
 
 
 def _short(task: Task) -> int:
-    """How many more it should get, as `scale_up_count`, but counted from its demand."""
+    """Returns how many containers more it should get: `scale_up_count`, but counted from its demand."""
     wants = min(task.ideal_containers, task.max_containers) - task.demand
     if wants <= 0 or task.target.meeting(task.metric.current):
         return 0

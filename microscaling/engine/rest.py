@@ -1,7 +1,7 @@
-"""Where the rules come to rest: no queue that waits is left without a container, no empty one keeps them.
+"""The end states of the rules: a waiting queue keeps a container, an empty one gives its containers back.
 
-The Go agent's rules round small errors to no change, so a short queue can be left with no container for
-ever, and an empty one with all that it has. Pure; the caller holds the lock of `Tasks`.
+The Go agent's rules round small errors to no change: a short queue may have no container for ever, and an
+empty one may keep all of them. Pure; the caller holds the lock of `Tasks`.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from microscaling.engine.guard import counted
 
 NEVER = float("-inf")
 GAP_S = 2.0
-"""A task that was not measured for longer begins its idle time anew."""
+"""Seconds without a measurement after which the idle time starts anew."""
 
 
 class Rest:
-    """How long one task's queue has been empty.
+    """The idle time of one task: for how long its queue has been empty.
 
-    `seconds`: how long it has to be before containers are given back. Nothing is given back within the
-    task's scale-down window, nor on a single measurement of a source that is asked now and then.
+    `seconds`: idle time before containers are given back. It is not shorter than the task's scale-down
+    window, nor than the interval of a source that is asked rarely, as one measurement is not enough.
     """
 
     __slots__ = ("idle", "last", "seconds", "since", "task")
@@ -33,13 +33,13 @@ class Rest:
         self.seconds = max(task.idle_s, window_s, task.metric.interval_s)
         self.since = self.last = NEVER
         self.idle = False
-        """It has been empty for so long, and no job runs."""
+        """True if the queue has been empty for `seconds`, and no job runs."""
 
     def look(self, now: float) -> None:
-        """Right after measuring, at `now` (seconds): bends the ideal where the rule rests too high or too
-        low. Only a reading counts: one that is missing neither fills the time nor ends it at once."""
+        """Adjusts the ideal at the rule's end states; called right after measuring, at `now` (seconds)."""
         task = self.task
         self.idle = False
+        # A missing reading neither counts as idle time nor ends it at once.
         if task.held or task.falling_back:
             return
         if task.metric.current > 0:
@@ -50,21 +50,21 @@ class Rest:
         if now - self.last > GAP_S:
             self.since = now
         self.last = now
-        if task.metric.in_flight:  # the last one is at work, though nothing waits
+        if task.metric.in_flight:  # the queue is empty, but its last job still runs
             task.ideal_containers = max(task.ideal_containers, 1)
         elif now - self.since >= self.seconds and task.requested > minimum(task):
             self.idle = True
             task.ideal_containers = min(task.ideal_containers, task.requested - 1)
 
     def explain(self) -> None:
-        """After allocating: an idle task that gives back says so in its reason."""
+        """Gives an idle task the reason IDLE for its decrease; called after the allocation."""
         task, reason = self.task, self.task.reason
         if reason is not None and reason.rule == BACK and reason.after == task.demand:
             wants = round(self.seconds)
             task.reason = Reason(IDLE, reason.before, reason.after, wants, 0, "", task.target)
 
     def lacks_one(self) -> bool:
-        """Whether something waits, and something may work on it; asked of tasks without demand."""
+        """True if items wait and a container may run for them; called for tasks without demand."""
         task = self.task
         return (
             task.metric.current > 0
@@ -77,7 +77,8 @@ class Rest:
 
 
 class Rests:
-    """All tasks with a queue. `default_window_s`: the window of tasks that have none of their own."""
+    """The idle times of all tasks with a queue. `default_window_s`: the scale-down window of tasks without
+    one."""
 
     def __init__(self, tasks: Iterable[Task], default_window_s: float = 0.0) -> None:
         self._rests = [
@@ -87,22 +88,22 @@ class Rests:
         ]
 
     def look(self, now: float) -> None:
-        """Between measuring and allocating, after the windows."""
+        """Adjusts all ideals; called between measuring and allocating, after the windows."""
         for rest in self._rests:
             rest.look(now)
 
     def fill(self, tasks: Tasks) -> bool:
-        """After the guard: one container for each task that has none while something waits. Returns
-        whether any demand changed.
+        """Gives one container to each task without any while its queue is not empty; called after the guard.
+        Returns True if any demand changed.
 
-        It comes from what is free, but for what more important tasks are still short of (others have
-        just given it for them), else from less important tasks that are above their minimum.
+        The container comes from the free places, except those that more important tasks are still short of,
+        else from less important tasks above their minimum.
         """
         lacking = set()
         for rest in self._rests:
             if rest.idle:
                 rest.explain()
-            if rest.task.demand <= 0 and rest.lacks_one():  # few have none: thousands need no call
+            if rest.task.demand <= 0 and rest.lacks_one():  # the cheap test first: most have some
                 lacking.add(rest.task)
         if not lacking:
             return False
@@ -112,7 +113,7 @@ class Rests:
         changed = False
         for task in order:
             if task not in lacking:
-                free -= _short(task)
+                free -= _short(task)  # other tasks have just given these places for it
                 continue
             given: Given = {} if free > 0 else givers.give(task, 1)
             if free > 0 or given:
@@ -127,7 +128,7 @@ def _may_give(task: Task) -> bool:
 
 
 def _short(task: Task) -> int:
-    """How many more a task will take as soon as they are free."""
+    """Returns how many containers more a task will take as soon as places are free."""
     if not task.settled or task.held or task.backing_off or not task.is_scalable or task.is_remainder():
         return 0
     return max(0, task.requested + task.scale_up_count() - task.demand)

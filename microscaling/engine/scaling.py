@@ -1,9 +1,7 @@
-"""What each task should have: the beat's measurement, and how the cap is shared by priority.
+"""The decision of a beat: the measurement, and the allocation of the cap by priority.
 
-Pure: no I/O, no clock, no threads. The caller holds the lock of `Tasks`. All counts are containers.
-The rules are the Go agent's (tests/vectors); those that mend them are in guard.py and extra.py.
-Thousands of tasks are decided on several times a second, so what `Task.scale_up_count` and
-`scale_down_count` answer is worked out in place here; a test holds the two together.
+Pure: no I/O, no clock, no threads. The caller holds the lock of `Tasks`. All counts are containers. The rules
+are the Go agent's (tests/vectors); guard.py, reallocate.py and rest.py correct their weaknesses.
 """
 
 from __future__ import annotations
@@ -31,14 +29,16 @@ from microscaling.target.remainder import RemainderTarget
 
 __all__ = ["allocate", "guard", "measure", "reallocate", "scaling_calculation"]
 
+# Thousands of tasks are decided on several times a second, so this module computes `Task.serving`,
+# `scale_up_count` and `scale_down_count` in place. Tests compare the two.
 Ask = tuple[Task, int]
-"""A task, and how many it is short of."""
+"""A task, and the number of containers it is short of."""
 
 
 def measure(tasks: Tasks) -> None:
-    """Works out from the readings what each task would have for itself, and notes who has settled.
+    """Computes each task's ideal number of containers from its reading, and notes which tasks have settled.
 
-    Once per reading: the targets count on it. A held task keeps the ideal it had.
+    Called once per reading, as targets keep state. A held task keeps its last ideal.
     """
     for task in tasks.tasks:
         serving = task.running - task.stopping + task.parked
@@ -46,7 +46,7 @@ def measure(tasks: Tasks) -> None:
         task.reallocated = False
         if not task.held:
             target = task.target
-            if target.by_delta:  # thousands need no observation
+            if target.by_delta:  # saves an Observation for each of thousands of tasks
                 task.ideal_containers = serving + target.delta(task.metric.current)
             else:
                 metric = task.metric
@@ -56,19 +56,18 @@ def measure(tasks: Tasks) -> None:
 
 
 def scaling_calculation(tasks: Tasks) -> bool:
-    """Measures and allocates: the Go agent's decision, without the guard. Returns whether any
-    demand was set."""
+    """Measures and allocates: the Go agent's decision, without the guard. Returns True if any demand was
+    set."""
     measure(tasks)
     return allocate(tasks)
 
 
 def allocate(tasks: Tasks) -> bool:
-    """Shares the cap by priority. Returns whether any demand was set, if only to what it was.
+    """Shares the cap by priority. Returns True if any demand was set, even to its old value.
 
-    A task has settled when nothing of it is being created or started any more: what stops, or waits for
-    a place, freezes nobody. Only settled tasks move by their own reading: first those that can do with
-    fewer give back, then the others take, the most important first, as long as there is some free. A task
-    that is still short makes less important ones give way; what they give is free at the next calculation.
+    Only settled tasks move by their own reading. First, tasks with more than they need give back; then the
+    others take free places, the most important first. For a task that is still short, less important ones
+    give way; the places that they give are free at the next calculation.
     """
     order = tasks.by_priority()
     free, takers, changed = _give_back(order, tasks.places())
@@ -91,19 +90,21 @@ def allocate(tasks: Tasks) -> bool:
                     _from_requested(task, UP_LATE)
                 task.demand = after
             free -= taken
-    # Who has asked took the last that was free, so nobody that is made to give has taken before.
+    # A task asks only after it took the last free place, so no donor below it has taken before.
     return _give_way(order, asks) or changed if asks else changed
 
 
 def _give_back(order: list[Task], cap: int) -> tuple[int, list[Ask], bool]:
-    """Lowers the demand of tasks that can do with fewer. Returns what is free then (negative above
-    the cap), which tasks want how many more, and whether any demand was set."""
+    """Lowers the demand of tasks with more than they need. Returns the places free then (negative above the
+    cap), the tasks that want more, with their numbers, and whether any demand was set."""
     free = cap
     takers: list[Ask] = []
     changed = False
     for task in order:
         requested = task.requested
         free -= requested
+        # Unsettled only while a container is created or started: one that stops, or waits for a place,
+        # freezes no task.
         if requested != task.running - task.stopping + task.parked and not task.overdue:
             continue
         if not task.is_scalable or task.held or task.backing_off:
@@ -144,13 +145,10 @@ def _lower(task: Task, change: int) -> None:
 
 
 def _give_way(order: list[Task], asks: list[Ask]) -> bool:
-    """Makes less important tasks give to those that ask. Returns whether any demand was set.
+    """Makes less important tasks give to those that ask. Returns True if any demand was set.
 
-    Each that asks, in order of priority, has tasks of strictly lower priority give what they have
-    above their minimum, the last in the order first, until it has enough; what one was told before
-    is told anew. So what counts is what the last one that reaches a task tells it. That is found
-    without trying each with each: from the last one back, and those that give in full (always to
-    the same demand) need no second look.
+    Each asker, in order of priority, takes from tasks of strictly lower priority their surplus above the
+    minimum, the last in the order first, until it has enough.
     """
     givers = [
         task
@@ -159,6 +157,9 @@ def _give_way(order: list[Task], asks: list[Ask]) -> bool:
     ]
     if not givers:
         return False
+    # A later asker overwrites the result of an earlier one, so only the last one to reach a donor counts.
+    # Walking the askers backwards finds it without trying each with each: a donor that gives in full always
+    # ends at the same demand, and is passed for good.
     can_give = [task.requested - task.min_containers for task in givers]
     sums = list(accumulate(can_give))
     lower = done = 0
@@ -181,7 +182,7 @@ def _give_way(order: list[Task], asks: list[Ask]) -> bool:
 def _give(giver: Task, given: int, asker: Task, short: int) -> None:
     after, demand = giver.requested - given, giver.demand
     if after != demand:
-        was = giver.reason  # it may have given back just before
+        was = giver.reason  # the donor may have given back just before
         giver.reason = Reason(GAVE_WAY, demand, after, short, 0, asker.name).on_top_of(was)
         if after > demand:
             giver.reason.wants = given
@@ -190,7 +191,7 @@ def _give(giver: Task, given: int, asker: Task, short: int) -> None:
 
 
 def _from_requested(task: Task, rule: str) -> None:
-    """Demand had run ahead of what is requested, and is brought back: it moves the other way than the
-    rule."""
+    """Marks a change that starts from `requested`: demand had run ahead of it, so it moves the other way than
+    the rule."""
     assert task.reason is not None
     task.reason.rule, task.reason.given = rule, task.requested

@@ -1,4 +1,4 @@
-"""The engine that does what the server says."""
+"""The SERVER engine: carries out the decisions of the server."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from microscaling.utils.threads import StoppableThread, stop_all
 log = logging.getLogger("mssengine")
 
 LOOK_EVERY_S = 0.5
-"""How often the tasks are brought to what the server wants, though nobody says that they differ."""
+"""Interval of the comparison with the server's demand, if no event comes earlier."""
 JOIN_S = 5.0
 SOURCES_JOIN_S = 0.25
 WANTS = "the server wants {}"
 
 
 class ServerEngine(Engine):
-    """Gives every task the demand that the server last said, within the cap and its minimum, and
-    measures what the monitor tells the server.
+    """Sets every task's demand to the server's latest number, within the cap and the minimums, and measures
+    for the monitor's reports.
 
-    Until the first word of the server nothing is decided, and while it is away demand stays as it was.
+    Before the first message of the server there is no decision; while it is away demand stays as it was.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -52,17 +52,17 @@ class ServerEngine(Engine):
         self.threads = [*own, *self.connection.threads]
 
     def stop_demand(self, demand_update: Slot) -> None:
-        """A source that hangs is not waited for: its thread ends with the request, and decides
-        nothing."""
+        """Stops all threads, leaves the connection, and closes the slot."""
         if stop_all(self.threads[:1], JOIN_S):  # the only one that puts tokens, so it goes first
             log.error("the engine's thread does not end")
+        # No long wait for a hanging source: its thread ends with the request, and makes no decision.
         stop_all(self._measuring, SOURCES_JOIN_S)
         self.connection.close(self)
         put_closed(demand_update)
 
 
 class DemandThread(StoppableThread):
-    """Carries out what the server wants, now and after whatever the scheduler does."""
+    """Applies the server's demand, now and after each change by the scheduler."""
 
     def __init__(self, engine: ServerEngine, tasks: Tasks, demand_update: Slot) -> None:
         super().__init__("server engine")
@@ -70,7 +70,7 @@ class DemandThread(StoppableThread):
         self.tasks = tasks
         self.slot = demand_update
         self.wants: dict[str, int] = {}
-        """Containers by task, as the server last said for each. The lock of `tasks` guards it."""
+        """Containers by task, from the server's latest message for each. Guarded by the lock of `tasks`."""
         self.nonsense = FailureLog()
         self._known = {task.name for task in tasks.tasks}
 
@@ -79,17 +79,17 @@ class DemandThread(StoppableThread):
         self.tasks.changed.set()
 
     def hear(self, message: bytes) -> None:
-        """A message of the server, in the connection's thread."""
+        """Takes a message of the server; called in the connection's thread."""
         try:
             demand = read_demand(message)
         except BadMessage as error:
             if self.nonsense.failed(time.monotonic()):
-                log.warning("the server has sent what makes no sense, it is ignored: %s", error)
+                log.warning("ignored an invalid message of the server: %s", error)
             return
         self.nonsense.recovered()
         known = {name: count for name, count in demand.items() if name in self._known}
         if len(known) < len(demand):
-            log.debug("the server speaks of %d tasks that are not known here", len(demand) - len(known))
+            log.debug("the server's message has %d tasks that are not known here", len(demand) - len(known))
         if known:
             with self.tasks as tasks:
                 self.wants.update(known)
@@ -108,30 +108,31 @@ class DemandThread(StoppableThread):
                 fulfil(tasks, self.wants)
             changes = changes_since(before)
         say(changes)
-        # The scheduler touches nothing before the first decision, and then repairs and cleans up,
-        # even if that decision was to leave everything as it is.
+        # The scheduler acts only after the first decision, and then repairs and cleans up, even if that
+        # decision changed nothing.
         if changes or not self.engine.decided.is_set():
             put_token(self.slot)
         self.engine.decided.set()
 
 
 def _say_what_counts_for_nothing(tasks: Tasks) -> None:
-    """A task that cannot be measured is reported as held; what becomes of it is up to the server."""
+    """Warns of settings without an effect: a task that cannot be measured is reported as held, and the server
+    decides."""
     own = [t.name for t in tasks.tasks if t.fallback is not None or t.scale_down_window_s]
     if own:
-        log.warning("%s: fallback and scale-down window mean nothing here: the server decides", few(own))
+        log.warning("%s: fallback and scale-down window have no effect: the server decides", few(own))
 
 
 def fulfil(tasks: Tasks, wants: Mapping[str, int]) -> None:
-    """Sets demand to what is wanted, but for tasks that back off (what they have is the scheduler's to
-    decide), then guards. Doing it again changes nothing. Readings decide nothing here, so no task is spared
-    for want of one. The caller holds the lock."""
+    """Sets demand to the wanted numbers, then guards. A second call changes nothing. The caller holds the
+    lock."""
     before = [(task, task.demand, task.reason) for task in tasks.tasks]
     for task, demand, _ in before:
         wanted = wants.get(task.name, demand)
-        if wanted != demand and not task.backing_off:
+        if wanted != demand and not task.backing_off:  # the scheduler sets the demand during a back-off
             task.demand = wanted
             task.reason = Reason(WANTS.format(wanted), demand, wanted)
+    # Readings decide nothing here, so a task without one gives like any other.
     scaling.guard(tasks, by_readings=False)
     for task, demand, reason in before:
         if task.demand == demand:

@@ -1,4 +1,4 @@
-"""Asks the sources of all tasks, each in a thread of its own."""
+"""The requests to all sources, one thread for each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PATIENCE_BEATS = 0.25
 
 
 class SourceThread(StoppableThread):
-    """Asks one source whenever it is told to; while it waits for the answer nobody else does."""
+    """Asks one source whenever `wanted` is set; a source that hangs delays no other."""
 
     def __init__(self, poll: Poll, clock: Callable[[], float], answered: threading.Event) -> None:
         super().__init__(f"source {poll.source.name}")
@@ -39,7 +39,7 @@ class SourceThread(StoppableThread):
 
 
 class Sources:
-    """The sources of some tasks, their threads, and what they answered."""
+    """The sources of some tasks, their threads, and their answers."""
 
     def __init__(self, tasks: Iterable[Task], beat_s: float, clock: Callable[[], float]) -> None:
         self.beat_s = beat_s
@@ -50,11 +50,11 @@ class Sources:
 
     @property
     def threads(self) -> list[StoppableThread]:
-        """One for each source; whoever uses them starts and stops them."""
+        """One thread for each source; the engine starts and stops them."""
         return [*self._by_poll.values()]
 
     def collect(self, patience_beats: float, stopped: threading.Event) -> None:
-        """Asks every idle source, and waits for those that answered in time when last asked."""
+        """Asks every idle source, and waits for the answers, at most `patience_beats`."""
         patience_s = patience_beats * self.beat_s
         now = self.clock()
         for poll in self.readings.start(now, patience_s):
@@ -62,6 +62,7 @@ class Sources:
         while not stopped.is_set():
             self.answered.clear()
             left = now + patience_s - self.clock()
+            # A source that was late the last time is not waited for: it would delay every beat.
             if left <= 0 or not self.readings.awaited():
                 break
             if not stopped.is_set():
