@@ -10,6 +10,8 @@ from scripts.demo.record import Moment, Record
 
 HANDED = 3
 """Containers that have to change hands before it counts as a hand-over."""
+BUSY = 2.0
+"""Threads per core above which other work slows the demo down."""
 
 
 @dataclass(frozen=True)
@@ -63,17 +65,29 @@ def summary(record: Record, load: Load, jobs: Jobs, seconds: float, left: list[s
     return "\n".join(f"{name:<17} {value}" for name, value in rows)
 
 
-def failures(record: Record, left: list[str], exit_code: int | None, due: list[Change]) -> list[str]:
-    """Why the run was not what it should have been, if these hand-overs were due; empty: it was."""
+def failures(record: Record, left: list[str], exit_code: int | None) -> list[str]:
+    """Why the run was not what it should have been, however busy the machine; empty: it was."""
     said = []
     if record.most > record.cap:
         said.append(f"{record.most} {record.noun} ran at once, the cap is {record.cap}")
-    seen = [one.change for one in hand_overs(record)]
-    for change in due:
-        if change not in seen:
-            said.append(f"{change.giver} did not give way to {change.taker} after {change.at:.1f} s")
     if left:
         said.append(f"left behind: {', '.join(left)}")
     if exit_code != 0:
         said.append(f"the agent ended with code {exit_code}")
     return said
+
+
+def overdue(record: Record, due: list[Change]) -> list[str]:
+    """Hand-overs that were due, and have not been seen."""
+    seen = [one.change for one in hand_overs(record)]
+    return [
+        f"{change.giver} did not give way to {change.taker} after {change.at:.1f} s"
+        for change in due
+        if change not in seen
+    ]
+
+
+def excuse(slow_s: float, load: float, cores: int) -> str:
+    """How a busy machine explains that a hand-over is overdue; empty: the machine is not busy. `load`: threads
+    that run or wait."""
+    return f"slower than {slow_s:g} s: load {load:.0f} on {cores} cores" if load > BUSY * cores else ""
