@@ -88,6 +88,6 @@ def overdue(record: Record, due: list[Change]) -> list[str]:
 
 
 def excuse(slow_s: float, load: float, cores: int) -> str:
-    """How a busy machine explains that a hand-over is overdue; empty: the machine is not busy. `load`: threads
-    that run or wait."""
+    """How a busy machine explains an overdue hand-over; empty: it is not busy. `load`: threads that run or
+    wait."""
     return f"slower than {slow_s:g} s: load {load:.0f} on {cores} cores" if load > BUSY * cores else ""
