@@ -11,6 +11,7 @@ from microscaling.engine import scaling
 from microscaling.engine.fallback import Fallbacks
 from microscaling.engine.readings import Readings
 from microscaling.engine.rest import Rests
+from microscaling.engine.status import Status
 from microscaling.engine.window import Windows
 
 log = logging.getLogger("mssengine")
@@ -32,6 +33,7 @@ class Decider:
         self.fallbacks = Fallbacks(readings)
         self.windows = Windows(tasks.tasks, scale_down_window_s)
         self.rests = Rests(tasks.tasks, scale_down_window_s)
+        self.status = Status(tasks)
 
     def beat(self, now: float) -> bool:
         """Measures at `now` (seconds), and shares the cap anew."""
@@ -48,9 +50,12 @@ class Decider:
             changed = (not tasks.hold and scaling.guard(tasks)) or changed
             changed = (not tasks.hold and self.rests.fill(tasks)) or changed
             changes = changes_since(before)
+            lines = self.status.look(now)
         # Logged after the lock is released, as logging is I/O.
         self.fallbacks.say()
         say(changes)
+        for line in lines:
+            log.info("%s", line)
         held = failed - in_force
         count = len(before[0])
         log.debug("%d tasks: %d change, %d held, %d fallback", count, len(changes), held, in_force)

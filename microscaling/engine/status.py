@@ -1,0 +1,91 @@
+"""Log lines for people who wonder why nothing scales: each task's first reading, and why one is short."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from microscaling.demand.task import Task
+from microscaling.demand.tasks import Tasks
+
+REMIND_EVERY_S = 60.0
+MAX_FIRST = 50
+MAX_SHORT = 10
+"""Lines a minute, the most important tasks first."""
+
+
+class Status:
+    """Collects lines: one for each task after its first reading, and once a minute one for each task that has
+    been short of containers for a minute, with the obstacle."""
+
+    def __init__(self, tasks: Tasks) -> None:
+        self.tasks = tasks
+        self._unread = {task: None for task in tasks.tasks if not task.is_remainder()}
+        self._first = 0
+        self._due = float("-inf")
+        self._short: dict[Task, None] = {}
+        """Those that were short at the last look."""
+
+    def look(self, now: float) -> list[str]:
+        """Returns the lines that are due at `now` (seconds), right after a decision. The caller holds the
+        lock, and logs them without it."""
+        lines = list(self._first_readings()) if self._unread else []
+        if now < self._due:
+            return lines
+        if self._due > float("-inf"):
+            lines += self._reminders()
+        self._due = now + REMIND_EVERY_S
+        return lines
+
+    def _first_readings(self) -> Iterable[str]:
+        for task in [task for task in self._unread if not task.held]:
+            del self._unread[task]
+            self._first += 1
+            if self._first <= MAX_FIRST:
+                yield f"{task.name}: {_state(task)}"
+
+    def _reminders(self) -> Iterable[str]:
+        short = {task: None for task in self.tasks.by_priority() if _is_short(task)}
+        again = [task for task in short if task in self._short]
+        self._short = short
+        for task in again[:MAX_SHORT]:
+            yield f"{task.name}: {_state(task)}; {self._obstacle(task)}"
+        if len(again) > MAX_SHORT:
+            yield f"{len(again) - MAX_SHORT} more tasks have been short for a minute"
+
+    def _obstacle(self, task: Task) -> str:
+        if task.held:
+            return f"held: {task.held}"
+        if task.backing_off:
+            return "it keeps failing and backs off"
+        if not task.is_scalable:
+            return "it is not scalable"
+        if task.requested >= task.max_containers:
+            return f"it is at its maximum, {task.max_containers}"
+        if self.tasks.hold:
+            return self.tasks.hold
+        stopping = sum(other.stopping for other in self.tasks.tasks)
+        if stopping:
+            return f"it waits for {stopping} that stop"
+        cap = f"the cap, {self.tasks.cap}, is used up"
+        return f"{cap} (less {self.tasks.occupied_by})" if self.tasks.occupied_by else cap
+
+
+def _is_short(task: Task) -> bool:
+    """Whether it wants more containers than it has, or cannot be measured."""
+    if task.is_remainder() or task.falling_back:
+        return False
+    return bool(task.held) or _wants(task) > 0
+
+
+def _wants(task: Task) -> int:
+    more = task.ideal_containers - task.requested
+    return 0 if more <= 0 or task.target.meeting(task.metric.current) else more
+
+
+def _state(task: Task) -> str:
+    """As in: queue 15 of target 10, 0 of 0..4 run: wants 1."""
+    runs = f"{task.running} of {task.min_containers}..{task.max_containers} run"
+    if task.held:
+        return runs
+    wants = _wants(task)
+    return f"{task.target.words(task.metric.current)}, {runs}" + (f": wants {wants}" if wants else "")
