@@ -1,4 +1,4 @@
-"""What the agent asks of a scheduler."""
+"""The interface of a scheduler, as the agent calls it."""
 
 from __future__ import annotations
 
@@ -10,51 +10,51 @@ from microscaling.utils.threads import StoppableThread
 
 
 class Scheduler(ABC):
-    """Brings what runs in line with what is demanded.
+    """Starts and stops containers until the running ones match the demand.
 
-    Only the scheduler writes `requested` and `running` of a task (containers), always with the lock
-    of `Tasks` held, and never does it wait for anything outside while it holds it.
+    Only the scheduler writes `requested` and `running` of a task (containers). It writes with the lock of
+    `Tasks` held, and does no I/O under that lock.
     """
 
     @abstractmethod
     def init_scheduler(self, task: Task) -> None:
-        """Prepares for one task, once, before anything of it is started. Says what is missing.
+        """Prepares one task, once, before its first start, and logs everything that is missing.
 
-        Raises TemporaryError if what runs the containers is away, PermanentError if it never will
-        do what the task needs.
+        Raises TemporaryError while the backend is unavailable, PermanentError if it can never run the task.
         """
 
     @abstractmethod
     def stop_start_tasks(self, tasks: Tasks) -> None:
-        """Sets going whatever `demand` and what is there differ in; returns without waiting for it."""
+        """Begins the changes that `demand` requires; returns without waiting for them."""
 
     @abstractmethod
     def count_all_tasks(self, tasks: Tasks) -> None:
-        """Makes `requested` and `running` of every task true. The first call adopts what is there:
-        demand = requested = running. Raises TemporaryError if it cannot be counted now."""
+        """Updates `requested` and `running` of every task. The first call adopts the existing containers:
+        demand = requested = running. Raises TemporaryError if they cannot be counted now."""
 
     def next_retry(self) -> float | None:
-        """When `stop_start_tasks` is due again though no demand changed: time.monotonic() seconds."""
+        """Returns the time at which `stop_start_tasks` is due without a change of demand (time.monotonic()
+        seconds)."""
         return None
 
     def drain(self, tasks: Tasks) -> None:
-        """Asks for everything to stop, whatever holds the tasks; returns without waiting for it."""
+        """Begins to stop all containers, even those of held tasks; returns without waiting for it."""
         with tasks:
             for task in tasks.tasks:
                 task.demand = 0
         self.stop_start_tasks(tasks)
 
     def leave(self, tasks: Tasks) -> None:
-        """Leaves what runs as it is: only finishes the stops under way, and removes what was created
-        but not started. Returns without waiting for it."""
+        """Leaves the running containers as they are: it only finishes the stops under way, and removes
+        containers that were created and not started. Returns without waiting for it."""
 
     def idle(self, tasks: Tasks) -> bool:
-        """Whether what `drain` or `leave` has asked for is done."""
+        """True if the work of `drain` or `leave` is done."""
         with tasks:
             return tasks.exited()
 
     def left(self) -> list[str]:
-        """What may be left behind if the agent ended now, for a person to read."""
+        """Describes the containers that may be left behind if the agent ended now, for a person."""
         return []
 
     @property
@@ -64,4 +64,4 @@ class Scheduler(ABC):
 
     @abstractmethod
     def cleanup(self) -> None:
-        """Lets go of threads, sockets and files. Stops nothing that runs."""
+        """Releases threads, sockets and files. The containers go on."""

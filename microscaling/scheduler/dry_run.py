@@ -1,4 +1,4 @@
-"""MSS_DRY_RUN: looks at what there is, then only says what would be done."""
+"""MSS_DRY_RUN: counts the existing containers, then only logs the changes that would be made."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ log = logging.getLogger("mssscheduler")
 
 
 class DryRunScheduler(ToyScheduler):
-    """Counts once by the real scheduler, then pretends that every demand comes true at once."""
+    """Counts once with the real scheduler, then pretends that every demand is met at once."""
 
     def __init__(self, real: Scheduler) -> None:
         self.real = real
         self.counted = False
 
     def init_scheduler(self, task: Task) -> None:
-        """A pull would touch something."""
+        """Only logs the preparation."""
+        # The real scheduler would pull the image, and a dry run must change nothing.
         log.info("dry run: would prepare %s (image %s)", task.name, task.image or "none")
 
     def stop_start_tasks(self, tasks: Tasks) -> None:
@@ -35,7 +36,7 @@ class DryRunScheduler(ToyScheduler):
             super().count_all_tasks(tasks)
             return
         self.real.count_all_tasks(tasks)
-        self.real.cleanup()  # what it tells from now on would not fit what is pretended
+        self.real.cleanup()  # its further counts would contradict the pretended ones
         self.counted = True
 
     def drain(self, tasks: Tasks) -> None:

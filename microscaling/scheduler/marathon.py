@@ -1,8 +1,8 @@
-"""Marathon: how many instances of its apps there are to be, through its REST API.
+"""Marathon: scales the instances of its apps through its REST API.
 
-`GET /v2/apps/` tells of all apps, `PUT /v2/apps/ID` with `{"instances": n}` scales one. Scaling starts
-a deployment, which locks the app until it is over: another PUT is answered with 409 meanwhile.
-(Marathon's documentation: "REST API", apps and their parameter `force`, which is not used here.)
+`GET /v2/apps/` lists all apps, `PUT /v2/apps/ID` with `{"instances": n}` scales one. Scaling starts a
+deployment, which locks the app until its end: another PUT is answered with 409 meanwhile. (Marathon's
+documentation: "REST API", apps and their parameter `force`, which is not used here.)
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ log = logging.getLogger("mssscheduler")
 
 DEADLINE_S = 5.0
 MAX_BYTES = 64 * 2**20
-"""The list has the whole definition of every app."""
+"""The list contains the whole definition of every app."""
 FORM = "the address of Marathon, such as http://host:8080"
 MAX_INSTANCES = 2**31 - 1
 PASSES = (408, 425, 429)
-"""What a 4xx does not mean for good."""
+"""Statuses of 4xx that are temporary."""
 CREDENTIALS = (
     "set MSS_MARATHON_API to http://user:password@host:port, or MSS_MARATHON_TOKEN to a token of DC/OS"
 )
 
 
 class Marathon(Orchestrator):
-    """One Marathon. A task is the app of its name, "team/app" and "/team/app" alike.
+    """One Marathon. A task is the app of its name; "team/app" and "/team/app" are the same.
 
-    `address` is the URL that `/v2/apps` is added to, with user and password if they are asked for;
-    with `token` that is sent in their place. Raises ConfigError if it is no such URL.
+    `address` is the URL in front of `/v2/apps`, with user and password if Marathon requires them; `token`, if
+    set, is sent in their place. Raises ConfigError for an invalid URL.
     """
 
     what = "app"
@@ -55,10 +55,10 @@ class Marathon(Orchestrator):
         self.deadline_s = deadline_s
         self._tasks: dict[str, str] = {}
         self._clients: list[Client] = []
-        """Those that nobody uses just now: a client is for one thread at a time."""
+        """Idle clients: each may be used by one thread at a time."""
         self._closed = False
         self._odd = False
-        """The last list had entries without an id."""
+        """True if the last list had entries without an id."""
 
     def prepare(self, task: Task) -> None:
         other = self._tasks.setdefault(_app_id(task.name), task.name)
@@ -91,8 +91,9 @@ class Marathon(Orchestrator):
             self._clients.pop().close()
 
     def _found(self, listed: Iterable[Any], names: Sequence[str]) -> dict[str, Found]:
-        """What the list says of these tasks. An entry that cannot be read concerns nobody but itself; raises
-        ValueError and its kin if that leaves nothing to go by."""
+        """Returns the state of these tasks' apps. Raises ValueError, LookupError or TypeError if nothing in
+        the list can be read."""
+        # An invalid entry affects only its own task: the others can still be scaled.
         apps = {app["id"]: app for app in listed if _has_id(app)}
         without_id = sum(1 for app in listed if not _has_id(app))
         if without_id and not apps:
@@ -137,11 +138,12 @@ class Marathon(Orchestrator):
                 self._clients.append(client)
 
     def _error(self, url: str, answer: Answer) -> TemporaryError | PermanentError:
-        """What an answer means that is not 200."""
+        """Converts an answer other than 200 to an exception."""
         status = answer.status
         said = _message(answer.body)
         text = f"{public_url(url)}: HTTP {status}" + (f", {said}" if said else "")
-        if status == 409 or (status == 403 and "running deployments" in said):  # too many at a time
+        # 403 with this text: Marathon has its maximum of deployments at the moment.
+        if status == 409 or (status == 403 and "running deployments" in said):
             return Conflict(text)
         if status == 401:
             return PermanentError(f"{text}; {CREDENTIALS}")
@@ -184,7 +186,7 @@ def _whole(app: Mapping[str, Any], key: str) -> int:
 
 
 def _message(body: bytes) -> str:
-    """What Marathon says of an error, with its details, on one line."""
+    """Returns Marathon's error text with its details, in one line."""
     answer = _parsed(body)
     if not isinstance(answer, dict) or not isinstance(answer.get("message"), str):
         return ""

@@ -1,4 +1,4 @@
-"""Places under the cap that cannot be shared out, and who has them."""
+"""Places under the cap that cannot be shared out, and the containers on them."""
 
 from __future__ import annotations
 
@@ -6,27 +6,25 @@ from microscaling.demand.tasks import Tasks
 
 NOT_STOPPING = "{} not stopping"
 NOT_ANSWERED = "{} not scaled down by the orchestrator"
-PAUSED = "{} paused by somebody"
+PAUSED = "{} paused from outside"
 KEPT = "{} kept for another try"
 
 
 class Occupied:
-    """Writes `occupied` and `occupied_by` of the tasks, from what several parts of a scheduler note.
+    """Sums up the notes of several parts of a scheduler in `occupied` and `occupied_by` of the tasks."""
 
-    A container that is in no task's demand, but keeps its place for nobody knows how long, would else have
-    its place given to another one, which would wait for it in vain.
-    """
-
+    # Such a container is part of no task's demand and keeps its place for an unknown time. Without the note
+    # its place would be given to another one, which would wait in vain.
     def __init__(self, tasks: Tasks) -> None:
         self.tasks = tasks
         self._noted: dict[tuple[str, str], int] = {}
 
     def of(self, why: str, name: str) -> int:
-        """How many places of this task are noted for this reason."""
+        """Returns the noted places of this task for this reason."""
         return self._noted.get((why, name), 0)
 
     def note(self, why: str, name: str, count: int) -> None:
-        """So many places of this task from now on; `why`: a text with {} for "2 of NAME"."""
+        """Sets the number of places of this task for one reason; `why`: a text with {} for "2 of NAME"."""
         if count == self.of(why, name):
             return
         self._noted[why, name] = count

@@ -1,4 +1,4 @@
-"""How long a task may take to settle."""
+"""The time limit for a task to settle."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ log = logging.getLogger("mssscheduler")
 
 SETTLES_S = 30.0
 AFTER_GRACE_S = 10.0
-"""A container that needs all of its grace is still no reason to decide without it."""
+"""Time beyond the grace: a container may need all of its grace to end."""
 
 
 class Settling:
-    """Notes since when one task has been asked for what it does not have yet: containers that are being
+    """Measures for how long a task has lacked containers that were requested: containers that are being
     created or started, replicas that stay pending.
 
-    After 30 s, or its grace and 10 s if that is longer, it counts as settled all the same (`overdue`),
-    so that it is neither frozen nor in the way of others. Another number begins the time anew.
+    After 30 s, or its grace plus 10 s if that is longer, the task counts as settled all the same (`overdue`).
+    A change of the requested number restarts the time.
     """
 
     def __init__(self, task: Task) -> None:
@@ -29,7 +29,7 @@ class Settling:
         self._requested = task.requested
 
     def look(self, now: float) -> bool:
-        """After every count, at `now` (monotonic seconds). Returns whether the task has just become
+        """Checks the task after every count, at `now` (monotonic seconds). Returns True if it has just become
         overdue."""
         task = self.task
         if task.serving() == task.requested or task.requested != self._requested:
@@ -37,7 +37,7 @@ class Settling:
             return False
         became = now - self._since >= self.patience_s and not task.overdue
         if became:
-            task.overdue = True
+            task.overdue = True  # otherwise the task would stay frozen, and in the way of others
             log.info(
                 "%s: %d of %d run for %g s now, not waiting any longer",
                 task.name, task.running - task.stopping, task.requested, self.patience_s,
@@ -45,7 +45,7 @@ class Settling:
         return became
 
     def restart(self, now: float) -> None:
-        """It has settled, or has just been asked for another number."""
+        """Restarts the time: the task has settled, or its requested number has changed."""
         self._since = now
         self._requested = self.task.requested
         self.task.overdue = False

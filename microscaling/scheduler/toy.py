@@ -1,4 +1,4 @@
-"""A scheduler that runs nothing: whatever is demanded is there at once."""
+"""A scheduler without containers: every demand is met at once."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from microscaling.scheduler.base import Scheduler
 
 
 class ToyScheduler(Scheduler):
-    """For trying out a configuration, and for tests."""
+    """For trials of a configuration, and for tests."""
 
     def init_scheduler(self, task: Task) -> None:
-        """Nothing to prepare."""
+        """Does nothing."""
 
     def stop_start_tasks(self, tasks: Tasks) -> None:
         with tasks:
@@ -28,4 +28,4 @@ class ToyScheduler(Scheduler):
                     tasks.changed.set()
 
     def cleanup(self) -> None:
-        """Nothing to let go of."""
+        """Does nothing."""

@@ -76,7 +76,7 @@ OTHERS = [
      "POST /containers/create is refused (HTTP 403: authorization denied by plugin x: no)"),
     ("403 Forbidden", message("the engine's\nown reason"), ENGINE, PermanentError, "the engine's own reason"),
     ("404 Not Found", message("No such image: i"), ENGINE, Missing,
-     "image i is not here any more: backing off until it is; it is pulled in the background; "
+     "image i is no longer on this engine: backing off until it is; it is pulled in the background; "
      "other tasks go on"),
     ("404 Not Found", PAGE, "", PermanentError, "HTTP 404 for POST /containers/create"),
     ("500 Internal Server Error", message("oops"), ENGINE, PermanentError, "oops"),

@@ -86,7 +86,7 @@ def test_a_pull_that_fails_is_no_end_if_the_image_is_not_here(
     with AgentProcess(tmp_path, apps, MSS_PULL_IMAGES="true") as agent:
         witness.wait(b=2)
         agent.says("backing off")
-        assert f"image {image} is neither here nor to be had" in agent.log()
+        assert f"image {image} is not on this engine" in agent.log()
         engine.tag("mss-test/sleeper", image)
         witness.wait(a=1)
         assert agent.stop() == 0
@@ -103,7 +103,7 @@ def test_what_was_not_to_be_had_at_the_start_is_pulled_later(
         agent.says("; trying again")
         registry.start()
         witness.wait(a=2, b=2)
-        assert agent.log().count(f"image {image} is neither here nor to be had") == 1
+        assert agent.log().count(f"image {image} is not on this engine") == 1
         assert agent.stop() == 0
 
 
@@ -120,7 +120,7 @@ def test_an_image_that_disappears_is_pulled_again(
         wait_for(lambda: (now := witness.running(f"{prefix}a")) and now != [before], "for another one")
         witness.wait(a=1, b=2)
         log = agent.log()
-        assert log.count(f"image {image} is not here any more") == 1
+        assert log.count(f"image {image} is no longer on this engine") == 1
         assert log.count(f"pulled {image}") == 2
         assert "of 3 before it backs off" not in log
         assert agent.stop() == 0
@@ -185,7 +185,7 @@ def test_another_tag_of_an_image_is_not_the_image(
 ) -> None:
     engine.tag("mss-test/sleeper", f"{name}:v1")
     with AgentProcess(tmp_path, [app(f"{prefix}a", 1, name, maxContainers=1)]) as agent:
-        agent.says(f"image {name} is neither here nor to be had")
+        agent.says(f"image {name} is not on this engine")
         assert agent.log().count("ERROR") == 1
         assert agent.stop() == 0
 

@@ -257,7 +257,7 @@ def test_a_cluster_that_is_restored_from_a_backup(fake, kube, monkeypatch, caplo
         with fake.cluster.lock:
             fake.cluster.deployments["default", "web"].item["spec"]["replicas"] = 1
             fake.cluster.restore(200)
-        wait_for(lambda: "history has been turned back" in caplog.text)
+        wait_for(lambda: "versions have gone back" in caplog.text)
         wait_for(lambda: fake.cluster.get("default", "web")["spec"]["replicas"] == 3)
         wait_for(lambda: state(run) == (3, 3))
 
@@ -435,8 +435,8 @@ def test_outside_of_a_cluster_a_kubeconfig_is_asked_for(monkeypatch):
 
 def test_a_missing_library_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "kubernetes", None)
-    for name in ("kube", "kube_login"):
-        monkeypatch.delitem(sys.modules, f"microscaling.utils.{name}", raising=False)
+    for name in ("client", "login"):
+        monkeypatch.delitem(sys.modules, f"microscaling.clients.kubernetes.{name}", raising=False)
     monkeypatch.delitem(sys.modules, "microscaling.scheduler.kubernetes.orchestrator", raising=False)
     with pytest.raises(ConfigError, match=r"pip install 'microscaling\[kubernetes\]'"):
         factory.make_scheduler(Settings(scheduler="KUBERNETES"), {})

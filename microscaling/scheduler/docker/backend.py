@@ -1,4 +1,4 @@
-"""A Docker engine as a backend."""
+"""A Docker engine as the backend of containers."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ log = logging.getLogger("mssscheduler")
 
 CALL_TIMEOUT_S = 10
 PULL_TIMEOUT_S = 60
-"""Between two words of progress."""
+"""Longest pause between two messages of progress."""
 LAST_LINES, LAST_CHARACTERS = 5, 1000
 KINDS = ("create", "start", "kill", "die", "destroy", "pause", "unpause")
 DEFAULT_HOST = "unix:///var/run/docker.sock"
@@ -61,11 +61,7 @@ ORIGINS = {
 
 
 class DockerBackend(Backend):
-    """Talks to one engine by the library's low-level client.
-
-    The client's constructor asks the engine for its version, so it is made at the first call, and
-    again at the next one if that failed.
-    """
+    """One engine, through the library's low-level client."""
 
     name = "Docker engine"
 
@@ -82,10 +78,10 @@ class DockerBackend(Backend):
         self.cert_path = cert_path
         self.pull_images = pull_images
         self.agent = agent
-        """None: containers get no agent's id."""
+        """Identifies this agent on its containers; None: they get no agent's id."""
         self._entries = Entries()
         self._version = ""
-        """Of the engine's API; empty: to be asked for."""
+        """The version of the engine's API; empty if unknown."""
         self._client: docker.APIClient | None = None
         self._stream: CancellableStream[Any] | None = None
         self._lock = threading.Lock()
@@ -101,7 +97,8 @@ class DockerBackend(Backend):
                 )  # fmt: skip
 
     def origins(self, seen: Sequence[ListedContainer]) -> builtins.list[Origin]:
-        """Before there were labels for it, an agent's id was the first part of the nonce."""
+        """Determines the agents that made these containers, by label and nonce."""
+        # Before there was a label for it, an agent's id was the first part of the nonce.
         ids = [one.agent or one.nonce.rpartition("-")[0] or one.nonce for one in seen]
         if self.agent is None:
             return [Origin.OTHER if id else Origin.UNSIGNED for id in ids]
@@ -124,13 +121,13 @@ class DockerBackend(Backend):
             with self._pulling() as client:
                 pull(client, task.image)
         if not self._has(task.image):
-            raise self._missing(task.image, "is neither here nor to be had")
+            raise self._missing(task.image, "is not on this engine")
 
     def supply(self, task: Task) -> None:
         try:
             if self._has(task.image):
                 return
-        except PermanentError:  # a filter lets nobody ask: the next create tells
+        except PermanentError:  # a proxy may forbid the question: the next create shows it
             if not self.pull_images:
                 return
         if not self.pull_images or is_id(task.image):
@@ -144,7 +141,7 @@ class DockerBackend(Backend):
         except PermanentError as error:
             if not self._is_missing(task.image, error.__cause__):
                 raise
-            raise self._missing(task.image, "is not here any more") from error
+            raise self._missing(task.image, "is no longer on this engine") from error
 
     def _create(self, task: Task, nonce: str) -> str:
         with _errors():
@@ -154,7 +151,7 @@ class DockerBackend(Backend):
             try:
                 for network in task.container.networks[1:]:
                     client.connect_container_to_network(id, network)
-            except Exception:  # it is not as it was asked for, and nobody will know its id
+            except Exception:  # incomplete, and its id would be lost with the error
                 with contextlib.suppress(PermanentError, TemporaryError):
                     self.remove(id)
                 raise
@@ -177,7 +174,7 @@ class DockerBackend(Backend):
             with _errors():
                 output = self._client_now().logs(id, tail=LAST_LINES)
         except (PermanentError, TemporaryError) as error:
-            log.debug("no last words of %s: %s", id[:12], error)
+            log.debug("no log lines of %s: %s", id[:12], error)
             return ""
         return str(output.decode("utf-8", "replace"))[-LAST_CHARACTERS:]
 
@@ -189,7 +186,8 @@ class DockerBackend(Backend):
         # Not by label: the filter of Podman 4 takes no label without its value, and then matches nothing.
         filters = {"type": "container", "event": [*KINDS, *PODMAN_KINDS]}
         with _asking():
-            version, self._version = self._version, ""  # asked anew if the engine is away: it may be another
+            # Asked for again after an outage: it may be another engine then.
+            version, self._version = self._version, ""
             client = self._connect(CALL_TIMEOUT_S, version)
         client.hooks["response"].append(_look_at_status)
         try:
@@ -227,12 +225,12 @@ class DockerBackend(Backend):
             return has(self._client_now(), image)
 
     def _is_missing(self, image: str, error: BaseException | None) -> bool:
-        """Whether the engine would not create a container because of its image: engines say so in
-        different words, and 404 is also what they say of a network."""
+        """True if the engine refused to create a container because of its image."""
+        # Engines word this error differently, and answer 404 for a missing network as well.
         if isinstance(error, ImageNotFound):
             return True
         try:
-            # Of a proxy that answers 404 to all, each image would be missing: engines name their version.
+            # A proxy may answer 404 to everything. Engines, unlike it, name their version.
             by_engine = isinstance(error, NotFound) and "Api-Version" in getattr(
                 error.response, "headers", {}
             )
@@ -251,7 +249,7 @@ class DockerBackend(Backend):
 
     @contextmanager
     def _pulling(self) -> Iterator[docker.APIClient]:
-        """A client that waits longer for an answer than others do."""
+        """Opens a client with a longer timeout for answers."""
         with _errors():
             client = self._connect(PULL_TIMEOUT_S)
         try:
@@ -262,8 +260,9 @@ class DockerBackend(Backend):
     def _client_now(self) -> docker.APIClient:
         with self._connecting:
             if self._client is None:
+                # Not in __init__, as the client's constructor asks the engine for its version.
                 self._client = self._connect(CALL_TIMEOUT_S)
-                self._version = self._client.api_version  # Podman takes up to 6 s to tell it
+                self._version = self._client.api_version  # kept, as Podman takes up to 6 s to answer it
             return self._client
 
     def _connect(self, timeout_s: int, version: str = "") -> docker.APIClient:
@@ -271,7 +270,8 @@ class DockerBackend(Backend):
 
 
 def _look_at_status(answer: requests.Response, **_: object) -> None:
-    """At once: the library does so only when it reads what came, and then the stream counts as open."""
+    """Raises the library's error for a bad status."""
+    # The library checks the status only when it reads the stream, which counts as open by then.
     try:
         answer.raise_for_status()
     except requests.HTTPError as error:
@@ -280,7 +280,7 @@ def _look_at_status(answer: requests.Response, **_: object) -> None:
 
 @contextmanager
 def _errors(done: tuple[int, ...] = ()) -> Iterator[None]:
-    """Turns the library's errors into ours; the statuses in `done` mean that it is as wanted."""
+    """Converts the library's errors to ours; a status in `done` means that there was nothing to do."""
     try:
         yield
     except APIError as error:
@@ -301,7 +301,7 @@ def _errors(done: tuple[int, ...] = ()) -> Iterator[None]:
 
 @contextmanager
 def _asking() -> Iterator[None]:
-    """As `_errors`, for what only asks: an engine that cannot answer now may do so later."""
+    """Like `_errors`, for requests that only read: a refusal is temporary, as the engine may answer later."""
     try:
         with _errors():
             yield
@@ -310,7 +310,8 @@ def _asking() -> Iterator[None]:
 
 
 def _events(stream: Iterable[Any]) -> Iterator[Any]:
-    """What becomes of an event is not the stream's fault, so it is not looked at here."""
+    """Iterates over the stream's messages."""
+    # Only errors of the stream are converted: those in the handling of an event are not its fault.
     with _asking():
         yield from stream
 

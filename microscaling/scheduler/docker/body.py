@@ -1,4 +1,4 @@
-"""What is sent to a Docker engine to create a container of a task."""
+"""The request to create a task's container on a Docker engine."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from microscaling.demand.container import Mount, Port
 from microscaling.demand.task import Task
 
 LABEL = "com.microscaling.microscaling-in-a-box"
-"""Containers are ours if they carry it; its value is the task's name."""
+"""Marks our containers; its value is the task's name."""
 NONCE_LABEL = "com.microscaling.nonce"
-"""Which create made it, so that a listing or an event can be told from an orphan."""
+"""Identifies the create call behind a container, so that a listing or an event can be matched to it."""
 
 AGENT_LABEL = "com.microscaling.agent"
-"""The id of the agent that made it, the same in all its lives: see agent_id.py."""
+"""The id of the agent that created it, the same in all its lives: see agent_id.py."""
 
 
 def create_body(task: Task, nonce: str, agent: str = "") -> dict[str, Any]:
-    """The body of POST /containers/create (Docker Engine API v1.41).
+    """Returns the body of POST /containers/create (Docker Engine API v1.41).
 
-    What the configuration leaves out is as the Go agent did it: image, command, environment, label,
-    network mode and publishing of all ports.
+    Without options in the configuration it is the Go agent's: image, command, environment, label, network
+    mode and publishing of all ports.
     """
     options = task.container
     host: dict[str, Any] = {
@@ -60,7 +60,8 @@ def _bindings(ports: tuple[Port, ...]) -> dict[str, list[dict[str, str]]]:
 
 
 def _bind(mount: Mount) -> str:
-    """A folder of the host that is not there is made, as with Compose; as a Mount it is an error."""
+    """Formats a bind mount."""
+    # As a bind, a missing folder of the host is created, as with Compose; as a Mount it would be an error.
     return f"{mount.source}:{mount.target}" + (":ro" if mount.read_only else "")
 
 

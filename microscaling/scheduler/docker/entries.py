@@ -1,7 +1,7 @@
-"""What a Docker engine says of containers, entry by entry, in listings and events.
+"""Single containers in a Docker engine's listings and events.
 
-An entry that cannot be read is named once, and skipped: it may be of a container that somebody else has
-given our label, and is no reason to lose sight of the others.
+An invalid entry is logged once and skipped: it may belong to a container with our label from somewhere else,
+and the others still count.
 """
 
 from __future__ import annotations
@@ -17,34 +17,35 @@ from microscaling.utils.text import quoted
 
 log = logging.getLogger("mssscheduler")
 
+# Podman before version 5 filters events by its own words only.
 STATES = {"created": State.CREATED, "exited": State.EXITED, "dead": State.EXITED, "removing": State.EXITED}
-"""All others run: running, paused, restarting."""
+"""All other states count as running: running, paused, restarting."""
 PODMAN_KINDS = {"died": "die", "remove": "destroy"}
-"""Podman's words for kinds of events. Before its version 5 the filter knows only these."""
+"""Podman's words for kinds of events."""
 EXITED = re.compile(r"Exited \((\d{1,9})\)")
 MAX_NAMED = 1000
 
 
 class Entries:
-    """Reads them, for one engine. Only the thread that lists calls `listed`, only that of the stream
+    """Parses the entries of one engine. Only the listing thread calls `listed`, only the stream's thread
     `event`."""
 
     def __init__(self) -> None:
         self._named: set[str] = set()
 
     def listed(self, answer: Any) -> list[ListedContainer]:
-        """The containers of GET /containers/json (newest first), oldest first. Raises TypeError if that is no
-        listing at all."""
+        """Returns the containers of GET /containers/json (newest first), oldest first. Raises TypeError for
+        an answer of another form."""
         if not isinstance(answer, list):
             raise TypeError(f"expected a list, got a {type(answer).__name__}")
-        # The time of creation has seconds only: the order tells the rest.
+        # The time of creation is in whole seconds, so the order in the listing decides between equal ones.
         found = [self._seen(entry, place) for place, entry in enumerate(reversed(answer))]
         if found and not any(seen.id for seen in found):
             raise TypeError("no entry has an id")
         return found
 
     def event(self, event: Any) -> Event | None:
-        """What a message of GET /events says; None if that cannot be read, or is not of ours."""
+        """Parses a message of GET /events; returns None for an invalid one, or another label."""
         try:
             attributes = event["Actor"]["Attributes"]
             kind, id = _text(event["Action"]), _text(event["Actor"]["ID"])
@@ -105,7 +106,7 @@ class Entries:
 
 
 def _exit_code(status: str) -> int | None:
-    """From "Exited (137) 4 seconds ago", which is all that a listing has to say of it."""
+    """Parses "Exited (137) 4 seconds ago", the only place of the exit code in a listing."""
     found = EXITED.match(status)
     return int(found[1]) if found else None
 

@@ -1,4 +1,4 @@
-"""Kubernetes: a task is the deployment of its name, and its scale is what is asked for."""
+"""Kubernetes: a task is the deployment of its name, and its demand is the deployment's scale."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from microscaling.utils.threads import StoppableThread, stop_all
 log = logging.getLogger("mssscheduler")
 
 LIST_EVERY_S = 10.0
-"""While the watch is open; else at every count."""
+"""Interval of listings while the watch is open; without a watch there is one at every count."""
 BEHIND_S = 2.0
-"""A watch that has not told for so long of what is known otherwise is dead, though it looks open."""
+"""A watch that lacks a known change for so long is dead, even if it looks open."""
 JOIN_S = 0.5
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 MAX_NAME = 253
 NOT_ACCEPTED = (401, 409, 429)
-"""Refused for now: credentials that may be renewed, a conflict, too many requests."""
+"""Statuses of temporary refusals: credentials that may be renewed, a conflict, too many requests."""
 HOPELESS = (401, 403, 404)
-"""A listing that is refused so will be the next time: credentials, rights, and what is asked at all."""
+"""Statuses of permanent refusals of a listing: credentials, rights, unknown resource."""
 
 
 class KubernetesOrchestrator(Orchestrator):
     """The deployments of one namespace.
 
-    `spec.replicas` is what is asked for, `status.availableReplicas` what runs. A watch tells of changes
-    as they happen; as long as it is open listings are rare, and only there so that nothing is missed.
+    `spec.replicas` is the requested number, `status.availableReplicas` the running one. A watch reports
+    changes as they happen; while it is open, listings are rare and only a safeguard against missed changes.
     """
 
     what = "deployment"
@@ -49,13 +49,13 @@ class KubernetesOrchestrator(Orchestrator):
         self.watcher: Watcher | None = None
         self._heard: Callable[[Mapping[str, Found]], None] = lambda found: None
         self._view = View()
-        # Held while news are passed on, so that what is newer cannot overtake them.
+        # Held while a change is passed on, so that a newer one cannot overtake it.
         self._lock = threading.Lock()
         self._list_at = float("-inf")
         self._behind_since: float | None = None
 
     def prepare(self, task: Task) -> None:
-        """Names: "Object Names and IDs", DNS Subdomain Names."""
+        """Checks the name ("Object Names and IDs", DNS Subdomain Names)."""
         if len(task.name) > MAX_NAME or not NAME.fullmatch(task.name):
             raise PermanentError(
                 f"{quoted(task.name)} cannot be the name of a deployment: name the app as its deployment, "
@@ -79,7 +79,7 @@ class KubernetesOrchestrator(Orchestrator):
                 raise Conflict(str(error), error.delay_s) from None
             raise
         except TemporaryError:
-            self._list_at = float("-inf")  # only a listing says what has come of it
+            self._list_at = float("-inf")  # only a listing shows whether it was carried out
             raise
         with self.kube.errors(), self._lock:
             self._view.scaled(scale)
@@ -128,7 +128,7 @@ class KubernetesOrchestrator(Orchestrator):
         self._list_at = self.clock() + LIST_EVERY_S
         if self.watcher is not None:
             if turned_back:
-                log.warning("%s: its history has been turned back: looking anew", self.name)
+                log.warning("%s: its versions have gone back, as after a restore: listing anew", self.name)
                 self.watcher.begin_anew()
             self.watcher.start_from(version)
 

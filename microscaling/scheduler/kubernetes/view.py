@@ -1,5 +1,5 @@
-"""What is known of the deployments of a namespace, from listings, a watch and our own calls: the newest
-of it, in whatever order it comes. No I/O, no clock, no threads."""
+"""The known state of a namespace's deployments, from listings, a watch and our own calls: the newest version
+wins, in any order of arrival. No I/O, no clock, no threads."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from microscaling.scheduler.replicas.orchestrator import Found, Replicas
 log = logging.getLogger("mssscheduler")
 
 BAD = (TemporaryError, LookupError, TypeError, AttributeError)
-"""What `known_of` raises of a deployment that is not of the form that it should have."""
+"""Errors of `known_of` for a malformed deployment."""
 MAX_REPLICAS = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A deployment as of one of its versions; no count: it has been deleted."""
+    """A deployment at one of its versions; without a count it has been deleted."""
 
     version: int | None
     count: Replicas | None
 
 
 class View:
-    """The newest that has been heard of each deployment in `names`.
+    """The newest known state of each deployment in `names`.
 
-    A resourceVersion is a number that grows with every change of whatever is kept in the cluster
-    ("Kubernetes API Concepts", Resource versions: those of one kind can be compared). A server whose
-    versions are no numbers after all is believed in the order in which it speaks.
+    A resourceVersion is a number that grows with every change in the cluster ("Kubernetes API Concepts",
+    Resource versions: those of one kind can be compared). If a server's versions are no numbers, the order of
+    arrival counts.
     """
 
     def __init__(self) -> None:
@@ -39,19 +39,18 @@ class View:
         self._known: dict[str, Known] = {}
         self._newest: int | None = None
         self._unread: dict[str, PermanentError] = {}
-        """Those of which the last word could not be read."""
+        """Deployments with a malformed last state."""
         self._odd = False
         """The last listing had an entry without a name."""
 
     @property
     def newest(self) -> int | None:
-        """The highest version of any of them that has been heard of."""
+        """The highest known version of any of them."""
         return self._newest
 
     def listed(self, items: Iterable[Mapping[str, Any]], version: str, newest_before: int | None) -> bool:
-        """Takes over a listing. `newest_before` is what `newest` was when it was asked for: a listing of
-        less than that means that the cluster was restored from a backup, and what is known of the time
-        after counts for nothing. Returns whether that is so."""
+        """Takes over a listing. `newest_before`: the value of `newest` at the time of its request. Returns
+        True if the cluster has gone back in time, and everything known before was dropped."""
         listed, unread, nameless = self._read(items)
         if unread and not listed:
             raise TemporaryError(str(next(iter(unread.values()))))
@@ -59,6 +58,7 @@ class View:
             log.warning("%d entries of the listing of deployments have no name: they are skipped", nameless)
         self._odd, self._unread = bool(nameless), unread
         whole = number(version)
+        # A listing with a lower version than one known before it: the cluster was restored from a backup.
         turned_back = older(whole, newest_before)
         if turned_back:
             self._known, self._newest = {}, None
@@ -68,8 +68,8 @@ class View:
         return turned_back
 
     def changed(self, item: Mapping[str, Any], deleted: bool) -> str:
-        """Takes over what a watch says has become of a deployment. Returns its name if that is news of
-        one of ours, else nothing."""
+        """Takes over a change from the watch. Returns the deployment's name if the change is new and concerns
+        one of ours, else an empty string."""
         name = _name_of(item)
         if name not in self.names:
             return ""
@@ -84,25 +84,27 @@ class View:
         return name if self._learn(name, Known(known.version, None) if deleted else known) else ""
 
     def scaled(self, scale: Mapping[str, Any]) -> None:
-        """Takes over the answer to a change of scale; it does not say what runs."""
+        """Takes over the answer to a change of scale."""
         name = str(scale["metadata"]["name"])
         known = self._known.get(name)
+        # The answer has no number of running replicas, so the last known one stays.
         running = known.count.running if known and known.count else 0
         count = Replicas(_whole(scale["spec"], "replicas"), running)
         self._learn(name, Known(number(scale["metadata"]["resourceVersion"]), count))
 
     def found(self, names: Iterable[str]) -> dict[str, Found]:
-        """What there is of these deployments."""
+        """Returns the state of these deployments."""
         unknown = Known(None, None)
         return {name: self._unread.get(name) or self._known.get(name, unknown).count for name in names}
 
     def _read(self, items: Iterable[Any]) -> tuple[dict[str, Known], dict[str, PermanentError], int]:
-        """What a listing says of ours, which of them cannot be read, and how many entries have no name: one
-        bad entry is no reason to lose sight of the others."""
+        """Parses a listing: the states of ours, the malformed ones, and the number of entries without a
+        name."""
         listed: dict[str, Known] = {}
         unread: dict[str, PermanentError] = {}
         nameless = 0
         for item in items:
+            # An invalid entry affects only its own deployment: the others can still be scaled.
             name = _name_of(item)
             nameless += not name
             if name in self.names:
@@ -123,7 +125,7 @@ class View:
 
 
 def _name_of(item: Any) -> str:
-    """Empty if it has none that can be read."""
+    """Returns the name in an entry; empty without a valid one."""
     try:
         name = item["metadata"]["name"]
     except (LookupError, TypeError):
@@ -133,25 +135,26 @@ def _name_of(item: Any) -> str:
 
 def _cannot_be_read(error: Exception) -> PermanentError:
     why = str(error) if isinstance(error, TemporaryError) else f"{type(error).__name__}: {error}"
-    return PermanentError(f"what the cluster says of it cannot be read: {why:.120}")
+    return PermanentError(f"its deployment in the cluster's answer is invalid: {why:.120}")
 
 
 def known_of(deployment: Mapping[str, Any]) -> Known:
-    """What a Deployment of apps/v1 says. The server leaves out what is 0 of its status, and never
-    leaves out spec.replicas, whose default is 1 ("Deployment v1 apps")."""
+    """Parses a Deployment of apps/v1."""
+    # The server omits zeros in the status, and never spec.replicas, whose default is 1 ("Deployment v1
+    # apps").
     status = deployment.get("status") or {}
     count = Replicas(_whole(deployment["spec"], "replicas", 1), _whole(status, "availableReplicas"))
     return Known(number(deployment["metadata"]["resourceVersion"]), count)
 
 
 def number(version: object) -> int | None:
-    """A resourceVersion as a number, if it is one: of 64 bits, so that longer ones are none."""
+    """Returns a resourceVersion as a number; None if it is none of up to 64 bits."""
     good = isinstance(version, str) and version.isascii() and version.isdigit() and len(version) <= 20
     return int(version) if good else None  # type: ignore[call-overload]
 
 
 def older(one: int | None, other: int | None) -> bool:
-    """Whether the one is known to be older than the other."""
+    """True if one version is known to be older than the other."""
     return one is not None and other is not None and one < other
 
 

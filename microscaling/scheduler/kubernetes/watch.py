@@ -1,4 +1,4 @@
-"""Hears of every change of a deployment as soon as it is made."""
+"""A watch of the deployments of a namespace: reports each change at once."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ log = logging.getLogger("mssscheduler")
 
 AGAIN_S, MAX_AGAIN_S = 0.1, 5.0
 LASTS_S = 2.0
-"""A watch that has been open so long was worth opening."""
+"""A watch that was open for this long resets the retry delay."""
 
 
 class Watcher(StoppableThread):
-    """Keeps a watch open, each from the version on that the last one had come to.
+    """Keeps a watch open, and resumes each from the version of the last one.
 
-    It begins where `start_from` says, and when what follows is not kept any more (410 Gone) waits to be
-    told anew. `on_change` gets every deployment that has changed, and whether it was deleted.
+    It begins at the version given to `start_from`, and waits for a new one when the versions after its own
+    are no longer available (410 Gone). `on_change` gets every changed deployment, and True if it was deleted.
     """
 
     def __init__(self, kube: Kube, on_change: Callable[[Mapping[str, Any], bool], None]) -> None:
@@ -34,7 +34,7 @@ class Watcher(StoppableThread):
         self.on_change = on_change
         self.is_open = False
         self.version = ""
-        """How far it has come; empty: it does not know where to begin."""
+        """The last version seen; empty before `start_from`."""
         self._watch: Watch | None = None
         self._lock = threading.Lock()
         self._wanted = threading.Event()
@@ -46,19 +46,19 @@ class Watcher(StoppableThread):
         return number(self.version)
 
     def start_from(self, version: str) -> None:
-        """The version of a listing, for one that does not know where to begin."""
+        """Sets the version of a listing as the beginning, if there is none."""
         if not self.version:
             self.version = version
             self._wanted.set()
 
     def begin_anew(self) -> None:
-        """Forgets how far it has come: waits for `start_from`."""
+        """Drops the version: the watch begins again at the next `start_from`."""
         with self._lock:
             self.version = ""
         self.end()
 
     def end(self) -> None:
-        """Ends the watch that is open, if any: another one follows."""
+        """Closes the open watch, if any; another one follows."""
         with self._lock:
             self.is_open = False
             if self._watch is not None:
@@ -94,7 +94,7 @@ class Watcher(StoppableThread):
         try:
             with self._lock:
                 if self.stopped.is_set() or self.version != version:
-                    return  # it was told to when there was nothing to end yet
+                    return  # stop() or begin_anew() came before there was a watch to end
                 self._watch = watch
                 self.is_open = True
             for kind, item in watch:
@@ -105,11 +105,12 @@ class Watcher(StoppableThread):
             watch.close()
 
     def _hear(self, kind: str, item: Mapping[str, Any]) -> None:
-        """Bookmarks only say how far it has come ("Kubernetes API Concepts", Watch bookmarks)."""
+        """Passes on one change and notes its version."""
         about = item.get("metadata")
         version = str(about.get("resourceVersion") or "") if isinstance(about, dict) else ""
+        # Bookmarks have a version only ("Kubernetes API Concepts", Watch bookmarks).
         if kind != "BOOKMARK":
             self.on_change(item, kind == "DELETED")
         with self._lock:
-            if self.is_open and version:  # else it may have been told to begin anew
+            if self.is_open and version:  # a watch that was ended may belong to a dropped version
                 self.version = version

@@ -1,10 +1,10 @@
-"""Scaling by asking for a number: what an orchestrator has to be able to do, and the threads that ask.
+"""Scaling through an orchestrator: its interface, and the threads of the requests.
 
-An orchestrator (Marathon, Kubernetes) starts and replaces instances by itself. It is told how many
-of a task there are to be, and tells how many were asked for and how many run.
+An orchestrator (Marathon, Kubernetes) starts and replaces instances by itself. The agent only sets the number
+of instances of a task, and reads the numbers of requested and running ones.
 
-To add one: write an `Orchestrator`, and hand it to an `OrchestratorScheduler`. What is asked for
-when, the cap, back-off, adoption, drain and leave are in ledger.py and the same for all.
+To add one, write an `Orchestrator` and pass it to an `OrchestratorScheduler`. The reconciler decides on the
+requests, the cap, back-off, adoption, drain and leave, the same for all.
 """
 
 from __future__ import annotations
@@ -33,48 +33,48 @@ __all__ = ["Conflict", "Found", "Orchestrator", "OrchestratorScheduler", "Replic
 log = logging.getLogger("mssscheduler")
 
 SCALERS = 8
-"""Calls to the orchestrator at a time."""
+"""Concurrent requests to the orchestrator."""
 JOIN_S = 2.0
 
 
 class Orchestrator(ABC):
-    """What is asked of Marathon, Kubernetes and their kin. All names are names of tasks.
+    """The interface of Marathon, Kubernetes and their kin. All names are names of tasks.
 
     Every call ends by itself within 10 s, and may come from any thread, several at a time.
     """
 
     name: str
-    """In logs: "Marathon at http://10.0.0.1:8080", no secrets."""
+    """For logs, without secrets: "Marathon at http://10.0.0.1:8080"."""
     what: str
-    """What a task is there, in logs: "app", "deployment"."""
+    """The orchestrator's noun for a task, for logs: "app", "deployment"."""
 
     def prepare(self, task: Task) -> None:
-        """Looks once, at the start, whether the task can be scaled at all: it asks nobody. Raises
-        PermanentError if not: the task is left alone, and the others go on."""
+        """Checks, once at the start and without a request, that the task can be scaled. Raises PermanentError
+        if not: then the task is not scaled, and the others go on."""
 
     @abstractmethod
     def read(self, names: Sequence[str]) -> Mapping[str, Found]:
-        """What there is of each task. One that is not there is left out (or None); one that may not
-        be looked at is a PermanentError that says why, and how to mend it.
+        """Returns the state of each task. A missing one is left out (or None); for one that must not be read
+        the value is a PermanentError with the reason and the remedy.
 
-        The answer must not be older than the call, nor than the last `scale` that was acknowledged.
-        Raises TemporaryError if nothing can be said now; PermanentError if it never will be (wrong
-        credentials, not such an orchestrator at all), which ends the agent, but only at the start.
+        The answer must not be older than the call, nor than the last acknowledged `scale`. Raises
+        TemporaryError if nothing can be read now; PermanentError if nothing ever can (wrong credentials, not
+        such an orchestrator at all), which ends the agent, but only at the start.
         """
 
     @abstractmethod
     def scale(self, name: str, instances: int) -> None:
-        """Asks for so many instances; returns once that is accepted, not when it is done.
+        """Requests a number of instances; returns after the acceptance of the request, not of its completion.
 
-        Raises Conflict if it was refused for now (a lock, another version), PermanentError if it was
-        refused for good (forbidden, invalid, gone), and any other TemporaryError if it is not known
-        whether it was accepted. It never creates what is not there.
+        Raises Conflict if the request was refused for now (a lock, another version), PermanentError if it was
+        refused for good (forbidden, invalid, gone), and another TemporaryError if its acceptance is unknown.
+        It never creates a missing app.
         """
 
     def watch(self, heard: Callable[[Mapping[str, Found]], None]) -> None:
-        """Called once, before the first `read`: from now on `heard` may be called, from a thread of
-        the orchestrator's own, with what is news of some tasks. The same holds as for `read`: news
-        that is older than an acknowledged `scale` must be kept back."""
+        """Registers a callback for changes; called once, before the first `read`. The callback may then be
+        called from a thread of the orchestrator's own. As with `read`, a state older than an acknowledged
+        `scale` must not be reported."""
 
     @property
     def threads(self) -> list[StoppableThread]:
@@ -82,11 +82,11 @@ class Orchestrator(ABC):
         return []
 
     def close(self) -> None:
-        """Lets go of threads and sockets."""
+        """Releases threads and sockets."""
 
 
 class OrchestratorScheduler(Scheduler):
-    """Has an orchestrator run as many of each task as are demanded."""
+    """Keeps the number of instances of each task at its demand, through an orchestrator."""
 
     def __init__(self, orchestrator: Orchestrator, clock: Callable[[], float] = time.monotonic) -> None:
         self.orchestrator = orchestrator
@@ -96,7 +96,7 @@ class OrchestratorScheduler(Scheduler):
         self._scalers = Pool("mss-scale", SCALERS, self._carry_out)
 
     def init_scheduler(self, task: Task) -> None:
-        """Never raises: a task that cannot be scaled is said to be so, and left alone."""
+        """Checks that the task can be scaled. Never raises: otherwise the task is logged and not scaled."""
         try:
             self.orchestrator.prepare(task)
         except PermanentError as error:
@@ -126,13 +126,13 @@ class OrchestratorScheduler(Scheduler):
         super().drain(tasks)
 
     def leave(self, tasks: Tasks) -> None:
-        """Asks for nothing more; what has been asked for is left to the orchestrator."""
+        """Makes no further request; the orchestrator completes the accepted ones."""
         if self.reconciler is not None:
             with tasks:
                 self.reconciler.leaving = True
 
     def idle(self, tasks: Tasks) -> bool:
-        """As soon as the orchestrator has accepted it: it does not depend on us from there."""
+        """True as soon as the orchestrator has accepted all requests: it completes them without the agent."""
         with tasks:
             return self.reconciler is None or self.reconciler.idle
 
@@ -153,9 +153,10 @@ class OrchestratorScheduler(Scheduler):
         self.orchestrator.close()
 
     def heard(self, found: Mapping[str, Found]) -> None:
-        """News of some tasks, in a thread of the orchestrator's."""
+        """Takes changes of some tasks; called in a thread of the orchestrator."""
         reconciler = self.reconciler
-        if reconciler is not None and reconciler.adopted:  # what came before is in the first answer too
+        # Changes from before the adoption are part of the first answer, too.
+        if reconciler is not None and reconciler.adopted:
             with reconciler.tasks:
                 reconciler.apply(found, reconciler.mark(), self.clock())
             self._plan(reconciler)
@@ -175,21 +176,22 @@ class OrchestratorScheduler(Scheduler):
         except PermanentError as error:
             if not reconciler.adopted:
                 raise
-            raise TemporaryError(str(error)) from None  # it has worked before, so it may again
+            raise TemporaryError(str(error)) from None  # it has worked before, so it may work again
         with reconciler.tasks:
             found = {name: self._barred.get(name, seen.get(name)) for name in names}
             reconciler.apply(found, mark, self.clock())
         self._plan(reconciler)
 
     def _plan(self, reconciler: ReplicaReconciler) -> None:
-        """Asks for what can be asked for now; nothing, before the first decision."""
+        """Submits all requests that are possible now; none before the first decision."""
         with reconciler.tasks:
             calls = reconciler.reconcile(self.clock())
         for call in calls:
             self._scalers.submit(call)
 
     def _carry_out(self, call: ScaleRequest) -> None:
-        """In a thread of the pool: one call, what came of it, and what that makes possible."""
+        """Makes one request in a thread of the pool, records its result, and submits the requests it makes
+        possible."""
         assert self.reconciler is not None
         error: TemporaryError | PermanentError | None = None
         log.debug("%s: asking for %d", call.name, call.instances)

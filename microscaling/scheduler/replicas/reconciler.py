@@ -1,6 +1,6 @@
-"""What an orchestrator has been asked for, what it says there is, and what it may be asked next.
+"""The reconciler of an orchestrator: its state of every task, and the next requests.
 
-No I/O, no clock, no threads: whoever keeps a ledger holds the lock of its `Tasks`.
+No I/O, no clock, no threads: the caller holds the lock of `Tasks`.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ REFUSED_S, REFUSED_MOST_S = 1.0, 60.0
 
 
 class Conflict(TemporaryError):
-    """Not accepted, because somebody else is changing it just now. That is normal, and passes."""
+    """Refused because of a concurrent change. That is normal, and passes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replicas:
-    """What there is of one task (instances): how many are asked for, how many run, and whether a
-    change is under way that would refuse another."""
+    """The state of one task at the orchestrator (instances): the requested and the running number, and
+    whether a change is under way that blocks another one."""
 
     requested: int
     running: int
@@ -40,55 +40,54 @@ class Replicas:
 
 
 Found = Replicas | PermanentError | None
-"""What there is of a task, or why that cannot be said; None: it is not there."""
+"""The state of a task, or the reason why it cannot be read; None: the orchestrator does not have it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScaleRequest:
-    """To be asked for: so many instances of a task."""
+    """A request for a number of instances of a task."""
 
     name: str
     instances: int
 
 
 class ReplicaState:
-    """One task, and what is under way for it."""
+    """The reconciler's state of one task."""
 
     def __init__(self, task: Task, occupied: Occupied) -> None:
         self.task = task
         self.requested = 0
-        """The orchestrator's own number (instances), as far as it is known."""
+        """The orchestrator's own number (instances), as far as known."""
         self.unanswered = Unanswered(task, occupied)
         self.asked: int | None = None
-        """What the call that is under way asks for."""
+        """Instances requested by the call under way."""
         self.ceiling = 0
-        """The most that can be asked of the orchestrator now: it may be more than `requested` while a
-        call is under way, or `doubt`ful."""
+        """Upper bound of the orchestrator's number now: more than `requested` while a call is under way, or
+        in `doubt`."""
         self.doubt = False
-        """Nobody knows whether the last call was accepted."""
+        """The acceptance of the last call is unknown."""
         self.touched = 0
         self.there = False
         self.locked = False
-        """A change was under way when last looked at."""
+        """A change was under way at the last look."""
         self.not_before = 0.0
         self.ran = False
-        """Some of it has run since the start."""
+        """An instance has run since the start of the agent."""
         self.trying = False
-        """It backs off, and is to have one more to see whether that is accepted now."""
+        """It backs off, and one more instance is requested as a probe."""
         self.settling = Settling(task)
         self.backoff = Backoff(CONFLICT_S, CONFLICT_MOST_S)
         self.refusals = Backoff(REFUSED_S, REFUSED_MOST_S)
         self.episode = FailureLog()
         self.said = ""
-        """What was last said to stand against scaling it; empty: nothing does."""
+        """The last logged obstacle to scaling it; empty without one."""
 
 
 class ReplicaReconciler:
-    """Every task at one orchestrator, level-triggered: `reconcile` compares demand with what is requested.
+    """Every task at one orchestrator, level-triggered: `reconcile` compares demand with the requested number.
 
-    One call a task is under way at a time, and the latest demand wins. The sum of what is asked for
-    stays within the cap: while a call is under way, or in doubt, a task counts with the more of old
-    and new, so what gives way is asked for, and accepted, first.
+    One call per task is under way at a time, and the latest demand wins. The sum of all requests stays within
+    the cap.
     """
 
     def __init__(self, tasks: Tasks, name: str, what: str) -> None:
@@ -97,24 +96,25 @@ class ReplicaReconciler:
         self.what = what
         self.adopted = False
         self.acting = False
-        """Whether anything may be asked for: not before the first decision."""
+        """Requests are allowed: False before the first decision."""
         self.leaving = False
         self.draining = False
         self.occupied = Occupied(tasks)
         self.accounts = {task.name: ReplicaState(task, self.occupied) for task in tasks.tasks}
         self._touches = 0
         self._reconciled_at = 0.0
-        """When `reconcile` last went through all, monotonic seconds."""
+        """Time of the last complete `reconcile`, monotonic seconds."""
 
-    # What there is
+    # The state
 
     def mark(self) -> int:
-        """To be taken before asking what there is: says how old the answer may be."""
+        """Returns a mark for `apply`, to be taken before the state is read: it gives the age of the
+        answer."""
         return self._touches
 
     def apply(self, found: Mapping[str, Found], mark: int, now: float) -> None:
-        """Takes over what there is, as far as it is not older than what has been asked for since.
-        The first time it is all adopted: demand is what was asked for."""
+        """Takes over the orchestrator's state, except where a request was made since `mark`. The first call
+        adopts everything: demand becomes the requested number."""
         for name, seen in found.items():
             account = self.accounts[name]
             task = account.task
@@ -149,7 +149,7 @@ class ReplicaReconciler:
         account.locked = seen.locked
 
     def _barred(self, account: ReplicaState, why: PermanentError | None) -> None:
-        """It cannot be scaled, so its share is free for others."""
+        """Takes a task out of the allocation: it cannot be scaled, so its share is free for others."""
         task = account.task
         account.there = False
         if why is None:
@@ -161,24 +161,26 @@ class ReplicaReconciler:
         self._give_up(account, "cannot be scaled")
 
     def _settle(self, account: ReplicaState, now: float) -> None:
-        """What runs above the number that is asked for is on its way out; replicas that stay pending must
-        not freeze a task."""
+        """Updates `stopping` and the time limit for settling."""
         task = account.task
         if self.acting and not self.draining:
             account.unanswered.look(account.requested, now)
+        # Running instances above the requested number are on their way out.
         task.stopping = max(0, task.running - task.requested)
+        # Replicas may stay pending without end, and must not freeze their task.
         if not self.adopted:
             account.settling.restart(now)
         elif account.settling.look(now):
             self.tasks.changed.set()
 
-    # What is asked for
+    # The requests
 
     def reconcile(self, now: float) -> list[ScaleRequest]:
-        """What is to be asked for now; it counts as under way from then on."""
+        """Returns the requests to make now; they count as under way from then on."""
         if not self.acting or not self.adopted or self.leaving:
             return []
         self._reconciled_at = now
+        # Decreases first: increases may need the places they free.
         calls: list[ScaleRequest] = []
         more: list[tuple[ReplicaState, int]] = []
         for task in self.tasks.by_priority():
@@ -193,10 +195,10 @@ class ReplicaReconciler:
         return calls + self._more(more)
 
     def _more(self, more: list[tuple[ReplicaState, int]]) -> list[ScaleRequest]:
-        """Those that are to become more, the most important first, as far as the cap allows.
-
-        One that does not fit waits for what gives way; only if nothing does it takes what is free."""
+        """Returns the requests for more instances that fit under the cap, the most important task's first.
+        One that does not fit waits for decreases under way; without any it takes the free places."""
         calls: list[ScaleRequest] = []
+        # While a call is under way, or in doubt, a task counts with the larger of its old and new number.
         accounts = self.accounts.values()
         room = max(0, self.tasks.max_containers - sum(account.ceiling for account in accounts))
         falling = any(a.asked is not None and a.asked < a.requested for a in accounts)
@@ -209,11 +211,12 @@ class ReplicaReconciler:
         return calls
 
     def _want(self, account: ReplicaState, now: float) -> int:
-        """Its demand; what cannot be scaled has no demand of its own."""
+        """Returns the task's demand; a task that cannot be scaled has none of its own."""
         task = account.task
         if self.draining:
             return 0
         if task.backing_off and not account.trying:
+            # A kept place is no longer kept if a more important task needs it.
             if self.occupied.of(KEPT, task.name) and self._somebody_is_short(task):
                 self.occupied.note(KEPT, task.name, 0)
             if account.there and now >= account.not_before:
@@ -223,11 +226,13 @@ class ReplicaReconciler:
         return max(0, task.demand)
 
     def _try_again(self, account: ReplicaState, now: float) -> None:
-        """Its back-off is over. What works gives nothing for a try: that takes a place that is free, or one
-        of what soaks up the rest, else it waits. What never ran, or wants no more, is like any other."""
+        """Ends a back-off, or tries one more instance in a free place or in place of a remainder's; else
+        waits again."""
         task = account.task
         self.tasks.changed.set()
         self.occupied.note(KEPT, task.name, 0)
+        # Running instances of other tasks are not given up for a probe. A task that never ran, or wants no
+        # more, goes back to the common rules instead.
         if not account.ran or task.scale_up_count() <= 0:
             task.backing_off = False
             return
@@ -246,7 +251,7 @@ class ReplicaReconciler:
         account.trying, task.demand = True, after
 
     def _keep_place(self, task: Task) -> None:
-        """A place of what has just been refused stays free for its next try, unless somebody has it."""
+        """Keeps a place of the refused task free for its next probe, unless another task has it already."""
         wanted = task.requested < task.max_containers and not self._soaks_up(task)
         if wanted and self._free() > 0 and not self._somebody_is_short(task):
             self.occupied.note(KEPT, task.name, 1)
@@ -255,7 +260,7 @@ class ReplicaReconciler:
         return self.tasks.places() - sum(max(task.demand, task.requested) for task in self.tasks.tasks)
 
     def _soaks_up(self, task: Task) -> Task | None:
-        """The least important remainder that can give this task a place."""
+        """Returns the least important remainder that can give this task a place."""
         for other in reversed(self.tasks.by_priority()):
             able = other.is_remainder() and other.is_scalable and not other.backing_off and not other.held
             if able and other.priority > task.priority and other.demand > max(0, other.min_containers):
@@ -263,7 +268,7 @@ class ReplicaReconciler:
         return None
 
     def _somebody_is_short(self, task: Task) -> bool:
-        """Whether a more important task has a better use for the place that is kept."""
+        """True if a more important task needs the kept place."""
         return any(
             other.priority < task.priority and other.scale_up_count() > 0 and not other.is_remainder()
             for other in self.tasks.tasks
@@ -277,13 +282,14 @@ class ReplicaReconciler:
         return ScaleRequest(account.task.name, instances)
 
     def finish(self, call: ScaleRequest, error: TemporaryError | PermanentError | None, now: float) -> None:
-        """A call is over; the error says what went wrong."""
+        """Takes the result of a call; `error` is None if it was accepted."""
         account = self.accounts[call.name]
         account.asked = None
         self._touch(account)
         if error is None:
             self._accepted(account, call.instances, now)
             return
+        # Any other error leaves open whether the orchestrator has accepted the request.
         account.doubt = account.doubt or not isinstance(error, (Conflict, PermanentError))
         if not account.doubt:
             account.ceiling = account.requested
@@ -292,6 +298,7 @@ class ReplicaReconciler:
             return
         account.not_before = now + (error.delay_s or account.backoff.next())
         if account.episode.failed(now):
+            # A conflict is normal, as during a deployment from outside.
             level = logging.INFO if isinstance(error, Conflict) else logging.WARNING
             log.log(level, "%s: %s; trying again", call.name, error)
 
@@ -320,7 +327,7 @@ class ReplicaReconciler:
             self._keep_place(account.task)
 
     def _give_up(self, account: ReplicaState, why: str) -> None:
-        """It stays as it is for now, and the engine plans without it."""
+        """Backs off: the task keeps its instances for now, and the engine plans without it."""
         task = account.task
         task.backing_off, account.trying = True, False
         account.unanswered.clear(account.requested)
@@ -335,23 +342,24 @@ class ReplicaReconciler:
         account.said = why
 
     def _touch(self, account: ReplicaState) -> None:
-        """No answer that was asked for before now says what is requested of it."""
+        """From now on, answers requested earlier do not change its requested number."""
         self._touches += 1
         account.touched = self._touches
 
     # The end
 
     def drain(self) -> None:
-        """Asks for none of anything, as soon as it may."""
+        """Sets the demand of all tasks to 0, for good."""
         self.draining = True
         for account in self.accounts.values():
-            account.not_before = 0.0
+            account.not_before = 0.0  # the end of the agent does not wait for a back-off
 
     def next_due(self) -> float | None:
-        """When something can be asked for again: monotonic seconds. A time that has come stays until
-        `reconcile` has been called, which is enough: what it cannot ask for then waits for something else."""
+        """Returns the time at which a delayed request is due (monotonic seconds)."""
         if not self.acting or self.leaving:
             return None
+        # A time before the last `reconcile` needs no other call: a request that was not possible then waits
+        # for another change.
         due = [
             a.not_before for a in self.accounts.values()
             if a.there and a.asked is None and a.not_before > self._reconciled_at
@@ -364,11 +372,11 @@ class ReplicaReconciler:
 
     @property
     def idle(self) -> bool:
-        """Nothing is under way, and after `drain` nothing is asked for any more."""
+        """True if no call is under way, and after `drain` no instance is requested any more."""
         accounts = self.accounts.values()
         busy = any(account.asked is not None for account in accounts)
         return not busy and not (self.draining and not self.leaving and any(a.ceiling for a in accounts))
 
     def left(self) -> list[str]:
-        """What is asked for still."""
+        """Describes the instances that are still requested."""
         return [f"{a.ceiling} of {a.task.name}" for a in self.accounts.values() if a.ceiling]

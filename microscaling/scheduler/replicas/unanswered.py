@@ -1,4 +1,4 @@
-"""A scale-down that the orchestrator does not carry out."""
+"""Scale-downs that the orchestrator does not carry out."""
 
 from __future__ import annotations
 
@@ -12,13 +12,11 @@ log = logging.getLogger("mssscheduler")
 
 
 class Unanswered:
-    """Writes `requested` of one task: the instances that the orchestrator has for it, unless a scale-down has
-    been asked for in vain for 30 s.
+    """Writes `requested` of one task: the orchestrator's number of instances, less those that it has not
+    removed within 30 s. These count as occupied places."""
 
-    From then on the surplus counts as occupied places. As requested instances they would be promised to a
-    more important task, which would wait for them while other tasks keep theirs.
-    """
-
+    # Counted as requested, these instances would be promised to a more important task, which would wait for
+    # them while other tasks keep theirs.
     def __init__(self, task: Task, occupied: Occupied) -> None:
         self.task = task
         self.occupied = occupied
@@ -27,12 +25,12 @@ class Unanswered:
         self._surplus = 0
 
     def look(self, requested: int, now: float) -> None:
-        """`requested`: the orchestrator's own number (instances), at `now` (monotonic seconds)."""
+        """Checks the task. `requested`: the orchestrator's own number (instances), at `now` (monotonic
+        seconds)."""
         task = self.task
         wanted = max(0, task.demand)
-        if (
-            wanted >= requested or task.backing_off
-        ):  # one that backs off gives nothing, so nobody waits for it
+        # A task that backs off gives nothing, so no other task waits for its places.
+        if wanted >= requested or task.backing_off:
             self.clear(requested)
             return
         self._since = now if self._since is None else self._since
@@ -47,7 +45,7 @@ class Unanswered:
         self._write(requested, requested - wanted)
 
     def clear(self, requested: int) -> None:
-        """Nothing is asked for in vain any more."""
+        """Resets the state: no scale-down is unanswered."""
         self._since = None
         self._write(requested, 0)
 
