@@ -135,21 +135,21 @@ class Settings:
 
     scheduler: str = _setting(
         "DOCKER",
-        "what runs the containers: `DOCKER`, `KUBERNETES`, `MARATHON`, `PROCESS` (local processes) or "
-        "`TOY` (pretends)",
+        "backend that runs the containers: `DOCKER`, `KUBERNETES`, `MARATHON`, `PROCESS` (local processes) "
+        "or `TOY` (pretends)",
     )
     config: str = _setting(
         "SERVER",
-        "where the tasks come from: `FILE`, `ENVVAR`, `SERVER`, `LABEL` (the server, then the labels "
+        "source of the tasks: `FILE`, `ENVVAR`, `SERVER`, `LABEL` (the server, then the labels "
         "of the images), or `HARDCODED` (the Go agent's demo)",
     )
     config_file: str = _setting(
         "", "with `FILE`: path of the configuration; YAML if it ends in .yml or .yaml, else JSON"
     )
     config_data: str = _setting("", "with `ENVVAR`: the configuration itself, as JSON", may_hold_secret=True)
-    demand_engine: str = _setting("LOCAL", "who decides: `LOCAL`, or `SERVER`")
+    demand_engine: str = _setting("LOCAL", "engine that decides: `LOCAL`, or `SERVER`")
     monitor: str = _setting(
-        "SERVER", "who is told how the tasks are: contains `SERVER`: the server; `none`: nobody"
+        "SERVER", "destination of metrics: contains `SERVER`: the server; `none`: no monitor"
     )
     api_address: str = _setting(
         "app.microscaling.com",
@@ -158,7 +158,7 @@ class Settings:
     )
     api_token: str = _setting("", "sent to the server as a bearer token", read=_token, secret=True)
     user_id: str = _setting("5k5gk", "whose configuration to ask the server for")
-    send_metrics_to_api: bool = _setting(True, "false: the server is told nothing", read=_boolean)
+    send_metrics_to_api: bool = _setting(True, "false: no metrics go to the server", read=_boolean)
     dry_run: bool = _setting(False, "decide and log, but touch nothing", read=_boolean)
     pull_images: bool = _setting(
         True,
@@ -173,7 +173,7 @@ class Settings:
     )
     on_exit: str = _setting(
         "stop",
-        "what becomes of containers when the agent ends: `stop`, or `leave` for the next one to adopt",
+        "containers at the end of the agent: `stop` them, or `leave` them for the next one to adopt",
         read=_one_of("stop", "leave"),
     )
     exit_timeout_s: float = _setting(
@@ -186,8 +186,8 @@ class Settings:
     )
     orphans: str = _setting(
         "keep",
-        "what becomes of containers of tasks that the configuration does not have any more: `keep` "
-        "(they stay, and count under the cap), or `stop`",
+        "containers of tasks that the configuration does not have any more: `keep` them (they count "
+        "under the cap), or `stop` them",
         read=_one_of("keep", "stop"),
     )
     health_file: str = _setting(
@@ -199,7 +199,7 @@ class Settings:
     server_address: str = _setting("127.0.0.1:8000", "host:port at which `microscaling server` listens")
     server_token: str = _setting(
         "",
-        "what the server asks for: agents send it as `MSS_API_TOKEN`, people type it",
+        "token of the server: agents send it as `MSS_API_TOKEN`, people type it",
         read=_token,
         secret=True,
     )
@@ -339,8 +339,8 @@ class Settings:
 
 
 def _config_by_data(values: Mapping[str, Any]) -> str:
-    """The configuration's kind where MSS_CONFIG is not set: a file, or data, is given for no other reason.
-    Raises ConfigError if both are."""
+    """Returns the source of the tasks without MSS_CONFIG. Raises ConfigError if file and data are set."""
+    # A file, or data, is given for no other reason than to be the configuration.
     file, data = bool(values.get("config_file")), bool(values.get("config_data"))
     if file and data:
         raise ConfigError(

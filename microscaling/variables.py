@@ -1,4 +1,4 @@
-"""Checks the names of the environment variables: unknown ones, and those that the chosen mode ignores."""
+"""Checks the names of environment variables: unknown ones, and those without a use in the chosen mode."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ log = logging.getLogger("mssagent")
 
 PREFIX = "MSS_"
 OF_THE_IMAGE = ("MSS_DROP_TO", "MSS_IMAGE_ENV")
-"""Set by the Dockerfile."""
+"""Variables that the Dockerfile sets."""
 OF_TESTS = "MSS_TEST_"
 SERVICE_LINKS = re.compile(r"MSS_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT|PORT_\d+_\w+)")
-"""Kubernetes sets these for every service of a namespace; one may be called mss, or mss-server."""
+"""Variables that Kubernetes sets for every service of a namespace, if one is called mss or mss-server."""
 DECISIVE = (
     "MSS_DRY_RUN",
     "MSS_SCHEDULER",
@@ -26,10 +26,11 @@ DECISIVE = (
     "MSS_ORPHANS",
     "MSS_MAX_CONTAINERS",
 )
-"""With a typo in one of these the agent would touch containers that it must not touch."""
+"""Variables that decide whether and where containers are touched."""
+# With a typo in one of them the agent would touch containers that it must not touch, so that is an error.
 MAX_TYPOS = 2
 INSTEAD = {"MSS_MAX_CONTAINERS": "the cap is maxContainers in the configuration"}
-"""Names that people expect, and the place of what they mean."""
+"""Names that people expect, and the actual place of the setting."""
 
 
 def check_names(environ: Mapping[str, str], of_plugins: Callable[[], Iterable[str]] = tuple) -> None:
@@ -41,7 +42,7 @@ def check_names(environ: Mapping[str, str], of_plugins: Callable[[], Iterable[st
     """
     known = {*variables(), *files(), *OF_THE_IMAGE}
     unknown = [name for name in environ if _is_ours(name) and name not in known]
-    if unknown:
+    if unknown:  # only then, as it imports all plugins
         known |= {*of_plugins()}
     problems: list[str] = []
     for name in sorted({*unknown} - known):
@@ -61,7 +62,7 @@ def _is_ours(name: str) -> bool:
 
 
 def _decisive(name: str) -> str:
-    """The decisive variable that is most likely meant by an unknown name; empty if none is."""
+    """Returns the decisive variable that an unknown name most likely means; "" if none is close enough."""
     distance, meant = min((_edits(_bare(name), _bare(other)), other) for other in DECISIVE)
     return meant if distance <= MAX_TYPOS else ""
 
@@ -75,7 +76,7 @@ def _bare(name: str) -> str:
 
 
 def _edits(one: str, other: str) -> int:
-    """Levenshtein's distance: characters to insert, delete or replace."""
+    """Returns the Levenshtein distance: the number of characters to insert, delete or replace."""
     row = list(range(len(other) + 1))
     for i, a in enumerate(one, 1):
         before, row[0] = row[0], i
@@ -85,7 +86,7 @@ def _edits(one: str, other: str) -> int:
 
 
 def ignored(settings: Settings, environ: Mapping[str, str]) -> dict[str, list[str]]:
-    """The variables that are set, and mean nothing by another one: NAME=value of that one -> their names."""
+    """Maps the setting that makes others useless, as NAME=value, to those of them that are set."""
     s = settings
     monitors = "SERVER" in s.monitor and s.send_metrics_to_api
     talks = monitors or s.config in ("SERVER", "LABEL") or s.demand_engine == "SERVER"
@@ -109,6 +110,6 @@ def ignored(settings: Settings, environ: Mapping[str, str]) -> dict[str, list[st
 
 
 def report_ignored(settings: Settings, environ: Mapping[str, str]) -> None:
-    """Logs one line for each setting by which others mean nothing."""
+    """Logs one line for each setting that makes others useless."""
     for why, names in ignored(settings, environ).items():
         log.info("with %s, %s %s ignored", why, " and ".join(names), "is" if len(names) == 1 else "are")

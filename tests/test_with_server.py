@@ -142,7 +142,7 @@ def test_a_local_engine_does_not_need_the_server(tmp_path: Path) -> None:
         assert agent.stop() == 0
     told = [line for line in agent.log().splitlines() if server.endpoint in line]
     assert len(told) == 1
-    assert told[0].endswith("Connection refused; trying on")
+    assert told[0].endswith("Connection refused; retrying")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -1,4 +1,4 @@
-"""Where the server is, and how to ask it for something."""
+"""The address of the server, and the URLs and headers of requests to it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from microscaling.utils.text import quoted
 from microscaling.utils.urls import check_url, cut
 
 PUBLIC_HOST = "app.microscaling.com"
-"""The Go agent's server, which is gone, and still the default."""
+"""The host of the Go agent's server, which is gone, and still the default."""
 ORIGIN = "http://localhost/"
-"""What the Go agent said of itself when it opened the websocket."""
+"""The header Origin that the Go agent sent when it opened the websocket."""
 VARIABLE = "MSS_API_ADDRESS"
 
 
@@ -27,8 +27,7 @@ class ServerAddress:
 
     @classmethod
     def of(cls, settings: Settings) -> ServerAddress:
-        """What MSS_API_ADDRESS (host:port, http://… or https://…) and MSS_API_TOKEN say. Raises
-        ConfigError."""
+        """Reads MSS_API_ADDRESS (host:port, http://… or https://…) and MSS_API_TOKEN. Raises ConfigError."""
         text = settings.api_address.strip()
         url = text if "://" in text else f"http://{text}"
         good = _is_address(url)
@@ -41,27 +40,28 @@ class ServerAddress:
 
     @property
     def is_gone(self) -> bool:
-        """Whether it is the old public server."""
+        """Whether it is the former public server."""
         return (urlsplit(self.base).hostname or "").rstrip(".") == PUBLIC_HOST
 
     @property
     def headers(self) -> dict[str, str]:
-        """What every request says, that for the websocket included."""
+        """The headers of every request, the handshake of the websocket included."""
         return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
     @property
     def websocket_url(self) -> str:
-        """ws: for http:, wss: for https:"""
+        """The URL of the websocket: ws: for http:, wss: for https:."""
         return f"ws{self.base[len('http') :]}/"
 
     def apps_url(self, user_id: str) -> str:
-        """Where the user's tasks are described."""
+        """The URL of the configuration of a user."""
         return f"{self.base}/apps/{quote(user_id, safe='')}"
 
 
 def needed_server(settings: Settings, instead: Mapping[str, str]) -> ServerAddress:
-    """The server for what cannot do without. Raises ConfigError, or ServerError if it is the old
-    public one; `instead` is what else could be set, and to what."""
+    """Returns the server, for a part of the agent that cannot do without. Raises ConfigError, or
+    ServerError if it is the former public one; `instead` are the variables that could be set instead of
+    its address, and their values."""
     address = ServerAddress.of(settings)
     if address.is_gone:
         others = "".join(f", or {variable} to {value}" for variable, value in instead.items())
@@ -70,7 +70,7 @@ def needed_server(settings: Settings, instead: Mapping[str, str]) -> ServerAddre
 
 
 def gone(way_out: str) -> str:
-    """One line about the old public server."""
+    """Returns one line about the former public server, with the remedy."""
     return f"{VARIABLE}: the public server {PUBLIC_HOST} is gone; {way_out}"
 
 

@@ -1,7 +1,7 @@
-"""What this agent tells of itself and its tasks beyond what the Go agent told.
+"""The details of an agent and its tasks in its reports, beyond the fields of the Go agent.
 
-Only a server that has said in its answer to the handshake that it understands (`HEADER`) is sent it, as
-"detail" beside "metrics". docs/server.md describes the form.
+Only a server that announces support for it in its answer to the handshake (`HEADER`) gets it, as "detail"
+beside "metrics". docs/server.md describes the form.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MAX_TEXT = 300
 
 
 def task_detail(task: Task) -> dict[str, Any]:
-    """One task, now. The caller holds the lock."""
+    """Returns the details of one task, now. The caller holds the lock."""
     detail: dict[str, Any] = {
         "app": task.name,
         "demand": task.demand,
@@ -45,13 +45,14 @@ def task_detail(task: Task) -> dict[str, Any]:
 
 
 def _is_measured(task: Task) -> bool:
-    """Whether `metric.current` is a reading, as the Go agent's `metric` cannot say: it leaves out a 0."""
+    """Whether `metric.current` is a reading."""
+    # The Go agent's `metric` does not show it: that is left out if it is 0, and if there is no reading.
     return not (task.held or task.falling_back or isinstance(task.metric, NullMetric))
 
 
 def agent_detail(tasks: Tasks, name: str, engine: str) -> dict[str, Any]:
-    """The object. `name`: of this agent, for people; `engine`: LOCAL or SERVER, who decides. The caller
-    holds the lock."""
+    """Returns the object "detail". `name`: of this agent, for people; `engine`: LOCAL or SERVER, the engine
+    that decides. The caller holds the lock."""
     detail: dict[str, Any] = {
         "name": name,
         "version": __version__,

@@ -1,4 +1,4 @@
-"""The description of the tasks, as the server sends it and configurations hold it, made into tasks.
+"""Reads the description of the tasks, from the server or another configuration, into tasks.
 
 The form is the Go agent's: {"maxContainers": n, "apps": [{"name", "priority", "minContainers",
 "maxContainers", "ruleType", "metricType", "config": {"image", "command", "targetQueueLength",
@@ -34,8 +34,8 @@ log = logging.getLogger("mssconfig")
 
 
 def apps_from_data(data: bytes, settings: Settings | None = None) -> tuple[list[Task], int]:
-    """The tasks, and how many containers they share. Raises ConfigError with everything that is
-    wrong, by place. Without settings, those of the environment are used."""
+    """Returns the tasks, and the number of containers that they share. Raises ConfigError with all
+    problems, by place. Without `settings`, those of the environment are used."""
     return apps_from_parsed(parse(data), settings)
 
 
@@ -45,11 +45,11 @@ def apps_from_parsed(
     warn: Callable[[str], None] | None = None,
     strict: bool = False,
 ) -> tuple[list[Task], int]:
-    """The same for what has been read already, from YAML, say. `warn` is told, in place of the log,
-    what a person may not have meant."""
+    """As `apps_from_data`, for parsed data (from YAML, for example). `warn` gets the warnings about probable
+    mistakes, in place of the log."""
     settings = Settings.from_env(os.environ) if settings is None else settings
     warn = functools.partial(log.warning, "%s") if warn is None else warn
-    notes = Notes(strict=strict)
+    notes = Notes(strict=strict)  # all problems are collected, so that a person can fix them in one go
     if data is not None and not isinstance(data, Mapping):
         raise ConfigError(f"expected an object with maxContainers and apps, got {shown(data)}")
     top = Section({} if data is None else data, "", notes)
@@ -122,7 +122,7 @@ def _name(app: Section) -> str:
 
 def _check_counts(app: Section, least: int, most: int) -> None:
     if (app.take("maxContainers") or 0) != most:
-        return  # what is there is wrong, and has been noted
+        return  # the value is invalid, and has been noted
     if least > most:
         app.notes.problem(
             app.at("minContainers"),
@@ -133,7 +133,7 @@ def _check_counts(app: Section, least: int, most: int) -> None:
 
 
 def _rule(app: Section, config: Section, least: int, most: int, settings: Settings) -> tuple[Target, Metric]:
-    """What judges the task, and what is measured for it."""
+    """Returns the rule of the task, and its metric."""
     rule = _chosen_rule(app)
     app.text("metricType")
     length = config.whole(LENGTH.key, least=0)
@@ -144,6 +144,7 @@ def _rule(app: Section, config: Section, least: int, most: int, settings: Settin
     target = None if values is None else made(config, lambda: rule.from_config(values | counts, settings))
     if not rule.measures:
         return target or RemainderTarget(most), NullMetric()
+    # A value that is no number is a problem already, so only a missing or zero length is worth the warning.
     if LENGTH in rule.fields and not length and not config.take(LENGTH.key):
         config.notes.warn(
             config.at(LENGTH.key),
@@ -153,7 +154,8 @@ def _rule(app: Section, config: Section, least: int, most: int, settings: Settin
 
 
 def _chosen_rule(app: Section) -> type[Target]:
-    """That of ruleType; as with the Go agent, any other text means what the others leave."""
+    """Returns the rule that ruleType names. Any other text means Remainder, as in the Go agent, with a
+    warning."""
     name = app.text("ruleType")
     try:
         rule = RULES.find(name, any_case=app.notes.strict) if name else RemainderTarget
@@ -185,7 +187,7 @@ def _check_names(placed: Mapping[str, Task], notes: Notes) -> None:
 def _warn_of_unknown(*sections: Section) -> None:
     for section in sections:
         for key in section.left():
-            if key.startswith("x-"):  # Compose's mark of what is meant to be ignored
+            if key.startswith("x-"):  # extensions are to be ignored, as in Compose
                 continue
             if section.notes.strict and key.casefold() not in _of_some_plugin():
                 other = nearest(key, section.known())

@@ -1,4 +1,4 @@
-"""How many containers the server wants of each task.
+"""The demand message: the number of containers that the server wants of each task.
 
 The form is the Go agent's: {"demand": {"tasks": [{"app": "p1", "demandCount": 7}]}}.
 """
@@ -14,17 +14,20 @@ from microscaling.utils.strict_json import parse
 from microscaling.utils.text import one_line
 
 MAX_CONTAINERS = 1_000_000
-"""Of one task. More is a mistake, not a wish."""
+"""Most containers of one task in a message; more is taken for a mistake."""
 
 
 class BadMessage(MicroscalingError):
-    """A message that makes no sense; nothing of it is to be used."""
+    """An invalid message, of which no part is used."""
 
 
 def read_demand(data: bytes) -> dict[str, int]:
-    """Containers by name of the task; empty if the message is about something else. Raises BadMessage
-    if any of it is wrong. Keys match in any case, unknown ones are ignored, the last of repeated tasks
-    counts. Unlike in the Go agent a count that is missing is not 0."""
+    """Returns containers by name of the task; empty if the message has another subject. Raises BadMessage
+    if any part is wrong.
+
+    Keys match in upper or lower case, unknown keys are ignored, and the last of repeated tasks counts. A
+    missing count is an error; the Go agent reads it as 0.
+    """
     try:
         message = _object(parse(data), "the message")
     except ConfigError as error:
@@ -58,8 +61,8 @@ def _object(value: Any, place: str) -> Mapping[str, Any]:
 
 
 def _get(data: Mapping[str, Any], key: str) -> Any:
-    """The value of a key, however it is written: there can be many thousands a second, so the usual
-    way of writing it is looked for first."""
+    """Returns the value of a key in upper or lower case; None if there is none."""
+    # The usual spelling first: there can be many thousands of these calls a second.
     if key in data:
         return data[key]
     return next((value for found, value in data.items() if found.casefold() == key.casefold()), None)

@@ -1,1 +1,1 @@
-"""Clients of what is outside this process: HTTP, Docker, Kubernetes, registries, websockets."""
+"""Clients of other processes: HTTP, Docker, Kubernetes, registries, websockets."""

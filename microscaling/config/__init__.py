@@ -1,1 +1,1 @@
-"""Where the list of tasks comes from: one module a source."""
+"""Sources of the list of tasks, one per module."""

@@ -1,4 +1,4 @@
-"""What every source of a configuration answers."""
+"""The interface of every source of a configuration."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ from microscaling.errors import ConfigError
 
 
 class Config(ABC):
-    """A place that says which tasks there are, and how many containers they share."""
+    """A source of the tasks, and of the number of containers that they share."""
 
     @abstractmethod
     def get_apps(self, user_id: str) -> tuple[list[Task], int]:
-        """The tasks, and the shared cap in containers. `user_id` is whose configuration it is, for
-        those who keep it for many. Raises ConfigError with everything that is wrong at once."""
+        """Returns the tasks, and the shared cap in containers.
+
+        `user_id` selects the configuration in a source with many users; others ignore it. Raises
+        ConfigError with all problems at once.
+        """
 
 
 @contextmanager
 def problems_of(source: str) -> Iterator[None]:
-    """Says in every problem where the configuration came from."""
+    """Prefixes the problems of a ConfigError raised inside with the source of the configuration."""
     try:
         yield
     except ConfigError as error:

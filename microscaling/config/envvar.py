@@ -1,4 +1,4 @@
-"""A configuration that is the value of an environment variable."""
+"""A configuration in the value of an environment variable."""
 
 from __future__ import annotations
 

@@ -30,15 +30,16 @@ class FileConfig(Config):
             data = _read(path)
             if not path.lower().endswith(YAML):
                 return apps_from_data(data, self.settings)
-            # Imported when chosen: it needs the extra `yaml`.
+            # Imported only here, because it needs the extra `yaml`.
             from microscaling.config.yaml_text import parse
 
             return apps_from_parsed(parse(data), self.settings, strict=True)
 
 
 def _read(path: str) -> bytes:
-    """The file's bytes without a byte order mark, which editors on Windows like to write."""
+    """Reads the file without its byte order mark. Raises ConfigError."""
     try:
+        # Editors on Windows write such a mark, and a JSON parser refuses it.
         return read_small(path, MAX_BYTES).removeprefix(codecs.BOM_UTF8)
     except ValueError as error:
         raise ConfigError(str(error)) from None

@@ -38,7 +38,7 @@ DATA = {
 
 
 class HardcodedConfig(Config):
-    """Always the same two tasks: one that works off a queue, and one that gets what is left."""
+    """Always the same two tasks: a consumer of a queue, and a remainder for the rest of the capacity."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings

@@ -1,4 +1,4 @@
-"""A configuration that the labels of the images have the last word in."""
+"""A configuration whose values the labels of the images override."""
 
 from __future__ import annotations
 
@@ -27,9 +27,8 @@ FOREVER_S = float("inf")
 class LabelConfig(Config):
     """The tasks of another configuration, overridden by the labels of their images.
 
-    Waits for whoever has to be asked: for an engine or orchestrator that is away as long as it takes,
-    since nothing goes without it; for registries as long as `images` has patience. Labels that cannot
-    be had are as good as missing, with a warning.
+    Waits for an engine or orchestrator that is away without a limit, and for registries as long as
+    `images` has patience. Labels that cannot be read count as missing, with a warning.
     """
 
     def __init__(self, tasks_of: Config, images: Images) -> None:
@@ -58,9 +57,10 @@ class LabelConfig(Config):
 
     def _override(self, task: Task, known: dict[str, Mapping[str, Any]]) -> None:
         try:
+            # Without a limit: no scaling is possible without the engine or orchestrator anyway.
             image = self._patiently(lambda: self.images.image_of(task), FOREVER_S)
         except PermanentError as error:
-            log.warning("task %s: its image cannot be found out: %s", quoted(task.name), error)
+            log.warning("task %s: its image is unknown: %s", quoted(task.name), error)
             return
         if not image:
             log.warning("task %s: has no image, so there are no labels to read", quoted(task.name))
@@ -74,14 +74,15 @@ class LabelConfig(Config):
         try:
             labels = self._patiently(lambda: self.images.labels(image), self._patience_left_s)
         except (PermanentError, TemporaryError) as error:
-            log.warning("image %s: its labels cannot be had, so none counts: %s", one_line(image), error)
+            log.warning("image %s: its labels cannot be read, so none applies: %s", one_line(image), error)
             labels = {}
+        # The patience is for all images together, so a registry that is away delays the start only once.
         self._patience_left_s = max(0.0, self._patience_left_s - (time.monotonic() - began))
         return labels
 
     def _patiently(self, step: Callable[[], T], patience_s: float) -> T:
-        """Tries until it works, or raises the last TemporaryError when patience is at its end, and
-        Stopped once nobody needs it."""
+        """Retries `step` after each TemporaryError, and raises the last one after `patience_s`. Raises
+        Stopped once `stopped` is set."""
         backoff = Backoff(RETRY_S, MAX_RETRY_S, jitter=0.2)
         until = time.monotonic() + patience_s
         told = False
@@ -98,6 +99,6 @@ class LabelConfig(Config):
                 self.stopped.wait(delay_s)
             else:
                 if told:
-                    log.info("waited long enough: it answers")
+                    log.info("it answers now, the start continues")
                 return answer
         raise Stopped("asked to stop before the labels were there")

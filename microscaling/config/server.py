@@ -1,4 +1,4 @@
-"""The configuration that the server keeps for a user."""
+"""A user's configuration, from the server."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ log = logging.getLogger("mssconfig")
 MAX_BYTES = 4 * 2**20
 RETRY_S, MAX_RETRY_S, JITTER = 0.25, 2.0, 0.3
 LATER = (408, 425, 429)
-"""The statuses below 500 that say: not now (RFC 9110, 8470, 6585)."""
+"""The statuses below 500 that are temporary (RFC 9110, 8470, 6585)."""
 HEADERS = {"Content-Type": "application/json"}
-"""As the Go agent, though there is no content."""
+"""The header that the Go agent sends, though a GET has no content."""
 
 
 class ServerConfig(Config):
     """`GET /apps/USER` at the server that MSS_API_ADDRESS names.
 
-    A server that is away (refuses, hangs, breaks off, or answers 5xx) or busy (429 and the like) is waited
-    for, for as long as its Retry-After says; `stopped` ends that: `get_apps` raises Stopped. Anything else
-    that is not a configuration is a ServerError with the URL and what came back.
+    Retries while the server is away (refuses, hangs, breaks off, or answers 5xx) or busy (408, 425, 429),
+    with the pauses of its Retry-After, until `stopped` is set: then `get_apps` raises Stopped. For any
+    other answer than a configuration it raises ServerError with the URL and the answer.
     """
 
     def __init__(self, settings: Settings, address: ServerAddress | None = None) -> None:
@@ -50,7 +50,7 @@ class ServerConfig(Config):
             raise ServerError(*(problem + came for problem in error.problems)) from None
 
     def _patiently(self, url: str) -> bytes:
-        """What the server has to say to it, as soon as it is there."""
+        """Returns the body of the server's answer, after waiting for the server. Raises Stopped."""
         client = Client(max_bytes=MAX_BYTES)
         backoff = Backoff(RETRY_S, MAX_RETRY_S, JITTER)
         try:
@@ -58,7 +58,7 @@ class ServerConfig(Config):
                 try:
                     body = self._ask(client, url)
                 except FetchError as error:
-                    if backoff.tries == 0:
+                    if backoff.tries == 0:  # once only: the retries would fill the log
                         log.warning("waiting for the server: %s", error)
                     asked_s = error.retry_after_s if isinstance(error, Busy) else 0.0
                     self.stopped.wait(max(backoff.next(), asked_s))
@@ -71,7 +71,7 @@ class ServerConfig(Config):
         raise Stopped("asked to stop before the server was there")
 
     def _ask(self, client: Client, url: str) -> bytes:
-        """Raises FetchError if it is worth trying again, ServerError if not."""
+        """Asks once. Raises FetchError if a retry may help, else ServerError."""
         try:
             answer = client.ask("GET", url, {**HEADERS, **self.address.headers})
         except FetchError as error:
@@ -87,13 +87,12 @@ class ServerConfig(Config):
 
 
 class Busy(FetchError):
-    """The server answers, but not now; `retry_after_s`: how long it wants to be left alone, 0: it does
-    not say."""
+    """The server is busy. `retry_after_s` is the pause that it asks for, in seconds; 0: none."""
 
     def __init__(self, message: str, answer: Answer) -> None:
-        # Whatever the status: each of them says "not now".
+        # 429 for every status: `pause_s` knows the header with 429 and 503 only, and all of LATER mean it.
         self.retry_after_s = pause_s(429, answer.headers)
-        asks = f"; it asks to be left alone for {self.retry_after_s:.0f} s" if self.retry_after_s else ""
+        asks = f"; it asks for a pause of {self.retry_after_s:.0f} s" if self.retry_after_s else ""
         super().__init__(message + asks, answer.status)
 
 

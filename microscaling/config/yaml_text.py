@@ -16,10 +16,10 @@ except ImportError:
     raise ConfigError("YAML needs an extra: pip install 'microscaling[yaml]', or write JSON") from None
 
 MAX_TOLD = 200
-"""Characters of an error of the library."""
+"""Characters of the library's error that ours quotes."""
 TAG = "tag:yaml.org,2002:"
 CORE = (
-    # tag, what plain text has to look like, the characters that it can begin with
+    # tag, pattern of the plain text, characters that it can begin with
     ("null", r"~|null|Null|NULL|", "~nN\0"),
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
     ("int", r"[-+]?[0-9]{1,20}|0o[0-7]{1,24}|0x[0-9a-fA-F]{1,16}", "-+0123456789"),
@@ -33,7 +33,7 @@ CORE = (
 
 
 class CoreLoader(yaml.SafeLoader):
-    """A safe loader with the core schema only, which notes keys that are there more than once."""
+    """A safe loader with the core schema only, which notes repeated keys."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - yaml's
     yaml_constructors = {  # noqa: RUF012 - yaml's
@@ -46,10 +46,13 @@ class CoreLoader(yaml.SafeLoader):
     }
 
     def whole(self, node: yaml.ScalarNode) -> int:
+        """Reads a whole number, decimal, octal (0o) or hexadecimal (0x)."""
         text = str(node.value)
         return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
 
     def object(self, node: yaml.MappingNode) -> Object:
+        """Reads a mapping. Raises ConfigError for a key that is no scalar."""
+        # Counted before merging: a key that overrides one of a `<<` is not repeated.
         own = Counter(str(key.value) for key, _ in node.value if isinstance(key, yaml.ScalarNode))
         self.flatten_mapping(node)
         made = Object()
@@ -61,9 +64,9 @@ class CoreLoader(yaml.SafeLoader):
         return made
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Merges what `<<` refers to. Of keys that come up again only the last is kept: merges of merges
-        of merges would else outgrow all memory."""
+        """Merges the mappings behind `<<`, and keeps only the last of repeated keys."""
         super().flatten_mapping(node)
+        # With all of them kept, merges of merges of merges would outgrow the memory.
         last = {key.value: (key, value) for key, value in node.value if isinstance(key, yaml.ScalarNode)}
         node.value = [
             *last.values(),
@@ -80,7 +83,7 @@ CoreLoader.add_constructor(TAG + "map", CoreLoader.object)
 
 
 def parse(data: bytes) -> Any:
-    """The value in these bytes. Raises ConfigError that says where they are not YAML."""
+    """Parses YAML in UTF-8. Raises ConfigError with the place of the first mistake."""
     try:
         text = data.decode("utf-8")
         return yaml.load(text, Loader=CoreLoader)  # nosec B506  # a SafeLoader
@@ -99,6 +102,6 @@ def parse(data: bytes) -> Any:
 
 
 def _told(problem: str) -> str:
-    """Without words of the configuration: what is taken for an alias or a tag may be a password that is
-    not in quotes."""
+    """Returns the library's error without the words that it quotes from the configuration."""
+    # YAML may read a password without quotes as an alias or a tag, and the library would quote it.
     return one_line(re.sub(r"[:=]? ['\"](?!<)[^'\"]{2,}['\"].*", "", problem, flags=re.DOTALL))[:MAX_TOLD]

@@ -34,7 +34,7 @@ def clean(text: str) -> str:
 
 
 def nearest(name: str, others: Iterable[str]) -> str:
-    """The most similar of the other names, whatever their case; empty if none is similar."""
+    """Returns the most similar of the other names, in upper or lower case; "" if none is similar."""
     import difflib  # only after a mistake
 
     folded = {other.casefold(): other for other in others}

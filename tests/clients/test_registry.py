@@ -142,8 +142,8 @@ ODD = [
     (b'{"manifests": [3, {"digest": 4}]}', "names no digest"),
     (b'{"config": {"digest": "sha256:../../etc"}}', "names no digest"),
     (b"[]", "JSON that is no object"),
-    (b"<html>", "sends what is not JSON"),
-    (b"[" * 100_000, "sends what is not JSON that can be read"),
+    (b"<html>", "the answer is not JSON"),
+    (b"[" * 100_000, "the answer is not JSON that can be read"),
     (b'{"config": {"digest": "sha256:' + HEX.encode() + b'"}}', "is not there"),
 ]
 
@@ -296,7 +296,7 @@ def test_an_unsafe_redirect_is_refused(to: str) -> None:
     with Registry() as registry:
         with_image(registry)
         registry.redirect = to
-        with pytest.raises(PermanentError, match="redirects to what is"):
+        with pytest.raises(PermanentError, match="redirects to an"):
             labels_of(registry)
 
 
@@ -355,7 +355,7 @@ def test_a_broken_registry_and_a_broken_token_server_are_worth_another_try() -> 
 def test_an_image_has_a_deadline_of_its_own() -> None:
     with Registry() as registry:
         with_image(registry)
-        with pytest.raises(TemporaryError, match="has not told all within 0 s"):
+        with pytest.raises(TemporaryError, match="has not answered all within 0 s"):
             labels_of(registry, within_s=0)
 
 

@@ -104,8 +104,10 @@ def test_a_message_however_it_comes(server, connect, frames) -> None:
 BAD_FRAMES = [
     pytest.param(b"\xf1\x00", "rsv is not implemented", id="no such flags"),
     pytest.param(frame(b"{}", kind=3), "Invalid opcode", id="no such kind"),
-    pytest.param(frame(b"}", kind=0), "mixes messages up", id="continues nothing"),
-    pytest.param(frame(b"{", final=False) + frame(b"{}"), "mixes messages up", id="message in a message"),
+    pytest.param(frame(b"}", kind=0), "sends a frame out of order", id="continues nothing"),
+    pytest.param(
+        frame(b"{", final=False) + frame(b"{}"), "sends a frame out of order", id="message in a message"
+    ),
     pytest.param(b"\x81\x7f" + b"\x7f" * 9 + b" " * 2000, "more than fits", id="huge"),
     pytest.param(
         frame(b" " * 600, final=False) + frame(b" " * 600, kind=0), "more than fits", id="huge in parts"
@@ -191,7 +193,7 @@ def test_a_server_that_is_away_costs_one_line(connect, caplog) -> None:
         is_connected(connection)
     (told,) = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert told.getMessage() == (
-        f"no connection to the server at ws://{server.endpoint}/: Connection refused; trying on"
+        f"no connection to the server at ws://{server.endpoint}/: Connection refused; retrying"
     )
 
 

@@ -102,7 +102,7 @@ def test_a_bad_label_says_its_value(caplog: pytest.LogCaptureFixture) -> None:
     after({"priority": "high"})
     assert caplog.messages == [
         'image team/app: label com.microscaling.priority: expected a whole number, got "high": '
-        "what was there before stays"
+        "the earlier value stays"
     ]
 
 
@@ -227,8 +227,8 @@ def test_every_image_is_asked_once(caplog: pytest.LogCaptureFixture) -> None:
     ("image", "says"),
     [
         ("", 'task "a": has no image, so there are no labels to read'),
-        ("hidden", 'task "a": its image cannot be found out: forbidden'),
-        ("gone", "image gone: its labels cannot be had, so none counts: not there"),
+        ("hidden", 'task "a": its image is unknown: forbidden'),
+        ("gone", "image gone: its labels cannot be read, so none applies: not there"),
     ],
 )
 def test_labels_that_cannot_be_had_are_said_and_nobody_else_suffers(
@@ -243,7 +243,7 @@ def test_an_engine_that_is_away_is_waited_for(caplog: pytest.LogCaptureFixture) 
     caplog.set_level(logging.INFO)
     away = TemporaryError("away", 0.001)
     assert priorities(Shelf(x=[away, away, away, "3"]), a_task(image="x")) == [3]
-    assert caplog.messages == ["waiting: away", "waited long enough: it answers"]
+    assert caplog.messages == ["waiting: away", "it answers now, the start continues"]
 
 
 def test_patience_with_registries_is_for_all_images_together(caplog: pytest.LogCaptureFixture) -> None:
@@ -251,8 +251,8 @@ def test_patience_with_registries_is_for_all_images_together(caplog: pytest.LogC
     images = Shelf(0.12, x=[away], y=[away], z=["3"])
     assert priorities(images, *(a_task(image=image) for image in "xyz")) == [1, 1, 3]
     assert images.asked.count("x") <= 3
-    assert [m for m in caplog.messages if "cannot be had" in m] == [
-        f"image {image}: its labels cannot be had, so none counts: away" for image in "xy"
+    assert [m for m in caplog.messages if "cannot be read" in m] == [
+        f"image {image}: its labels cannot be read, so none applies: away" for image in "xy"
     ]
 
 

@@ -75,7 +75,7 @@ def test_what_is_forbidden_is_said_and_a_busy_server_waited_for(
     assert caplog.messages == ["waiting: too many requests"]
     cluster.rules = []
     assert priorities(cluster, tmp_path, Task("x", priority=5)) == [5]
-    assert "its image cannot be found out" in caplog.messages[-1]
+    assert "its image is unknown" in caplog.messages[-1]
     assert "forbidden" in caplog.messages[-1]
 
 

@@ -162,7 +162,7 @@ def test_a_server_that_is_busy_is_left_alone_for_as_long_as_it_asks():
         busy = Busy("busy", Answer(429, {"Retry-After": asked, "Date": date}, b""))
         assert busy.retry_after_s == expected
         # Else nothing in the log would say why the agent does not start.
-        assert str(busy) == f"busy; it asks to be left alone for {expected:.0f} s"
+        assert str(busy) == f"busy; it asks for a pause of {expected:.0f} s"
     for asked in ("soon", "", "-5", date):
         busy = Busy("busy", Answer(503, {"Retry-After": asked, "Date": date}, b""))
         assert busy.retry_after_s == 0.0

@@ -248,7 +248,7 @@ def test_a_registry_with_a_fault_costs_the_labels_not_the_agent(
     assert tasks[0].priority == 5
     assert len(caplog.messages) == 1
     assert caplog.messages[0].startswith(
-        f"image {registry.endpoint}/x: its labels cannot be had, so none counts: "
+        f"image {registry.endpoint}/x: its labels cannot be read, so none applies: "
     )
 
 

@@ -194,8 +194,8 @@ MISSING = [
     ("remove", ALL, 1, "possibly left: "),
     ("logs", ALL, 0, "exit code 3, last words: (none)"),
     ("inspect", ALL, 0, "exit code 3, last words: (none)"),
-    ("pull", ALL, 0, "using what is here of it"),
-    ("image", {"a": 1, "c": 1}, 0, "its labels cannot be had, so none counts: GET /images/NAME/json is"),
+    ("pull", ALL, 0, "using the local image"),
+    ("image", {"a": 1, "c": 1}, 0, "its labels cannot be read, so none applies: GET /images/NAME/json is"),
     ("networks", {"a": 2}, 0, "could not be created: POST /networks/NAME/connect is refused"),
 ]
 

@@ -310,8 +310,8 @@ def test_what_the_role_does_not_allow_is_said_once(fake, kube, caplog):
         wait_for(lambda: fake.verbs().count("patch") >= 2)
     assert [m for m in caplog.messages if "forbidden" in m] == [
         f'web: deployments.apps "web" is forbidden: User "{ACCOUNT}" cannot patch resource '
-        '"deployments/scale" in API group "apps" in the namespace "default": what is to be allowed is in '
-        "the Role of deploy/kubernetes.yaml"
+        '"deployments/scale" in API group "apps" in the namespace "default": '
+        "the Role of deploy/kubernetes.yaml has the necessary rights"
     ]
 
 

@@ -1,6 +1,6 @@
-"""What a configuration says of a task's containers beyond the image and the command.
+"""Reads the options of a task's containers, except for image and command.
 
-The words and forms are those of the Compose specification, in the spelling of the Go agent's keys.
+Keys and values follow the Compose specification, in the spelling of the Go agent's keys.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ KEYS = (
 
 @dataclass(frozen=True)
 class ContainerConfig:
-    """What came out, ready for a Task."""
+    """The options that were read, ready for a Task."""
 
     env: list[str]
     network_mode: str
@@ -117,10 +117,10 @@ class ContainerConfig:
 
 
 def read_container(config: Section, most: int) -> ContainerConfig:
-    """The optional keys of `config`; `most` is how many containers the task may have.
+    """Reads the optional keys of `config`; `most` is the task's maximum of containers.
 
-    What is left out is as the Go agent had it: the host's network, all ports published (which the
-    engine ignores there), a grace of 1 s.
+    The defaults are the Go agent's: the host's network, all ports published (which the engine ignores
+    there), a grace of 1 s.
     """
     mode, networks = _network(config)
     ports = read_ports(config, most)
@@ -165,7 +165,7 @@ def _networks(config: Section) -> Iterator[str]:
 
 
 def _names(config: Section, key: str) -> Iterator[tuple[str, Any, Any]]:
-    """Place, name and options of what is a list of names or a map of them."""
+    """Yields place, name and options of the entries of a list of names, or of a map by name."""
     value = config.take(key)
     if isinstance(value, Mapping):
         yield from ((_under(config, key, name), name, options) for name, options in value.items())
@@ -174,7 +174,8 @@ def _names(config: Section, key: str) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _env(config: Section) -> list[str]:
-    """NAME without a value takes the agent's own, and is left out if it has none."""
+    """Returns the list of "NAME=value". A NAME without a value takes the agent's own variable, and is left
+    out if there is none."""
     env: dict[str, str] = {}
     for name, value in _assignments(config, "env"):
         found = os.environ.get(name) if value is None else value
@@ -193,8 +194,8 @@ def _labels(config: Section) -> dict[str, str]:
 
 
 def _assignments(config: Section, key: str) -> Iterator[tuple[str, str | None]]:
-    """Name and value of what is a list of "NAME=value" or a map. Values stay out of errors: they may
-    be secrets."""
+    """Yields name and value of the entries of a list of "NAME=value", or of a map; None: no value."""
+    # No error quotes a value, as it may be a secret.
     value = config.take(key)
     if isinstance(value, Mapping):
         yield from _mapped(config, key, value)

@@ -1,4 +1,4 @@
-"""Warns of ${NAME} where no variable is filled in, so that it would arrive as it stands."""
+"""Warns of ${NAME} in places where it is not replaced by a variable but taken literally."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from microscaling.utils.text import short
 
 ANY = re.compile(r"\$\{(\w*)[^}]*\}")
 SHELL = re.compile(r"(^|[\s/])(ba|da|z|k)?sh\s+-\w*c\b")
-"""It fills in variables itself, those of the container."""
+"""A command with a shell, which replaces ${NAME} itself, by the variables of the container."""
 
 
 def warn_of_literals(app: Mapping[Any, Any], fields: Iterable[Field], place: str, notes: Notes) -> None:
-    """Looks through all of a task's description, as it was parsed. `fields`: those that its metric reads."""
+    """Searches a parsed description of a task. `fields`: the keys that its metric reads."""
     filled = tuple(f"config.{field.key}".casefold() for field in fields if field.fills_in)
     for path, text in _texts(app, ""):
         known = path.casefold()
@@ -39,14 +39,14 @@ def warn_of_literals(app: Mapping[Any, Any], fields: Iterable[Field], place: str
 
 @functools.cache
 def _elsewhere() -> str:
-    """In which keys variables are filled in."""
+    """Names the keys in which variables are filled in."""
     keys = {m.type_name: [f"the {f.key}" for f in m.fields if f.fills_in] for m in METRICS.all()}
     said = ", and ".join(f"{' and '.join(of)} of {name}" for name, of in keys.items() if of)
     return f"variables are filled in in {said}, only"
 
 
 def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Every text in it, with its place."""
+    """Yields every text in parsed data, with its place."""
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, Mapping):

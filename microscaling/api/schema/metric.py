@@ -1,4 +1,4 @@
-"""What is measured for a task: its metricType, and what the metric needs of its config."""
+"""Reads the metric of a task: its metricType, and the keys of `config` for it."""
 
 from __future__ import annotations
 
@@ -51,12 +51,11 @@ MISSING = Key(
 )
 """Of the metrics that may be missing."""
 OF_ANY = ("queueName", "queueURL", "topicName", "channelName", "databaseURL", "query")
-"""Known in every task, whatever its metricType, as the Go agent did it."""
+"""Keys that are known with every metricType, as in the Go agent."""
 
 
 def read_metric(app: Section, config: Section, settings: Settings) -> Metric:
-    """The metric that a task names; what measures is imported only here, when it is chosen. What is
-    wrong is noted, and then nothing is measured."""
+    """Returns the metric that a task names; the NullMetric, and a note, if there is a problem."""
     name = app.text("metricType")
     try:
         kind = METRICS.find(name, any_case=app.notes.strict)
@@ -78,7 +77,7 @@ def read_metric(app: Section, config: Section, settings: Settings) -> Metric:
 
 
 def metric_fields(app: Section) -> tuple[Field, ...]:
-    """The keys of `config` that the metric of a task reads; none if there is no such metric."""
+    """Returns the fields of `config` that the metric of a task reads; none if there is no such metric."""
     try:
         kind = METRICS.find(app.text("metricType"), any_case=app.notes.strict)
     except ConfigError:
@@ -102,7 +101,7 @@ def _read_missing(config: Section, metric: Metric) -> None:
 
 
 def _read_pace(config: Section, metric: Metric) -> None:
-    """`intervalSeconds` and `timeoutSeconds`: how often to ask, and how long an answer may take."""
+    """Reads `intervalSeconds`, the interval between two requests, and `timeoutSeconds`, the limit of one."""
     metric.interval_s = config.number("intervalSeconds", 0.0, MAX_INTERVAL_S, "a number of seconds")
     timeout_s = config.number("timeoutSeconds", 0.0, MAX_TIMEOUT_S, "a number of seconds")
     if timeout_s and metric.source is not None:

@@ -15,14 +15,15 @@ from microscaling.utils.text import clean, one_line
 
 
 def read_fields(config: Section, fields: Iterable[Field], by: str) -> dict[str, Any] | None:
-    """The value of every field by its key; None if one of them cannot be used, which is noted. `by`: who
-    needs them, as in "metricType HTTP"."""
+    """Returns the value of every field by its key; None, and a note, if one of them is invalid. `by` names
+    their reader in notes, as in "metricType HTTP"."""
+    # All are read before the first bad one counts, so that the notes are complete.
     values = {field.key: _read(config, field, by) for field in fields}
     return None if _UNUSABLE in values.values() else values
 
 
 def made(config: Section, make: Callable[[], Any]) -> Any:
-    """What `make` makes; None if it raises ConfigError, which is noted at the key that each problem names."""
+    """Returns the result of `make`; None if it raises ConfigError, with a note at the key of each problem."""
     try:
         return make()
     except ConfigError as error:
@@ -33,7 +34,7 @@ def made(config: Section, make: Callable[[], Any]) -> Any:
 
 
 class _Unusable(Exception):
-    """What is there cannot be used, which is noted."""
+    """The value is invalid, and has been noted."""
 
 
 _UNUSABLE = object()
@@ -60,7 +61,7 @@ def _absent(config: Section, field: Field, by: str, there: Any) -> Any:
     if field.required:
         config.notes.problem(config.at(field.key), f"is missing: {by} needs it")
         raise _Unusable
-    if field.expected and not there:
+    if field.expected and not there:  # the Go agent accepts such a task
         config.notes.warn(config.at(field.key), "is missing: with nothing to measure, the task stays put")
     return ABSENT[field.kind] if field.default is None else field.default
 
@@ -89,7 +90,8 @@ def _url(config: Section, field: Field, there: Any) -> str:
 
 
 def _headers(config: Section, field: Field, there: Any) -> dict[str, str]:
-    """Name and value of each header; values, which may be secret, stay out of errors."""
+    """Returns name and value of each header."""
+    # No error quotes a value, as it may be a secret.
     headers: dict[str, str] = {}
     bad = not isinstance(there, Mapping)
     for name, value in config.section(field.key).items():
@@ -121,7 +123,7 @@ def _whole(config: Section, field: Field, there: Any) -> int:
 def _number(config: Section, field: Field, there: Any) -> float:
     least, most = field.least or 0.0, inf if field.most is None else field.most
     value = config.number(field.key, nan, most, "a number", least)
-    if value != value:
+    if value != value:  # nan, the default given above: the value was invalid
         raise _Unusable
     return value
 
@@ -142,7 +144,7 @@ ABSENT: Mapping[str, Any] = {
     "number": 0.0,
     "flag": False,
 }
-"""What a field without a default has if it is absent, by kind."""
+"""The value of an absent field without a default, by kind."""
 _READERS: Mapping[str, Callable[[Section, Field, Any], Any]] = {
     "text": _text,
     "choice": _choice,

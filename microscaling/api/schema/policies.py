@@ -1,4 +1,4 @@
-"""What a configuration says a task does when it cannot be measured, or could do with fewer."""
+"""Reads a task's policies: the fallback without readings, and the conditions of a scale-down."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from microscaling.demand.fallback import Fallback
 from microscaling.demand.task import IDLE_S
 
 MAX_WINDOW_S = 3600.0
-"""As in Kubernetes."""
+"""The limit of Kubernetes (HPA, stabilizationWindowSeconds)."""
 MAX_IDLE_S = 86400.0
 KEYS = (
     Key(
@@ -53,8 +53,8 @@ IDLE = Key(
 
 
 def read_fallback(app: Section, measured: bool, least: int, most: int) -> Fallback | None:
-    """`fallback`: {failureThreshold, containers}; None if it is absent or wrong. `least` and `most`:
-    what the task may have."""
+    """Reads `fallback`: {failureThreshold, containers}; None if it is absent or wrong. `least` and `most`
+    are the task's minimum and maximum of containers."""
     if app.take("fallback") is None:
         return None
     section = app.section("fallback")
@@ -76,7 +76,7 @@ def read_fallback(app: Section, measured: bool, least: int, most: int) -> Fallba
 
 
 def read_window(app: Section, measured: bool) -> float | None:
-    """`scaleDownWindowSeconds`; None if it is absent."""
+    """Reads `scaleDownWindowSeconds`; None if it is absent."""
     if app.take("scaleDownWindowSeconds") is None:
         return None
     if not measured:
@@ -86,7 +86,7 @@ def read_window(app: Section, measured: bool) -> float | None:
 
 
 def read_idle(config: Section, measured: bool) -> float:
-    """`config.idleSeconds`: how long a queue is empty before its containers are given back."""
+    """Reads `config.idleSeconds`: the time for which a queue is empty before its containers are released."""
     if config.take("idleSeconds") is not None and not measured:
         config.notes.warn(config.at("idleSeconds"), "means nothing for a task without a queue to measure")
     return config.number("idleSeconds", IDLE_S, MAX_IDLE_S, "a number of seconds")
@@ -97,5 +97,5 @@ def _count(section: Section, key: str, least: int) -> int | None:
         section.notes.problem(section.at(key), "is missing: a fallback needs failureThreshold and containers")
         return None
     before = len(section.notes.problems)
-    value = section.whole(key, least)
+    value = section.whole(key, least)  # 0 if it is invalid, which may be a valid count as well
     return value if len(section.notes.problems) == before else None

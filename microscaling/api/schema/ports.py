@@ -1,4 +1,4 @@
-"""Published ports, in the short and the long form of the Compose specification."""
+"""Reads published ports, in the short and the long form of the Compose specification."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ SHORT = re.compile(
 )
 RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 MAX_PORTS = 65535
-"""Of a whole configuration: a range is short to write, and long to carry out."""
+"""Most ports of a whole configuration: a few characters can name a range of many thousands."""
 PROTOCOLS = ("tcp", "udp", "sctp")
 LONG = "there is no such key here; there are target, published, host_ip and protocol"
 EXPECTED = 'a port such as 80, "8080:80", "127.0.0.1:8080:80/udp" or "8000-8010:80"'
 IGNORED = ("mode", "name", "app_protocol")
-"""Keys of the long form that say nothing to an engine of one host."""
+"""Keys of the long form without a meaning for an engine of one host."""
 PORTS = Key(
     "ports",
     "Ports",
@@ -50,11 +50,11 @@ PORTS = Key(
 
 
 class _Bad(Exception):
-    """Why a port cannot be read."""
+    """The reason why a port is invalid."""
 
 
 def read_ports(config: Section, most: int) -> tuple[Port, ...]:
-    """The key `ports` of a task that may have `most` containers."""
+    """Reads the key `ports` of a task that may have `most` containers."""
     ports: list[Port] = []
     for place, entry in config.entries("ports"):
         if config.notes.ports > MAX_PORTS:

@@ -1,4 +1,4 @@
-"""Reads parsed data piece by piece, and notes everything that is wrong with it, and where."""
+"""Typed access to parsed data, with notes of all problems and their places."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ DECIMAL = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
 
 
 MAX_NOTES = 100
-"""Of a kind: who has mended those sees the others."""
+"""Most problems, and most warnings; after fixing those, a person sees the others."""
 
 
 @dataclass
 class Notes:
-    """What is wrong (problems), and what a person may not have meant (warnings), by place."""
+    """Errors (problems) and probable mistakes (warnings) of a configuration, by place."""
 
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -29,17 +29,20 @@ class Notes:
     """As a person writes it, in YAML: the values of a fixed set match in any case, and an unknown one, or an
     unknown key, is a problem. The Go agent's JSON is taken to the letter."""
     ports: int = 0
-    """How many have been read, of all tasks."""
+    """The number of ports read so far, of all tasks."""
 
     def problem(self, place: str, what: str) -> None:
+        """Notes an error: the configuration will be refused."""
         _note(self.problems, place, what)
 
     def warn(self, place: str, what: str) -> None:
+        """Notes a probable mistake."""
         _note(self.warnings, place, what)
 
 
 def _note(notes: list[str], place: str, what: str) -> None:
-    """Once each: what is read twice is not wrong twice."""
+    """Adds a note, unless it is there already or there are too many."""
+    # Some keys are read twice, and their problem must be noted only once.
     note = f"{place}: {what}" if place else what
     if len(notes) < MAX_NOTES:
         if note not in notes:
@@ -49,7 +52,7 @@ def _note(notes: list[str], place: str, what: str) -> None:
 
 
 def shown(value: object) -> str:
-    """A value as an error shows it: short, on one line, never a whole list."""
+    """Returns a value as an error shows it: short, on one line, never a whole list."""
     if isinstance(value, str):
         return quoted(value)
     if value is None or isinstance(value, bool):
@@ -62,8 +65,8 @@ def shown(value: object) -> str:
 
 
 class Section:
-    """One object. Keys match in any case, null is as good as absent, and every read gives a value
-    of the right type, the default if what is there is wrong (which is noted)."""
+    """One object. Keys match in upper or lower case, null counts as absent, and every read returns a value
+    of the right type: the default, and a note, if the value is invalid."""
 
     def __init__(self, data: Mapping[Any, Any], place: str, notes: Notes) -> None:
         self.place = place
@@ -77,25 +80,26 @@ class Section:
             if key in self._data:
                 repeated.append(str(spelled))
                 if value is None:
-                    continue
+                    continue  # null changes nothing, as in Go
             self._data[key], self._spelled[key] = value, str(spelled)
         for spelled in repeated:
             notes.warn(self.at(spelled), "is there more than once; the last one counts")
 
     def at(self, key: str) -> str:
-        """The place of a key, as errors name it."""
+        """Returns the place of a key, as errors name it."""
         return f"{self.place}.{short(key)}" if self.place else short(key)
 
     def take(self, key: str) -> Any:
-        """Whatever is there; None if nothing is."""
+        """Returns the raw value; None if it is absent. The key counts as known from now on."""
         self._taken[key.casefold()] = key
         return self._data.get(key.casefold())
 
     def wrong(self, key: str, expected: str, value: object) -> None:
+        """Notes an invalid value of a key."""
         self.notes.problem(self.at(key), f"expected {expected}, got {shown(value)}")
 
     def text(self, key: str) -> str:
-        """A string; empty if absent."""
+        """Returns a string; "" if absent."""
         value = self.take(key)
         if value is None or isinstance(value, str):
             return clean(value or "")
@@ -103,7 +107,7 @@ class Section:
         return ""
 
     def whole(self, key: str, least: float | None = None, most: float | None = None) -> int:
-        """A whole number of 64 bits, written as one; 0 if absent."""
+        """Returns a whole number of 64 bits, which must be written as one; 0 if absent."""
         value = self.take(key)
         if value is None:
             return 0
@@ -120,7 +124,7 @@ class Section:
         return 0
 
     def number(self, key: str, default: float, most: float, unit: str, least: float = 0.0) -> float:
-        """A number from `least` to `most`, as such or in text; the default if absent."""
+        """Returns a number from `least` to `most`, written as number or text; the default if absent."""
         value = self.take(key)
         if value is None:
             return default
@@ -134,6 +138,7 @@ class Section:
         return default
 
     def flag(self, key: str, default: bool) -> bool:
+        """Returns true or false; the default if absent."""
         value = self.take(key)
         if value is None or isinstance(value, bool):
             return default if value is None else value
@@ -141,7 +146,7 @@ class Section:
         return default
 
     def section(self, key: str) -> Section:
-        """An object inside; an empty one if absent."""
+        """Returns an inner object; an empty one if absent."""
         value = self.take(key)
         if value is not None and not isinstance(value, Mapping):
             self.wrong(key, "an object", value)
@@ -149,7 +154,7 @@ class Section:
         return Section(Object() if value is None else value, self.at(key), self.notes)
 
     def entries(self, key: str) -> Iterator[tuple[str, Any]]:
-        """The place and value of each entry of a list; nothing if absent."""
+        """Yields place and value of each entry of a list; nothing if absent."""
         value = self.take(key)
         if value is not None and not isinstance(value, list):
             self.wrong(key, "a list", value)
@@ -158,7 +163,7 @@ class Section:
             yield f"{self.at(key)}[{i}]", entry
 
     def items(self) -> list[tuple[str, Any]]:
-        """Every key, as it is spelled, and what is there."""
+        """Returns every key, as it is spelled, and its raw value. All count as known from now on."""
         self._taken |= self._spelled
         return [(self._spelled[key], value) for key, value in self._data.items()]
 
@@ -167,5 +172,5 @@ class Section:
         return list(self._taken.values())
 
     def left(self) -> list[str]:
-        """The keys that nothing has asked for, as they are spelled."""
+        """Returns the unknown keys, those that no call has read, as they are spelled."""
         return [self._spelled[key] for key in self._data if key not in self._taken]

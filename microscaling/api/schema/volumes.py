@@ -1,4 +1,4 @@
-"""Volumes and bind mounts, in the short and the long form of the Compose specification."""
+"""Reads volumes and bind mounts, in the short and the long form of the Compose specification."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ VOLUMES = Key(
 
 
 class _Bad(Exception):
-    """Why a mount cannot be read."""
+    """The reason why a mount is invalid."""
 
 
 def read_mounts(config: Section) -> tuple[Mount, ...]:
-    """The key `volumes`."""
+    """Reads the key `volumes`. Invalid entries are noted and left out."""
     mounts = []
     for place, entry in config.entries("volumes"):
         try:

@@ -1,1 +1,1 @@
-"""The Docker engine: where it is, how to reach it, its errors and images."""
+"""The Docker engine: its address, connection, errors and images."""

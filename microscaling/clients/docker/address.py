@@ -1,4 +1,4 @@
-"""Addresses of Docker engines, as DOCKER_HOST and Docker contexts have them."""
+"""Addresses of Docker engines, in the forms of DOCKER_HOST and Docker contexts."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from microscaling.utils.urls import fits_dns
 DEFAULT_SOCKET = "/var/run/docker.sock"
 DEFAULT_HOST = f"unix://{DEFAULT_SOCKET}"
 PORTS = {"tcp": 2375, "http": 80, "https": 443}
-"""Where an address names none; for tcp those of Docker's own client."""
+"""Ports of addresses without one; for tcp that of Docker's own client."""
 TLS_PORT = 2376
 MAX_PATH = 107
-"""Bytes of a socket's path: see unix(7)."""
+"""Most bytes of a socket's path: see unix(7)."""
 EXPECTED = "expected unix:///path/of/a/socket or tcp://host:port"
 NOT_HERE = {
     "npipe": "npipe:// is for Windows, where the agent does not run",
@@ -31,10 +31,9 @@ TUNNEL = (
 
 
 def checked(address: str, place: str, tls: bool = False) -> str:
-    """The address in the one form that the rest of the agent knows.
+    """Returns the address in the one form that the rest of the agent uses.
 
-    Raises ConfigError, which begins with `place`, for an address that can never answer. A socket that is
-    missing, or that this user may not use, can be mended while the agent waits, so it is no error.
+    Raises ConfigError, with `place` at its start, for an address that can never answer.
     """
     scheme, mark, rest = address.strip().partition("://")
     scheme = scheme.lower()
@@ -63,7 +62,7 @@ def _socket(path: str, place: str, address: str) -> str:
     try:
         mode = os.stat(path).st_mode
     except OSError:
-        return path
+        return path  # a missing socket is no error: a person can mend it while the agent waits
     if stat.S_ISDIR(mode):
         raise ConfigError(
             f"{place}: {path} is a directory, not a socket: the engine makes one where a container mounts a "

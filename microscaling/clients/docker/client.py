@@ -1,4 +1,4 @@
-"""A connection to a Docker engine. To be imported only where an engine was chosen: the library takes
+"""Connections to a Docker engine. To be imported only where an engine was chosen: the library takes
 0.13 to 0.3 s."""
 
 from __future__ import annotations
@@ -15,14 +15,17 @@ from microscaling.clients.docker.engine import TLS_FILES
 from microscaling.errors import ConfigError
 
 MAX_CONNECTIONS = 80
-"""As many as there are threads that call: 64 stop, 8 start, a few more."""
+"""One for each thread that calls the engine: 64 stop, 8 start, a few more."""
 
 
 def connect(
     host: str, tls_verify: bool, cert_path: str, timeout_s: int, version: str = ""
 ) -> docker.APIClient:
-    """A client of the engine at `host`, with `timeout_s` for each call. Without the version of its API,
-    asks the engine: raises DockerException if it is away. ConfigError if the certificates cannot be used."""
+    """Returns a client of the engine at `host`, with `timeout_s` for each call.
+
+    Without the `version` of its API it asks the engine, and raises DockerException if that is away. Raises
+    ConfigError if the certificates cannot be used.
+    """
     client = _Client(
         base_url=host,
         version=version or "auto",
@@ -40,21 +43,23 @@ def connect(
 
 
 class _Client(docker.APIClient):
-    """Heeds neither proxies nor certificates that the environment has for others, and follows no redirect,
-    with which logins for registries would go along; not even when its constructor asks for the version."""
+    """A client that ignores the proxies and certificates of the environment, and follows no redirect."""
 
+    # A redirect would take logins for registries along. Properties, because values that are set after the
+    # constructor would come too late for its request for the version.
     trust_env = property(lambda self: False, lambda self, value: None)
     max_redirects = property(lambda self: 0, lambda self, value: None)
 
 
 class _KeptAlive(UnixHTTPAdapter):
-    """All calls share one pool. The library's own adapter has a pool for each address, and a call for
-    a container has an address of its own, so it would connect anew for every one."""
+    """An adapter with one pool of connections for all calls."""
 
     def __init__(self, url: str, timeout_s: int) -> None:
         super().__init__(url, timeout_s, max_pool_size=MAX_CONNECTIONS)
 
     def get_connection(self, url: str | bytes, proxies: Any = None) -> Any:
+        # The library's own adapter has a pool per URL, and the URL of a call has the id of its container in
+        # it, so each call would make a new connection.
         return super().get_connection(self.socket_path, proxies)
 
 
@@ -70,6 +75,6 @@ def _tls(verify: bool, cert_path: str) -> Any:
 
 
 def _there(folder: str, name: str) -> str | None:
-    """The path of a file, if there is one: as Docker's own client, we do without the others."""
+    """Returns the path of a file if it exists; like Docker's own client, we do without missing ones."""
     path = os.path.join(folder, name)
     return path if folder and os.path.exists(path) else None

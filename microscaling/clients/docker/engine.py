@@ -1,7 +1,7 @@
-"""Which Docker engine is meant: by DOCKER_HOST, by a Docker context, or the default.
+"""The choice of the Docker engine: by DOCKER_HOST, by a Docker context, or the default.
 
 Contexts are read here and not by the library's `docker.context`: that takes its folder from the process's
-environment, finds none without a config.json, heeds TLS material only if all three files are there, and
+environment, finds none without a config.json, uses TLS material only if all three files exist, and
 raises plain Exceptions. (Their form: docker/cli, cli/context/store.)
 """
 
@@ -28,24 +28,27 @@ log = logging.getLogger("mssagent")
 MAX_BYTES = 1 << 20
 TLS_FILES = ("cert.pem", "key.pem", "ca.pem")
 NO_CONTEXT = "default"
-"""The name that Docker's own client has for no context."""
+"""The name for "no context" in Docker's own client."""
 
 
 @dataclass(frozen=True)
 class ChosenEngine:
-    """An engine, how to reach it, and, in words, why it was chosen."""
+    """An engine, the way to reach it, and, in words, the reason for the choice."""
 
     host: str
     why: str
     tls_verify: bool = False
     cert_path: str = ""
-    """Folder of what TLS_FILES names; with it, or with `tls_verify`, TLS is talked over TCP."""
+    """Folder of the files in TLS_FILES; with it, or with `tls_verify`, TCP connections use TLS."""
 
 
 def choose(environ: Mapping[str, str]) -> ChosenEngine:
-    """The engine that these variables mean: DOCKER_HOST goes before DOCKER_CONTEXT, as in Docker's own
-    client. The current context of `docker context use` counts only if the default socket is not there, as
-    the Go agent knew no contexts. Raises ConfigError for what can never work."""
+    """Returns the engine for these variables.
+
+    DOCKER_HOST goes before DOCKER_CONTEXT, as in Docker's own client. The current context, of
+    `docker context use`, counts only if the default socket does not exist. Raises ConfigError for an
+    engine that can never work.
+    """
     folder = _config_folder(environ)
     host, name = environ.get("DOCKER_HOST", "").strip(), environ.get("DOCKER_CONTEXT", "").strip()
     if host:
@@ -55,6 +58,7 @@ def choose(environ: Mapping[str, str]) -> ChosenEngine:
         return _of_context(
             name, f"from the context {quoted(name)} (DOCKER_CONTEXT)", folder, "DOCKER_CONTEXT: "
         )
+    # The default socket goes before the current context, because the Go agent knew no contexts.
     current, unused = "" if name else _current_context(folder), ""
     if current and os.path.exists(DEFAULT_SOCKET):
         unused = f"; the current context {quoted(current)} counts with DOCKER_CONTEXT={one_line(current)}"
@@ -62,7 +66,7 @@ def choose(environ: Mapping[str, str]) -> ChosenEngine:
         why = f"from the current context {quoted(current)}, as there is no {DEFAULT_SOCKET}"
         try:
             return _of_context(current, why, folder)
-        except ConfigError as error:  # nobody asked for it here, and the default may come yet
+        except ConfigError as error:  # not chosen for the agent, and the default socket may still appear
             unused = f"; of no use: {error}"
     why = (
         "by DOCKER_CONTEXT=default" if name else "the default, as DOCKER_HOST and DOCKER_CONTEXT are not set"
@@ -71,7 +75,8 @@ def choose(environ: Mapping[str, str]) -> ChosenEngine:
 
 
 def warn_of_rights(engine: ChosenEngine) -> None:
-    """Logs it if this user may not use the engine's socket, which somebody can mend while the agent waits."""
+    """Logs a warning if this user may not use the engine's socket."""
+    # No error, as a person can mend it while the agent waits.
     path = engine.host.removeprefix("unix://")
     if path == engine.host or not os.path.exists(path) or os.access(path, os.R_OK | os.W_OK):
         return
@@ -88,7 +93,7 @@ def warn_of_rights(engine: ChosenEngine) -> None:
 
 
 def _of_variables(address: str, why: str, environ: Mapping[str, str], folder: str) -> ChosenEngine:
-    """With TLS as DOCKER_TLS_VERIFY and DOCKER_CERT_PATH say."""
+    """Returns the engine at an address, with TLS by DOCKER_TLS_VERIFY and DOCKER_CERT_PATH."""
     verify, path = bool(environ.get("DOCKER_TLS_VERIFY")), environ.get("DOCKER_CERT_PATH", "")
     host = checked(address, "DOCKER_HOST", tls=verify or bool(path))
     if _is_local(host) or not (verify or path):
@@ -129,7 +134,7 @@ def _endpoint(path: str, place: str, folder: str) -> dict[str, Any]:
 
 
 def _contexts(folder: str) -> list[str]:
-    """The names of the contexts that there are."""
+    """Returns the names of the existing contexts."""
     meta, names = os.path.join(folder, "contexts", "meta"), []
     for id in os.listdir(meta) if os.path.isdir(meta) else ():
         try:
@@ -140,7 +145,7 @@ def _contexts(folder: str) -> list[str]:
 
 
 def _current_context(folder: str) -> str:
-    """What `docker context use` has chosen; empty if nothing, or if that cannot be read."""
+    """Returns the choice of `docker context use`; "" if there is none, or if it cannot be read."""
     path = os.path.join(folder, "config.json")
     if not os.path.exists(path):
         return ""
@@ -153,7 +158,7 @@ def _current_context(folder: str) -> str:
 
 
 def _config_folder(environ: Mapping[str, str]) -> str:
-    """Docker's own: DOCKER_CONFIG, else .docker in the user's home; nowhere if there is no home."""
+    """Returns Docker's folder: DOCKER_CONFIG, else .docker in the user's home; os.devnull without a home."""
     if environ.get("DOCKER_CONFIG"):
         return environ["DOCKER_CONFIG"]
     try:
@@ -164,7 +169,7 @@ def _config_folder(environ: Mapping[str, str]) -> str:
 
 
 def _certificates(folder: str, place: str) -> list[str]:
-    """Those of TLS_FILES that there are. Raises ConfigError if they are of no use."""
+    """Returns the existing ones of TLS_FILES. Raises ConfigError if they cannot be used."""
     import ssl  # only here: most engines are at a socket, and the module takes time to load
 
     files = [name for name in TLS_FILES if os.path.exists(os.path.join(folder, name))]
@@ -177,7 +182,7 @@ def _certificates(folder: str, place: str) -> list[str]:
             context.load_verify_locations(ca)
         if "cert.pem" in files:
             path = cert
-            # A key with a password is not asked for at the terminal, but of no use.
+            # `str` gives an empty password: OpenSSL would ask at the terminal for that of an encrypted key.
             context.load_cert_chain(cert, key, password=str)
     except (OSError, ValueError) as error:  # SSLError is an OSError
         why = getattr(error, "strerror", None) or str(error)

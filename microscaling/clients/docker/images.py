@@ -1,4 +1,4 @@
-"""Pulling an image, with a word now and then."""
+"""Looking up and pulling images, with log lines about the progress."""
 
 from __future__ import annotations
 
@@ -23,42 +23,43 @@ ANY_ID = re.compile(r"(sha256:)?[0-9a-f]{1,64}")
 
 
 def is_id(image: str) -> bool:
-    """Whether an image is given by its id, whole or as `docker images` shows it. No registry has images by
-    their id: pulling one would get what somebody has given that name."""
+    """Whether an image is given by its id, whole or in the short form of `docker images`."""
+    # Registries do not know ids: a pull would fetch an image that happens to have such a name.
     return LONG_ID.fullmatch(image) is not None
 
 
 def has(client: docker.APIClient, image: str) -> bool:
-    """Whether the engine has the very image that it would make a container of. Raises what the library
-    does."""
+    """Whether the engine has the image, under the name that a create would use. Raises the errors of the
+    library and of requests."""
     return _inspected(client, image) is not None
 
 
 def pull(client: docker.APIClient, image: str) -> None:
-    """Pulls an image, by the credentials of the user's docker config. A pull that fails is a warning:
-    the image may be there all the same. One that is given by its id is not pulled."""
+    """Pulls an image, with the credentials of the user's docker config, unless it is given by its id. A
+    failure is logged as a warning."""
+    # No error: an older copy of the image may be there.
     try:
         if is_id(image) or _is_short_id(client, image):
             return
         fetch(client, image)
     except TemporaryError as error:
-        log.warning("could not pull %s: %s; using what is here of it", image, str(error))
+        log.warning("could not pull %s: %s; using the local image", image, str(error))
 
 
 def fetch(client: docker.APIClient, image: str) -> None:
-    """Pulls an image; raises TemporaryError if that fails."""
+    """Pulls an image. Raises TemporaryError if that fails."""
     log.info("pulling %s", image)
     try:
         _follow(client.pull(image, stream=True, decode=True), image)
     except (DockerException, requests.exceptions.RequestException, OSError) as error:
         raise TemporaryError(said(error)) from error
     except UNEXPECTED as error:
-        why = f"that is no answer of a Docker engine ({type(error).__name__})"
+        why = f"the answer is not one of a Docker engine ({type(error).__name__})"
         raise TemporaryError(why) from error
 
 
 def _is_short_id(client: docker.APIClient, image: str) -> bool:
-    """Whether it is the beginning of the id of an image that is here. If nobody can tell, it is a name."""
+    """Whether it is the beginning of the id of a local image. If the engine does not answer, it is a name."""
     if not ANY_ID.fullmatch(image):
         return False
     try:
@@ -77,11 +78,11 @@ def _inspected(client: docker.APIClient, image: str) -> dict[str, Any] | None:
 
 
 def _follow(progress: Iterable[dict[str, Any]], image: str) -> None:
-    """Says how far it has come every 2 s. Errors come as a line of the progress, not as a status."""
+    """Reads the progress of a pull to its end, and logs it every 2 s. Raises DockerException."""
     layers: dict[str, tuple[int, int]] = {}
     said = time.monotonic()
     for line in progress:
-        if "error" in line:
+        if "error" in line:  # the status was sent before the pull, so it was 200
             raise DockerException(line["error"])
         detail = line.get("progressDetail") or {}
         if line.get("status") == "Downloading" and detail.get("total"):

@@ -1,1 +1,1 @@
-"""HTTP with a total deadline, and what belongs to its URLs, proxies and bodies."""
+"""HTTP with a total deadline, its proxies, bodies and pauses."""

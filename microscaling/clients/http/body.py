@@ -1,4 +1,4 @@
-"""The body of an HTTP answer: unpacked within a limit, and as an error quotes it."""
+"""The body of an HTTP answer: unpacking within a limit, and quotation in errors."""
 
 from __future__ import annotations
 
@@ -11,21 +11,24 @@ from microscaling.utils.text import one_line
 
 PACKED = ("gzip", "x-gzip", "deflate")
 OTHERS = ("br", "compress", "dcb", "dcz", "x-compress", "zstd")
-"""Of IANA's list of content codings those that Python cannot unpack."""
+"""The content codings of IANA's list that Python cannot unpack."""
 AUTOMATIC = 32 + zlib.MAX_WBITS
-"""zlib finds out itself whether it is gzip or zlib (its manual, "inflateInit2")."""
+"""zlib recognises gzip and zlib by the header (its manual, "inflateInit2")."""
 RAW = -zlib.MAX_WBITS
-"""Without a header: some servers call that deflate, too (RFC 9110, 8.4.1.2)."""
+"""Data without a header, which some servers call deflate too (RFC 9110, 8.4.1.2)."""
 MAX_QUOTED = 200
 MAX_OF_TOLD = 4096
-"""Bytes of the body of an error that are read to quote from it."""
+"""Bytes that are read of the body of an error, for the quotation."""
 MARKUP = re.compile(r"(?s)<(script|style)\b.*?</\1>|<[^>]*>")
 
 
 def unpacked(body: bytes, encoding: str, most_bytes: int) -> bytes:
-    """The body without its Content-Encoding; one that is not known is left as it is, as some servers
-    write a charset there. Raises ValueError that says how it is packed if it does not unpack, or
-    OverflowError if to too much."""
+    """Returns the body without its Content-Encoding; an unknown one is ignored.
+
+    Raises ValueError with the name of the encoding if the body does not unpack, and OverflowError if it has
+    more than `most_bytes` then.
+    """
+    # Some servers write a charset there, so an unknown encoding is no error.
     for name in reversed(encoding.lower().split(",")):  # they stand in the order in which they were applied
         coding = name.strip()
         if coding in PACKED and body:
@@ -33,7 +36,7 @@ def unpacked(body: bytes, encoding: str, most_bytes: int) -> bytes:
                 body = _inflated(body, coding, most_bytes)
             except ValueError:
                 raise ValueError(f"is said to be packed ({coding}), and does not unpack") from None
-        elif coding in OTHERS and not _is_text(body):
+        elif coding in OTHERS and not _is_text(body):  # text cannot be packed: the header is wrong
             raise ValueError(f"is packed ({coding}), which was not asked for")
     return body
 
@@ -65,9 +68,9 @@ def _inflated(body: bytes, coding: str, most_bytes: int) -> bytes:
 
 
 def quotation(body: bytes, secrets: Collection[str]) -> str:
-    """The first 200 characters of what an error says, on one line and without secrets."""
+    """Returns the first 200 characters of the body of an error, on one line and without secrets."""
     text = body.decode("utf-8", "replace")
-    if len(body) >= MAX_OF_TOLD:  # of a secret that the end cuts nothing may stay
+    if len(body) >= MAX_OF_TOLD:  # the end may cut through a secret, and its beginning must not stay
         text = text[: -max(map(len, secrets), default=0) or None]
     if text.lstrip().startswith("<"):
         text = MARKUP.sub(" ", text)

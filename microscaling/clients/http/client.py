@@ -1,4 +1,4 @@
-"""Asking an HTTP server for something small, within a deadline that it cannot defeat."""
+"""An HTTP client for small answers, with a total deadline that no server can exceed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MAX_BYTES = 16 * 2**20
 CHUNK = 2**16
 MAX_OF_ERROR = 2**16
 MAX_OF_REASON = 200
-"""Characters: what is not HTTP may be quoted in it."""
+"""Characters of a reason, which may quote an answer that is not HTTP."""
 REDIRECTS = (301, 302, 303, 307, 308)
 WAITS = "answers with HTTP {}, and is not asked again for {:.1f} s, as its Retry-After says"
 NO_PROXY: Any = {"http": None, "https": None, "all": None}
@@ -38,9 +38,9 @@ NO_PROXY: Any = {"http": None, "https": None, "all": None}
 
 
 class FetchError(TemporaryError):
-    """There was no answer worth having; `status` is the HTTP status if there was one at all.
+    """There is no usable answer; `status` is its HTTP status, None without an answer.
 
-    `hopeless`: not even later. What is asked is no HTTP server, or not one to be trusted.
+    `hopeless`: a retry cannot help, because the other side is no HTTP server, or not a trusted one.
     """
 
     def __init__(self, message: str, status: int | None = None, hopeless: bool = False) -> None:
@@ -51,7 +51,7 @@ class FetchError(TemporaryError):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a server has said, whatever its status; `headers` are found in any case."""
+    """An answer of any status; `headers` match in upper or lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -65,10 +65,10 @@ class _Question:
     headers: Mapping[str, str]
     body: bytes | None = None
     quotes: bool = False
-    """Of an error only what an error of ours quotes is wanted: the beginning of a 4xx."""
+    """Whether of an error only the quotation is needed, the beginning of the body of a 4xx."""
 
     def most_of_error(self, status: int) -> int:
-        """Bytes of the body that are read at a status that is none of success."""
+        """Bytes to read of the body at an unsuccessful status."""
         if not self.quotes:
             return MAX_OF_ERROR
         return MAX_OF_TOLD if 400 <= status < 500 else 0
@@ -78,9 +78,9 @@ class Client:
     """Asks one server over connections that are kept alive. For one thread at a time.
 
     Redirects are not followed and cookies not kept. Loopback is never reached through a proxy;
-    other hosts follow the environment (HTTP_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE). Credentials are
-    those of the headers or the URL, never what ~/.netrc holds. What is answered with 429 or 503 and
-    Retry-After is not asked again before that time: until then it fails with the same status.
+    other hosts follow the environment (HTTP_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE). Credentials come from
+    the headers or the URL, never from ~/.netrc. After a 429 or 503 with Retry-After, the same request
+    fails with that status until the time is over, without asking the server.
     """
 
     def __init__(self, deadline_s: float = DEADLINE_S, max_bytes: int = MAX_BYTES) -> None:
@@ -90,8 +90,8 @@ class Client:
         self._pause: Pause | None = None
 
     def fetch(self, url: str, headers: Mapping[str, str] | None = None) -> bytes:
-        """The body of the answer to a GET. Raises FetchError for any status but 200, with what a server
-        says to a 4xx, and as `ask`."""
+        """Returns the body of the answer to a GET. Raises FetchError for any other status than 200, with a
+        quotation of a 4xx, and as `ask` does."""
         answer = self._ask(_Question("GET", url, headers or {}, quotes=True))
         if answer.status != 200:
             secrets = [*secrets_of_url(url), *secrets_of_headers(headers or {})]
@@ -104,9 +104,12 @@ class Client:
     def ask(
         self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
     ) -> Answer:
-        """The answer, whatever its status. Raises FetchError for a body longer than `max_bytes`, and
-        once `deadline_s` seconds have passed, however far it has come (only the look-up of a name,
-        which Python cannot break off, may take longer). What tells of an error is cut at 64 KiB."""
+        """Returns the answer, of any status.
+
+        Raises FetchError for a body longer than `max_bytes`, and `deadline_s` seconds after the call, also
+        in the middle of an answer (only the look-up of a name, which Python cannot interrupt, may take
+        longer). The body of an error is cut at 64 KiB.
+        """
         return self._ask(_Question(method, url, headers or {}, body))
 
     def close(self) -> None:
@@ -129,7 +132,7 @@ class Client:
         )  # fmt: skip
         try:
             answer = self._answer(question)
-            time_left()  # a process that was frozen meanwhile finds an answer that is long out of date
+            time_left()  # raises: if the process was frozen meanwhile, the answer is out of date
             if seconds := pause_s(answer.status, answer.headers):
                 until = time.monotonic() + seconds
                 self._pause = Pause(question.method, question.url, until, answer.status, seconds)
@@ -138,8 +141,8 @@ class Client:
             reason = reason_of(error, self.deadline_s) + by_proxy(question.url)
             told = f"{public_url(question.url)}: {reason}"
             failure = FetchError(told, hopeless=_hopeless(error))
-        # Raised out here it has no context, which may name secrets, and would keep the socket open for as
-        # long as somebody (a log record, say) keeps the error.
+        # Raised out here it has no context. That might name secrets, and would keep the socket open as
+        # long as the error is kept, in a log record, for example.
         raise failure
 
     def _answer(self, question: _Question) -> Answer:
@@ -149,7 +152,7 @@ class Client:
         with self._session.request(
             question.method,
             url,
-            # Not compressed: what is this small is not worth it.
+            # Not compressed: answers this small are not worth it.
             headers=_encoded({"Accept-Encoding": "identity", **question.headers}),
             data=question.body,
             auth=_auth(url),
@@ -170,7 +173,7 @@ class Client:
             if len(body) > self.max_bytes:
                 raise FetchError(too_long, hopeless=True)
         try:
-            # Not asked for, but there are servers and proxies that pack whatever they send.
+            # Not asked for, but there are servers and proxies that compress all their answers.
             return unpacked(bytes(body), answer.headers.get("Content-Encoding", ""), self.max_bytes)
         except OverflowError:
             raise FetchError(too_long, hopeless=True) from None
@@ -179,7 +182,7 @@ class Client:
 
 
 def _told(answer: requests.Response, question: _Question, most_bytes: int) -> bytes:
-    """What the server says to an error; nothing if that cannot be had and the status says enough."""
+    """Returns the beginning of the body of an error; empty if it cannot be read and the status is enough."""
     import urllib3
 
     most = question.most_of_error(answer.status_code)
@@ -195,7 +198,7 @@ def _told(answer: requests.Response, question: _Question, most_bytes: int) -> by
 
 
 def _encoded(headers: Mapping[str, str]) -> dict[str, bytes]:
-    """As they are sent. Python itself would send Latin-1, and fail at the rest."""
+    """Returns the headers in UTF-8. Python itself would encode them in Latin-1, and fail at the rest."""
     return {name: value.encode(errors="surrogateescape") for name, value in headers.items()}
 
 
@@ -205,7 +208,7 @@ def fetch(
     max_bytes: int = MAX_BYTES,
     headers: Mapping[str, str] | None = None,
 ) -> bytes:
-    """The body of the answer to one GET, on a connection of its own; see `Client.fetch`."""
+    """Returns the body of the answer to one GET, on a connection of its own; see `Client.fetch`."""
     client = Client(deadline_s, max_bytes)
     try:
         return client.fetch(url, headers)
@@ -214,7 +217,7 @@ def fetch(
 
 
 def public_url(url: str) -> str:
-    """The URL without user, password, query and fragment: fit for a log."""
+    """Returns the URL for a log: without user, password, query and fragment."""
     try:
         urlsplit(url)
     except ValueError:
@@ -224,7 +227,8 @@ def public_url(url: str) -> str:
 
 
 def reason_of(error: BaseException, deadline_s: float) -> str:
-    """What went wrong, without what requests and urllib3 put around it (they quote the URL)."""
+    """Returns the reason of a failure in a few words."""
+    # Without the text that requests and urllib3 put around it: they quote the URL, which may be secret.
     from urllib3.exceptions import TimeoutError as Urllib3Timeout
 
     root = _root(error)
@@ -238,44 +242,47 @@ def reason_of(error: BaseException, deadline_s: float) -> str:
 
 
 def _new_session() -> requests.Session:
-    """A session whose connections keep to the deadline, also through a proxy."""
+    """Returns a session whose connections keep to the deadline, also through a proxy."""
     import requests
     from requests.adapters import HTTPAdapter
     from urllib3 import PoolManager
 
     pools = deadline_pools()
-    # It warns of answers that are cut short with a traceback, and what is wrong is in our error too.
+    # It warns of truncated answers with a traceback, and our own error has the reason too.
     logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
 
     class Adapter(HTTPAdapter):
         def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+            """Makes the pools for direct connections."""
             super().init_poolmanager(*args, **kwargs)
             self.poolmanager.pool_classes_by_scheme = pools
 
         def proxy_headers(self, proxy: str) -> dict[str, str]:
+            """Returns the credentials for a proxy, in UTF-8, as those for a server."""
             user, password = credentials(proxy)
             return {"Proxy-Authorization": basic(user, password)} if user else {}
 
         def proxy_manager_for(self, *args: Any, **kwargs: Any) -> PoolManager:
+            """Makes the pools for connections through a proxy."""
             manager: PoolManager = super().proxy_manager_for(*args, **kwargs)
             manager.pool_classes_by_scheme = pools
             return manager
 
     class Session(requests.Session):
         def get_redirect_target(self, resp: requests.Response) -> str | None:
-            """None: else it reads all of the answer that redirects, however long, to prepare for going on."""
+            """None: else it would read the whole answer, of any length, to prepare for the redirect."""
             return None
 
     session = Session()
     session.mount("http://", Adapter())
     session.mount("https://", Adapter())
-    # A server that sets a new cookie with every answer must not make us grow.
+    # A server that sets a new cookie with every answer must not use up our memory.
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return session
 
 
 def _root(error: BaseException) -> BaseException:
-    """The innermost error of those that requests and urllib3 have put into one another."""
+    """Returns the innermost of the errors that requests and urllib3 have wrapped into one another."""
     while True:
         parts = (getattr(error, "reason", None), *error.args)
         inner = next((e for e in parts if isinstance(e, BaseException)), None)
@@ -285,10 +292,10 @@ def _root(error: BaseException) -> BaseException:
 
 
 def _hopeless(error: BaseException) -> bool:
-    """Whether the other side has shown that it is not what is asked for, rather than being away."""
+    """Whether the other side is a wrong one, rather than a server that is away."""
     root = _root(error)
     if isinstance(root, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
-        return False
+        return False  # cut off, which is no sign of a wrong server
     if isinstance(root, ssl.SSLError):
         return True
     garbage = isinstance(root, http.client.HTTPException) and not isinstance(root, http.client.IncompleteRead)
@@ -304,8 +311,8 @@ def _status(answer: Answer) -> str:
 
 
 def _auth(url: str) -> Callable[[requests.PreparedRequest], requests.PreparedRequest]:
-    """What puts the URL's own user and password into a request. Without it requests looks into
-    ~/.netrc, and lets that overrule an Authorization header."""
+    """Returns a function for `requests` that adds the user and password of the URL to a request."""
+    # Always one: without it requests looks into ~/.netrc, and that overrules an Authorization header.
     user, password = credentials(url)
 
     def sign(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -1,8 +1,8 @@
-"""Connections of urllib3 that keep to a deadline, whatever the server does.
+"""Connections of urllib3 with a total deadline per call.
 
 The time-outs of requests and urllib3 are per read, so a server that sends a byte now and then keeps a
-request alive for ever. Here the connection and every single read get what is left until the deadline of
-the call. A call stays in its thread, so that is where its deadline is kept.
+request alive for ever. Here each connect and each read gets the rest of the time until the deadline of
+the call. A call stays in its thread, so its deadline is a variable of the thread.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _call = threading.local()
 
 
 def limit_call(seconds: float) -> None:
-    """What this thread asks from now on, over connections of `deadline_pools`, is over by then."""
+    """Sets the deadline of this thread's requests over connections of `deadline_pools`: now + `seconds`."""
     _call.deadline = time.monotonic() + seconds
 
 
 def time_left() -> float:
-    """Seconds until this thread's call has to be over. Raises TimeoutError when it is."""
+    """Returns the seconds until the deadline of this thread's call. Raises TimeoutError after it."""
     left: float = _call.deadline - time.monotonic()
     if left <= 0:
         raise TimeoutError("timed out")
@@ -32,7 +32,7 @@ def time_left() -> float:
 
 
 class _DeadlineReader(io.RawIOBase):
-    """Reads from a socket, each read limited to what is left of the call."""
+    """Reads from a socket, with the rest of the call's time as the limit of each read."""
 
     def __init__(self, sock: socket.socket, raw: io.RawIOBase) -> None:
         self.sock = sock
@@ -41,14 +41,16 @@ class _DeadlineReader(io.RawIOBase):
         self.in_head = False
 
     def readable(self) -> bool:
+        """True, for io.BufferedReader."""
         return True
 
     def readinto(self, buffer: Any) -> int | None:
+        """Reads once. Raises TimeoutError after the deadline, ConnectionError at an end within the head."""
         self.sock.settimeout(time_left())
         count = self.raw.readinto(buffer)
         self.count += count or 0
         if count == 0 and self.count and self.in_head:
-            # Python takes that for the end of the head, and half a header for a whole one.
+            # Python would take that for the end of the head, and half a header for a whole one.
             raise ConnectionError("the answer ends within its head")
         return count
 
@@ -59,7 +61,7 @@ class _DeadlineReader(io.RawIOBase):
 
 
 class _Response(http.client.HTTPResponse):
-    """An answer whose head and body come through a `_DeadlineReader`."""
+    """An answer that is read through a `_DeadlineReader`."""
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
@@ -74,29 +76,27 @@ class _Response(http.client.HTTPResponse):
 
 
 class _Connecting:
-    """What both kinds of connection do otherwise than urllib3's own."""
+    """The differences of both kinds of connection from urllib3's own."""
 
     response_class = _Response
 
     def _new_conn(self) -> socket.socket:
-        """Tries every address of the host, all within the deadline: urllib3 gives each its own.
-
-        A TLS handshake comes next, and takes the time-out that is set here as a total.
-        """
+        """Connects to the first address of the host that answers, within the deadline. Raises OSError."""
         host, port = self._dns_host, self.port  # type: ignore[attr-defined]
         found: list[Any] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         for number, (family, kind, proto, _, address) in enumerate(found, 1):
             sock = socket.socket(family, kind, proto)
             try:
+                # urllib3 would give each address the whole time-out.
                 sock.settimeout(time_left() / (len(found) - number + 1))
                 sock.connect(address)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                sock.settimeout(time_left())
+                sock.settimeout(time_left())  # for a TLS handshake, which takes it as a total
                 return sock
             except OSError as error:
                 sock.close()
                 if isinstance(error, (ConnectionResetError, BrokenPipeError)):
-                    # urllib3 takes these for an answer that came early, and goes on without a connection.
+                    # urllib3 would take these for an early answer, and go on without a connection.
                     error = ConnectionAbortedError(errno.ECONNABORTED, error.strerror)
                 if number == len(found):
                     raise error
@@ -104,8 +104,8 @@ class _Connecting:
 
 
 def deadline_pools() -> dict[str, Any]:
-    """By scheme, what a PoolManager of urllib3 is to make its pools of, so that their connections keep
-    to the deadline of `limit_call`."""
+    """Returns the classes of pools by scheme, for a PoolManager of urllib3, whose connections keep to the
+    deadline of `limit_call`."""
     from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
     from urllib3.connection import HTTPConnection, HTTPSConnection
 

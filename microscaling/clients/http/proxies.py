@@ -1,4 +1,4 @@
-"""Which proxy of the environment a request goes through."""
+"""The proxy of the environment for a request."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 
 def is_loopback(host: str) -> bool:
-    """Whether the name or address is this very machine."""
+    """Whether the name or address is that of this machine's loopback interface."""
     host = host.rstrip(".").lower()
     try:
         address = ipaddress.ip_address(host)
@@ -19,7 +19,7 @@ def is_loopback(host: str) -> bool:
 
 
 def proxy_variable(url: str) -> str:
-    """The variable that names the proxy for this URL, as requests finds it; empty if none does."""
+    """Returns the variable with the proxy for this URL, by the rules of requests; "" if there is none."""
     from requests.utils import get_environ_proxies, select_proxy
 
     try:
@@ -33,6 +33,6 @@ def proxy_variable(url: str) -> str:
 
 
 def by_proxy(url: str) -> str:
-    """What an error adds if a proxy may be its cause."""
+    """Returns the words for an error of which a proxy may be the cause; "" without a proxy."""
     variable = proxy_variable(url)
     return f", through the proxy of {variable}" if variable else ""

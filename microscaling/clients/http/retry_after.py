@@ -1,4 +1,4 @@
-"""The pause that a server asks for with the header Retry-After (RFC 9110, 10.2.3)."""
+"""Pauses at the request of a server, by the header Retry-After (RFC 9110, 10.2.3)."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 STATUSES = (429, 503)
-"""Too Many Requests (RFC 6585) and Service Unavailable. With others the header is about something else."""
+"""Too Many Requests (RFC 6585) and Service Unavailable; with others the header has another meaning."""
 MAX_S = 3600.0
-"""A server that asks for a year by mistake is asked again after an hour."""
+"""Longest pause: a server that asks for a year by mistake is asked again after an hour."""
 SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?")
 
 
 @dataclass(frozen=True)
 class Pause:
-    """One question that is not to be asked again before `until` (seconds of time.monotonic)."""
+    """A request that must not be repeated before `until` (seconds of time.monotonic)."""
 
     method: str
     url: str
@@ -27,12 +27,12 @@ class Pause:
     """Seconds from the answer to `until`."""
 
     def covers(self, method: str, url: str) -> bool:
-        """Whether the question has to wait now."""
+        """Whether this request has to wait now."""
         return (method, url) == (self.method, self.url) and time.monotonic() < self.until
 
 
 def pause_s(status: int, headers: Mapping[str, str]) -> float:
-    """How many seconds the answer asks for; 0: none, or the header cannot be read."""
+    """Returns the pause that an answer asks for, in seconds; 0: none, or the header cannot be read."""
     text = headers.get("Retry-After", "").strip()
     if status not in STATUSES or not text:
         return 0.0
@@ -41,7 +41,7 @@ def pause_s(status: int, headers: Mapping[str, str]) -> float:
     until = _seconds_of(text)
     if until is None:
         return 0.0
-    # The server's own clock, if it tells it: only the difference counts.
+    # By the server's own clock, if the answer has it, so that a difference of the clocks does not matter.
     now = _seconds_of(headers.get("Date", "")) or time.time()
     return min(max(0.0, until - now), MAX_S)
 

@@ -1,1 +1,1 @@
-"""The API server of Kubernetes, and how to log in to it."""
+"""The API server of Kubernetes: requests and login."""

@@ -1,9 +1,8 @@
-"""Asking a Kubernetes API server for deployments (apps/v1) and for their scale, each call within a
-deadline that the server cannot defeat.
+"""Requests to a Kubernetes API server for deployments (apps/v1) and their scale, each with a total deadline.
 
-The library builds and signs the requests; what comes back is read here, as it came. Its models refuse
-whatever they do not know, and its watch neither ends when told to nor has a deadline. What the server
-may answer is described in Kubernetes' documentation: "Kubernetes API Concepts", "Deployment v1 apps".
+The library builds and signs the requests; the answers are parsed here, because its models refuse unknown
+values, and its watch has no deadline and cannot be ended. The form of the answers is described in
+Kubernetes' documentation: "Kubernetes API Concepts", "Deployment v1 apps".
 """
 
 from __future__ import annotations
@@ -35,9 +34,9 @@ CALL_S = 9.0
 PAGE = 500
 """Deployments in one answer of a listing."""
 WATCH_S = 240
-"""After so long the server ends a watch."""
+"""Duration of a watch, at the end of which the server closes it."""
 SLACK_S = 15.0
-"""What a watch may take longer than the server was told that it takes."""
+"""Time for which a watch may last longer than WATCH_S, before it counts as broken."""
 MAX_BYTES = 64 * 2**20
 MAX_OF_LINE = 8 * 2**20
 MAX_SHOWN = 400
@@ -45,12 +44,12 @@ RENEW_EVERY_S = 5.0
 GONE = 410
 
 Item = dict[str, Any]
-"""An object as the server wrote it."""
+"""An object in the form that the server sent."""
 
 
 class Refused(PermanentError):
-    """The API server has understood, and says no: `status` is the HTTP status; `delay_s` says how many
-    seconds it wants to be left alone, if it does."""
+    """The API server has refused a request: `status` is the HTTP status; `delay_s` is the pause that it asks
+    for, in seconds, if any."""
 
     def __init__(self, message: str, status: int, delay_s: float | None = None) -> None:
         super().__init__(message)
@@ -59,9 +58,9 @@ class Refused(PermanentError):
 
 
 class Watch:
-    """An open watch: iterating yields an event as soon as it comes, until the server ends the watch.
+    """An open watch: iterating yields each event as soon as it comes, until the server ends the watch.
 
-    Raises Refused with status 410 when what was to come next is not kept any more.
+    Raises Refused with status 410 if the server has dropped the next events of its history.
     """
 
     def __init__(self, answer: Any, kube: Kube) -> None:
@@ -69,7 +68,7 @@ class Watch:
         self._kube = kube
 
     def __iter__(self) -> Iterator[tuple[str, Item]]:
-        """The type of the event, and its object."""
+        """Yields the type and the object of each event."""
         with self._kube.errors(WATCH_S + SLACK_S):
             for line in _lines(self._answer):
                 event = json.loads(line)
@@ -79,24 +78,24 @@ class Watch:
                 yield kind, item
 
     def end(self) -> None:
-        """From any thread: whoever iterates comes to an end at once."""
+        """Ends the iteration at once; may be called from any thread."""
         with contextlib.suppress(Exception):  # it has ended at the same moment
             self._answer.shutdown()
 
     def close(self) -> None:
-        """By the thread that iterates."""
+        """Closes the connection; only for the iterating thread."""
         self._answer.close()
 
 
 class Kube:
-    """One namespace of one cluster. May be asked from several threads at once.
+    """One namespace of one cluster, for several threads at once.
 
-    Raises Refused for what the server refuses, TemporaryError for all else that goes wrong: then it is
-    not known whether anything was done. Credentials that are refused are read anew, once.
+    Its calls raise Refused for a refusal by the server, and TemporaryError for any other failure: then it is
+    unknown whether the request was carried out. Refused credentials are read anew, once.
     """
 
     def __init__(self, config_path: str, namespace: str) -> None:
-        """Raises ConfigError if there are no credentials to be had."""
+        """Raises ConfigError if there are no credentials."""
         self.config_path = config_path
         self.namespace = namespace
         self._clients = [log_in(config_path)]
@@ -106,10 +105,11 @@ class Kube:
 
     @property
     def address(self) -> str:
+        """The URL of the API server, for logs."""
         return public_url(self._clients[-1].configuration.host)
 
     def deployments(self) -> tuple[list[Item], str]:
-        """All deployments of the namespace, and the version of that answer."""
+        """Returns all deployments of the namespace, and the resourceVersion of the list."""
         limit_call(CALL_S)
         found: list[Item] = []
         more: str | None = None
@@ -124,8 +124,9 @@ class Kube:
                     return found, str(about["resourceVersion"])
 
     def deployment(self, name: str) -> Item:
-        """One deployment. Asks for a list, so that no right to `get` is needed."""
+        """Returns one deployment. Raises Refused with status 404 if there is none."""
         limit_call(CALL_S)
+        # A list with one entry, so that the agent's Role need not allow `get`.
         options = {"field_selector": f"metadata.name={name}", **_call_options()}
         page = self._ask(partial(_list, self.namespace, options))
         with self.errors():
@@ -134,8 +135,7 @@ class Kube:
         raise Refused(f"namespace {self.namespace} of {self.address} has no deployment {quoted(name)}", 404)
 
     def scale(self, name: str, replicas: int) -> Item:
-        """Sets the number of replicas by the `scale` subresource, which answers with a Scale of
-        autoscaling/v1."""
+        """Sets the number of replicas by the `scale` subresource. Returns its Scale (autoscaling/v1)."""
         limit_call(CALL_S)
         body = {"spec": {"replicas": replicas}}
         return self._ask(
@@ -143,7 +143,7 @@ class Kube:
         )
 
     def watch(self, version: str) -> Watch:
-        """Opens a watch of all that happens to deployments after `version`."""
+        """Opens a watch of all changes of deployments after the resourceVersion `version`."""
         limit_call(CALL_S)
         options = {
             "watch": True,
@@ -157,15 +157,15 @@ class Kube:
         return Watch(answer, self)
 
     def close(self) -> None:
-        """Closes the connections that nobody is using just now."""
+        """Closes the connections that are not in use at the moment."""
         with self._lock:
             for each in self._clients:
                 hang_up(each)
 
     @contextmanager
     def errors(self, deadline_s: float = CALL_S) -> Iterator[None]:
-        """Makes ours of what the library, and what it stands on, raise, and of what looking into an
-        answer raises that is not as it should be."""
+        """Turns errors inside into Refused and TemporaryError: those of the library and of its HTTP client,
+        and those of reading an unexpected answer."""
         try:
             yield
         except ApiException as error:
@@ -178,7 +178,7 @@ class Kube:
             raise TemporaryError(f"{self.address}: does not answer as a Kubernetes API server does") from None
 
     def refused(self, status: int, told: Item, delay_s: float | None = None) -> Refused:
-        """What a Status object says, and what to do about it."""
+        """Returns the error for a Status object, with the remedy."""
         message = one_line(str(told.get("message") or f"HTTP {status}"))[:MAX_SHOWN]
         if status == 401:
             message = (
@@ -186,7 +186,7 @@ class Kube:
                 f"{token_place(self.config_path)}"
             )
         elif status == 403:
-            message = f"{message}: what is to be allowed is in the Role of deploy/kubernetes.yaml"
+            message = f"{message}: the Role of deploy/kubernetes.yaml has the necessary rights"
         return Refused(message, status, delay_s)
 
     def _ask(self, call: Callable[[Any], Any]) -> Item:
@@ -198,7 +198,7 @@ class Kube:
             answer.release_conn()
 
     def _open(self, call: Callable[[Any], Any]) -> Any:
-        """The answer to a call, its body not read yet."""
+        """Returns the answer to a call, with the body not read yet. Logs in anew after a 401."""
         used = self._clients[-1]
         try:
             with self.errors():
@@ -210,20 +210,20 @@ class Kube:
             return call(client.AppsV1Api(self._clients[-1]))
 
     def _renew(self, used: client.ApiClient) -> bool:
-        """Reads the credentials anew: tokens are replaced long before, and often after, they expire.
-        Returns whether there is anything to try."""
+        """Reads the credentials anew, as tokens expire and are replaced. Returns whether to try again."""
         with self._lock:
             if self._clients[-1] is not used:
-                return True
+                return True  # another thread has renewed them meanwhile
             if time.monotonic() - self._renewed < RENEW_EVERY_S:
                 return False
             self._renewed = time.monotonic()
-            try:  # a kubeconfig may name a program to ask
+            try:  # with a deadline, as a kubeconfig may name a program to run
                 self._clients.append(self._login.call(lambda: log_in(self.config_path), CALL_S))
             except (ConfigError, TimeoutError) as error:
                 log.debug("no new credentials: %s", error)
                 return False
             hang_up(used)
+
             del self._clients[:-2]
             return True
 
@@ -256,10 +256,11 @@ def _body(answer: Any) -> bytes:
 
 
 def _lines(answer: Any) -> Iterator[bytes]:
-    """The lines of an answer without end, each as soon as it is complete."""
+    """Yields the lines of an endless answer, each as soon as it is complete."""
     begun = bytearray()
     for chunk in answer.stream(None):
         begun += chunk
+        # Split only at the end of a line: a long one in many chunks would be searched again and again.
         *lines, rest = begun.split(b"\n") if b"\n" in chunk else [begun]
         begun = bytearray(rest)
         yield from (bytes(line) for line in lines if line.strip())
@@ -274,7 +275,8 @@ def _object(value: Any) -> Item:
 
 
 def _entries(items: Any) -> list[Item]:
-    """One that is no object is an entry that says nothing: the others count all the same."""
+    """Returns the entries of a list. An entry that is no object becomes an empty one, so that the others
+    still count; raises TypeError if all are so."""
     objects = [item if isinstance(item, dict) else {} for item in items]
     if objects and not any(objects):
         raise TypeError("expected a list of objects")
@@ -282,7 +284,7 @@ def _entries(items: Any) -> list[Item]:
 
 
 def _status_of(error: ApiException) -> Item:
-    """The Status object that should come with an error."""
+    """Returns the Status object in the body of an error; empty if there is none."""
     try:
         return _object(json.loads(error.body or ""))
     except UNEXPECTED:
@@ -290,7 +292,8 @@ def _status_of(error: ApiException) -> Item:
 
 
 def _delay(error: ApiException, told: Item) -> float | None:
-    """How long the server wants to be left alone: header Retry-After, or what its Status says."""
+    """Returns the pause that the server asks for, in seconds, at most 60: by the header Retry-After, or by
+    the Status object; None if there is none."""
     details = told.get("details")
     named = (error.headers or {}).get("Retry-After")
     if not named and isinstance(details, dict):

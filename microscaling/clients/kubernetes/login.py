@@ -1,4 +1,4 @@
-"""Who talks to a Kubernetes API server, and with what credentials: a kubeconfig, or the cluster's own."""
+"""Login at a Kubernetes API server, with the credentials of a kubeconfig or of the pod."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ except ImportError:
 __all__ = ["ApiException", "client", "hang_up", "log_in", "token_place"]
 
 CONNECTIONS = 12
-"""As many as there are threads that call: 8 scale, one counts, one watches."""
+"""One for each thread that calls: 8 scale, one counts, one watches; and some to spare."""
 QUOTED = re.compile(r"/?[{\[]")
-"""Where the library begins to quote the file."""
+"""The beginning of a quotation from the file, in an error of the library."""
 OUTSIDE = (
     "MSS_KUBE_CONFIG: is empty, which means the credentials of the pod, but this does not run in one "
     "({0}); set it to the path of a kubeconfig"
@@ -36,8 +36,8 @@ OUTSIDE = (
 
 
 def log_in(config_path: str) -> client.ApiClient:
-    """A client with the credentials that are there now, tokens included: those of the kubeconfig, or,
-    if the path is empty, of the pod that this runs in. Asks the API server nothing. Raises ConfigError.
+    """Returns a client with the present credentials, tokens included: those of the kubeconfig, or, with an
+    empty path, of this pod. Sends no request. Raises ConfigError.
     """
     settings = client.Configuration()
     try:
@@ -49,15 +49,15 @@ def log_in(config_path: str) -> client.ApiClient:
         return _client(settings)
     except ConfigError:
         raise
-    except Exception as error:  # what can be wrong with a file is more than the library has errors for
+    except Exception as error:  # for many mistakes in a file the library has no error of its own
         if not config_path:
             raise ConfigError(OUTSIDE.format(_told(error))) from None
         raise ConfigError(f"MSS_KUBE_CONFIG: {one_line(config_path)}: {_told(error)}") from None
 
 
 def _told(error: Exception) -> str:
-    """What is wrong, without what the file holds: tokens and passwords. The library and the parser of
-    YAML quote it."""
+    """Returns the reason of a failure in a few words."""
+    # Without the file's content, tokens and passwords: the library and the parser of YAML quote it.
     if mark := getattr(error, "problem_mark", None):
         context = getattr(error, "context", None) or "where it is wrong"
         return f"not YAML: {context}, line {mark.line + 1}, column {mark.column + 1}"
@@ -70,7 +70,7 @@ def _told(error: Exception) -> str:
 
 
 def _readable(path: str) -> None:
-    """The library takes a file that is missing for an empty one."""
+    """Raises ConfigError unless the file can be read. (The library takes a missing file for an empty one.)"""
     try:
         with open(path, "rb"):
             return
@@ -81,7 +81,7 @@ def _readable(path: str) -> None:
 
 def _client(settings: Any) -> client.ApiClient:
     settings.connection_pool_maxsize = CONNECTIONS
-    settings.retries = urllib3.Retry(0)  # who asks tries again by himself, and knows when
+    settings.retries = urllib3.Retry(0)  # the callers retry, with delays of their own
     if is_loopback(urlsplit(settings.host).hostname or ""):
         settings.proxy = None
     made = client.ApiClient(settings)
@@ -92,7 +92,7 @@ def _client(settings: Any) -> client.ApiClient:
 
 
 def hang_up(used: client.ApiClient) -> None:
-    """Closes the connections that nobody is using just now. (The library leaves them to the garbage
+    """Closes the connections that are not in use at the moment. (The library leaves them to the garbage
     collector.)"""
     pools = used.rest_client.pool_manager.pools
     for key in pools.keys():  # noqa: SIM118 - it cannot be iterated over
@@ -103,7 +103,7 @@ def hang_up(used: client.ApiClient) -> None:
 
 
 def token_place(config_path: str) -> str:
-    """Where a token that has expired is to be renewed, for a person to read."""
+    """Describes, for a person, the place where an expired token is to be renewed."""
     if config_path:
         return f"log in anew, so that {one_line(config_path)} (MSS_KUBE_CONFIG) has valid ones"
     account = os.path.dirname(config.incluster_config.SERVICE_TOKEN_FILENAME)

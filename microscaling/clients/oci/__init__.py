@@ -1,1 +1,1 @@
-"""Registries of images (OCI distribution): names, logins, configuration of an image."""
+"""Registries of images (OCI distribution): names, logins, and the configuration of an image."""

@@ -1,4 +1,4 @@
-"""What a registry wants to see before it shows an image: a password, or a token from its token server.
+"""Authorization at a registry: a password, or a token from its token server.
 
 After "Token Authentication Specification" and "OAuth2 Token Authentication" of the CNCF's
 distribution, and RFC 7235 for the challenge.
@@ -25,11 +25,11 @@ CHALLENGE = re.compile(
 )
 
 Ask = Callable[[str, str, Mapping[str, str], "bytes | None"], Answer]
-"""(method, URL, headers, body): the answer, which may be any but a broken one."""
+"""Sends (method, URL, headers, body), and returns an answer of any status."""
 
 
 def challenges(header: str) -> dict[str, dict[str, str]]:
-    """Scheme -> parameters of a WWW-Authenticate header, names in lower case."""
+    """Maps the schemes of a WWW-Authenticate header to their parameters, names in lower case."""
     found: dict[str, dict[str, str]] = {}
     for match in CHALLENGE.finditer(header):
         if match["scheme"]:
@@ -42,8 +42,10 @@ def challenges(header: str) -> dict[str, dict[str, str]]:
 
 
 def authorization(name: ImageName, header: str, login: Login | None, ask: Ask) -> str:
-    """The Authorization header that meets a challenge. The login goes to the realm that the registry
-    itself has named, and nowhere else. Raises PermanentError if the challenge cannot be met."""
+    """Returns the Authorization header for a challenge. Raises PermanentError if there is none.
+
+    The login goes only to the registry and to the realm that the registry itself has named.
+    """
     found = challenges(header)
     if "bearer" in found:
         return "Bearer " + _token(name, found["bearer"], login, ask)
@@ -72,7 +74,7 @@ def _token(name: ImageName, challenge: Mapping[str, str], login: Login | None, a
 
 
 def _may_have_login(realm: str, name: ImageName) -> bool:
-    """Over TLS, or on this machine if the registry is there as well."""
+    """Whether a realm may get the login: over TLS, or without on this machine, for a registry there."""
     try:
         parts = urlsplit(realm)
         host = parts.hostname or ""
@@ -92,7 +94,7 @@ def _ask_for_token(realm: str, fields: dict[str, str], login: Login | None, ask:
 
 
 def _exchange(realm: str, fields: dict[str, str], identity_token: str, ask: Ask) -> Answer:
-    """Gets an access token for an identity token, as OAuth2 has it."""
+    """Gets an access token for an identity token, by OAuth2."""
     fields = {**fields, "grant_type": "refresh_token", "refresh_token": identity_token}
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     return ask("POST", realm, headers, urlencode(fields).encode())
@@ -117,7 +119,7 @@ def _basic(login: Login) -> str:
 
 
 def who(login: Login | None) -> str:
-    """The login in words, without its secret."""
+    """Describes a login, without its secret."""
     if login is None:
         return "those without a login"
     return "this identity token" if login.identity_token else f"user {quoted(login.user)}"

@@ -1,4 +1,4 @@
-"""The logins that the user's docker config file knows, for reading a private registry."""
+"""Logins for private registries, from the user's docker config file."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from microscaling.utils.text import clean, short
 log = logging.getLogger("mssconfig")
 
 DOCKER_IO_KEY = "https://index.docker.io/v1/"
-"""What docker.io is called in that file, and by those who keep the secrets of it."""
+"""The key of docker.io in that file, and for credential helpers."""
 DOCKER_IO_HOSTS = ("index.docker.io", "registry-1.docker.io")
 TOKEN_USER = "<token>"  # nosec B105  # the helpers' protocol says so
-"""The user that a helper names when its secret is an identity token."""
+"""The user in a helper's answer whose secret is an identity token."""
 HELPER_S = 10.0
 MAX_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
 class Login:
-    """A user and a password, or an identity token, which the token server of the registry takes."""
+    """A user and a password, or an identity token for the token server of the registry."""
 
     user: str = ""
     password: str = field(default="", repr=False)
@@ -38,7 +38,7 @@ class Login:
 
 
 def config_path(environ: Mapping[str, str]) -> Path:
-    """Where that file is: in the folder DOCKER_CONFIG, else in ~/.docker."""
+    """Returns the path of the docker config file: in the folder DOCKER_CONFIG, else in ~/.docker."""
     folder = environ.get("DOCKER_CONFIG") or os.path.join(
         environ.get("HOME") or os.path.expanduser("~"), ".docker"
     )
@@ -46,8 +46,8 @@ def config_path(environ: Mapping[str, str]) -> Path:
 
 
 def find_login(registry: str, environ: Mapping[str, str]) -> Login | None:
-    """The login for a registry; None if there is none. What is wrong with the file, or with a helper
-    that it names, is a warning."""
+    """Returns the login for a registry; None if there is none. Problems with the file, or with a helper,
+    are logged as warnings."""
     path = config_path(environ)
     config = _read(path)
     key = DOCKER_IO_KEY if registry == DOCKER_IO else registry
@@ -79,7 +79,7 @@ def _mapping(value: object) -> dict[str, Any]:
 
 
 def _entry(auths: Mapping[str, Any], registry: str, key: str) -> dict[str, Any]:
-    """The entry under the very name, else under a URL or a path of that host."""
+    """Returns the entry under exactly this name, else one under a URL or path of this host."""
     if key in auths:
         return _mapping(auths[key])
     return next((_mapping(entry) for name, entry in auths.items() if _host(name) == registry), {})
@@ -108,8 +108,9 @@ def _from_entry(entry: Mapping[str, Any], registry: str, path: Path) -> Login | 
 
 
 def _from_helper(name: object, key: str, path: Path, environ: Mapping[str, str]) -> Login | None:
-    """What the program docker-credential-NAME says (the protocol of docker-credential-helpers: the
-    registry on its standard input, JSON with Username and Secret on its standard output)."""
+    """Returns the login from the program docker-credential-NAME; None if it has none (the protocol of
+    docker-credential-helpers: the registry on standard input, JSON with Username and Secret on standard
+    output)."""
     program = f"docker-credential-{name}"
     found = shutil.which(program, path=environ.get("PATH")) if _is_name(name) else None
     if found is None:

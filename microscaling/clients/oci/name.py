@@ -1,4 +1,4 @@
-"""The name of an image, taken apart as the engine does."""
+"""Names of images, split by the rules of the engine."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class ImageName:
 
     @property
     def endpoint(self) -> str:
-        """The host that speaks the API for this registry: docker.io has a host of its own for it."""
+        """The host of this registry's API, which is another one for docker.io."""
         return "registry-1.docker.io" if self.registry == DOCKER_IO else self.registry
 
     @property
     def local(self) -> bool:
-        """Whether the registry is on this very machine, where plain HTTP will do."""
+        """Whether the registry is on this machine, where plain HTTP is allowed."""
         return is_loopback(re.sub(r":[0-9]+$", "", self.registry).strip("[]"))
 
     def __str__(self) -> str:
@@ -45,11 +45,11 @@ class ImageName:
 
 
 def parse_name(image: str) -> ImageName:
-    """The image that is meant. Raises ConfigError if this names none.
+    """Parses the name of an image. Raises ConfigError if it is not valid.
 
     The part before the first slash is a registry if it has a dot, a colon or a capital in it or is
-    `localhost`; else the image is docker.io's, under `library` if it has no slash. A digest counts
-    more than a tag.
+    `localhost`; else the image is docker.io's, under `library` if it has no slash. A digest goes before a
+    tag.
     """
     rest, _, digest = image.partition("@")
     first, slash, path = rest.partition("/")

@@ -35,23 +35,24 @@ MANIFESTS = (
 )
 PLATFORM = ("linux", "amd64")
 MAX_BYTES = 4 * 2**20
-"""What a registry has to take as a manifest at least; no image's configuration comes near it."""
+"""The size of a manifest that every registry has to accept; configurations of images are far smaller."""
 CALL_S = 5.0
 IMAGE_S = 20.0
-"""For all the requests that one image takes."""
+"""Limit for all requests of one image together."""
 MAX_REDIRECTS = 5
 MAX_INDEXES = 3
-"""One within another."""
+"""Depth of indexes within indexes."""
 MAX_DELAY_S = 60.0
 
 
 def labels_of(
     image: str, environ: Mapping[str, str] | None = None, within_s: float = IMAGE_S
 ) -> Mapping[str, Any]:
-    """The labels of an image, by its name, asked of its registry within so many seconds. `environ` says where
-    the docker config file with the logins is; None: this process's own environment.
+    """Returns the labels of an image, from its registry, within `within_s` seconds.
 
-    Raises TemporaryError if the registry cannot tell them now, PermanentError if it never will."""
+    `environ` locates the docker config file with the logins; None: this process's own environment. Raises
+    TemporaryError if a retry may help, else PermanentError.
+    """
     try:
         name = parse_name(image)
     except ConfigError as error:
@@ -79,8 +80,8 @@ def _labels(repository: _Repository) -> Mapping[str, Any]:
 
 
 def _of_platform(entries: list[Any]) -> str:
-    """The digest of the manifest for linux/amd64, else of the first that is an image's (what signs or
-    describes one is filed under an unknown platform)."""
+    """Returns the digest of the manifest for linux/amd64, else of the first one of an image. (Signatures and
+    attestations have an unknown platform.)"""
     found = [entry for entry in entries if isinstance(entry, dict)]
     platforms = [_platform(entry) for entry in found]
     if PLATFORM in platforms:
@@ -116,17 +117,20 @@ class _Repository:
         self._who = ""
 
     def close(self) -> None:
+        """Closes its connections."""
         self._client.close()
 
     def manifest(self, reference: str) -> dict[str, Any]:
+        """Returns a manifest, or an index of several, by tag or digest."""
         body = self._get(f"manifests/{reference}", ", ".join(INDEXES + MANIFESTS))
         return self._read(body, reference)
 
     def config(self, digest: str) -> dict[str, Any]:
+        """Returns the configuration of an image."""
         return self._read(self._get(f"blobs/{digest}", "*/*"), digest)
 
     def _read(self, body: bytes, reference: str) -> dict[str, Any]:
-        """The JSON of what was asked for. If by its digest, then it has to have that."""
+        """Parses a body. Raises TemporaryError if it does not have the digest by which it was requested."""
         if DIGEST.fullmatch(reference):
             kind, _, wanted = reference.partition(":")
             if hashlib.new(kind, body).hexdigest() != wanted:
@@ -134,7 +138,7 @@ class _Repository:
         try:
             told = parse(body)
         except ConfigError as error:
-            raise PermanentError(f"{self.name.registry} sends what is {error}") from None
+            raise PermanentError(f"{self.name.registry}: the answer is {error}") from None
         if not isinstance(told, dict):
             raise PermanentError(f"{self.name.registry} sends JSON that is no object")
         return told
@@ -152,7 +156,7 @@ class _Repository:
         return answer.body
 
     def _first(self, path: str, accept: str) -> Answer:
-        """Asks the registry itself, and shows it the permission that it wants to see."""
+        """Asks the registry itself, and once more with authorization if it asks for that."""
         if not self._found_way:
             self._find_way()
         answer = self._ask("GET", self._base + path, {"Accept": accept, **self._permission(self._base)})
@@ -166,9 +170,9 @@ class _Repository:
         return answer
 
     def _find_way(self) -> None:
-        """A registry on this machine may do without TLS, as the engine lets it. One that has TLS answers
-        400 to those who come without."""
+        """Finds out whether a registry on this machine uses plain HTTP, which the engine allows too."""
         self._found_way = True
+        # A server with TLS answers 400 to plain HTTP.
         plain = f"http://{self.name.endpoint}"
         try:
             if self.name.local and self._ask("GET", f"{plain}/v2/", {}).status != 400:
@@ -177,7 +181,7 @@ class _Repository:
             log.debug("trying TLS: %s", error)
 
     def _permission(self, url: str) -> dict[str, str]:
-        """The Authorization header, for the registry itself only."""
+        """Returns the Authorization header if the URL is the registry's, nothing for other hosts."""
         mine = self._authorization and urlsplit(url)[:2] == urlsplit(self._base)[:2]
         return {"Authorization": self._authorization} if mine else {}
 
@@ -187,11 +191,11 @@ class _Repository:
             parts = urlsplit(to)
             host = parts.hostname or ""
         except ValueError:
-            raise PermanentError(f"{short(public_url(url))} redirects to what is no URL") from None
+            raise PermanentError(f"{short(public_url(url))} redirects to an invalid URL") from None
         local = parts.scheme == "http" and self.name.local and is_loopback(host)
         if not host or not (local or parts.scheme == "https"):
             unsafe = short(public_url(to))
-            raise PermanentError(f"{short(public_url(url))} redirects to what is not safe: {unsafe}")
+            raise PermanentError(f"{short(public_url(url))} redirects to an unsafe address: {unsafe}")
         return to
 
     def _ask_for_token(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
@@ -203,7 +207,7 @@ class _Repository:
     def _ask(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
         left = self._deadline - time.monotonic()
         if left <= 0:
-            raise TemporaryError(f"{self.name.registry} has not told all within {self._within_s:g} s")
+            raise TemporaryError(f"{self.name.registry} has not answered all within {self._within_s:g} s")
         self._client.deadline_s = min(CALL_S, left)
         try:
             return self._client.ask(method, url, headers, body)
@@ -215,15 +219,15 @@ class _Repository:
         if status == 429 or status >= 500:
             return TemporaryError(f"{where}: answers with HTTP {status}", _delay(answer))
         if status in (401, 403):
-            shown = f", not even to {self._who}" if self._who else ""
-            return PermanentError(f"{where}: is not shown{shown} (HTTP {status})")
+            shown = f" to {self._who}" if self._who else ""
+            return PermanentError(f"{where}: access is denied{shown} (HTTP {status})")
         if status == 404:
             return PermanentError(f"{where}: is not there (HTTP 404)")
         return PermanentError(f"{where}: answers with HTTP {status}")
 
 
 def _delay(answer: Answer) -> float | None:
-    """The seconds that a Retry-After header asks for, within reason."""
+    """Returns the seconds of a Retry-After header, at most MAX_DELAY_S; None without a valid one."""
     seconds = answer.headers.get("Retry-After", "")
     known = seconds.isascii() and seconds.isdigit() and len(seconds) < 10
     return min(float(seconds), MAX_DELAY_S) if known else None

@@ -1,1 +1,1 @@
-"""A websocket that connects again by itself, over sockets with a total deadline."""
+"""A websocket that reconnects by itself, over sockets with a total deadline."""

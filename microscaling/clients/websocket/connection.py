@@ -1,4 +1,4 @@
-"""A websocket that is there for several users, and comes back when it is lost."""
+"""A websocket that several parts of the agent share, and that reconnects after a loss."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from microscaling.utils.threads import StoppableThread, stop_all
 log = logging.getLogger("mssapi")
 
 Hear = Callable[[bytes], None]
-"""Takes a message, in the connection's thread: it must be quick."""
+"""Handles a message, in the connection's thread, so it must be quick."""
 
 RETRY_S, MAX_RETRY_S, JITTER = 0.1, 1.0, 0.3
 HELD_S = 5.0
-"""A connection that has lasted this long was a good one."""
+"""Duration of a connection after which the next retry begins with RETRY_S again."""
 JOIN_S = 1.0
 
 
 class Connection:
-    """One websocket for all who have opened it, in a thread of its own that also brings it back.
+    """One websocket for all its users, with a thread of its own that connects, serves and reconnects.
 
-    Nothing that was meant for one connection is sent over the next. What it cannot do it says once,
-    and goes on trying.
+    A message that was not sent over one connection is dropped, not sent over the next. A failure is logged
+    once, and retried without a limit.
     """
 
     def __init__(self, url: str, headers: Mapping[str, str] | None = None, origin: str | None = None) -> None:
@@ -42,7 +42,7 @@ class Connection:
         self._thread: _Keeper | None = None
 
     def open(self, user: object, hear: Hear | None = None) -> None:
-        """From now on it is there for this user too, who hears every message. Returns at once."""
+        """Adds a user, whose `hear` gets every message. Returns at once; the first user starts the thread."""
         with self._lock:
             self._users[user] = hear
             if self._thread is None:
@@ -50,7 +50,7 @@ class Connection:
                 self._thread.start()
 
     def close(self, user: object) -> None:
-        """This user needs it no more; the last one closes it."""
+        """Removes a user; the last one closes the connection."""
         with self._lock:
             self._users.pop(user, None)
             thread = None if self._users else self._thread
@@ -60,41 +60,42 @@ class Connection:
 
     @property
     def connected(self) -> bool:
-        """Whether what is sent now has somewhere to go. Raises RuntimeError if the thread has died."""
+        """Whether there is a connection now. Raises RuntimeError if the thread has died."""
         thread = self._thread
         if thread is not None and thread.error is not None:
             raise RuntimeError(f"the connection to {self.url} has died") from thread.error
         return thread is not None and thread.connected
 
     def said(self, header: str) -> str:
-        """What a header of the server's answer to the handshake says; empty without one, and while
+        """Returns a header of the server's answer to the handshake; "" without such a header, and while
         there is no connection."""
         thread = self._thread
         return "" if thread is None else thread.said.get(header.lower(), "")
 
     @property
     def threads(self) -> list[StoppableThread]:
-        """Those that live for as long as it is open."""
+        """The threads that run while it is open."""
         thread = self._thread
         return [] if thread is None else [thread]
 
     def send(self, text: str) -> bool:
-        """Sends it as soon as it can, unless something newer comes first; returns at once. False, and
-        nothing is sent, while there is no connection."""
+        """Queues a message in place of one that is not sent yet. Returns False, at once, if there is no
+        connection."""
         thread = self._thread
         return thread is not None and self.connected and thread.offer(text)
 
     def heard(self, message: bytes) -> None:
-        """Tells the users, in the connection's thread."""
+        """Passes a message to all users, in the connection's thread."""
         with self._lock:
             users = list(self._users.values())
+        # Outside of the lock, so that a user may open or close in its handler.
         for hear in users:
             if hear is not None:
                 hear(message)
 
 
 class _Keeper(StoppableThread):
-    """Connects, and looks after the connection until it is lost; then again, after a while."""
+    """Connects, serves the connection until it is lost, and repeats that after a delay."""
 
     def __init__(self, connection: Connection) -> None:
         super().__init__("mss-websocket")
@@ -110,12 +111,13 @@ class _Keeper(StoppableThread):
         self._outbox_lock = threading.Lock()
 
     def stop(self) -> None:
+        """Requests the end, and ends a wait for the socket."""
         super().stop()
         self.waker.stopped.set()
         self.waker.wake()
 
     def offer(self, text: str) -> bool:
-        """Puts it where the thread takes what it sends, in place of what was there."""
+        """Replaces the message that the thread sends next. Returns False without a connection."""
         with self._outbox_lock:
             if not self.connected:
                 return False
@@ -124,6 +126,7 @@ class _Keeper(StoppableThread):
         return True
 
     def cycle(self) -> None:
+        """One connection, from the first try to its loss, and the delay after it."""
         self._since = float("inf")
         try:
             self._connect_and_serve()
@@ -132,10 +135,11 @@ class _Keeper(StoppableThread):
         except Lost as lost:
             self._say_lost(lost)
         if time.monotonic() - self._since >= HELD_S:
-            self.backoff.reset()  # not before: one that accepts and closes at once is not asked at once
+            self.backoff.reset()  # not at the connect: a server may accept, and close at once, each time
         self.stopped.wait(self.backoff.next())
 
     def on_exit(self) -> None:
+        """Closes the waker's sockets."""
         self.waker.close()
 
     def _connect_and_serve(self) -> None:
@@ -174,7 +178,7 @@ class _Keeper(StoppableThread):
         return self._tls
 
     def _take(self) -> str | None:
-        """What is to be sent, once."""
+        """Takes the message to send out of the outbox; None if there is none."""
         with self._outbox_lock:
             text, self._outbox = self._outbox, None
         return text
@@ -186,6 +190,6 @@ class _Keeper(StoppableThread):
 
     def _say_lost(self, why: Lost) -> None:
         if self.trouble.failed(time.monotonic()):
-            log.warning("no connection to the server at %s: %s; trying on", self.connection.url, why)
+            log.warning("no connection to the server at %s: %s; retrying", self.connection.url, why)
         else:
             log.debug("no connection to the server at %s: %s", self.connection.url, why)

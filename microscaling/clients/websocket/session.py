@@ -1,4 +1,4 @@
-"""One connection of a websocket, from when it is asked for to when it is lost."""
+"""One connection of a websocket, from the handshake to its loss."""
 
 from __future__ import annotations
 
@@ -22,20 +22,21 @@ SEND_WITHIN_S = 4.0
 PING_EVERY_S, PONG_WITHIN_S = 5.0, 4.0
 CLOSE_WITHIN_S = 0.2
 MAX_BYTES = 4 * 2**20
-"""A longer message ends the connection."""
+"""Longest message; a longer one ends the connection."""
 MAX_PONG_BYTES = 125
 SWITCHING_PROTOCOLS = 101
 CONTINUATION, CLOSE, PING, PONG = 0x0, 0x8, 0x9, 0xA
-"""Kinds of frames (RFC 6455, section 5.2); the others are text and binary."""
+"""Opcodes of frames (RFC 6455, section 5.2); the others are text and binary."""
 
 
 class Lost(Exception):
-    """There is no connection, or no longer one, and why."""
+    """The connection failed or was lost; the text has the reason."""
 
 
 class Link:
-    """A websocket-client's WebSocket over a `Wire`: by itself the library would go through a proxy,
-    and wait for as long as a server that drips likes. For one thread.
+    """A WebSocket of websocket-client over a `Wire`, for one thread.
+
+    With its own socket the library would use a proxy, and have no total deadline.
     """
 
     def __init__(self, waker: Waker) -> None:
@@ -45,18 +46,18 @@ class Link:
         self.wire = Wire(waker, MAX_BYTES)
         self.websocket: Any = websocket.WebSocket()
         self.said: Mapping[str, str] = {}
-        """The headers of the server's answer, by their names in lower case."""
+        """Headers of the server's answer, by their names in lower case."""
         self.errors = (websocket.WebSocketException, OSError, ValueError, TooLong)
         self._part: bytearray | None = None
-        """What has come of a message in several frames."""
+        """The frames so far of a message in several frames."""
         self._ping_due = 0.0
         self._pong_due: float | None = None
 
     def connect(
         self, url: str, headers: Mapping[str, str], origin: str | None, tls: ssl.SSLContext | None
     ) -> None:
-        """Within 4 s, never through a proxy, and without following a redirect. Raises Lost, and
-        Stopped if the waker says so."""
+        """Connects within 4 s, never through a proxy, and without following a redirect. Raises Lost, and
+        Stopped after the waker's stop."""
         parts = urlsplit(url)
         try:
             with self.wire.within(CONNECT_S):
@@ -70,7 +71,7 @@ class Link:
                 )
         except Stopped:
             raise
-        except Exception as error:  # the library has no end of them for what a server may answer
+        except Exception as error:  # for invalid answers the library raises errors of many types
             raise Lost(_reason(error)) from None
         if self.websocket.getstatus() != SWITCHING_PROTOCOLS:
             raise Lost(f"the answer is HTTP {self.websocket.getstatus()}, not a websocket")
@@ -79,7 +80,7 @@ class Link:
         self._ping_due = time.monotonic() + self.ping_every_s
 
     def send(self, text: str) -> None:
-        """Raises Lost, and Stopped if the waker says so, as all that follows."""
+        """Sends a message. Raises Lost, and Stopped after the waker's stop."""
         try:
             with self.wire.within(SEND_WITHIN_S):
                 self.websocket.send(text)
@@ -87,8 +88,8 @@ class Link:
             raise Lost(_reason(error)) from None
 
     def step(self) -> bytes | None:
-        """Takes in one frame, or waits until there is something to do. Returns a message if one is
-        complete."""
+        """Reads one frame, or waits until there is something to do. Returns a message if one is complete.
+        Raises Lost, and Stopped after the waker's stop."""
         try:
             frame = self._read()
             if frame is not None:
@@ -101,8 +102,8 @@ class Link:
         return None
 
     def say_goodbye(self) -> None:
-        """Closes as the protocol wants it, but waits for the answer only a moment."""
-        self.wire.heeds_stop = False
+        """Closes by the protocol, and waits CLOSE_WITHIN_S for the answer."""
+        self.wire.heeds_stop = False  # the stop is the usual reason to be here
         try:
             with self.wire.within(CLOSE_WITHIN_S):
                 self.websocket.send_close()
@@ -112,18 +113,18 @@ class Link:
             log.debug("the websocket is closed: %s", _reason(error))
 
     def close(self) -> None:
-        """Lets go of it, whatever state it is in."""
+        """Closes the socket, in any state of the connection."""
         self.wire.close()
 
     def _read(self) -> Any:
-        """The next frame; None as long as it is not all there."""
+        """Returns the next frame; None until it is complete."""
         try:
             return self.websocket.recv_frame()
         except NothingYet:
             return None
 
     def _on_frame(self, frame: Any) -> bytes | None:
-        self._pong_due = None  # whatever it is, somebody is there
+        self._pong_due = None  # any frame shows that the other side is alive
         self.wire.rewind()
         if frame.opcode == PING:
             with self.wire.within(SEND_WITHIN_S):
@@ -137,7 +138,7 @@ class Link:
 
     def _on_part(self, frame: Any) -> bytes | None:
         if (frame.opcode == CONTINUATION) != (self._part is not None):
-            raise Lost("the server mixes messages up")
+            raise Lost("the server sends a frame out of order")
         self._part = bytearray() if self._part is None else self._part
         self._part += frame.data
         if len(self._part) > MAX_BYTES:
@@ -148,7 +149,7 @@ class Link:
         return message
 
     def _feel_pulse(self) -> None:
-        """Asks now and then whether the other side is still there; one that says nothing is not."""
+        """Sends a ping when one is due. Raises Lost if the last one has no answer in time."""
         now = time.monotonic()
         if self._pong_due is not None and now >= self._pong_due:
             raise Lost(f"no answer to a ping within {self.pong_within_s:g} s")
@@ -160,8 +161,8 @@ class Link:
 
 
 def trusting() -> ssl.SSLContext:
-    """Trusts whom requests does, so that both ways to one server agree. Slow: make it once. Raises
-    Lost."""
+    """Returns a TLS context with the authorities that requests trusts. Slow: call it once. Raises Lost."""
+    # The same authorities as for HTTP, so that both ways to one server agree.
     bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
     if not bundle:
         import certifi
@@ -176,7 +177,7 @@ def trusting() -> ssl.SSLContext:
 
 
 def _close_reason(data: bytes) -> str:
-    """What a close frame says: a status of two bytes, then text."""
+    """Returns the reason in a close frame: a status of two bytes, then text (RFC 6455, 5.5.1)."""
     if len(data) < 2:
         return ""
     text = data[2:].decode("utf-8", "replace")
@@ -184,8 +185,8 @@ def _close_reason(data: bytes) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, on one line. What the library says of a handshake that was refused holds the
-    whole answer, headers and all."""
+    """Returns the reason of a failure, on one line."""
+    # The library's text about a refused handshake has the whole answer in it, so only the status is used.
     if status := getattr(error, "status_code", None):
         return f"the answer is HTTP {status}, not a websocket"
     if isinstance(error, TooLong):

@@ -1,4 +1,4 @@
-"""A connection on which nothing waits longer than it may: TCP, or TLS over it."""
+"""Sockets with a total deadline for each operation: TCP, or TLS over it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class NothingYet(Exception):
 
 
 class TooLong(Exception):
-    """The other side has sent more than it may at a time."""
+    """The other side has sent more than the limit of one message."""
 
 
 class Waker:
-    """Waits for a socket, and lets another thread end that wait."""
+    """A wait for a socket that other threads can end."""
 
     def __init__(self) -> None:
         self.stopped = threading.Event()
@@ -34,13 +34,13 @@ class Waker:
             end.setblocking(False)
 
     def wake(self) -> None:
-        """Never blocks; may be called from any thread, also when nobody waits any more."""
-        with contextlib.suppress(OSError):  # full: it wakes anyway; closed: nobody waits
+        """Ends a wait, or the next one; never blocks, and may be called from any thread at any time."""
+        with contextlib.suppress(OSError):  # full: it wakes anyway; closed: no wait is left
             self._says.send(b"!")
 
     def wait(self, sock: socket.socket, events: int, seconds: float) -> bool:
-        """Until one of the events (of `select.poll`), a `wake`, or the end of the time. Returns
-        whether it was an event."""
+        """Waits for one of the events (of `select.poll`), a `wake`, or the end of the time. Returns whether
+        it was an event."""
         poll = select.poll()
         poll.register(sock, events)
         poll.register(self._hears, select.POLLIN)
@@ -51,17 +51,17 @@ class Waker:
         return sock.fileno() in ready
 
     def close(self) -> None:
+        """Closes its pair of sockets; a later `wake` does nothing."""
         self._hears.close()
         self._says.close()
 
 
 class Wire:
-    """A connection for one thread, in place of a socket: websocket-client calls the methods that are
-    named as a socket's.
+    """A connection for one thread, with those methods of a socket that websocket-client calls.
 
-    Outside of `within` a read takes only what has come, or raises NothingYet. Inside, every wait ends
-    with TimeoutError when the time is up. Any wait ends with Stopped once the waker's `stopped` is
-    set. After `most_bytes` without a `rewind` a read raises TooLong.
+    Outside of `within` a read returns only data that has arrived, or raises NothingYet. Inside, every
+    wait ends with TimeoutError when the time is up. Any wait ends with Stopped once the waker's `stopped`
+    is set. After `most_bytes` without a `rewind` a read raises TooLong.
     """
 
     def __init__(self, waker: Waker, most_bytes: int) -> None:
@@ -74,7 +74,7 @@ class Wire:
 
     @contextlib.contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """All that is done in the block has to be over in so many seconds."""
+        """Sets the total deadline of all operations in the block, in seconds from now."""
         self._deadline = time.monotonic() + seconds
         try:
             yield
@@ -82,12 +82,12 @@ class Wire:
             self._deadline = None
 
     def rewind(self) -> None:
-        """What comes now may be `most_bytes` long again."""
+        """Starts counting the bytes for `most_bytes` from 0, at the begin of a message."""
         self._count = 0
 
     def dial(self, host: str, port: int, tls: ssl.SSLContext | None) -> None:
-        """Connects to the first address of the host that answers; call it inside `within`. Never
-        through a proxy. (Only the look-up of the name cannot be broken off.)"""
+        """Connects to the first address of the host that answers, never through a proxy; call it inside
+        `within`. (Only the look-up of the name cannot be interrupted.)"""
         found: list[Any] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         for number, (family, kind, proto, _, address) in enumerate(found, 1):
             try:
@@ -101,15 +101,16 @@ class Wire:
             self._shake_hands(tls, host)
 
     def wait(self, seconds: float) -> None:
-        """Until there is something to read, a `wake`, or the end of the time."""
+        """Waits for data, a `wake`, or the end of the time."""
         if not self.heeds_stop or not self.waker.stopped.is_set():
             self.waker.wait(self._socket(), select.POLLIN, seconds)
 
-    # What a socket has
+    # The interface of a socket
 
     def recv(self, size: int) -> bytes:
+        """Reads up to `size` bytes; b"" at the end of the stream."""
         if self._deadline is not None:
-            self._left(self._deadline)  # also if there is always something to read
+            self._left(self._deadline)  # without this a steady stream of bytes would defeat the deadline
         while True:
             try:
                 data = self._socket().recv(size)
@@ -124,6 +125,7 @@ class Wire:
                 return data
 
     def send(self, data: bytes) -> int:
+        """Sends some of the data. Returns the number of bytes sent."""
         while True:
             try:
                 return self._socket().send(data)
@@ -133,18 +135,22 @@ class Wire:
                 self._wait(select.POLLIN)
 
     def gettimeout(self) -> float:
-        return 0.0  # websocket-client is not to wait: `recv` and `send` do
+        """0: a socket that does not block."""
+        return 0.0  # so that websocket-client does not wait by itself: `recv` and `send` do
 
     def settimeout(self, seconds: float | None) -> None:
-        """Waits are `within`'s to limit."""
+        """Does nothing: `within` limits the waits."""
 
     def fileno(self) -> int:
+        """The file descriptor of the socket. Raises OSError if it is closed."""
         return self._socket().fileno()
 
     def shutdown(self, how: int) -> None:
+        """Shuts one or both directions down."""
         self._socket().shutdown(how)
 
     def close(self) -> None:
+        """Closes the socket; a second time does nothing."""
         if self._sock is not None:
             self._sock.close()
             self._sock = None
@@ -155,7 +161,7 @@ class Wire:
         return self._sock
 
     def _connect(self, sock: socket.socket, address: Any, shares: int) -> None:
-        """Connects, in one of so many equal shares of the time that is left."""
+        """Connects within one of `shares` equal parts of the time that is left. Raises OSError."""
         self._sock = sock
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -187,7 +193,7 @@ class Wire:
         return self.waker.wait(self._socket(), events, self._left(until))
 
     def _left(self, until: float) -> float:
-        """Seconds until then, if there are any and nobody has said stop."""
+        """Returns the seconds until then. Raises TimeoutError if there are none, Stopped after a stop."""
         if self.heeds_stop and self.waker.stopped.is_set():
             raise Stopped
         left = until - time.monotonic()

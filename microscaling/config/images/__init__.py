@@ -1,1 +1,1 @@
-"""Labels of images, and where they are read."""
+"""Labels of images, and the sources of these labels."""

@@ -1,4 +1,4 @@
-"""Where the labels of images are read."""
+"""The interface of every source of images' labels."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ class Images(ABC):
     """An engine or a registry that knows images."""
 
     patience_s = float("inf")
-    """How long to wait for it at start, in seconds for all images together."""
+    """Longest wait at start, in seconds for all images together."""
 
     @abstractmethod
     def image_of(self, task: Task) -> str:
-        """The name of the task's image; empty: it has none. Raises as `labels` does."""
+        """Returns the name of the task's image; "" if it has none. Raises the same errors as `labels`."""
 
     @abstractmethod
     def labels(self, image: str) -> Mapping[str, Any]:
-        """The labels of an image. Raises TemporaryError if it is worth trying again, PermanentError
-        if they cannot be had."""
+        """Returns the labels of an image. Raises TemporaryError if a retry may help, else PermanentError."""
 
     def close(self) -> None:
-        """Closes connections, if there are any."""
+        """Closes the connections, if there are any."""

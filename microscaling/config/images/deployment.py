@@ -1,4 +1,4 @@
-"""The labels of the image that a task's deployment runs, from the registry of that image."""
+"""The labels of the image of a task's deployment, from the registry of that image."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ TOO_MANY = 429
 
 
 class DeploymentImages(RegistryImages):
-    """The image of a task is that of the first container of its deployment, the one of its name;
-    config.image of the app counts only if there is none to be seen."""
+    """Takes the image of a task from the first container of the deployment with its name; `config.image`
+    of the app counts only without such a deployment."""
 
     def __init__(self, kube: Kube, environ: Mapping[str, str] | None = None) -> None:
         super().__init__(environ)
@@ -38,8 +38,9 @@ class DeploymentImages(RegistryImages):
         self._kube.close()
 
     def _deployments(self) -> Mapping[str, Item]:
-        """All of them by name, with one listing: to list is all that the agent has to be allowed."""
+        """Lists all deployments once, and returns them by name."""
         if self._found is None:
+            # One listing for all tasks, because the agent's Role allows `list` and need not allow `get`.
             try:
                 listed, _ = self._kube.deployments()
             except Refused as error:
@@ -52,14 +53,14 @@ class DeploymentImages(RegistryImages):
 
 
 def _name_of(item: Item) -> str:
-    """Empty if it has none that can be read: that is no reason to lose sight of the others."""
+    """Returns its name; "" if that cannot be read, so that the other deployments still count."""
     about = item.get("metadata")
     name = about.get("name") if isinstance(about, dict) else None
     return name if isinstance(name, str) else ""
 
 
 def _first_image(deployments: Mapping[str, Item], name: str) -> str:
-    """spec.template.spec.containers[0].image (apps/v1)."""
+    """Returns spec.template.spec.containers[0].image (apps/v1). Raises PermanentError if there is none."""
     if name not in deployments:
         raise PermanentError(f"there is no deployment {quoted(name)}")
     try:

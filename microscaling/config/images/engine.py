@@ -1,4 +1,4 @@
-"""The labels of an image as the Docker engine has it."""
+"""The labels of images, from the Docker engine."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ from microscaling.errors import UNEXPECTED, PermanentError, TemporaryError
 from microscaling.settings import Settings
 
 TIMEOUT_S = 60
-"""Of a call, and between two words of progress of a pull."""
+"""Limit of a call, and of the time between two progress messages of a pull."""
 
 
 class EngineImages(Images):
-    """Asks the engine, which pulls the image first if images are to be pulled at start anyway: the
-    labels are those of what is going to run."""
+    """Reads labels from the engine. If images are pulled at start, the image is pulled first."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -36,7 +35,7 @@ class EngineImages(Images):
     def labels(self, image: str) -> Mapping[str, Any]:
         try:
             client = self._connected()
-            if self._pulls:
+            if self._pulls:  # before, as the labels have to be those of the image that will run
                 pull(client, image)
             inspected = client.inspect_image(image)  # type: ignore[no-untyped-call]
             labels = (inspected.get("Config") or {}).get("Labels") or {}
@@ -47,7 +46,7 @@ class EngineImages(Images):
         except (requests.exceptions.RequestException, DockerException, OSError) as error:
             raise TemporaryError(said(error)) from error
         except UNEXPECTED as error:
-            why = f"that is no answer of a Docker engine ({type(error).__name__})"
+            why = f"the answer is not one of a Docker engine ({type(error).__name__})"
             raise TemporaryError(why) from error
         return labels if isinstance(labels, dict) else {}
 

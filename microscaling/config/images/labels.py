@@ -1,6 +1,9 @@
-"""What the labels of an image say of its task: com.microscaling.is-scalable, .priority, .max-delta,
-.min-containers and .max-containers, as the Go agent knew them, and .fallback-failure-threshold,
-.fallback-containers and .scale-down-window-seconds, in any case. Most are numbers of containers."""
+"""Labels of an image that configure its task.
+
+The Go agent's com.microscaling.is-scalable, .priority, .max-delta, .min-containers and .max-containers,
+and .fallback-failure-threshold, .fallback-containers and .scale-down-window-seconds of our own, in upper
+or lower case. Most are numbers of containers.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +30,8 @@ OF_FALLBACK = ("failure_threshold", "containers")
 
 
 def apply_labels(task: Task, labels: Mapping[str, object], image: str) -> None:
-    """Has the labels of `image` override what the task has. What is missing stays; what cannot be used
-    stays as well, with one warning that names image, label and value."""
+    """Overrides the fields of the task with the labels of `image`. Without a label, a field stays; with an
+    invalid one too, with a warning that names image, label and value."""
     wanted = _wanted(labels, image)
     least = wanted.get("min_containers", task.min_containers)
     most = wanted.get("max_containers", task.max_containers)
@@ -51,7 +54,7 @@ def apply_labels(task: Task, labels: Mapping[str, object], image: str) -> None:
 
 
 def _apply_fallback(task: Task, wanted: Mapping[str, int], image: str) -> None:
-    """Each of the two labels overrides its half; a task that has none yet needs both."""
+    """Overrides the threshold, the containers or both; a task without a fallback needs both labels."""
     if task.fallback is not None:
         task.fallback = dataclasses.replace(task.fallback, **wanted)
     elif len(wanted) == len(OF_FALLBACK):
@@ -65,7 +68,7 @@ def _apply_fallback(task: Task, wanted: Mapping[str, int], image: str) -> None:
 
 
 def _wanted(labels: Mapping[str, object], image: str) -> dict[str, float]:
-    """The fields of a task that the labels set, with their values."""
+    """Returns the fields of a task that valid labels set, with their values."""
     found = _by_lower_case(labels)
     wanted: dict[str, float] = {}
     for label, (field, read, expected) in READERS.items():
@@ -76,7 +79,7 @@ def _wanted(labels: Mapping[str, object], image: str) -> dict[str, float]:
         if meant is None:
             got = quoted(value) if isinstance(value, str) else f"a {type(value).__name__}"
             log.warning(
-                "image %s: label %s: expected %s, got %s: what was there before stays",
+                "image %s: label %s: expected %s, got %s: the earlier value stays",
                 short(image), label, expected, got,
             )  # fmt: skip
         else:
@@ -85,7 +88,9 @@ def _wanted(labels: Mapping[str, object], image: str) -> dict[str, float]:
 
 
 def _by_lower_case(labels: Mapping[str, object]) -> dict[str, object]:
-    """Of labels that differ only in case, the one in lower case counts, else the last by name."""
+    """Maps labels by their names in lower case. Of several that differ only in case, the one in lower case
+    counts, else the last by name."""
+    # The names are sorted so that the same labels give the same result, in any order of the engine's answer.
     return {name.lower(): labels[name] for name in sorted(labels, key=lambda name: (name.islower(), name))}
 
 

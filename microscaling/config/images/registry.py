@@ -1,4 +1,4 @@
-"""Labels of images as their registries tell them."""
+"""The labels of images, from their registries."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from microscaling.demand.task import Task
 
 
 class RegistryImages(Images):
-    """Asks the registries that the names of the images give; `environ` says where the docker config file
-    with the logins is (None: this process's own environment), `within_s` how long one image may take."""
+    """Reads labels from the registry that the name of each image gives.
+
+    `environ` locates the docker config file with the logins (None: this process's own environment);
+    `within_s` is the limit for one image, in seconds.
+    """
 
     patience_s = 60.0
 
