@@ -168,7 +168,7 @@ class Section:
         return [(self._spelled[key], value) for key, value in self._data.items()]
 
     def known(self) -> list[str]:
-        """The keys that have been asked for, as the documentation spells them."""
+        """Returns the keys that calls have read, as the documentation spells them."""
         return list(self._taken.values())
 
     def left(self) -> list[str]:
