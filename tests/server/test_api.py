@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from microscaling.api.apps import apps_from_data, apps_from_parsed
+from microscaling.api.schema.declared import declared
 from microscaling.settings import Settings
 from tests.server.running import PLAN, Running
 
@@ -39,6 +40,12 @@ def test_warnings_come_back(server: Running) -> None:
     assert server.put("/api/users/warn/config", {"version": 0, "config": plan})["warnings"] == [
         "colour: is not known here, and ignored",
     ]
+
+
+def test_all_that_a_configuration_may_hold(server: Running) -> None:
+    data = server.get("/api/schema")
+    assert data == json.loads(json.dumps(declared()))
+    assert "PerContainer" in [rule["typeName"] for rule in data["rules"]]
 
 
 def test_variables_of_the_agent_are_not_looked_for_here(server: Running) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -12,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from microscaling.api.schema.declared import declared
 from microscaling.errors import ConfigError
 from microscaling.server.domain import modes
 from microscaling.server.domain.reports import is_user
@@ -67,6 +69,7 @@ class Api:
             ("GET", "/apps/{user}", self.apps),
             ("GET", "/live", self.watch),
             ("GET", "/api/status", self.status),
+            ("GET", "/api/schema", self.schema),
             ("GET", "/api/users", self.list),
             ("GET", one, self.state),
             ("GET", one + "/decisions", self.decisions),
@@ -115,6 +118,12 @@ class Api:
                 "closes": dict(self.load.closes),
             },
         )
+
+    async def schema(self, request: Request) -> Response:
+        """All that a configuration may hold, for the form of the page."""
+        # Not on the loop: every plugin is imported the first time, which reads files.
+        data = await asyncio.to_thread(declared_once)
+        return JSONResponse(data, headers={"Cache-Control": "no-cache"})
 
     async def list(self, request: Request) -> Response:
         return JSONResponse(users_of(self.users))
@@ -254,6 +263,12 @@ class Stream(StreamingResponse):
             return  # uvicorn cuts it off
         finally:
             self._live.dismiss(self._watcher)
+
+
+@functools.cache
+def declared_once() -> dict[str, Any]:
+    """All that a configuration may hold. Plugins stay as they are while the server runs."""
+    return declared()
 
 
 def _told(handler: Handler) -> Handler:

@@ -24,7 +24,10 @@ export class Configuration {
     this.user = "";
     this.version = -1;
     this.config = null;
-    this.form = new AppForm((app, index) => this.put(app, index));
+    this.form = new AppForm(
+      (app, index) => this.put(app, index),
+      () => ask("GET", "/api/schema"),
+    );
     byId("add-app").addEventListener("click", () => this.add());
     byId("first-app").addEventListener("click", () => this.add());
     byId("demo-apps").addEventListener("click", () => this.try({ maxContainers: CAP, apps: DEMO }, "Saved."));

@@ -1,61 +1,81 @@
-// The fields of an app's form: their places in the configuration, and what they are called.
+// The fields of an app's form: their places in the configuration, and their names. They are made of the server's
+// declarations (GET /api/schema); without those, everything that belongs to a rule or a metric is written as JSON.
 
-const QUEUES = ["Queue", "SimpleQueue"];
-const of = (metric) => (values) => QUEUES.includes(values.ruleType) && values.metricType === metric;
-const queue = (values) => QUEUES.includes(values.ruleType);
-
-/** `path`: where it stands in the app. `kind`: text, whole, choice or json. `when`: whether it is asked for. */
-export const FIELDS = [
-  { path: "name", label: "Name", kind: "text", hint: "containers carry it in a label" },
-  { path: "priority", label: "Priority", kind: "whole", hint: "1 is more important than 2" },
-  { path: "minContainers", label: "At least", kind: "whole", hint: "containers it keeps" },
-  { path: "maxContainers", label: "At most", kind: "whole", hint: "containers" },
-  {
-    path: "ruleType",
-    label: "Gets",
-    kind: "choice",
-    wide: true,
-    choices: [
-      ["Queue", "what its queue needs (by length and velocity)"],
-      ["SimpleQueue", "one more when its queue is too long, one fewer when shorter"],
-      ["Remainder", "what the others leave"],
-    ],
-  },
-  {
-    path: "metricType",
-    label: "Its queue is in",
-    kind: "choice",
-    when: queue,
-    choices: ["NSQ", "Redis", "SQS", "AzureQueue", "HTTP", "SQL"].map((name) => [name, name]),
-  },
-  { path: "config.targetQueueLength", label: "Target length", kind: "whole", when: queue, hint: "items that may wait" },
-  { path: "config.topicName", label: "Topic", kind: "text", when: of("NSQ") },
-  { path: "config.channelName", label: "Channel", kind: "text", when: of("NSQ") },
-  { path: "config.queueURL", label: "URL of the queue", kind: "text", wide: true, when: of("SQS") },
-  { path: "config.queueName", label: "Name of the queue", kind: "text", when: of("AzureQueue") },
-  { path: "config.url", label: "URL", kind: "text", wide: true, when: (v) => of("HTTP")(v) || of("Redis")(v) },
-  { path: "config.path", label: "JSON path to the number", kind: "text", wide: true, when: of("HTTP") },
-  { path: "config.key", label: "Key", kind: "text", when: of("Redis") },
-  { path: "config.kind", label: "Kind", kind: "text", when: of("Redis"), hint: "list, stream or group" },
-  { path: "config.group", label: "Group", kind: "text", when: of("Redis") },
-  { path: "config.databaseURL", label: "Database", kind: "text", wide: true, when: of("SQL"), hint: "sqlite:////path/of/it.db" },
-  { path: "config.query", label: "Query that yields one number", kind: "text", wide: true, when: of("SQL") },
-  { path: "config.image", label: "Image", kind: "text", wide: true, hint: "example/worker:1.4" },
-  { path: "config.command", label: "Command", kind: "text", wide: true, hint: "empty: the image's own" },
-  {
-    path: "config",
-    label: "More of its config, as JSON",
-    kind: "json",
-    wide: true,
-    hint: 'env, networks, ports, volumes, memory …, as {"env": {"LOG_LEVEL": "info"}}',
-  },
+/** `path`: its place in the app. `kind`: text, whole, number, choice, flag or json. `when`: whether it is shown. */
+const BASE = [
+  { path: "name", label: "Name", kind: "text" },
+  { path: "priority", label: "Priority", kind: "whole" },
+  { path: "minContainers", label: "At least", kind: "whole" },
+  { path: "maxContainers", label: "At most", kind: "whole" },
+  { path: "ruleType", label: "Rule", kind: "text" },
+  { path: "metricType", label: "Metric", kind: "text" },
 ];
+const MORE = {
+  path: "config",
+  label: "More of its config, as JSON",
+  kind: "json",
+  wide: true,
+  hint: 'env, networks, ports, volumes, memory …, as {"env": {"LOG_LEVEL": "info"}}',
+};
+const UNSET = ["", "choose one"];
+const FORM_KINDS = ["text", "url", "whole", "number", "choice", "flag"];
 
-const inConfig = FIELDS.filter(({ path }) => path.startsWith("config.")).map(({ path }) => path.slice(7));
+/** The fields for a server without declarations. */
+export const plainFields = () => numbered([...BASE, MORE]);
+
+/** The fields for these declarations. Throws TypeError if they are none. */
+export function fieldsOf({ rules, metrics, app, config }) {
+  const measuring = rules.filter(({ measures }) => measures).map(({ typeName }) => typeName);
+  const measured = ({ ruleType }) => measuring.includes(ruleType);
+  const special = {
+    ruleType: { kind: "choice", choices: rules.map(({ typeName, summary }) => [typeName, summary || typeName]) },
+    metricType: { kind: "choice", choices: metrics.map(({ typeName }) => [typeName, typeName]), when: measured },
+  };
+  const inForm = ({ inForm }) => inForm;
+  const ofApp = app.filter(inForm).map((field) => fieldOf(field, field.key, special[field.key]));
+  const ofRules = rules.map((rule) => ofPlugin(rule, ({ ruleType }) => ruleType === rule.typeName));
+  const ofMetrics = metrics.map((metric) =>
+    ofPlugin(metric, (values) => measured(values) && values.metricType === metric.typeName),
+  );
+  const ofConfig = config.filter(inForm).map((field) => fieldOf(field, `config.${field.key}`));
+  return numbered([...ofApp, ...merged([...ofRules, ...ofMetrics].flat()), ...ofConfig, MORE]);
+}
+
+const ofPlugin = ({ fields }, when) =>
+  fields.filter(({ kind }) => FORM_KINDS.includes(kind)).map((field) => fieldOf(field, `config.${field.key}`, { when }));
+
+function fieldOf({ key, label, kind, wide, hint, choices, default: otherwise }, path, more = {}) {
+  let named = choices.map((name) => [name, name]);
+  if (kind === "flag") named = ["true", "false"].map((name) => [name, name]);
+  const field = { path, label: label || key, kind, wide, hint, otherwise, choices: named, ...more };
+  if (field.choices.length && (otherwise ?? null) === null) field.choices = [UNSET, ...field.choices];
+  return field;
+}
+
+/** Of fields that several rules or metrics declare alike, one. */
+function merged(fields) {
+  const found = new Map();
+  for (const field of fields) {
+    const alike = JSON.stringify(field);
+    const { when } = found.get(alike) ?? {};
+    found.set(alike, when ? { ...field, when: (values) => when(values) || field.when(values) } : field);
+  }
+  return [...found.values()];
+}
+
+/** Each with an id of its own: two metrics may have different fields of one path. */
+function numbered(fields) {
+  const seen = new Map();
+  return fields.map((field) => {
+    const count = seen.get(field.path) ?? 0;
+    seen.set(field.path, count + 1);
+    return { ...field, id: count ? `${field.path}.${count}` : field.path };
+  });
+}
 
 const keyOf = (object, key) => Object.keys(object).find((name) => name.toLowerCase() === key.toLowerCase()) ?? key;
 
-/** What stands at a path of an app; keys match in any case. */
+/** The value at a path of an app; keys match in any case. */
 export function valueAt(app, path) {
   let value = app;
   for (const key of path.split(".")) value = value && typeof value === "object" ? value[keyOf(value, key)] : undefined;
@@ -75,37 +95,43 @@ function put(app, path, value) {
   else place[keyOf(place, last)] = value;
 }
 
-/** What a field shows of an app. */
-export function textOf(app, { path, kind, choices }) {
+/** The keys of `config` that have fields of their own, in lower case. */
+const known = (fields) =>
+  fields.filter(({ path }) => path.startsWith("config.")).map(({ path }) => path.slice("config.".length).toLowerCase());
+
+/** The text that a field shows for an app. */
+export function textOf(app, { path, kind, choices, otherwise }, fields) {
   const value = valueAt(app, path);
   if (kind === "json") {
-    const known = inConfig.map((key) => key.toLowerCase());
-    const more = Object.entries(value ?? {}).filter(([key]) => !known.includes(key.toLowerCase()));
+    const more = Object.entries(value ?? {}).filter(([key]) => !known(fields).includes(key.toLowerCase()));
     return more.length ? JSON.stringify(Object.fromEntries(more), null, 2) : "";
   }
-  if (kind === "choice" && !choices.some(([name]) => name === value)) return choices.at(path === "ruleType" ? -1 : 0)[0];
+  if (choices?.length && !choices.some(([name]) => name === String(value))) return String(otherwise ?? "");
   return value === undefined || value === null ? "" : typeof value === "string" ? value : JSON.stringify(value);
 }
 
-/** The app that is written, made from the one before; what is not in the form stays. Throws what JSON.parse throws. */
-export function appFrom(before, values) {
+/** The app to write, made from the one before; anything without a field stays. `values`: texts by the fields' ids.
+ * Throws what JSON.parse throws. */
+export function appFrom(before, values, fields) {
   const app = structuredClone(before);
   const more = values.config.trim() ? JSON.parse(values.config) : {};
   if (typeof more !== "object" || more === null || Array.isArray(more)) throw new SyntaxError("expected an object");
-  const kept = Object.entries(valueAt(app, "config") ?? {}).filter(([key]) =>
-    inConfig.some((name) => name.toLowerCase() === key.toLowerCase()),
-  );
+  const kept = Object.entries(valueAt(app, "config") ?? {}).filter(([key]) => known(fields).includes(key.toLowerCase()));
   put(app, "config", { ...Object.fromEntries(kept), ...more });
-  for (const { path, kind, when } of FIELDS) {
-    if (kind === "json") continue;
-    if (when && !when(values)) {
-      if (path === "metricType") put(app, path, undefined);
-      continue;
-    }
-    const text = values[path].trim();
-    // What is no number goes as it is: the server says what is wrong with it, as it does with a file.
-    if (text === "") put(app, path, undefined);
-    else put(app, path, kind === "whole" && /^-?\d{1,15}$/.test(text) ? Number(text) : text);
+  for (const field of fields) {
+    if (field.kind === "json") continue;
+    if (!field.when || field.when(values)) put(app, field.path, written(field, values[field.id].trim(), valueAt(before, field.path)));
+    else if (field.path === "metricType") put(app, field.path, undefined);
   }
   return app;
+}
+
+/** The value of a text; undefined if the key is to be absent. */
+function written({ kind, otherwise }, text, before) {
+  if (text === "" || (before === undefined && text === String(otherwise ?? ""))) return undefined;
+  if (kind === "flag") return text === "true";
+  // Anything but a number goes as it is, and the server answers with the problem, as it does for a file.
+  if (kind === "whole" && /^-?\d{1,15}$/.test(text)) return Number(text);
+  if (kind === "number" && /^-?\d{1,15}(\.\d{1,15})?$/.test(text)) return Number(text);
+  return text;
 }

@@ -2,19 +2,22 @@
 
 import { byId, el, say, show } from "./dom.js";
 import { count } from "./format.js";
-import { appFrom, FIELDS, textOf } from "./fields.js";
+import { appFrom, fieldsOf, plainFields, textOf } from "./fields.js";
 
-const idOf = (path) => `field-${path.replace(".", "-")}`;
+const idOf = (id) => `field-${id.replaceAll(".", "-")}`;
+
+const MODES = { whole: "numeric", number: "decimal" };
 
 export class AppForm {
-  /** `save(app, index)` writes it; a refusal is shown here. */
-  constructor(save) {
+  /** `save(app, index)` writes it; a refusal is shown here. `declarations()` gives those of rules, metrics and keys. */
+  constructor(save, declarations) {
     this.dialog = byId("app-dialog");
     this.form = byId("app-form");
     this.summary = byId("app-problems");
     this.save = save;
-    this.rows = FIELDS.map((field) => this.row(field));
-    byId("app-fields").append(...this.rows.map(({ row }) => row));
+    this.declarations = declarations;
+    this.declared = false;
+    this.preparing = this.prepare();
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.submit();
@@ -24,16 +27,36 @@ export class AppForm {
     this.dialog.addEventListener("close", () => this.back?.isConnected && this.back.focus());
   }
 
+  /** Makes the fields of the server's declarations. An older server has none: then the form has only the common ones. */
+  async prepare() {
+    try {
+      this.build(fieldsOf(await this.declarations()));
+      this.declared = true;
+      say(byId("app-note"), "");
+    } catch (error) {
+      this.build(plainFields());
+      const why = error instanceof TypeError ? "its answer is not understood" : error.message;
+      say(byId("app-note"), `The server does not list its rules and metrics (${why}): type their names, and their fields as JSON.`);
+    }
+    show(byId("app-note"), !this.declared);
+  }
+
+  build(fields) {
+    this.fields = fields;
+    this.rows = fields.map((field) => this.row(field));
+    byId("app-fields").replaceChildren(...this.rows.map(({ row }) => row));
+  }
+
   row(field) {
-    const id = idOf(field.path);
+    const id = idOf(field.id);
     const problem = el("p", { class: "problem", id: `${id}-problem`, hidden: true });
     const hint = field.hint ? el("p", { class: "hint muted", id: `${id}-hint`, text: field.hint }) : null;
-    const common = { id, name: field.path, autocomplete: "off", spellcheck: "false" };
+    const common = { id, name: field.id, autocomplete: "off", spellcheck: "false" };
     let input;
-    if (field.kind === "choice") {
+    if (field.choices?.length) {
       input = el("select", common, ...field.choices.map(([value, text]) => el("option", { value, text })));
     } else if (field.kind === "json") input = el("textarea", { ...common, rows: 4 });
-    else input = el("input", { ...common, type: "text", inputmode: field.kind === "whole" ? "numeric" : "text" });
+    else input = el("input", { ...common, type: "text", inputmode: MODES[field.kind] ?? "text" });
     const described = [`${id}-problem`, hint && hint.id].filter(Boolean).join(" ");
     input.setAttribute("aria-describedby", described);
     const label = el("label", { for: id, text: field.label });
@@ -42,12 +65,16 @@ export class AppForm {
   }
 
   /** Opens it for the app at that place of the configuration; focus goes back to where it was. */
-  open(app, index, isNew) {
+  async open(app, index, isNew) {
+    const back = document.activeElement;
+    await this.preparing;
+    if (!this.declared) await (this.preparing = this.prepare());
+    if (this.dialog.open) return; // of two clicks before the fields were there, the first counts
     this.app = app;
     this.index = index;
-    this.back = document.activeElement;
+    this.back = back;
     say(byId("app-title"), isNew ? "Add an app" : `Edit ${app.name}`);
-    for (const { field, input } of this.rows) input.value = textOf(app, field);
+    for (const { field, input } of this.rows) input.value = textOf(app, field, this.fields);
     this.clear();
     this.reveal();
     this.dialog.showModal();
@@ -55,7 +82,7 @@ export class AppForm {
   }
 
   values() {
-    return Object.fromEntries(this.rows.map(({ field, input }) => [field.path, input.value]));
+    return Object.fromEntries(this.rows.map(({ field, input }) => [field.id, input.value]));
   }
 
   reveal() {
@@ -76,7 +103,7 @@ export class AppForm {
     this.clear();
     let app;
     try {
-      app = appFrom(this.app, this.values());
+      app = appFrom(this.app, this.values(), this.fields);
     } catch (error) {
       this.problems([`apps[${this.index}].config: is not a JSON object: ${error.message}`], "");
       return;

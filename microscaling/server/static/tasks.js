@@ -8,8 +8,10 @@ import { count, list, number, readingOf } from "./format.js";
 const MOST_CELLS = 80;
 const MOST_SHARED = 300;
 const MOST_CHARTS = 24;
-const RULES = { Queue: "queue", SimpleQueue: "simple queue", Remainder: "takes the rest" };
 const NAMES = { run: "running", start: "starting", stop: "stopping", back: "backing off", free: "free" };
+
+/** "SimpleQueue" as "simple queue". */
+const ruleInWords = (rule) => (rule === "Remainder" ? "takes the rest" : rule.replace(/(?<=[a-z])(?=[A-Z])/g, " ").toLowerCase());
 
 /** How many of a task's containers are in each state, in the order they are drawn. */
 export function states(task) {
@@ -124,7 +126,7 @@ export class Tasks {
     say(parts.running, task.reported ? number(task.running) : "–");
     say(parts.wanted, task.reported ? ` running / ${number(task.demand)} wanted` : " no agent tells of it");
     this.cells(parts, task);
-    const rule = RULES[task.rule] ?? "";
+    const rule = ruleInWords(task.rule ?? "");
     const limits = task.min === null || task.max === null ? "" : `${number(task.min)} to ${count(task.max, "container")}`;
     say(parts.about, [limits, rule, task.image].filter(Boolean).join(" · "));
     say(parts.reason, task.held ? `Held: ${task.held}` : task.reason);

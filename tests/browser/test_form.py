@@ -1,0 +1,117 @@
+"""The form of an app offers every rule and metric that the server has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from microscaling.metric.base import METRICS
+from microscaling.plugins import Field
+from microscaling.target.base import RULES
+from tests.browser.chromium import violations
+from tests.browser.conftest import Open, Site
+from tests.browser.test_page import text
+from tests.integration.agents import wait_for
+
+SCHEMA = "**/api/schema"
+
+
+def add(page: Any) -> None:
+    page.get_by_role("button", name="Add an app", exact=True).click()
+    page.locator("#app-dialog").wait_for()
+
+
+def options(page: Any, path: str) -> list[str]:
+    return page.locator(f"#field-{path} option").evaluate_all("all => all.map(one => one.value)")  # type: ignore[no-any-return]
+
+
+def shown(page: Any) -> set[str]:
+    """The paths of all fields that are visible."""
+    found = page.locator("#app-fields .field:visible :is(input, select, textarea)")
+    return set(found.evaluate_all("all => all.map(one => one.name.replace(/[.]\\d+$/, ''))"))
+
+
+def in_form(fields: tuple[Field, ...]) -> set[str]:
+    return {f"config.{field.key}" for field in fields if field.kind != "headers"}
+
+
+def test_every_rule_and_metric_with_its_fields(site: Site, open_page: Open) -> None:
+    site.configure("off")
+    page = open_page(site.url)
+    add(page)
+    assert options(page, "ruleType") == RULES.names()
+    assert options(page, "metricType") == ["", *METRICS.names()]
+    always = {
+        "name",
+        "priority",
+        "minContainers",
+        "maxContainers",
+        "ruleType",
+        "config.image",
+        "config.command",
+    }
+    for rule in RULES.all():
+        page.locator("#field-ruleType").select_option(rule.type_name)
+        if not rule.measures:
+            assert shown(page) == always | {"config"} | in_form(rule.fields)
+            continue
+        for kind in METRICS.all():
+            page.locator("#field-metricType").select_option(kind.type_name)
+            wanted = always | {"config", "metricType"} | in_form(rule.fields) | in_form(kind.fields)
+            assert shown(page) == wanted, (rule, kind)
+    assert violations(page) == []
+
+
+def test_a_rule_with_a_field_of_its_own(site: Site, open_page: Open) -> None:
+    site.configure("off")
+    page = open_page(site.url)
+    page.console.allowed.append("400")
+    add(page)
+    page.get_by_label("Name", exact=True).fill("mailer")
+    page.locator("#field-ruleType").select_option("PerContainer")
+    page.locator("#field-metricType").select_option("Redis")
+    page.get_by_label("URL").locator("visible=true").fill("redis://r/0")
+    page.get_by_label("Key", exact=True).fill("mails")
+    page.get_by_role("button", name="Save").last.click()
+    text(page, "#field-config-targetPerContainer-problem", "is missing: ruleType PerContainer needs it")
+    page.get_by_label("Items for each container").fill("5")
+    page.get_by_role("button", name="Save").last.click()
+    wait_for(lambda: not page.locator("#app-dialog").is_visible())
+    saved = site.config()["apps"][-1]
+    assert (saved["ruleType"], saved["metricType"]) == ("PerContainer", "Redis")
+    # The kind is the default and was absent, so it stays absent.
+    assert saved["config"] == {"targetPerContainer": 5, "url": "redis://r/0", "key": "mails"}
+    page.get_by_role("button", name="Edit mailer of the configuration").click()
+    assert page.get_by_label("Items for each container").input_value() == "5"
+    page.get_by_label("Kind").select_option("stream")
+    page.get_by_role("button", name="Save").last.click()
+    wait_for(lambda: site.config()["apps"][-1]["config"].get("kind") == "stream")
+
+
+@pytest.mark.parametrize("answer", ["not there", "something else", "nothing"])
+def test_a_server_without_declarations(site: Site, open_page: Open, answer: str) -> None:
+    """Rule, metric and their fields can still be written, and are offered once the server declares them."""
+    site.configure("off")
+    page = open_page(site.url)
+    page.console.allowed += ["404", "ERR_"]
+    if answer == "nothing":
+        page.route(SCHEMA, lambda route: route.abort())
+    else:
+        status, body = (404, '{"error": "there is no such page"}') if answer == "not there" else (200, "[]")
+        page.route(SCHEMA, lambda route: route.fulfill(status=status, body=body))
+    page.reload()
+    page.get_by_role("button", name="Edit checkout", exact=True).click()
+    text(page, "#app-note", "does not list its rules and metrics")
+    assert page.get_by_label("Rule").input_value() == "Queue"
+    assert '"query"' in page.get_by_label("More of its config").input_value()
+    assert violations(page) == []
+    page.get_by_label("At least").fill("3")
+    page.get_by_role("button", name="Save").last.click()
+    wait_for(lambda: not page.locator("#app-dialog").is_visible())
+    first, saved = site.apps()[0], site.config()["apps"][0]
+    assert saved == {**first, "minContainers": 3}
+    page.unroute(SCHEMA)
+    page.get_by_role("button", name="Edit checkout", exact=True).click()
+    page.locator("#field-config-query").wait_for()
+    assert not page.locator("#app-note").is_visible()
