@@ -31,7 +31,7 @@ class FileConfig(Config):
             if not path.lower().endswith(YAML):
                 return apps_from_data(data, self.settings)
             # Imported only here, because it needs the extra `yaml`.
-            from microscaling.config.yaml_text import parse
+            from microscaling.utils.yaml_text import parse
 
             return apps_from_parsed(parse(data), self.settings, strict=True)
 

@@ -135,7 +135,7 @@ def test_no_path() -> None:
 
 def test_yaml_is_an_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "yaml", None)
-    monkeypatch.delitem(sys.modules, "microscaling.config.yaml_text", raising=False)
+    monkeypatch.delitem(sys.modules, "microscaling.utils.yaml_text", raising=False)
     with pytest.raises(ConfigError, match=r"pip install 'microscaling\[yaml\]'"):
         read(tmp_path / "a.yml", AS_YAML)
 

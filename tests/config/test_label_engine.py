@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from microscaling import factory
-from microscaling.config.images import engine as label_engine
-from microscaling.config.images.engine import EngineImages
+from microscaling.config.images import docker as label_engine
+from microscaling.config.images.docker import EngineImages
 from microscaling.config.images.registry import RegistryImages
 from microscaling.errors import PermanentError, ServerError, TemporaryError
 from microscaling.settings import Settings

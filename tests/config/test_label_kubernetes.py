@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("kubernetes", reason="needs the extra `kubernetes`")
 
 from microscaling.clients.kubernetes.client import Kube
-from microscaling.config.images.deployment import DeploymentImages
+from microscaling.config.images.kubernetes import DeploymentImages
 from microscaling.config.label import LabelConfig
 from microscaling.demand.task import Task
 from tests.config.test_label import Given

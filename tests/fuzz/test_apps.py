@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 
 from microscaling.api.apps import apps_from_data, apps_from_parsed
-from microscaling.config.yaml_text import parse as parse_yaml
+from microscaling.utils.yaml_text import parse as parse_yaml
 from microscaling.demand.task import Task
 from microscaling.errors import ConfigError
 from microscaling.settings import Settings

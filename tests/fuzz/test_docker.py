@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from microscaling.config.images.engine import EngineImages
+from microscaling.config.images.docker import EngineImages
 from microscaling.demand.task import Task
 from microscaling.errors import PermanentError, TemporaryError
 from microscaling.scheduler.containers.backend import Event, ListedContainer

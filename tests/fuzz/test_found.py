@@ -14,7 +14,7 @@ from microscaling.clients.kubernetes.login import log_in
 from microscaling.clients.oci.auth import authorization
 from microscaling.clients.oci.login import find_login
 from microscaling.clients.oci.name import parse_name
-from microscaling.config.yaml_text import parse as parse_yaml
+from microscaling.utils.yaml_text import parse as parse_yaml
 from microscaling.errors import ConfigError, PermanentError, TemporaryError
 from microscaling.metric.sql import SQLSource
 from microscaling.scheduler.kubernetes.view import View, known_of, number

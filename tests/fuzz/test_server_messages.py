@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 
 from microscaling.api.demand import MAX_CONTAINERS, BadMessage, read_demand
-from microscaling.config.yaml_text import parse as parse_yaml
+from microscaling.utils.yaml_text import parse as parse_yaml
 from microscaling.errors import ConfigError
 from microscaling.server.domain.reports import MAX_METRIC, is_user, read_report
 from microscaling.server.domain.user_config import read_plan

@@ -67,7 +67,7 @@ def test_downloads_are_what_an_agent_reads(server: Running) -> None:
         if form == "json":
             tasks, cap = apps_from_data(answer.content, Settings())
         else:
-            from microscaling.config.yaml_text import parse
+            from microscaling.utils.yaml_text import parse
 
             tasks, cap = apps_from_parsed(parse(answer.content), Settings())
         assert ([task.name for task in tasks], cap) == (["p1", "p2"], 10)

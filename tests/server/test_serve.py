@@ -139,7 +139,7 @@ def test_refusals_are_said_once_in_a_while(caplog: pytest.LogCaptureFixture) -> 
 
 
 def test_yaml_reads_back() -> None:
-    from microscaling.config.yaml_text import parse
+    from microscaling.utils.yaml_text import parse
 
     odd: dict[str, Any] = {
         "yes": "no",
