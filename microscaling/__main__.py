@@ -143,7 +143,7 @@ def build(environ: MutableMapping[str, str], stopping: threading.Event | None = 
     logs.setup(settings)
     check_names(environ, factory.variables_of_plugins)
     report_ignored(settings, environ)
-    settings = factory.with_engine(settings, environ)
+    settings = factory.prepared(settings, environ)
     if dropped:
         log.info("%s", dropped)
     notifier = SystemdNotifier.of(environ)

@@ -8,14 +8,22 @@ to the plugin. Only chosen plugins are imported.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import importlib
 import logging
+import os
 import pkgutil
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from glob import escape, iglob
 from typing import Any, Generic, Protocol, TypeVar
 
 from microscaling.errors import ConfigError
+from microscaling.log import keep_secret
+from microscaling.secrets.secret_file import SUFFIX
+from microscaling.settings import given
 from microscaling.utils.text import one_line, quoted
 
 log = logging.getLogger("mssutils")
@@ -68,7 +76,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Variable:
-    """One environment variable that a plugin of another package reads, through `Settings.of_plugin`."""
+    """One environment variable of a plugin of another package; the variables of ours are settings."""
 
     name: str
     meaning: str
@@ -76,14 +84,30 @@ class Variable:
     secret: bool = False
     """Its value is masked in logs, and may be given as a file too: NAME_FILE."""
 
+    def read(self, environ: Mapping[str, str] | None = None) -> str:
+        """Returns its value in `environ` (None: the environment of this process); the default if it is unset
+        or empty. Raises ConfigError if its file cannot be read."""
+        _, value = given(self.name, self.secret, os.environ if environ is None else environ)
+        if self.secret and value:
+            keep_secret([value])
+        return value or self.default
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names of environment variables that set it."""
+        return (self.name, self.name + SUFFIX) if self.secret else (self.name,)
+
 
 class Plugin(Protocol):
-    """The declarations that every plugin has."""
+    """The part of a declaration that all kinds of plugins have in common."""
 
-    type_name: str
-    """Its name in configurations and variables; upper and lower case matter."""
-    summary: str
-    """A few words for the form and the documentation: "the jobs that are ready in a tube"."""
+    @property
+    def type_name(self) -> str:
+        """The value in a configuration or a variable that selects it; case matters."""
+
+    @property
+    def summary(self) -> str:
+        """A few words for the form and the documentation: "the jobs that are ready in a tube"."""
 
 
 P = TypeVar("P", bound=Plugin)
@@ -98,6 +122,7 @@ class Group(Generic[P]):
         self.entry_points = f"microscaling.{kind}s"
         self._is_one = is_one
         self._modules: dict[str, str] | None = None
+        self._warned: set[str] = set()
 
     def find(self, name: str, any_case: bool = False) -> P | None:
         """Returns the plugin of that name, with `any_case` in upper or lower case alike; None if there is
@@ -105,29 +130,37 @@ class Group(Generic[P]):
         # Ours first: another package cannot replace one of our types.
         found = self._ours(name)
         if found is not None and (any_case or found.type_name == name):
+            if _others_exist(tuple(sys.path)):
+                self._warn_of_twin(found.type_name)
             return found
-        folded = name.casefold()
-        for entry in self._entries():
-            if entry.name == name or (any_case and entry.name.casefold() == folded):
-                return self._load(entry)
-        return None
+        others = self._others()
+        if any_case and name not in others:
+            name = next((other for other in others if other.casefold() == name.casefold()), name)
+        return self._load(others[name]) if name in others else None
 
     def names(self) -> list[str]:
         """Returns the names of all plugins in alphabetical order, also of those that cannot be loaded."""
-        names = {plugin.type_name for plugin in self._all_of_ours()} | {
-            entry.name for entry in self._entries()
-        }
-        return sorted(names, key=str.casefold)
+        names = {plugin.type_name for plugin in self.ours()}
+        for name in names:
+            self._warn_of_twin(name)
+        return sorted(names | set(self._others()), key=str.casefold)
+
+    def ours(self) -> list[P]:
+        """Returns the plugins of this package, sorted by name."""
+        found = (self._type_in(module) for module in self._ours_by_module().values())
+        return sorted(filter(None, found), key=lambda plugin: plugin.type_name.casefold())
 
     def all(self) -> list[P]:
         """Returns every plugin that can be loaded, sorted by name; logs a warning for each other one."""
-        found: dict[str, P] = {}
-        for entry in self._entries():
+        found = {plugin.type_name: plugin for plugin in self.ours()}
+        for name, entry in self._others().items():
+            if name in found:
+                self._warn_of_twin(name)
+                continue
             try:
-                found[entry.name] = self._load(entry)
+                found[name] = self._load(entry)
             except ConfigError as error:
                 log.warning("%s", error)
-        found |= {plugin.type_name: plugin for plugin in self._all_of_ours()}
         return [found[name] for name in sorted(found, key=str.casefold)]
 
     def chosen(self, variable: str, name: str) -> P:
@@ -135,19 +168,12 @@ class Group(Generic[P]):
         ConfigError with the available names."""
         found = self.find(name)
         if found is None:
-            allowed = ", ".join(self.names())
-            raise ConfigError(
-                f"{variable}={name} is not available in this version; set {variable} to: {allowed}"
-            )
+            raise not_available(variable, name, self.names())
         return found
 
     def _ours(self, name: str) -> P | None:
         module = self._ours_by_module().get(name.casefold())
         return self._type_in(module) if module else None
-
-    def _all_of_ours(self) -> list[P]:
-        found = [self._type_in(module) for module in self._ours_by_module().values()]
-        return [plugin for plugin in found if plugin is not None]
 
     def _ours_by_module(self) -> dict[str, str]:
         """Maps the name of each type, without case and underscores, to its module. Imports none of them."""
@@ -169,19 +195,26 @@ class Group(Generic[P]):
             return None  # a folder without a plugin
         return found
 
-    def _entries(self) -> Iterable[Any]:
-        from importlib.metadata import entry_points  # takes time, and our own types do without
+    def _others(self) -> Mapping[str, Any]:
+        return _entry_points(self.entry_points, tuple(sys.path))
 
-        return entry_points(group=self.entry_points)
+    def _warn_of_twin(self, name: str) -> None:
+        twin = self._others().get(name)
+        if twin is not None and name not in self._warned:
+            self._warned.add(name)
+            log.warning(
+                "the plugin %s (%s of %s) is ignored: microscaling has a %s of this name",
+                quoted(name), twin.value, self.entry_points, self.kind,
+            )  # fmt: skip
 
     def _load(self, entry: Any) -> P:
         """Imports a plugin of another package. Raises ConfigError, in one line, if that fails."""
-        where = f"the plugin {quoted(entry.name)} ({entry.value} of {self.entry_points})"
+        where = f"the plugin {quoted(entry.name)} ({one_line(entry.value)} of {self.entry_points})"
         try:
             found = entry.load()
-        except Exception as error:  # foreign code may raise anything
+        except (Exception, SystemExit) as error:  # foreign code may raise anything
             raise ConfigError(
-                f"{where} cannot be loaded: {one_line(f'{type(error).__name__}: {error}')[:200]}"
+                f"{where} cannot be loaded: {one_line(f'{type(error).__name__}: {error}')[:MAX_OF_REASON]}"
             ) from error
         if not self._is_one(found):
             raise ConfigError(f"{where} is no {self.kind}: docs/plugins.md has the requirements")
@@ -191,3 +224,37 @@ class Group(Generic[P]):
             )
         plugin: P = found
         return plugin
+
+
+def not_available(variable: str, name: str, names: Iterable[str]) -> ConfigError:
+    """Returns the error for a variable that names none of what is available."""
+    allowed = ", ".join(names)
+    return ConfigError(f"{variable}={name} is not available in this version; set {variable} to: {allowed}")
+
+
+@functools.cache
+def _entry_points(group: str, path: tuple[str, ...]) -> Mapping[str, Any]:
+    """Returns the entry points of a group by name; none, with a warning, if the metadata of a package cannot
+    be read. `path` is sys.path: the packages are found there."""
+    # It takes 1.2 MB and tens of milliseconds, and our own types do without.
+    from importlib.metadata import entry_points
+
+    try:
+        # Of two packages with the same name the first on sys.path counts, as with modules.
+        return {entry.name: entry for entry in reversed(tuple(entry_points(group=group)))}
+    except Exception as error:  # a line of an entry_points.txt without "=", say
+        reason = one_line(f"{type(error).__name__}: {error}")[:MAX_OF_REASON]
+        log.warning("%s: the entry points of the packages cannot be read: %s", group, reason)
+        return {}
+
+
+@functools.cache
+def _others_exist(path: tuple[str, ...]) -> bool:
+    """True if a package on this sys.path has plugins for us. Reads files only, as most agents have no such
+    package and should not pay for the import of importlib.metadata."""
+    for folder in path:
+        for file in iglob(f"{escape(folder or '.')}/*-info/entry_points.txt"):
+            with contextlib.suppress(OSError), open(file, "rb") as opened:
+                if b"[microscaling." in opened.read(1 << 20):
+                    return True
+    return False

@@ -133,23 +133,16 @@ class Settings:
     scheduler, config, monitor and demand_engine.
     """
 
-    scheduler: str = _setting(
-        "DOCKER",
-        "backend that runs the containers: `DOCKER`, `KUBERNETES`, `MARATHON`, `PROCESS` (local processes) "
-        "or `TOY` (pretends)",
-    )
-    config: str = _setting(
-        "SERVER",
-        "source of the tasks: `FILE`, `ENVVAR`, `SERVER`, `LABEL` (the server, then the labels "
-        "of the images), or `HARDCODED` (the Go agent's demo)",
-    )
+    scheduler: str = _setting("DOCKER", "backend that runs the containers")
+    config: str = _setting("SERVER", "source of the tasks")
     config_file: str = _setting(
         "", "with `FILE`: path of the configuration; YAML if it ends in .yml or .yaml, else JSON"
     )
     config_data: str = _setting("", "with `ENVVAR`: the configuration itself, as JSON", may_hold_secret=True)
     demand_engine: str = _setting("LOCAL", "engine that decides: `LOCAL`, or `SERVER`")
     monitor: str = _setting(
-        "SERVER", "destination of metrics: contains `SERVER`: the server; `none`: no monitor"
+        "SERVER",
+        "destinations of metrics, or `none` for no monitor (a word with SERVER in it counts as SERVER)",
     )
     api_address: str = _setting(
         "app.microscaling.com",
@@ -304,7 +297,7 @@ class Settings:
         problems: list[str] = []
         for name, about in _TABLE.items():
             try:
-                place, value = _given(about, environ)
+                place, value = given(about["variable"], about["in_file"], environ)
             except ConfigError as error:
                 problems += error.problems
                 continue
@@ -365,11 +358,11 @@ def variable_of(name: str) -> str:
     return str(_TABLE[name]["variable"])
 
 
-def _given(about: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[str, str]:
-    """Returns the place of a setting, for errors, and its value; "" if it is not set. Raises ConfigError."""
-    variable = about["variable"]
+def given(variable: str, in_file: bool, environ: Mapping[str, str]) -> tuple[str, str]:
+    """Returns the place of a setting, for errors, and its value; "" if it is not set. With `in_file` the
+    value may be in the file that VARIABLE_FILE names. Raises ConfigError."""
     value = environ.get(variable, "")
-    if not (about["in_file"] and environ.get(variable + SUFFIX)):
+    if not (in_file and environ.get(variable + SUFFIX)):
         return variable, value
     if value != "":
         raise ConfigError(f"{variable} and {variable}{SUFFIX}: both are set: take one of them away")

@@ -28,6 +28,15 @@ DECISIVE = (
 )
 """Variables that decide whether and where containers are touched."""
 # With a typo in one of them the agent would touch containers that it must not touch, so that is an error.
+SCALE_ONLY = ("KUBERNETES", "MARATHON", "TOY")
+"""The schedulers that create no containers."""
+OTHERS = {
+    one: {*group} - {one}
+    for group in (("DOCKER", "PROCESS", *SCALE_ONLY), ("ENVVAR", "FILE", "HARDCODED", "LABEL", "SERVER"))
+    for one in group
+}
+"""Of a scheduler or a source of configurations, the other ones of ours: they ignore its variables. A plugin
+of another package may read any of them."""
 MAX_TYPOS = 2
 INSTEAD = {"MSS_MAX_CONTAINERS": "the cap is maxContainers in the configuration"}
 """Names that people expect, and the actual place of the setting."""
@@ -90,15 +99,14 @@ def ignored(settings: Settings, environ: Mapping[str, str]) -> dict[str, list[st
     s = settings
     monitors = "SERVER" in s.monitor and s.send_metrics_to_api
     talks = monitors or s.config in ("SERVER", "LABEL") or s.demand_engine == "SERVER"
-    creates = s.scheduler in ("DOCKER", "PROCESS")
     by_config, by_scheduler = f"MSS_CONFIG={s.config}", f"MSS_SCHEDULER={s.scheduler}"
     rules: list[tuple[bool, str, tuple[str, ...]]] = [
-        (s.config != "FILE", by_config, ("MSS_CONFIG_FILE",)),
-        (s.config != "ENVVAR", by_config, ("MSS_CONFIG_DATA",)),
-        (s.scheduler != "KUBERNETES", by_scheduler, ("MSS_KUBE_CONFIG", "MSS_KUBE_NAMESPACE")),
-        (s.scheduler != "MARATHON", by_scheduler, ("MSS_MARATHON_API", "MSS_MARATHON_TOKEN")),
-        (s.scheduler != "DOCKER", by_scheduler, ("MSS_PULL_IMAGES",)),
-        (not creates, by_scheduler, ("MSS_ORPHANS", "MSS_PASS_ENV", "MSS_STATE_DIR")),
+        (s.config in OTHERS["FILE"], by_config, ("MSS_CONFIG_FILE",)),
+        (s.config in OTHERS["ENVVAR"], by_config, ("MSS_CONFIG_DATA",)),
+        (s.scheduler in OTHERS["KUBERNETES"], by_scheduler, ("MSS_KUBE_CONFIG", "MSS_KUBE_NAMESPACE")),
+        (s.scheduler in OTHERS["MARATHON"], by_scheduler, ("MSS_MARATHON_API", "MSS_MARATHON_TOKEN")),
+        (s.scheduler in OTHERS["DOCKER"], by_scheduler, ("MSS_PULL_IMAGES",)),
+        (s.scheduler in SCALE_ONLY, by_scheduler, ("MSS_ORPHANS", "MSS_PASS_ENV", "MSS_STATE_DIR")),
         (not talks, "no server to talk to", ("MSS_API_ADDRESS", "MSS_API_TOKEN", "MSS_USER_ID")),
     ]
     found: dict[str, list[str]] = {}

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from microscaling.factory import CHOICES
 from microscaling.settings import variables
 
 ROOT = Path(__file__).parents[1]
@@ -36,10 +37,16 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def settings() -> str:
     """All variables."""
     rows = (
-        (f"`{name}`", default, meaning + more(name))
+        (f"`{name}`", default, meaning + choices(name) + more(name))
         for name, (default, meaning) in (variables() | OF_THE_IMAGE).items()
     )
     return table(("variable", "default", "meaning"), rows)
+
+
+def choices(name: str) -> str:
+    """The values of a variable that names plugins, of ours only; empty for other variables."""
+    ours = CHOICES[name].ours() if name in CHOICES else []
+    return ": " * bool(ours) + ", ".join(f"`{plugin.type_name}` ({plugin.summary})" for plugin in ours)
 
 
 def more(name: str) -> str:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 from microscaling.demand.task import Task
 from microscaling.errors import ConfigError
+from microscaling.plugins import Group, Variable
+from microscaling.settings import Settings
 
 
 class Config(ABC):
@@ -29,3 +33,24 @@ def problems_of(source: str) -> Iterator[None]:
         yield
     except ConfigError as error:
         raise ConfigError(*(f"{source}: {problem}" for problem in error.problems)) from None
+
+
+@dataclass(frozen=True)
+class ConfigPlugin:
+    """A source of configurations that MSS_CONFIG can name; it is found as microscaling.plugins describes."""
+
+    type_name: str
+    summary: str
+    """The place of the tasks, in a few words: "a file, JSON or YAML"."""
+    make: Callable[[Settings], Config]
+    """Returns the source for these settings. Raises ConfigError."""
+    variables: tuple[Variable, ...] = ()
+    """The environment variables that it reads, apart from the settings."""
+
+
+def _is_config(found: Any) -> bool:
+    return isinstance(found, ConfigPlugin)
+
+
+CONFIGS: Group[ConfigPlugin] = Group("config", "microscaling.config", _is_config)
+"""By MSS_CONFIG."""

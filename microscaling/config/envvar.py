@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from microscaling.api.apps import apps_from_data
-from microscaling.config.base import Config, problems_of
+from microscaling.config.base import Config, ConfigPlugin, problems_of
 from microscaling.demand.task import Task
 from microscaling.errors import ConfigError
 from microscaling.settings import Settings
@@ -21,3 +21,6 @@ class EnvVarConfig(Config):
             raise ConfigError("MSS_CONFIG_DATA: is empty; with MSS_CONFIG=ENVVAR it holds the configuration")
         with problems_of("MSS_CONFIG_DATA"):
             return apps_from_data(data.encode("utf-8", "surrogateescape"), self.settings)
+
+
+TYPE = ConfigPlugin("ENVVAR", "the JSON in MSS_CONFIG_DATA", EnvVarConfig)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 
 from microscaling.api.apps import apps_from_data, apps_from_parsed
-from microscaling.config.base import Config, problems_of
+from microscaling.config.base import Config, ConfigPlugin, problems_of
 from microscaling.demand.task import Task
 from microscaling.errors import ConfigError
 from microscaling.settings import Settings
@@ -43,3 +43,6 @@ def _read(path: str) -> bytes:
         return read_small(path, MAX_BYTES).removeprefix(codecs.BOM_UTF8)
     except ValueError as error:
         raise ConfigError(str(error)) from None
+
+
+TYPE = ConfigPlugin("FILE", "a file, JSON or YAML", FileConfig)

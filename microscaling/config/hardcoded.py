@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from microscaling.api.apps import apps_from_parsed
-from microscaling.config.base import Config
+from microscaling.config.base import Config, ConfigPlugin
 from microscaling.demand.task import Task
 from microscaling.settings import Settings
 
@@ -45,3 +45,6 @@ class HardcodedConfig(Config):
 
     def get_apps(self, user_id: str) -> tuple[list[Task], int]:
         return apps_from_parsed(DATA, self.settings)
+
+
+TYPE = ConfigPlugin("HARDCODED", "the Go agent's demo", HardcodedConfig)

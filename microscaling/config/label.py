@@ -8,11 +8,13 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from microscaling.config.base import Config
-from microscaling.config.images.base import Images
+from microscaling.config import server
+from microscaling.config.base import Config, ConfigPlugin
+from microscaling.config.images.base import Images, images_of
 from microscaling.config.images.labels import apply_labels
 from microscaling.demand.task import Task
 from microscaling.errors import PermanentError, Stopped, TemporaryError
+from microscaling.settings import Settings
 from microscaling.utils.backoff import Backoff
 from microscaling.utils.text import one_line, quoted
 
@@ -102,3 +104,11 @@ class LabelConfig(Config):
                     log.info("it answers now, the start continues")
                 return answer
         raise Stopped("asked to stop before the labels were there")
+
+
+def make(settings: Settings) -> LabelConfig:
+    """Returns the server's configuration with the labels of its images. Raises ConfigError."""
+    return LabelConfig(server.make(settings), images_of(settings))
+
+
+TYPE = ConfigPlugin("LABEL", "the server, then the labels of the images", make)

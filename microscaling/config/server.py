@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 
-from microscaling.api.address import ServerAddress
+from microscaling.api.address import ServerAddress, needed_server
 from microscaling.api.apps import apps_from_data
 from microscaling.clients.http.client import Answer, Client, FetchError
 from microscaling.clients.http.retry_after import pause_s
-from microscaling.config.base import Config, problems_of
+from microscaling.config.base import Config, ConfigPlugin, problems_of
 from microscaling.demand.task import Task
 from microscaling.errors import ConfigError, ServerError, Stopped
 from microscaling.settings import Settings
@@ -105,3 +105,11 @@ def _told(answer: Answer) -> str:
 
 def _is_no_json(error: ConfigError) -> bool:
     return "not JSON" in error.problems[0]
+
+
+def make(settings: Settings) -> ServerConfig:
+    """Returns the source. Raises ConfigError if there is no server to ask."""
+    return ServerConfig(settings, needed_server(settings, {"MSS_CONFIG": "FILE, ENVVAR or HARDCODED"}))
+
+
+TYPE = ConfigPlugin("SERVER", "the server", make)

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+import socket
 import threading
 import time
+from typing import TYPE_CHECKING
 
+from microscaling.api.address import gone
 from microscaling.api.agent_report import HEADER, agent_detail
 from microscaling.api.metrics import metrics_message, task_metrics
-from microscaling.clients.websocket.connection import Connection
 from microscaling.demand.tasks import Tasks
-from microscaling.monitor.base import Monitor
+from microscaling.monitor.base import Monitor, MonitorPlugin
+from microscaling.settings import Settings
+
+if TYPE_CHECKING:  # the library for websockets is imported only if there is a server to connect to
+    from microscaling.clients.websocket.connection import Connection
+
+log = logging.getLogger("mssagent")
 
 
 class ServerMonitor(Monitor):
@@ -45,3 +54,14 @@ class ServerMonitor(Monitor):
         with self._lock:
             self._closed = True
         self.connection.close(self)
+
+
+def make(settings: Settings, connection: Connection | None) -> Monitor | None:
+    """Returns the monitor; None, with a message, if the server's address is that of the old public one."""
+    if connection is None:
+        log.info("%s", gone("no metrics are sent; set it to a server of your own, or MSS_MONITOR to none"))
+        return None
+    return ServerMonitor(connection, settings.user_id, socket.gethostname(), settings.demand_engine)
+
+
+TYPE = MonitorPlugin("SERVER", "the server", make)

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
+from microscaling.plugins import Group, Variable
+from microscaling.settings import Settings
 from microscaling.utils.threads import StoppableThread
 
 
@@ -65,3 +70,38 @@ class Scheduler(ABC):
     @abstractmethod
     def cleanup(self) -> None:
         """Releases threads, sockets and files. The containers go on."""
+
+
+@dataclass(frozen=True)
+class SchedulerPlugin:
+    """A scheduler that MSS_SCHEDULER can name; it is found as microscaling.plugins describes.
+
+    Its module imports the scheduler and the libraries only inside these functions: all declarations are
+    imported to list the schedulers.
+    """
+
+    type_name: str
+    summary: str
+    """The things that it scales, in a few words: "local processes"."""
+    make: Callable[[Settings, Mapping[str, str]], Scheduler]
+    """Returns the scheduler for these settings and environment variables. Raises ConfigError."""
+    creates_containers: bool = False
+    """It creates containers and gives them an environment; other schedulers scale existing ones, with the
+    environment that these have."""
+    noun: str = "container"
+    """One of the things that run, in messages to people."""
+    check: Callable[[Iterable[Task]], None] | None = None
+    """Raises ConfigError with everything in the tasks that this scheduler cannot run."""
+    prepare: Callable[[Settings, Mapping[str, str]], Settings] | None = None
+    """Called before anything else is made: returns the settings with the parts that the scheduler has to find
+    out first, such as the engine's address. Raises ConfigError."""
+    variables: tuple[Variable, ...] = ()
+    """The environment variables that it reads, apart from the settings."""
+
+
+def _is_scheduler(found: Any) -> bool:
+    return isinstance(found, SchedulerPlugin)
+
+
+SCHEDULERS: Group[SchedulerPlugin] = Group("scheduler", "microscaling.scheduler", _is_scheduler)
+"""By MSS_SCHEDULER."""

@@ -16,7 +16,15 @@ from urllib.parse import quote
 from microscaling.clients.http.client import Answer, Client, FetchError, public_url
 from microscaling.demand.task import Task
 from microscaling.errors import ConfigError, PermanentError, TemporaryError
-from microscaling.scheduler.replicas.orchestrator import Conflict, Found, Orchestrator, Replicas
+from microscaling.scheduler.base import Scheduler, SchedulerPlugin
+from microscaling.scheduler.replicas.orchestrator import (
+    Conflict,
+    Found,
+    Orchestrator,
+    OrchestratorScheduler,
+    Replicas,
+)
+from microscaling.settings import Settings
 from microscaling.utils.text import quoted
 from microscaling.utils.urls import check_url
 
@@ -200,3 +208,11 @@ def _parsed(body: bytes) -> object:
         return json.loads(body)
     except (ValueError, RecursionError):
         return None
+
+
+def make(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
+    """Returns a scheduler for the apps of one Marathon. Raises ConfigError."""
+    return OrchestratorScheduler(Marathon(settings.marathon_api, settings.marathon_token))
+
+
+TYPE = SchedulerPlugin("MARATHON", "apps", make)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
-from microscaling.scheduler.base import Scheduler
+from microscaling.scheduler.base import Scheduler, SchedulerPlugin
+from microscaling.settings import Settings
 
 
 class ToyScheduler(Scheduler):
@@ -29,3 +32,11 @@ class ToyScheduler(Scheduler):
 
     def cleanup(self) -> None:
         """Does nothing."""
+
+
+def make(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
+    """Returns a scheduler that needs nothing."""
+    return ToyScheduler()
+
+
+TYPE = SchedulerPlugin("TOY", "pretends", make)

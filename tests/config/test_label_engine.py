@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from microscaling import factory
+from microscaling.config.base import CONFIGS
 from microscaling.config.images import docker as label_engine
 from microscaling.config.images.docker import EngineImages
 from microscaling.config.images.registry import RegistryImages
@@ -86,6 +87,7 @@ def test_a_dry_run_pulls_nothing(dry_run: bool, pulls: bool, caplog: pytest.LogC
 def test_labels_are_read_where_the_containers_are_else_in_the_registry() -> None:
     for scheduler, kind in (("DOCKER", EngineImages), ("TOY", RegistryImages), ("MARATHON", RegistryImages)):
         settings = Settings(config="LABEL", scheduler=scheduler, api_address="127.0.0.1:1")
-        assert type(factory.CONFIGS["LABEL"](settings).images) is kind  # type: ignore[attr-defined]
+        source = CONFIGS.chosen("MSS_CONFIG", "LABEL").make(settings)
+        assert type(source.images) is kind  # type: ignore[attr-defined]
     with pytest.raises(ServerError, match="is gone"):
         factory.make_tasks(Settings(config="LABEL"), {})

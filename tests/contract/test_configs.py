@@ -15,7 +15,7 @@ import pytest
 from microscaling import factory
 from microscaling.clients.http.client import Client
 from microscaling.config import server as server_config
-from microscaling.config.base import Config
+from microscaling.config.base import CONFIGS, Config
 from microscaling.config.envvar import EnvVarConfig
 from microscaling.config.file import FileConfig
 from microscaling.config.images.base import Images
@@ -175,7 +175,7 @@ def test_asked_again_it_reads_again(source: Source) -> None:
     assert [config.get_apps(USER)[1] for _ in range(2)] == [8, 8]
 
 
-@pytest.mark.parametrize("kind", sorted(factory.CONFIGS))
+@pytest.mark.parametrize("kind", [plugin.type_name for plugin in CONFIGS.ours()])
 def test_the_factory_knows_it_and_its_tasks_are_new_each_time(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import assume, given
 
 from microscaling.api.apps import apps_from_data, apps_from_parsed
-from microscaling.utils.yaml_text import parse as parse_yaml
 from microscaling.demand.task import Task
 from microscaling.errors import ConfigError
 from microscaling.settings import Settings
+from microscaling.utils.yaml_text import parse as parse_yaml
 from tests.fuzz.checks import SECRET, check_error, check_line, fuzz, heard, is_whole
 from tests.fuzz.inputs import Dice, dice
 

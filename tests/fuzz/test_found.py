@@ -14,7 +14,6 @@ from microscaling.clients.kubernetes.login import log_in
 from microscaling.clients.oci.auth import authorization
 from microscaling.clients.oci.login import find_login
 from microscaling.clients.oci.name import parse_name
-from microscaling.utils.yaml_text import parse as parse_yaml
 from microscaling.errors import ConfigError, PermanentError, TemporaryError
 from microscaling.metric.sql import SQLSource
 from microscaling.scheduler.kubernetes.view import View, known_of, number
@@ -23,6 +22,7 @@ from microscaling.server.domain.user_config import read_plan
 from microscaling.server.http.yaml_file import as_yaml
 from microscaling.settings import Settings
 from microscaling.utils.strict_json import parse
+from microscaling.utils.yaml_text import parse as parse_yaml
 from tests.fuzz.checks import SECRET, check_error
 from tests.fuzz.test_orchestrators import APP, DEPLOYMENT, FULL, KUBECONFIG
 from tests.fuzz.wire import Answering, answer, stream

@@ -7,7 +7,6 @@ import json
 from hypothesis import given
 
 from microscaling.api.demand import MAX_CONTAINERS, BadMessage, read_demand
-from microscaling.utils.yaml_text import parse as parse_yaml
 from microscaling.errors import ConfigError
 from microscaling.server.domain.reports import MAX_METRIC, is_user, read_report
 from microscaling.server.domain.user_config import read_plan
@@ -15,6 +14,7 @@ from microscaling.server.http.yaml_file import as_yaml
 from microscaling.server.limits import MAX_APPS, MAX_COUNT, MAX_NAME, MAX_REASON, Refused
 from microscaling.settings import Settings
 from microscaling.utils.strict_json import parse
+from microscaling.utils.yaml_text import parse as parse_yaml
 from tests.fuzz.checks import check_error, check_line, fuzz, is_whole
 from tests.fuzz.inputs import Dice, dice
 from tests.fuzz.test_apps import APPS

@@ -15,7 +15,7 @@ import pytest
 
 from microscaling.scheduler.containers import agent_id
 from microscaling.scheduler.containers.agent_id import Agent, AgentId
-from microscaling.scheduler.process.state import default_folder
+from microscaling.scheduler.containers.state_folder import default_folder
 
 made: list[AgentId] = []
 

@@ -17,7 +17,8 @@ import pytest
 from microscaling.demand.task import Task
 from microscaling.errors import ConfigError, TemporaryError
 from microscaling.scheduler.containers.backend import State
-from microscaling.scheduler.process.state import StateFolder, boot_id, default_folder
+from microscaling.scheduler.containers.state_folder import default_folder
+from microscaling.scheduler.process.state import StateFolder, boot_id
 from microscaling.utils.process import start_time
 from tests.scheduler.processes import (
     FAMILY,

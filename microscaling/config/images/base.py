@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
+from microscaling.config import images
 from microscaling.demand.task import Task
+from microscaling.settings import Settings
+
+DEFAULT = "registry"
 
 
 class Images(ABC):
@@ -25,3 +31,13 @@ class Images(ABC):
 
     def close(self) -> None:
         """Closes the connections, if there are any."""
+
+
+def images_of(settings: Settings) -> Images:
+    """Returns the source of image labels: the module here that has the scheduler's name, else the registries
+    of the images. Raises ConfigError."""
+    name = settings.scheduler.lower()
+    there = any(module.name == name for module in iter_modules(images.__path__))
+    module = import_module(f"{images.__name__}.{name if there else DEFAULT}")
+    made: Images = module.make(settings)
+    return made

@@ -59,3 +59,8 @@ class EngineImages(Images):
             s = self._settings
             self._client = connect(s.docker_host, s.docker_tls_verify, s.docker_cert_path, TIMEOUT_S)
         return self._client
+
+
+def make(settings: Settings) -> Images:
+    """Returns the engine of these settings."""
+    return EngineImages(settings)

@@ -9,6 +9,7 @@ from microscaling.clients.kubernetes.client import Item, Kube, Refused
 from microscaling.config.images.registry import RegistryImages
 from microscaling.demand.task import Task
 from microscaling.errors import PermanentError, TemporaryError
+from microscaling.settings import Settings
 from microscaling.utils.text import quoted
 
 log = logging.getLogger("mssconfig")
@@ -67,3 +68,8 @@ def _first_image(deployments: Mapping[str, Item], name: str) -> str:
         return str(deployments[name]["spec"]["template"]["spec"]["containers"][0]["image"])
     except (LookupError, TypeError):
         raise PermanentError("its deployment has no container with an image") from None
+
+
+def make(settings: Settings) -> DeploymentImages:
+    """Returns the deployments of the namespace in these settings."""
+    return DeploymentImages(Kube(settings.kube_config, settings.kube_namespace))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import logging
 import os
@@ -21,6 +22,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
+
+from microscaling.settings import Settings
 
 log = logging.getLogger("mssscheduler")
 
@@ -46,6 +49,18 @@ class Record:
     engine: str
     source: str
     tasks: frozenset[str]
+
+
+def source_of(settings: Settings) -> str:
+    """Returns a name for the origin of the tasks. It is the same in all lives of one agent, even if the tasks
+    are renamed."""
+    if settings.config == "FILE":
+        return f"FILE {os.path.abspath(settings.config_file)}"
+    if settings.config in ("SERVER", "LABEL"):
+        # Only a hash of it is kept: an address may contain a password.
+        whose = f"{settings.api_address} {settings.user_id}"
+        return f"{settings.config} {hashlib.sha256(whose.encode()).hexdigest()[:16]}"
+    return settings.config
 
 
 class AgentId:

@@ -17,12 +17,13 @@ from collections.abc import Callable, Mapping, Sequence
 from microscaling.demand.task import Task
 from microscaling.errors import PermanentError, TemporaryError
 from microscaling.scheduler.containers.backend import Backend, Event, ListedContainer
+from microscaling.scheduler.containers.state_folder import default_folder
 from microscaling.scheduler.process import command as process_command
 from microscaling.scheduler.process import log as process_log
 from microscaling.scheduler.process.family import Family, marked
 from microscaling.scheduler.process.handle import Handle
 from microscaling.scheduler.process.orphans import Orphans
-from microscaling.scheduler.process.state import Entry, FolderGone, StateFolder, default_folder
+from microscaling.scheduler.process.state import Entry, FolderGone, StateFolder
 from microscaling.scheduler.process.unit import Unit
 from microscaling.utils import subreaper
 from microscaling.utils.process import has_proc

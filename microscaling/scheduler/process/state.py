@@ -8,7 +8,6 @@ import logging
 import os
 import re
 import stat
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -27,17 +26,6 @@ ID = re.compile(r"[\w-]{1,64}")
 
 class FolderGone(OSError):
     """The state folder was removed while in use, and cannot be made anew."""
-
-
-def default_folder(environ: Mapping[str, str]) -> str:
-    """Of this user, and gone after a restart of the machine where the system has such a place."""
-    parent = environ.get("XDG_RUNTIME_DIR")
-    if not parent:
-        try:
-            parent = tempfile.gettempdir()
-        except OSError:  # nowhere can be written, as in a read-only container: who uses the folder says so
-            parent = "/tmp"  # nosec B108  # where it is made, its owner is looked at
-    return os.path.join(parent, f"microscaling-{os.getuid()}")
 
 
 @dataclass(frozen=True, slots=True)

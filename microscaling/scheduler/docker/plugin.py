@@ -1,0 +1,46 @@
+"""MSS_SCHEDULER=DOCKER."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+
+from microscaling.scheduler.base import Scheduler, SchedulerPlugin
+from microscaling.settings import Settings
+
+log = logging.getLogger("mssagent")
+
+
+def prepare(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    """Returns the settings with the address of the chosen engine; logs the choice and its reason. Raises
+    ConfigError for an engine that can never answer."""
+    from microscaling.clients.docker.engine import choose, warn_of_rights
+
+    engine = choose(environ)
+    log.info("Docker engine %s: %s", engine.host, engine.why)
+    warn_of_rights(engine)
+    return replace(
+        settings,
+        docker_host=engine.host,
+        docker_tls_verify=engine.tls_verify,
+        docker_cert_path=engine.cert_path,
+    )
+
+
+def make(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
+    """Returns a scheduler for the containers of one engine."""
+    from microscaling.scheduler.containers.agent_id import AgentId, source_of
+    from microscaling.scheduler.containers.driver import ContainerScheduler
+    from microscaling.scheduler.containers.state_folder import default_folder
+    from microscaling.scheduler.docker.backend import DockerBackend
+
+    s = settings
+    agent = AgentId(s.state_dir or default_folder(environ), s.docker_host, source_of(s))
+    backend = DockerBackend(s.docker_host, s.docker_tls_verify, s.docker_cert_path, s.pull_images, agent)
+    return ContainerScheduler(backend, stop_orphans=s.orphans == "stop")
+
+
+TYPE = SchedulerPlugin(
+    "DOCKER", "containers of a Docker engine", make, creates_containers=True, prepare=prepare
+)

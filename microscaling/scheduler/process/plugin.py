@@ -1,0 +1,37 @@
+"""MSS_SCHEDULER=PROCESS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from microscaling.demand.task import Task
+from microscaling.errors import ConfigError
+from microscaling.scheduler.base import Scheduler, SchedulerPlugin
+from microscaling.secrets.environment import own
+from microscaling.settings import Settings
+
+
+def make(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
+    """Returns a scheduler for processes of this machine."""
+    from microscaling.scheduler.containers.driver import ContainerScheduler
+    from microscaling.scheduler.containers.state_folder import default_folder
+    from microscaling.scheduler.process.backend import ProcessBackend
+
+    # The state folder's default depends on more of the environment than the processes get.
+    folder = settings.state_dir or default_folder(environ)
+    backend = ProcessBackend(folder, own(environ), alone=True)
+    return ContainerScheduler(backend, stop_orphans=settings.orphans == "stop")
+
+
+def check(tasks: Iterable[Task]) -> None:
+    """Raises ConfigError with every command that cannot run as a local process."""
+    from microscaling.scheduler.process.command import unreadable
+
+    problems = [f"{task.name}: {why}" for task in tasks if (why := unreadable(task))]
+    if problems:
+        raise ConfigError(*problems)
+
+
+TYPE = SchedulerPlugin(
+    "PROCESS", "local processes", make, creates_containers=True, noun="process", check=check
+)
