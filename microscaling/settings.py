@@ -345,7 +345,7 @@ def _config_by_data(values: Mapping[str, Any]) -> str:
 
 def variables() -> dict[str, tuple[str, str]]:
     """Maps the variable of every setting to its default and meaning, both in words for documentation."""
-    return {a["variable"]: (a["said"] or _in_words(a["default"]), a["meaning"]) for a in _TABLE.values()}
+    return {a["variable"]: (a["said"] or in_words(a["default"]), a["meaning"]) for a in _TABLE.values()}
 
 
 def files() -> list[str]:
@@ -369,7 +369,8 @@ def given(variable: str, in_file: bool, environ: Mapping[str, str]) -> tuple[str
     return place_of(variable, environ), read_secret(variable, environ)
 
 
-def _in_words(default: object) -> str:
+def in_words(default: object) -> str:
+    """A default as the documentation shows it."""
     if isinstance(default, bool):
         return "true" if default else "false"
     return f"{default:g}" if isinstance(default, float) else str(default) or "empty"

@@ -12,13 +12,23 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from microscaling.api.schema.declared import APP, CONFIG
+from microscaling.api.schema.key import Key
+from microscaling.api.schema.metric import MISSING
 from microscaling.factory import CHOICES
-from microscaling.settings import variables
+from microscaling.metric.base import METRICS
+from microscaling.plugins import Field
+from microscaling.settings import in_words, variables
+from microscaling.target.base import RULES
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"<!-- made by make docs: (\S+) -->\n.*?<!-- end -->", re.DOTALL)
 MORE = {
+    "fallback": "failures.md#readings-that-fail",
+    "idleSeconds": "failures.md#where-the-rules-rest",
+    "intervalSeconds": "failures.md#a-sources-own-pace",
+    "scaleDownWindowSeconds": "failures.md#scaling-down-late",
     "MSS_ORPHANS": "failures.md#containers-of-tasks-that-are-no-more",
 }
 """Where a page of docs has more about a row."""
@@ -49,12 +59,68 @@ def choices(name: str) -> str:
     return ": " * bool(ours) + ", ".join(f"`{plugin.type_name}` ({plugin.summary})" for plugin in ours)
 
 
+def keys(declared: Iterable[Key]) -> str:
+    """The keys that belong to no rule and no metric."""
+    rows = ((key.key, _default(key), key.meaning + more(key.key)) for key in declared)
+    return table(("key", "default", "meaning"), rows)
+
+
+def _default(key: Key) -> str:
+    if key.required:
+        return "required"
+    if key.default is not None:
+        return in_words(key.default)
+    return key.default_in_words or ("empty" if key.kind == "text" else "none")
+
+
+def rules() -> str:
+    """The rules with their fields."""
+    rows = ((f"`{rule.type_name}`", rule.summary, of_fields(rule.fields)) for rule in RULES.ours())
+    return table(("ruleType", "the task gets", "in its `config`"), rows)
+
+
+def metrics() -> str:
+    """The metrics with their fields."""
+    rows = (
+        (
+            f"`{kind.type_name}`",
+            kind.summary,
+            of_fields((*kind.fields, MISSING) if kind.may_be_missing else kind.fields),
+        )
+        for kind in METRICS.ours()
+    )
+    return table(("metricType", "what is measured", "in its `config`"), rows)
+
+
+def of_fields(fields: Iterable[Field]) -> str:
+    """Fields in one cell, each with all that is to be known of it."""
+    return ", ".join(_of_field(field) for field in fields)
+
+
+def _of_field(field: Field) -> str:
+    known = ["required"] * field.required + ["needed"] * field.expected
+    if field.choices:
+        known.append(" or ".join(field.choices))
+    if field.default is not None:
+        known.append(f"default {in_words(field.default)}")
+    if field.fills_in:
+        known.append("${NAME} is filled in")
+    known += [field.hint] * bool(field.hint)
+    return f"`{field.key}`" + (f" ({'; '.join(known)})" if known else "")
+
+
 def more(name: str) -> str:
     """The link to the page that has more about a row; empty if there is none."""
     return f" ([more](docs/{MORE[name]}))" if name in MORE else ""
 
 
-TABLES: dict[str, Callable[[], str]] = {"settings": settings}
+TABLES: dict[str, Callable[[], str]] = {
+    "settings": settings,
+    "app": lambda: keys(APP),
+    "config": lambda: keys(CONFIG),
+    "rules": rules,
+    "metrics": metrics,
+}
 
 
 def filled(page: str) -> str:
