@@ -18,7 +18,7 @@ def test_a_paused_one_is_no_capacity_and_stands_in_nobodys_way(
         witness.wait(web=1, batch=5)
         (only,) = witness.running(f"{prefix}web")
         engine.pause(only)
-        agent.says(f"container {only[:12]} is paused by somebody")
+        agent.says(f"container {only[:12]} is paused from outside")
         witness.wait(web=1, batch=4)
         queues.put(f"{prefix}web", 1000)
         witness.wait(web=4, batch=1)

@@ -93,7 +93,7 @@ def test_a_paused_one_stands_in_nobodys_way(
         witness.wait(web=1, batch=5)
         frozen = witness.running(f"{prefix}batch")[-1]
         client.pause(frozen)
-        agent.says(f"container {frozen[:12]} is paused by somebody")
+        agent.says(f"container {frozen[:12]} is paused from outside")
         queues.put(f"{prefix}web", 1000)
         witness.wait(web=4, batch=1)
         assert frozen in witness.left()

@@ -169,7 +169,7 @@ def test_exactly_the_rules_are_needed(
     witness = Witness(engine, prefix)
     with Proxy(tmp_path, engine_socket) as proxy, agent_behind(proxy.host, tmp_path, apps) as agent:
         witness.wait(a=2, c=2)
-        agent.says("exit code 3, last words: cannot start: no database")
+        agent.says("exit code 3, last lines: cannot start: no database")
         engine.kill(witness.running(f"{prefix}a")[0])
         agent.says("exit code 137")
         witness.wait(a=2, c=2)
@@ -192,8 +192,8 @@ MISSING = [
     ("start", {}, 0, "could not be started: POST /containers/ID/start is refused"),
     ("stop", ALL, 1, "possibly left: "),
     ("remove", ALL, 1, "possibly left: "),
-    ("logs", ALL, 0, "exit code 3, last words: (none)"),
-    ("inspect", ALL, 0, "exit code 3, last words: (none)"),
+    ("logs", ALL, 0, "exit code 3, last lines: (none)"),
+    ("inspect", ALL, 0, "exit code 3, last lines: (none)"),
     ("pull", ALL, 0, "using the local image"),
     ("image", {"a": 1, "c": 1}, 0, "its labels cannot be read, so none applies: GET /images/NAME/json is"),
     ("networks", {"a": 2}, 0, "could not be created: POST /networks/NAME/connect is refused"),

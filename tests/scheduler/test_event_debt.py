@@ -38,7 +38,7 @@ def test_a_stream_that_owes_again_after_it_was_opened_anew_is_not_opened_for_eve
             debt.clear(by_itself=False)
     assert (opened, debt.deaf) == (1, True)
     assert len(caplog.records) == 1
-    assert "does not tell all that happens (die)" in caplog.text
+    assert "does not report all changes (die)" in caplog.text
 
 
 def test_one_that_tells_again_is_believed_again(caplog: pytest.LogCaptureFixture) -> None:
@@ -53,7 +53,7 @@ def test_one_that_tells_again_is_believed_again(caplog: pytest.LogCaptureFixture
     assert debt.deaf, "starts it has told all the time"
     debt.told("c2", "die")
     assert not debt.deaf
-    assert "tells what happens again" in caplog.text
+    assert "reports all changes again" in caplog.text
 
 
 @pytest.mark.parametrize("told", [True, False])
@@ -139,12 +139,12 @@ def test_an_agent_whose_stream_is_silent(
     backend = Mute(str(tmp_path / "state"), kinds)
     with Running(backend, "sh -c 'exit 3'") as run:
         wait_for(lambda: "backing off, next try in 4 s" in caplog.text, within_s=90)
-        wait_for(lambda: "does not tell all that happens" in caplog.text, within_s=90)
+        wait_for(lambda: "does not report all changes" in caplog.text, within_s=90)
         opened = backend.opened
         wait_for(lambda: "backing off, next try in 8 s" in caplog.text, within_s=90)
         assert run.task.backing_off
     assert backend.opened == opened == 2
-    assert caplog.text.count("does not tell all that happens") == 1
+    assert caplog.text.count("does not report all changes") == 1
     assert "exited with code 3" in caplog.text or "had ended with code 3" in caplog.text
 
 

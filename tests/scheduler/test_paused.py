@@ -49,8 +49,8 @@ def test_it_is_named_and_another_one_does_its_work(
     world.list()
     live(world, 3)
     task = world.tasks.get_task("a")
-    assert f"a: container {real.id} is paused by somebody" in caplog.text
-    assert caplog.text.count("paused by somebody") == 1
+    assert f"a: container {real.id} is paused from outside" in caplog.text
+    assert caplog.text.count("paused from outside") == 1
     assert (task.requested, task.running, len(of(world, "a"))) == (3, 3, 4)
     world.pause(real, False)
     world.list()

@@ -61,6 +61,6 @@ def test_no_line_speaks_of_containers(tmp_path):
         "tasks share 8 processes",
         "stopping all processes",
         "every process gets these",
-        "last words: no",
+        "last lines: no",
     ):
         assert words in said

@@ -84,7 +84,7 @@ def test_others_go_on_until_it_is_there(case: Case, caplog: pytest.LogCaptureFix
         run.settles(a=2, b=3)
     assert caplog.text.count("image image-a is missing") == 1
     assert caplog.text.count("could not pull image-a: sold out") == 1
-    assert caplog.text.count("image image-a is there") == 1
+    assert caplog.text.count("image image-a is available") == 1
     assert "of 3 before it backs off" not in caplog.text
 
 

@@ -1,9 +1,10 @@
-"""Which agent made a container: an id that one agent at a time has, and keeps from one life to the next.
+"""The identity of the agent that made a container: an id that one agent at a time owns, and keeps over its
+lives.
 
-An id is a file in the state folder, locked by the agent that has it. The lock ends with the process, however
-that ends. So an agent that holds it knows: a container with this id that it has not made itself was made by
-an earlier life of its own, which is over. Of an id whose file is not here (an agent on another machine, of
-another user, in a container with a file system of its own) nobody can say whether its agent lives.
+An id is a file in the state folder, locked by its owner. So the owner knows that any container with this id
+that it did not create comes from an earlier life of its own, which is over. For an id without a file here (an
+agent on another machine, of another user, in a container with a file system of its own) it cannot be
+determined whether its agent lives.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ log = logging.getLogger("mssscheduler")
 
 SCAN_WAIT_S = 1.0
 MAX_KEPT = 100
-"""Files of agents that have ended; the oldest go."""
+"""Maximum number of files of ended agents; the oldest are removed."""
 NAME = re.compile(r"([0-9a-f]{12})\.json")
 
 
 class Agent(Enum):
-    """What is known of the agent that an id belongs to."""
+    """The known state of an id's agent."""
 
     ME = "me"
     LIVES = "lives"
@@ -44,7 +45,7 @@ class Agent(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What stands in a file: where the agent worked, where its tasks came from, and what they were called."""
+    """The content of an id's file: the agent's engine, and the origin and names of its tasks."""
 
     engine: str
     source: str
@@ -64,11 +65,11 @@ def source_of(settings: Settings) -> str:
 
 
 class AgentId:
-    """The id of this agent. An agent that starts takes the id of one that has ended, of the same `engine`
-    and with the same `source` of its tasks or a task of the same name; if there are several, the one that is
-    most like it. Else it gets a new one.
+    """The id of this agent.
 
-    If the folder cannot be used the id is a new one each time, and `problem` says why.
+    An agent takes over the id of an ended one with the same `engine`, and with the same `source` of its tasks
+    or a task of the same name; among several, the most similar one's. Otherwise it gets a new id. If the
+    folder cannot be used the id is a new one each time, and `problem` has the reason.
     """
 
     def __init__(self, folder: str, engine: str, source: str) -> None:
@@ -95,8 +96,8 @@ class AgentId:
         return self.id
 
     def look(self, ids: Iterable[str]) -> tuple[dict[str, Agent], frozenset[str] | None]:
-        """What is known of the agents with these ids, and the names of the tasks of other agents that live
-        here and work on the same engine; None: that cannot be said now."""
+        """Returns the states of the agents with these ids, and the names of the tasks of other live agents on
+        the same engine; None for the names if they cannot be determined now."""
         known = {id: Agent.ME if id == self.id else Agent.UNKNOWN for id in ids}
         theirs: set[str] = set()
         if self._fd is None:
@@ -117,7 +118,7 @@ class AgentId:
         return known, frozenset(theirs)
 
     def close(self) -> None:
-        """Lets the next agent have it."""
+        """Releases the id for the next agent."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
@@ -125,14 +126,16 @@ class AgentId:
     def _make_folder(self) -> None:
         os.makedirs(self._parent, mode=0o700, exist_ok=True)
         os.makedirs(self.folder, mode=0o700, exist_ok=True)
-        for path in (self._parent, self.folder):  # in a folder that all may write to, somebody could be first
+        # In a parent folder that is writable for all, another user may have created it first.
+        for path in (self._parent, self.folder):
             found = os.lstat(path)
             if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
                 raise OSError(f"{path} is not a folder of this user")
 
     @contextlib.contextmanager
     def _scanning(self) -> Iterator[None]:
-        """One agent at a time looks at the locks: to look is to lock for a moment."""
+        """Takes the lock of the folder. Raises OSError after 1 s."""
+        # Checking an id's lock means locking it for a moment, so one agent at a time may do it.
         fd = os.open(os.path.join(self.folder, "lock"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
             deadline = time.monotonic() + SCAN_WAIT_S
@@ -145,7 +148,7 @@ class AgentId:
             os.close(fd)
 
     def _ids(self) -> list[str]:
-        """Those that have a file, the newest first."""
+        """Returns the ids with a file, the newest first."""
         found = []
         for entry in os.scandir(self.folder):
             name = NAME.fullmatch(entry.name)
@@ -158,7 +161,7 @@ class AgentId:
         return os.path.join(self.folder, f"{id}.json")
 
     def _peek(self, id: str) -> tuple[bool, Record | None]:
-        """Whether the agent of this id lives, and its record."""
+        """Returns whether the agent of this id lives, and its record."""
         fd = os.open(self._path(id), os.O_RDWR)
         try:
             return not _lock(fd), _read(fd)
@@ -194,7 +197,8 @@ class AgentId:
 
 
 def _lock(fd: int) -> bool:
-    """Whether nobody else has it; then it is locked until it is closed."""
+    """Locks the file until it is closed; returns False if another process has the lock."""
+    # flock, because the kernel releases it with the process, however that ends.
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -203,7 +207,7 @@ def _lock(fd: int) -> bool:
 
 
 def _read(fd: int) -> Record | None:
-    """None if it cannot be read: of somebody who was killed while writing."""
+    """Returns the record in a file; None if it is invalid, as after a kill during the write."""
     try:
         told: Any = json.loads(os.pread(fd, 2**24, 0))
         return Record(str(told["engine"]), str(told["source"]), frozenset(map(str, told["tasks"])))

@@ -1,4 +1,4 @@
-"""What a fleet of containers needs from whatever runs them: a Docker engine, or this machine."""
+"""The interface of a backend: a Docker engine, or this machine's processes."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from microscaling.errors import PermanentError, TemporaryError
 
 
 class Missing(PermanentError):
-    """What the task's containers are made of is not there: no container can be made of it until it is."""
+    """The image of the task is missing: no container can be created before it is there."""
 
 
 class BackendUnavailable(TemporaryError):
-    """The engine itself cannot be reached: no fault of the container that was asked for."""
+    """The engine itself cannot be reached: the container of the call is not at fault."""
 
 
 class Unanswered(TemporaryError):
-    """A call was not answered in time: it may be carried out yet, or have been. The engine may be at fault,
-    or only what was asked for."""
+    """A call was not answered in time: it may have been carried out, or may be later. Either the engine or
+    the container of the call may be at fault."""
 
 
 class State(Enum):
-    """How far a container has come, as its engine sees it."""
+    """The state of a container in its engine."""
 
     CREATED = "created"
     RUNNING = "running"
     EXITED = "exited"
     UNREAD = "unread"
-    """Its entry cannot be read: it is there, and nothing else is known."""
+    """Its entry is invalid: it exists, and nothing else is known."""
 
 
 class Origin(Enum):
-    """Which agent made a container of a task that the configuration does not have."""
+    """The agent behind a container of a task that is not in the configuration."""
 
     EARLIER = "an earlier life of this agent"
     UNSURE = "an earlier life of this agent, but another one may have taken over the task"
     LIVES = "another agent, and one that lives has its task"
     ENDED = "another agent, which has ended"
-    OTHER = "another agent: nobody can say whether it lives"
+    OTHER = "another agent: it is not known whether it lives"
     UNSIGNED = "it carries no agent's id"
 
 
@@ -52,26 +52,26 @@ class ListedContainer:
 
     id: str
     task: str
-    """The name of the task that its label gives."""
+    """The task's name on its label."""
     state: State
     created: float
     """Seconds; only their order within one engine matters (newest are stopped first)."""
     nonce: str = ""
-    """What `create` was given; empty if whoever created it gave none."""
+    """The nonce of its `create`; empty if it has none."""
     agent: str = ""
-    """The id of the agent that created it; empty if it gave none."""
+    """The id of the agent that created it; empty if it has none."""
     exit_code: int | None = None
-    """Of one that has exited; None: not known."""
+    """For an exited one; None if unknown."""
     paused: bool = False
-    """It is RUNNING, but somebody has frozen it."""
+    """It is RUNNING, but was paused from outside."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that an engine says has happened to a container of ours."""
+    """A change of a container of ours, as reported by an engine."""
 
     kind: str
-    """`create`, `start`, `kill` (somebody has sent it a signal), `pause`, `unpause`, `die` or `destroy`."""
+    """`create`, `start`, `kill` (any signal to it), `pause`, `unpause`, `die` or `destroy`."""
     id: str
     task: str
     nonce: str = ""
@@ -79,27 +79,27 @@ class Event:
 
 
 class Backend(ABC):
-    """Runs containers, and says what becomes of them. All calls block, and end within 10 s or so.
+    """Runs containers, and reports their changes. All calls block, and end within about 10 s.
 
-    Calls come from many threads at once. They raise TemporaryError when the outcome is unknown (Unanswered
-    after a time-out, BackendUnavailable without any answer), PermanentError when the engine refuses
-    (Missing: no such image). Containers that are not there, or already are as wanted, are no error.
+    Calls come from many threads at once. They raise TemporaryError if the outcome is unknown (Unanswered
+    after a timeout, BackendUnavailable without any answer), PermanentError if the engine refuses (Missing: no
+    such image). A container that is missing, or already in the wanted state, is no error.
     """
 
     name = "engine"
 
     @abstractmethod
     def prepare(self, task: Task) -> None:
-        """Once per task, before its first `create`: pull the image, check the command."""
+        """Prepares a task, once before its first `create`: pulls the image, or checks the command."""
 
     def supply(self, task: Task) -> None:
-        """Tries to have what was Missing, which may take minutes. Returns when it is there; raises
-        TemporaryError if it is not, with a reason if there is anything new to say."""
+        """Tries to get a Missing image, which may take minutes. Returns when it is there; raises
+        TemporaryError if it is not, with a reason if that is new."""
 
     @abstractmethod
     def create(self, task: Task, nonce: str) -> str:
-        """Makes a container of the task without starting it; returns its id. The container carries
-        the task's name and the nonce, in listings and in events."""
+        """Creates a container of the task without starting it; returns its id. The container carries the
+        task's name and the nonce, in listings and in events."""
 
     @abstractmethod
     def start(self, id: str) -> None:
@@ -107,39 +107,39 @@ class Backend(ABC):
 
     @abstractmethod
     def stop(self, id: str, grace_s: float) -> None:
-        """Asks it to end, and forces it after the grace. Returns when it has ended."""
+        """Asks the container to end, and kills it after the grace (seconds). Returns after its end."""
 
     @abstractmethod
     def remove(self, id: str) -> None:
-        """Removes a container that does not run, with what belongs to it; one that runs is killed."""
+        """Removes a container and everything that belongs to it; kills it if it still runs."""
 
     @abstractmethod
     def last_log_lines(self, id: str) -> str:
-        """The last few lines that an exited container wrote; empty if there are none to be had."""
+        """Returns the last few lines of an exited container's output; empty if they are not available."""
 
     @abstractmethod
     def list(self) -> list[ListedContainer]:
-        """Every container of ours, in whatever state."""
+        """Returns every container of ours, in any state."""
 
     def begin(self, tasks: Sequence[str]) -> None:
-        """Called once, with the names of all tasks, before anything is listed or created."""
+        """Passes on the names of all tasks; called once, before any listing or create."""
 
     def origins(self, seen: Sequence[ListedContainer]) -> builtins.list[Origin]:
-        """Which agent made each of these containers, whose tasks are none of ours."""
+        """Returns the origin of each of these containers of tasks that are not in the configuration."""
         return [Origin.EARLIER for _ in seen]
 
     @abstractmethod
     def end_command(self, task: str, seen: Sequence[ListedContainer]) -> str:
-        """What a person types to end these containers of a task."""
+        """Returns the shell command by which a person ends these containers of a task."""
 
     @abstractmethod
     def watch(self, ready: Callable[[], None], on_event: Callable[[Event], None]) -> None:
-        """Calls `ready` once when the stream is open, then `on_event` for every event from then on.
-        Returns, or raises TemporaryError, when the stream has ended or `unwatch` was called."""
+        """Calls `ready` once when the stream is open, then `on_event` for every event. Returns, or raises
+        TemporaryError, when the stream has ended or `unwatch` was called."""
 
     @abstractmethod
     def unwatch(self) -> None:
         """Ends `watch` at once, from another thread."""
 
     def close(self) -> None:
-        """Lets go of sockets and files."""
+        """Releases sockets and files."""

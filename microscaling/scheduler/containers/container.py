@@ -1,4 +1,4 @@
-"""One container of a fleet, and how far it has come."""
+"""One container, and its state in the reconciler."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from microscaling.demand.task import Task
 
 
 class Phase(Enum):
-    """What the fleet knows of a container. EXITED is never left for RUNNING on an event's word: events
-    come late and twice, and containers of ours are started once."""
+    """The known progress of a container."""
 
+    # An event never changes EXITED to RUNNING: events come late and twice, and our containers start once.
     CREATING = "creating"
     CREATED = "created"
     STARTING = "starting"
@@ -32,53 +32,54 @@ class Container:
     task: Task
     nonce: str
     order: int
-    """Grows with every container: when some must go, those of the highest order go first."""
+    """A serial number: if some must go, the highest go first."""
     phase: Phase = Phase.CREATING
     id: str = ""
     unwanted: bool = False
-    """It is to go, as soon as what is under way with it allows."""
+    """It is to go as soon as the operation under way allows."""
     busy: bool = False
     """An operation is under way."""
     unknown: bool = False
-    """An operation ended without an answer: nothing is done with it until a listing has shown it."""
+    """An operation ended without an answer: no further one until a listing has shown the container."""
     may_run: bool = False
     """It runs, or was asked to start and is not known to have ended: it takes a place under the cap."""
     stubborn: bool = False
-    """It was asked to stop, or to be removed, and that failed: nobody knows how long it keeps its place."""
+    """Its stop or removal has failed: it keeps its place for an unknown time."""
     refused: bool = False
-    """The engine has refused to stop it while it was paused, so at the end it is removed by force."""
+    """The engine refused to stop it while it was paused, so at the end it is removed by force."""
     start_unconfirmed: bool = False
-    """A start of it was not answered, and may be carried out as long as there is the container: even
-    when it has ended it keeps its place under the cap until it is removed."""
+    """A start was not answered, and may still be carried out: even after its end the container keeps its
+    place under the cap until it is removed."""
     touched: int = 0
-    """When the last event or operation concerned it, in the fleet's own count."""
+    """Serial number of the last event or operation that concerned it."""
     started: float | None = None
-    """When it was seen to start, monotonic seconds; None if that was before this agent."""
+    """Time of its start (monotonic seconds); None if it was running before this agent."""
     stable: bool = True
     """It has run for 5 s, or was there before this agent."""
     unexpected_exit: bool = False
-    """It ended by itself, so its last words are worth a line in the log."""
+    """It ended by itself, so its last log lines are worth logging."""
     signalled: bool = False
-    """Somebody has sent it a signal, so its end is no failure of its own."""
+    """It got a signal from outside, so its exit is no failure."""
     outage: bool = False
-    """The engine has been away since it was there, so its end is no failure of its own either."""
+    """It lived through an outage of the engine, so its exit is no failure."""
     paused: bool = False
-    """Somebody has frozen it: it keeps its place under the cap, but does no work."""
+    """It was paused from outside: it keeps its place under the cap, but does no work."""
     relief: bool = False
-    """It replaces one whose work was done, so its task is short of nothing."""
+    """It replaces one that finished its work, so its task lacks nothing."""
     paced: bool = False
-    """It replaces one that ended in vain, so its creation waits."""
+    """It replaces one that ended in vain, so its creation is delayed."""
     heard: bool = False
-    """The event stream has told of its start, so it will tell of its end."""
+    """The event stream has reported its start, so it will report its end."""
     seen: float = 0.0
-    """When it was last known to run, but for the event stream's silence: monotonic seconds."""
+    """The last time a listing or an event showed it running, monotonic seconds."""
     asked: float = 0.0
-    """When the operation that is under way was asked for, monotonic seconds."""
+    """Time of the request of the operation under way, monotonic seconds."""
     exit_code: int | None = None
     failures: int = 0
-    """Operations in a row that were not answered, or failed for no fault of the container."""
+    """Operations in a row without an answer, or with a failure that is not the container's."""
     not_before: float = 0.0
-    """Do nothing with it before this time, monotonic seconds: its last operation failed."""
+    """No operation before this time (monotonic seconds), after a failure or as a delay of its creation or
+    removal."""
 
     @property
     def wanted(self) -> bool:
@@ -87,22 +88,22 @@ class Container:
 
     @property
     def stays(self) -> bool:
-        """Nothing is under way with it, and it is not to go."""
+        """No operation is under way, and it is not to go."""
         return (self.wanted or (self.paused and not self.unwanted)) and not self.busy and not self.unknown
 
     @property
     def is_new(self) -> bool:
-        """Nothing has been asked for it, and it replaces none."""
+        """Nothing was requested for it, and it replaces none."""
         return self.phase is Phase.CREATING and not self.asked and not self.relief and not self.unwanted
 
     @property
     def short_id(self) -> str:
-        """As people write it."""
+        """The id as in Docker's own output."""
         return self.id[:12] or "(not yet created)"
 
 
 class Work(Enum):
-    """What can be asked of a backend for one container."""
+    """The operations of a backend on one container."""
 
     CREATE = "create"
     START = "start"

@@ -1,4 +1,4 @@
-"""What a fleet has of each task, as the rules see it."""
+"""The counts of each task's containers, as the rules use them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Counts:
-    """Writes `requested`, `running` and what goes with them to the tasks, counted from the containers."""
+    """Writes `requested`, `running` and the related counts to the tasks, always from the containers."""
 
     def __init__(self, reconciler: ContainerReconciler) -> None:
         self.reconciler = reconciler
@@ -22,7 +22,7 @@ class Counts:
         self.occupied = Occupied(reconciler.tasks)
 
     def write(self, task: Task, now: float) -> None:
-        """Counts one task, and wakes the engine if there is news."""
+        """Counts one task, and signals the demand engine after a change."""
         requested = running = stopping = parked = stubborn = paused = 0
         for container in self.reconciler.containers[task.name]:
             requested += container.wanted
@@ -36,7 +36,7 @@ class Counts:
                 parked += container.wanted
             stubborn += container.stubborn and container.unwanted and container.may_run
         if self.reconciler.away:
-            parked = 0  # they wait for the engine, not for a place
+            parked = 0  # these wait for the engine, not for a place
         news = (requested, running) != (task.requested, task.running)
         task.requested, task.running = requested, running
         task.stopping, task.parked = stopping, parked

@@ -1,4 +1,4 @@
-"""The back-off of a task whose containers do not stay up."""
+"""The crash-loop back-off of one task."""
 
 from __future__ import annotations
 
@@ -10,25 +10,24 @@ from microscaling.utils.backoff import Backoff
 log = logging.getLogger("mssscheduler")
 
 STRIKES = 3
-"""Failures in a row after which a task backs off."""
+"""Failures in a row before a task backs off."""
 HOLDS_S = 5.0
-"""A container that has run this long after a back-off ends it: the others may be started."""
+"""A probe that has run for this long ends the back-off."""
 FIRST_S, MAX_S = 1.0, 60.0
 STABLE_FACTOR = 10.0
-"""How many times the last delay a container has to stay up before the next back-off is a short one again:
-10 s before there was any, 10 minutes (as in Kubernetes) at the longest delay."""
+"""Uptime that resets the delay, in multiples of the last delay: 10 s before the first, 10 minutes (as in
+Kubernetes) at the longest."""
 FAILED = "backing off after failed starts"
 IN_VAIN = "backing off: its {nouns} end with code 0 at once"
 
 
 class CrashLoopBackoff:
-    """Counts the failures of one task, and says how many containers it may have meanwhile.
+    """Counts the failures of one task, and delays its starts.
 
-    A task backs off after three containers in a row that did not start, or ended unasked before they had
-    been up for `stable_s`. It then keeps what runs; after 1 s, doubling to 60 s, one container is
-    tried, and one that holds for 5 s ends the back-off. The delay is remembered: the next failure
-    doubles it, unless a container has stayed up for ten times as long before. `noun`, `nouns`: what the
-    log calls a container.
+    A task backs off after three containers in a row that failed to start, or ended unexpectedly before an
+    uptime of `stable_s`. It keeps the running ones; after 1 s, doubling up to 60 s, one container is started
+    as a probe. A probe that runs for 5 s ends the back-off. The next failure doubles the delay, unless a
+    container has run ten times as long before. `noun`, `nouns`: the words for containers in the log.
     """
 
     def __init__(self, task: Task, noun: str = "container", nouns: str = "containers") -> None:
@@ -36,31 +35,31 @@ class CrashLoopBackoff:
         self.noun, self.nouns = noun, nouns
         self.failures_in_a_row = 0
         self.starving = False
-        """Its image is missing: nothing is tried until that is there again."""
+        """Its image is missing: no probe until it is available."""
         self.until = 0.0
-        """When the next container is tried, monotonic seconds; only while the task backs off."""
+        """Time of the next probe (monotonic seconds), during a back-off."""
         self.probing = False
         self.ran = False
-        """A container of it has stayed up since the agent's start, or was found running then."""
+        """A container of it has proven stable since the agent's start, or was found running then."""
         self.struck = float("-inf")
-        """When a container last failed, monotonic seconds."""
+        """Time of the last failure, monotonic seconds."""
         self.delay = 0.0
-        """The last delay, seconds; 0: there is none to be remembered."""
+        """The last delay in seconds; 0 if it was reset."""
         self.backoff = Backoff(FIRST_S, MAX_S)
         self._why = FAILED
 
     @property
     def stable_s(self) -> float:
-        """A container that has been up this long is no failure when it ends, and ends a run of failures."""
+        """Uptime (seconds) after which an exit is no failure, and which ends a run of failures."""
         return STABLE_FACTOR * max(FIRST_S, self.delay)
 
     @property
     def open(self) -> bool:
-        """Failures are remembered: the next one may be one too many."""
+        """True if failures are remembered."""
         return bool(self.failures_in_a_row or self.delay)
 
     def record_failure(self, why: str, now: float) -> None:
-        """One more container has failed."""
+        """Counts one more failed container."""
         self.failures_in_a_row += 1
         task = self.task
         if task.backing_off or self.failures_in_a_row >= STRIKES:
@@ -70,11 +69,11 @@ class CrashLoopBackoff:
         log.warning("%s: %s (%d of %d before it backs off)", task.name, why, self.failures_in_a_row, STRIKES)
 
     def back_off(self, why: str, now: float, reason: str) -> None:
-        """The last container that was started has failed, and it was one too many."""
+        """Begins or extends the back-off."""
         self.struck = now
         task = self.task
         if self.starving or (task.backing_off and not self.probing):
-            return  # it had been set going before the back-off began
+            return  # this container was started before the back-off began
         self.delay = self.backoff.next()
         self.until = now + self.delay
         self.probing = False
@@ -84,47 +83,49 @@ class CrashLoopBackoff:
 
     @property
     def why(self) -> str:
-        """Why it backs off."""
+        """The reason of the back-off."""
         return "its image is missing" if self.starving else self._why.format(nouns=self.nouns)
 
     def starve(self) -> None:
-        """It backs off for as long as its image is missing; said by whoever looks for the image."""
+        """Backs off as long as the image is missing. The search for the image logs it."""
         self.starving = self.task.backing_off = True
         self.probing = False
         self.until = float("inf")
 
     def supplied(self) -> None:
-        """Its image is there again. The next failed start counts as the first."""
+        """Ends the back-off for a missing image; the next failure counts as the first."""
         if self.starving:
             self.starving = self.task.backing_off = self.probing = False
             self.stable()
 
     def held(self) -> None:
-        """A container has stayed up for 5 s. Before it is time to try one, that is one from before the
-        back-off: where several crash in turn, there is always one that has been up for so long."""
+        """Takes a container that has run for 5 s: if it is the probe, the back-off ends."""
+        # Without a probe it is a container from before the back-off: where several crash in turn, there is
+        # always one with such an uptime.
         if self.probing:
             self._resume(f"a {self.noun} stays up")
 
     def worked(self) -> None:
-        """A container has done its work."""
+        """Takes a container that has done its work: the back-off ends."""
         self._resume(f"a {self.noun} has done its work")
 
     def _resume(self, why: str) -> None:
-        """The others may be started. The next failure is enough to back off again."""
+        """Ends the back-off; a single failure is enough for the next one."""
         if self.task.backing_off and not self.starving:
             self.failures_in_a_row = STRIKES - 1
             self.task.backing_off = self.probing = False
             log.info("%s: %s: no longer backing off", self.task.name, why)
 
     def stable(self) -> None:
-        """Since the last failure a container has been up for `stable_s`: all is forgotten."""
+        """Resets failures and delay, after an uptime of `stable_s` since the last failure."""
         self.failures_in_a_row = 0
         self.delay = 0.0
         self.backoff.reset()
 
     def excuse(self, since: float) -> None:
-        """The engine went away at `since` (monotonic seconds) and is back: what failed meanwhile, and up to
-        5 s before, was its doing. The next back-off, if there is one, is as long as it would have been."""
+        """Forgives failures of an outage: the engine was away from `since` (monotonic seconds) on, and is
+        back. The delay of the next back-off is kept."""
+        # Failures within 5 s before the outage count as its effect, too.
         if since - self.struck < HOLDS_S:
             self.failures_in_a_row = 0
             if self.task.backing_off and not self.starving:
@@ -132,7 +133,7 @@ class CrashLoopBackoff:
                 log.info("%s: the engine was away: no longer backing off", self.task.name)
 
     def wake(self) -> bool:
-        """There is work: ends a back-off that began as there was none. Returns whether there was one."""
+        """Ends a back-off that began for lack of work. Returns True if there was one."""
         if not self.task.backing_off or self.starving or self._why != IN_VAIN:
             return False
         self.task.backing_off = self.probing = False
@@ -140,11 +141,12 @@ class CrashLoopBackoff:
         return True
 
     def suspend(self) -> None:
-        """There is no place to try one in. It counts as the others do meanwhile, so that it can give
-        way, but its next failure makes it back off again, for twice as long."""
+        """Ends the back-off without a probe, as no place is free for one; the next failure doubles the
+        delay."""
+        # Meanwhile the task counts like any other, so that it can give way.
         self.failures_in_a_row = STRIKES - 1
         self.task.backing_off = self.probing = False
 
     def due(self, now: float) -> bool:
-        """Time to try one container."""
+        """True if it is time for a probe."""
         return self.task.backing_off and not self.probing and now >= self.until

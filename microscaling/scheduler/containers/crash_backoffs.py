@@ -1,4 +1,4 @@
-"""The back-offs of a fleet: when they end, and when and where one container is tried."""
+"""The back-offs of all tasks: their ends, and the places for their probes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logging.getLogger("mssscheduler")
 
 
 class CrashBackoffs:
-    """Each task's failed starts, looked at together: a try needs a place under the shared cap."""
+    """The back-offs of all tasks together, as a probe needs a place under the shared cap."""
 
     def __init__(self, reconciler: ContainerReconciler) -> None:
         self.reconciler = reconciler
@@ -27,34 +27,34 @@ class CrashBackoffs:
         self._by_name = {task.name: CrashLoopBackoff(task, tasks.noun, tasks.nouns) for task in tasks.tasks}
 
     def record_failure(self, task: Task, why: str, now: float) -> None:
-        """One more start of this task has failed."""
+        """Counts one more failed start of this task."""
         self._by_name[task.name].record_failure(why, now)
 
     def starve(self, task: Task) -> None:
-        """What containers of this task are made of is missing."""
+        """Backs off, as the image of this task is missing."""
         self._by_name[task.name].starve()
 
     def supplied(self, task: Task) -> None:
-        """It is there again."""
+        """Ends that back-off, as the image is available again."""
         self._by_name[task.name].supplied()
         self.reconciler.tasks.changed.set()
 
     def wake(self, name: str) -> None:
-        """Something waits again, or work was done: a task whose containers found none is tried at once."""
+        """Ends a back-off for lack of work, as there is work again."""
         if self._by_name[name].wake():
             self.reconciler.tasks.changed.set()
 
     def of(self, name: str) -> CrashLoopBackoff:
-        """The trouble of one task."""
+        """Returns the back-off of one task."""
         return self._by_name[name]
 
     def limit(self, task: Task) -> int:
-        """While a task backs off: what runs, and one more if it is time to try one."""
+        """Returns the limit of a task that backs off: its running containers, and one more for a probe."""
         runs = [c for c in self.reconciler.containers[task.name] if c.wanted and c.phase is Phase.RUNNING]
         return len(runs) + (self._by_name[task.name].probing and all(c.stable for c in runs))
 
     def check(self, now: float) -> None:
-        """Ends the back-off of tasks whose container has stayed up; tries one of those that are due."""
+        """Ends the back-offs of tasks with a stable container, and starts the probes that are due."""
         for container in self.reconciler.all():
             if not container.stable and container.phase is Phase.RUNNING and container.started is not None:
                 container.stable = self.reconciler.alive_at(container, now) - container.started >= HOLDS_S
@@ -73,8 +73,8 @@ class CrashBackoffs:
                 trouble.suspend()
 
     def excuse(self, since: float) -> None:
-        """The engine was away since then: the starts that failed meanwhile are not held against their
-        tasks, nor is what still fails of the containers that there are."""
+        """Forgives the failures of an outage: the engine was away from `since` (monotonic seconds) on. Later
+        failures of the present containers are forgiven, too."""
         for trouble in self._by_name.values():
             trouble.excuse(since)
         for container in self.reconciler.all():
@@ -82,7 +82,7 @@ class CrashBackoffs:
         self.reconciler.tasks.changed.set()
 
     def times(self) -> Iterator[float]:
-        """When `check` may have something to do, monotonic seconds."""
+        """Yields the times at which `check` may have work, monotonic seconds."""
         for trouble in self._by_name.values():
             if trouble.task.backing_off and not trouble.probing:
                 yield trouble.until
@@ -94,7 +94,7 @@ class CrashBackoffs:
                 yield from (_steady_since(c, trouble) + trouble.stable_s for c in running)
 
     def _is_stable(self, trouble: CrashLoopBackoff, now: float) -> bool:
-        """Whether a container has been up for long enough since the last failure."""
+        """True if a container has run for long enough since the last failure."""
         return not trouble.task.backing_off and any(
             self.reconciler.alive_at(c, now) - _steady_since(c, trouble) >= trouble.stable_s
             for c in self.reconciler.containers[trouble.task.name]
@@ -102,22 +102,22 @@ class CrashBackoffs:
         )
 
     def keep_place(self, task: Task) -> None:
-        """The task has just been made smaller as it backs off. One of its places stays free, so that no
-        try stops a container that works: but not for a task that has never run, nor if what soaks up the
-        rest can give one at any time, or somebody else has the place already."""
+        """Keeps a place for the probe of a task, just after a back-off has lowered its demand."""
         trouble, tasks = self._by_name[task.name], self.reconciler.tasks
         others = sum(_counted(other) for other in tasks.tasks if other is not task)
         free = others + task.demand < tasks.places()
+        # Otherwise a probe would stop a working container. Not for a task that never ran, nor if a remainder
+        # can give a place at any time, or another task has it already.
         if trouble.ran and free and task.demand < task.max_containers and not self._soaks_up(task):
             self.reconciler.counts.occupied.note(KEPT, task.name, 1)
 
     def _let_go(self, task: Task) -> None:
-        """The place that was kept is free again."""
+        """Releases the kept place."""
         self.reconciler.counts.occupied.note(KEPT, task.name, 0)
 
     def _keeps(self, task: Task) -> bool:
-        """Whether its place is still kept: a more important task that is short has it, unless this one is
-        below its minimum."""
+        """True if the place stays kept: a more important task that is short gets it, unless this one is below
+        its minimum."""
         if not task.backing_off or task.demand < task.min_containers:
             return task.backing_off
         return not any(
@@ -151,23 +151,22 @@ class CrashBackoffs:
         task.demand = limit
 
     def _giver(self, trouble: CrashLoopBackoff) -> Task | None:
-        """Who gives a place for a try; None: nobody has to, one is free; the task itself: there is none, so
-        the rules for all tasks say what becomes of it.
-
-        What soaks up the rest gives. What is measured works, and gives only to a task that has never run
-        since the start: the least important that has something above its minimum."""
+        """Returns the task that gives its place to a probe; None if a place is free; the task itself if there
+        is no place, and the common rules decide."""
         task, tasks = trouble.task, self.reconciler.tasks
         if sum(map(_counted, tasks.tasks)) < tasks.places():
             return None
         soaks_up = self._soaks_up(task)
         if soaks_up is not None:
             return soaks_up
+        # A measured task does work, so it gives only to a task that has never run since the start: the least
+        # important one above its minimum.
         able = [t for t in tasks.by_priority() if t.is_scalable and not t.backing_off]
         giver = next((t for t in reversed(able) if min(t.demand, t.requested) > t.min_containers), None)
         return giver if giver and not trouble.ran and _gives(giver, task) else task
 
     def _soaks_up(self, task: Task) -> Task | None:
-        """The least important remainder that can give this task a place."""
+        """Returns the least important remainder that can give this task a place."""
         for other in reversed(self.reconciler.tasks.by_priority()):
             able = other.is_remainder() and other.is_scalable and not other.backing_off
             if able and other.demand > max(0, other.min_containers) and _gives(other, task):
@@ -175,13 +174,13 @@ class CrashBackoffs:
         return None
 
     def _crowded(self, task: Task) -> bool:
-        """More is asked for than the cap allows, and this task is not entitled to its part of it."""
+        """True if more is requested than the cap allows, and this task has no claim to its part of it."""
         return self.reconciler.tasks.check_capacity() < 0 and task.requested > task.min_containers
 
 
 def _gives(giver: Task, task: Task) -> bool:
-    """To a task that comes first, or is below its minimum. One that is held gives only to a task that comes
-    first and is measured."""
+    """True if the giver comes after the task, or the task is below its minimum. A held giver gives only to a
+    more important task that is measured."""
     comes_first = giver.priority > task.priority
     entitled = comes_first or task.requested < task.min_containers
     return entitled and (not giver.held or (comes_first and not task.held))
@@ -192,5 +191,5 @@ def _counted(task: Task) -> int:
 
 
 def _steady_since(container: Container, trouble: CrashLoopBackoff) -> float:
-    """When it started, or when a container of its task last failed: whichever came later."""
+    """Returns the later of the container's start and its task's last failure."""
     return trouble.struck if container.started is None else max(container.started, trouble.struck)

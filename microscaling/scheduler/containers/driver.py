@@ -1,4 +1,4 @@
-"""A fleet, driven: the threads between its decisions and the backend."""
+"""The scheduler for containers: the threads between the reconciler and the backend."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ log = logging.getLogger("mssscheduler")
 
 LIST_EVERY_S = 5.0
 LIST_SOON_S = 1.0
-"""While the event stream has not told all that it should."""
+"""While the event stream lacks known changes."""
 ASLEEP_S = 2.0
-"""Counts that are further apart than this: the agent was stopped, or starved, and events may be lost."""
+"""A longer pause between two counts means that the agent was suspended, or starved: events may be lost."""
 READY_S = 3.0
 STARTERS = 8
-"""Threads that create and start: 4 to 32 were equally fast."""
+"""Threads that create and start: in a measurement 4 to 32 were equally fast."""
 MAX_STOPPERS = 64
 JOIN_S = 2.0
 SUPPLY_JOIN_S = 0.2
@@ -54,13 +54,13 @@ class ContainerScheduler(Scheduler):
         self._listed = 0.0
         self._counted = float("inf")
         self._reopening = False
-        """The event stream ends because we want a new one."""
+        """The event stream is being closed by us, for a new one."""
         self._ended = float("inf")
-        """When the event stream last did."""
+        """Time of the end of the last event stream, monotonic seconds."""
 
     def init_scheduler(self, task: Task) -> None:
-        """Raises TemporaryError while the engine is away. A task that cannot run is only said to be
-        so: it will back off, and the others go on."""
+        """Prepares a task. Raises TemporaryError while the engine is away. A task that cannot run is only
+        logged: it will back off, and the others go on."""
         try:
             self.backend.prepare(task)
         except Missing as error:
@@ -95,7 +95,7 @@ class ContainerScheduler(Scheduler):
     def _listing_is_due(self, now: float) -> bool:
         asleep, self._counted = now - self._counted > ASLEEP_S, now
         if asleep:
-            self.listing.missed()
+            self.listing.missed()  # events may have been lost meanwhile
         age = now - self._listed
         late = age >= (LIST_SOON_S if self.listing.debt.start_unconfirmed else LIST_EVERY_S)
         closed = self.stream is not None and not self.stream.is_open
@@ -137,7 +137,8 @@ class ContainerScheduler(Scheduler):
         return [*stream, *workers, *orphans]
 
     def cleanup(self) -> None:
-        """The stream goes first: what it tells could only set going more work."""
+        """Stops all threads, and releases the backend."""
+        # The stream goes first: its events could only cause more work.
         late: list[StoppableThread] = []
         if self.stream is not None:
             self.stream.stop()
@@ -152,18 +153,19 @@ class ContainerScheduler(Scheduler):
         self.backend.close()
 
     def on_event(self, event: Event) -> None:
-        """An event from the backend, in the stream's thread."""
+        """Takes an event from the backend; called in the stream's thread."""
         assert self.tasks is not None
         with self.tasks:
             self.listing.heard(event.id, event.kind)
             self.reconciler.on_event(event, time.monotonic())
+            # The end of an orphan frees a place under the cap, which a parked container may need.
             if event.kind in ("die", "destroy") and self.orphans.gone(event.id):
                 self.reconciler.reconcile(time.monotonic())
             operations = self.reconciler.take()
         self._submit(operations)
 
     def on_supply(self, image: str) -> None:
-        """An image that was missing is there again, in a thread of the supplies."""
+        """Takes a missing image that is available again; called in a thread of the supplies."""
         if self.tasks is None:
             return
         with self.tasks:
@@ -175,7 +177,7 @@ class ContainerScheduler(Scheduler):
         self._submit(operations)
 
     def on_stream_open(self) -> None:
-        """The stream owes us nothing of what happened before: list, and soon."""
+        """Requests a listing soon: the stream reports nothing from before its beginning."""
         assert self.tasks is not None
         with self.tasks:
             self.listing.reopened(self._ended, by_us=self._reopening)
@@ -183,7 +185,7 @@ class ContainerScheduler(Scheduler):
             self._listed = float("-inf")
 
     def on_stream_end(self, error: TemporaryError | None) -> None:
-        """Until it is open again, only listings tell what happens."""
+        """Requests listings: without the stream only these show changes."""
         assert self.tasks is not None
         with self.tasks:
             self._listed = float("-inf")
@@ -191,13 +193,14 @@ class ContainerScheduler(Scheduler):
             self._ended = time.monotonic()
 
     def _begin(self, tasks: Tasks) -> None:
-        """The first time: opens the event stream, then takes over what is there. Raises TemporaryError
-        as long as the engine is away."""
+        """At the first call opens the event stream, then adopts the existing containers. Raises
+        TemporaryError as long as the engine is away."""
         if self.tasks is None:
             self.reconciler = ContainerReconciler(tasks)
             self.listing = Listing(self.reconciler, self.backend.name)
             self.orphans = Orphans(self.backend, tasks, self.stop_orphans)
             self.backend.begin([task.name for task in tasks.tasks])
+            # A stop blocks until the container has ended, so one thread for each that may have to.
             self._stoppers.size = max(1, min(tasks.max_containers, MAX_STOPPERS))
             self.tasks = tasks
         if self.stream is None:
@@ -216,7 +219,7 @@ class ContainerScheduler(Scheduler):
             with tasks:
                 self.reconciler.away = True
             raise
-        orphans = self.orphans.look(seen)
+        orphans = self.orphans.look(seen)  # calls the backend, so without the lock
         now = time.monotonic()
         with tasks:
             reconciler = self.reconciler
@@ -230,7 +233,8 @@ class ContainerScheduler(Scheduler):
         self._submit(operations)
 
     def _submit(self, operations: list[Operation]) -> None:
-        """What starts comes before what is created, what stops before what is removed: others wait for it."""
+        """Hands the operations to the threads."""
+        # Starts before creates and stops before removals: other containers wait for their places.
         for operation in operations:
             if operation.work in (Work.CREATE, Work.START):
                 self._starters.submit(operation, rank=0 if operation.work is Work.START else 1)
@@ -238,7 +242,7 @@ class ContainerScheduler(Scheduler):
                 self._stoppers.submit(operation, rank=0 if operation.work is Work.STOP else 1)
 
     def _carry_out(self, operation: Operation) -> None:
-        """One call to the backend, in a thread of a pool."""
+        """Makes one call to the backend, in a thread of a pool."""
         assert self.tasks is not None
         with self.tasks:
             called_off = self.reconciler.call_off(operation, time.monotonic())
@@ -269,18 +273,18 @@ class ContainerScheduler(Scheduler):
             return "", error
         except Exception as error:
             log.exception("%s: %s %s", container.task.name, operation.work.value, container.short_id)
-            return "", TemporaryError(str(error))
+            return "", TemporaryError(str(error))  # the outcome is unknown
         return "", None
 
     def _log_last_words(self, container: Container) -> None:
-        """Once for a container that ended by itself."""
+        """Logs the last lines of a container that ended by itself, once."""
         if not container.unexpected_exit:
             return
-        container.unexpected_exit = False
+        container.unexpected_exit = False  # a removal may be repeated
         words = mask(self.backend.last_log_lines(container.id), secrets_in(container.task.env)).strip()
         code = "?" if container.exit_code is None else container.exit_code
         noun = self.tasks.noun if self.tasks else "container"
-        log.info("%s: %s %s: exit code %s, last words: %s", container.task.name, noun, container.short_id,
+        log.info("%s: %s %s: exit code %s, last lines: %s", container.task.name, noun, container.short_id,
                  code, words or "(none)")  # fmt: skip
 
 
@@ -297,11 +301,11 @@ class _Stream(StoppableThread):
 
     @property
     def is_open(self) -> bool:
-        """Whether events come in."""
+        """True while events come in."""
         return self._open.is_set()
 
     def wait_open(self) -> None:
-        """Raises TemporaryError if the next try to open it does not succeed."""
+        """Waits for the next attempt to open the stream; raises TemporaryError if it fails."""
         if not self.is_open:
             self._news.clear()
             self._news.wait(READY_S)
@@ -333,7 +337,7 @@ class _Stream(StoppableThread):
         self.stopped.wait(self.backoff.next())
 
     def _opened(self) -> None:
-        if self.stopped.is_set():  # `unwatch` came before there was anything to end
+        if self.stopped.is_set():  # `unwatch` came before there was a stream to close
             self.scheduler.backend.unwatch()
         self.backoff.reset()
         self.scheduler.on_stream_open()

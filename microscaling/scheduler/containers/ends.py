@@ -1,4 +1,4 @@
-"""Containers that end by themselves: as failures, with their work done, or in vain."""
+"""Containers that end by themselves: with a failure, with their work done, or in vain."""
 
 from __future__ import annotations
 
@@ -17,25 +17,26 @@ if TYPE_CHECKING:
 log = logging.getLogger("mssscheduler")
 
 SAID_FROM = 3
-"""Paced starts in a row: fewer are no news, as a short job may be done before its queue is measured again."""
+"""Paced starts in a row before a log line: fewer may just be jobs shorter than the interval of the
+readings."""
 
 
 class Ends:
-    """Judges the ends that were not asked for, and says when those containers are replaced.
+    """Judges unexpected ends, and times the replacements. An end has the same effect however it became known.
 
-    It makes no difference how an end became known. Code 0 is no failure: workers that end when their
-    job, or the queue, is done are replaced at once. What ends with code 0 and shows no sign of work is
-    replaced once a second, and after 20 such starts in a row its task backs off.
+    Exit code 0 is no failure: workers that end with their job, or with the queue, are replaced at once. A
+    container that ends with code 0 and without a sign of work is replaced once a second; after 20 such starts
+    in a row its task backs off.
     """
 
     def __init__(self, reconciler: ContainerReconciler) -> None:
         self.reconciler = reconciler
         self._turnovers = {task.name: Turnover(task) for task in reconciler.tasks.tasks}
         self._mentioned: set[str] = set()
-        """Tasks of which the log has said that their containers end with code 0."""
+        """Tasks with containers that are logged as ending with code 0."""
 
     def observe(self, now: float) -> bool:
-        """Looks at what was measured. Returns whether something may be started sooner than it was planned."""
+        """Checks the readings. Returns True if a delayed container may start now."""
         released = 0
         for name, turnover in self._turnovers.items():
             if turnover.observe(now):
@@ -44,13 +45,13 @@ class Ends:
         return released > 0
 
     def excuse(self) -> None:
-        """The engine was away: it may have ended what seemed to end in vain."""
+        """Forgives ends in vain after an outage: the engine may have caused them."""
         for name, turnover in self._turnovers.items():
             turnover.reset()
             self._release(name)
 
     def judge(self, container: Container, how: str, alive: float, now: float) -> None:
-        """A container has ended unasked, and was known to run at `alive` (monotonic seconds)."""
+        """Judges an unexpected end of a container that was known to run at `alive` (monotonic seconds)."""
         task = container.task
         up_s = self._up_s(container, alive)
         how = f"{self.reconciler.tasks.noun} {container.short_id} {how}"
@@ -65,8 +66,8 @@ class Ends:
             log.warning("%s: %s", task.name, how)
 
     def unanswered(self, operation: Operation, error: Exception, now: float) -> None:
-        """A create or start was not answered, or failed for a reason of the backend's. If the engine answered
-        nobody else meanwhile, it hangs, and this task is not to blame."""
+        """Judges a create or start without an answer, or with a temporary failure of the backend. A hanging
+        engine is not the task's fault."""
         container = operation.container
         why = f"cannot {operation.work.value} {container.short_id}: {error}"
         blame = container.wanted and not container.outage
@@ -76,16 +77,16 @@ class Ends:
             log.debug("%s: %s", container.task.name, why)
 
     def engine_hangs(self, container: Container, error: Exception, now: float) -> bool:
-        """Whether the engine has answered nothing else for as long as it did not answer this operation."""
+        """True if this operation was not answered, and no other call in the second half of its time."""
         meanwhile = self.reconciler.answered >= (container.asked + now) / 2
         return isinstance(error, Unanswered) and not meanwhile
 
     def pace(self, task: Task, now: float) -> None:
-        """Containers have been added. Those that replace what ended with code 0 are no news for the rules;
-        those that replace what ended in vain are not created yet."""
+        """Marks the replacements among the new containers, and delays those for ends in vain."""
         turnover = self._turnovers[task.name]
         if not turnover.over:
             return
+        # As `relief` they count as parked, so a replacement does not unsettle the task.
         for container in self.reconciler.containers[task.name]:
             if turnover.over and container.is_new:
                 turnover.over -= 1
@@ -94,19 +95,19 @@ class Ends:
                     container.not_before, container.paced = turnover.next_start(now), True
 
     def settled(self, task: Task) -> None:
-        """The task has as many containers as it wants: nothing is owed."""
+        """Drops the pending replacements, as the task has all its containers."""
         turnover = self._turnovers[task.name]
         turnover.over = turnover.owed = 0
 
     def begins(self, container: Container) -> None:
-        """A container is created now."""
+        """Counts a delayed container that is created now."""
         if container.paced:
             container.paced = False
             self._turnovers[container.task.name].in_vain += 1
 
     def _up_s(self, container: Container, alive: float) -> float:
-        """For how long it was up, seconds; at most 0 if it ended before its start was answered, infinite if
-        it was there before this agent."""
+        """Returns the uptime in seconds; at most 0 if it ended before its start was confirmed, infinite if it
+        ran before this agent."""
         if container.started is not None:
             return alive - container.started
         return 0.0 if not container.stable or container.phase is Phase.STARTING else float("inf")
@@ -119,7 +120,7 @@ class Ends:
         if not turnover.ended_in_vain(container.started, up_s):
             turnover.worked()
             trouble.worked()
-            container.unexpected_exit = False  # what thousands of jobs have to say is not for this log
+            container.unexpected_exit = False  # the output of thousands of jobs does not belong in this log
             if task.name not in self._mentioned:
                 self._mentioned.add(task.name)
                 nouns = self.reconciler.tasks.nouns

@@ -1,4 +1,4 @@
-"""What an event stream owes: changes that listings have shown, and it has not told of."""
+"""Missing events: changes that listings have shown and the event stream has not reported."""
 
 from __future__ import annotations
 
@@ -7,44 +7,43 @@ import logging
 log = logging.getLogger("mssscheduler")
 
 OVERDUE_S = 10.0
-"""An event that is owed for longer than this does not come any more, even if the stream looks open."""
+"""A missing event is not expected any more after this time, even if the stream looks open."""
 
 
 class EventDebt:
-    """Tells a stream that has broken from one that never tells something, and finds out when it does again.
+    """Distinguishes a broken stream, to be reopened, from one that never reports some kinds of events."""
 
-    The former is opened anew. The latter is not, as that would go on for ever: an engine that filters
-    otherwise than Docker, or a proxy that keeps back what it should pass on.
-    """
-
+    # Reopening the latter would go on for ever: an engine may filter otherwise than Docker, or a proxy may
+    # keep events back.
     def __init__(self) -> None:
         self.deaf = False
-        """Opening it anew was no help: only listings tell what happens."""
+        """Reopening the stream did not help: only listings show changes."""
         self._owed: dict[tuple[str, str], float] = {}
-        """(id, kind of event), and when a listing showed that it is owed, monotonic seconds."""
+        """Time (monotonic seconds) at which a listing has shown a change, by id and kind of the missing
+        event."""
         self._reopened_for: set[str] = set()
-        """Kinds of events for which the stream was opened anew, and that it has not told of since."""
+        """Kinds of events that caused a reopening, and were not reported since."""
         self._said = False
 
     def owe(self, id: str, kind: str, now: float) -> None:
-        """A listing has shown a change before the stream has told of it."""
-        self._owed.setdefault((id, kind), now)
+        """Notes a change that a listing has shown before the stream."""
+        self._owed.setdefault((id, kind), now)  # the first listing counts for the delay
 
     def told(self, id: str, kind: str) -> None:
-        """The stream has told of something."""
+        """Notes a reported event."""
         self._owed.pop((id, kind), None)
         self._reopened_for.discard(kind)
         if self.deaf and not self._reopened_for:
             self.deaf = False
-            log.info("the event stream tells what happens again")
+            log.info("the event stream reports all changes again")
 
     @property
     def start_unconfirmed(self) -> bool:
-        """Something is owed."""
+        """True if an event is missing."""
         return self.deaf or bool(self._owed)
 
     def is_broken(self, now: float, name: str) -> bool:
-        """Whether the stream is to be opened anew, which the caller then does. `name`: the engine's."""
+        """True if the stream should be reopened now, which is up to the caller. `name`: the engine's."""
         overdue = {kind for (_, kind), since in self._owed.items() if now - since >= OVERDUE_S}
         if not overdue:
             return False
@@ -57,16 +56,16 @@ class EventDebt:
         if not self._said:
             self._said = True
             log.warning(
-                "the event stream of the %s does not tell all that happens (%s): what runs is listed every "
-                "second instead, and an end may be noticed a second late",
+                "the event stream of the %s does not report all changes (%s): the containers are listed "
+                "every second instead, and an end may be noticed a second late",
                 name,
                 ", ".join(sorted(overdue)),
             )
         return False
 
     def clear(self, by_itself: bool) -> None:
-        """A new stream owes nothing of what was before it. `by_itself`: the last one was not ended by us, so
-        the next one may be another."""
+        """Drops the missing events: a new stream reports nothing from before it. `by_itself`: the last one
+        was not closed by us, so this may be another engine."""
         self._owed.clear()
         if by_itself:
             self._reopened_for.clear()

@@ -1,4 +1,4 @@
-"""The containers of a fleet: which there are, by task, id and nonce, and which have gone."""
+"""The inventory: the known containers by task, id and nonce, and tombstones of those that are gone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from microscaling.scheduler.containers.container import Container
 
 
 class Inventory:
-    """Keeps the books, and decides nothing. The caller holds the lock of `tasks`."""
+    """Data only, without decisions. The caller holds the lock of `tasks`."""
 
     def __init__(self, tasks: Tasks) -> None:
         self.tasks = tasks
@@ -23,34 +23,34 @@ class Inventory:
         self.instance = uuid.uuid4().hex[:12]
         self.touches = 0
         self.tombstones: dict[str, int] = {}
-        """Ids that were removed, and when: listings and events are late."""
+        """Ids of removed containers, with the generation of their removal: listings and events come late."""
         self._numbers = itertools.count(1)
 
     def all(self) -> Iterable[Container]:
-        """Every container that is known."""
+        """Every known container."""
         return itertools.chain.from_iterable(self.containers.values())
 
     def find(self, id: str, nonce: str) -> Container | None:
-        """The container of that id, or of that nonce if its id is not known yet."""
+        """Returns the container with that id, or with that nonce if its id is not known yet."""
         found = self.by_id.get(id)
         if found is None and nonce:
             found = self.by_nonce.get(nonce)
             if found is not None and found.id:
-                return None  # another one with our labels, as `docker commit` makes them
+                return None  # another container: `docker commit` copies our labels with the nonce
         return found
 
     def touch(self, container: Container) -> None:
-        """No listing that was asked for before now says anything about it."""
+        """From now on, listings requested earlier are ignored for this container."""
         self.touches += 1
         container.touched = self.touches
 
     def bind(self, container: Container, id: str) -> None:
-        """The engine has given it an id."""
+        """Sets the id that the engine gave to the container."""
         container.id = id
         self.by_id[id] = container
 
     def forget(self, container: Container) -> None:
-        """It has gone from the engine."""
+        """Drops a container that is gone from the engine."""
         if not self._known(container):
             return
         self.containers[container.task.name].remove(container)
@@ -60,12 +60,12 @@ class Inventory:
             self.add_tombstone(container.id)
 
     def add_tombstone(self, id: str) -> None:
-        """A container that has gone: what older listings and late events say of it is not news."""
+        """Notes a removed container, so that older listings and late events do not bring it back."""
         self.touches += 1
         self.tombstones[id] = self.touches
 
     def new(self, task: Task, nonce: str = "") -> Container:
-        """A container that is to be created, or (with its nonce) one that was found."""
+        """Adds a container that is to be created, or (with its nonce) one that was found."""
         number = next(self._numbers)
         container = Container(task, nonce or f"{self.instance}-{number}", number)
         self.containers[task.name].append(container)

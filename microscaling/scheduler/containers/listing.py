@@ -1,4 +1,4 @@
-"""What a listing of the engine's containers changes in a fleet."""
+"""The effect of a listing on the reconciler."""
 
 from __future__ import annotations
 
@@ -17,34 +17,35 @@ if TYPE_CHECKING:
 log = logging.getLogger("mssscheduler")
 
 LATE_S = 10.0
-"""No event comes so late that it speaks of what had gone from listings before that."""
+"""Maximum delay of an event (seconds); then a tombstone is dropped."""
 
 
 class Listing:
-    """Compares listings with the fleet. A listing is older than events: it changes no container that
-    had an event or an operation since it was asked for."""
+    """Compares listings with the known containers. A listing may be older than events, so it changes no
+    container that had an event or an operation since the listing was requested."""
 
     def __init__(self, reconciler: ContainerReconciler, engine: str = "engine") -> None:
         self.reconciler = reconciler
         self.engine = engine
-        """Its name, for the log."""
+        """The engine's name, for the log."""
         self.debt = EventDebt()
         self._missed = False
         self._applied: deque[tuple[float, int]] = deque()
-        """When the listings of the last 10 s were taken in, and what they had been asked at."""
+        """The listings of the last 10 s: the time of each, and the generation at its request."""
 
     def ask(self) -> int:
-        """Call before asking the engine; `apply` wants the answer."""
+        """Returns the generation for `apply`; called before the request."""
         return self.reconciler.touches
 
     def apply(self, asked: int, listed: Sequence[ListedContainer], now: float) -> None:
-        """Takes in what the engine answered, and plans anew."""
+        """Takes over a listing requested at generation `asked`, and reconciles."""
         reconciler = self.reconciler
         adopting = reconciler.unmanaged.adopted is None
         known = list(reconciler.all())
         ours = [seen for seen in listed if seen.task in reconciler.by_name]
         unread = {seen.id for seen in listed if seen.state is State.UNREAD}
         present: set[Container] = set()
+        # In order of creation, as the newest of the adopted containers are stopped first.
         for seen in sorted(ours, key=lambda s: s.created):
             container = reconciler.find(seen.id, seen.nonce)
             if container is not None:
@@ -52,6 +53,7 @@ class Listing:
                 self._compare(container, seen, asked, now)
             elif reconciler.tombstones.get(seen.id, -1) <= asked:
                 reconciler.unmanaged.on_seen(seen, now)
+        # An invalid entry without an id may be any container, so then none counts as missing.
         for container in known:
             if container not in present and container.touched <= asked and not unread & {container.id, ""}:
                 self._missing(container, now)
@@ -66,29 +68,29 @@ class Listing:
         reconciler.reconcile(now)
 
     def heard(self, id: str, kind: str) -> None:
-        """The event stream has told of it."""
+        """Notes an event from the stream."""
         self.debt.told(id, kind)
         self.reconciler.deaf = self.debt.deaf
 
     def stream_is_broken(self, now: float) -> bool:
-        """Whether the stream has owed us events for more than 10 s, and may tell them if it is opened anew.
-        Asked once, it starts afresh."""
+        """True, once, if the stream has lacked events for more than 10 s and should be reopened."""
         broken = self.debt.is_broken(now, self.engine)
         self.reconciler.deaf = self.debt.deaf
         return broken
 
     def reopened(self, ended: float, by_us: bool = False) -> None:
-        """A new stream owes us nothing of what happened before it; the last one ended at `ended`. Unless
-        that was our doing, the engine may have been away, and containers may have ended with it."""
+        """Takes a new stream; the last one ended at `ended` (monotonic seconds)."""
         self.debt.clear(not by_us)
         self.reconciler.deaf = self.debt.deaf
+        # A stream that ended by itself: the engine may have been away, and containers ended with it.
         if not by_us:
             self.reconciler.ends.excuse()
             self.reconciler.crash_backoffs.excuse(ended)
 
     def missed(self) -> None:
-        """We have been asleep, and an engine keeps only so many events for who does not read them: what the
-        next listing shows is owed by nobody, and until then nothing is known to run on."""
+        """Takes a pause of the agent itself."""
+        # An engine keeps only so many events for a slow reader. So the changes in the next listing are not
+        # the stream's fault, and until then no container is known to run on.
         self._missed = True
         for container in self.reconciler.all():
             container.heard = False
@@ -106,7 +108,7 @@ class Listing:
                 self._silent(container, "start", now)
                 reconciler.started(container, now)
             elif phase in (Phase.EXITED, Phase.REMOVING) and not container.busy:
-                reconciler.started(container, now)  # a start that was not answered has been carried out late
+                reconciler.started(container, now)  # an unanswered start was carried out late
             reconciler.paused.note(container, seen.paused)
         elif seen.state is State.EXITED:
             if phase not in (Phase.EXITED, Phase.REMOVING):
@@ -117,15 +119,15 @@ class Listing:
         elif phase is Phase.CREATING and not container.busy:
             container.phase = Phase.CREATED
         elif phase in (Phase.RUNNING, Phase.STOPPING) and not container.busy:
-            # An engine that is killed while it starts a container calls it created when it is back, though
-            # the container has run: it does not any more.
+            # An engine that is killed during a start lists the container as created afterwards, although it
+            # has run. Now it does not run.
             container.signalled = True
             reconciler.ended(container, "does not run: the engine knows of no start", now)
         if not container.busy:
             container.unknown = False
 
     def _missing(self, container: Container, now: float) -> None:
-        """The engine does not have it."""
+        """Takes a known container that is not in the listing."""
         if container.busy:
             return
         if container.id:
@@ -136,7 +138,7 @@ class Listing:
             self.reconciler.forget(container)
 
     def _forget_gone(self, asked: int, now: float) -> None:
-        """Forgets what has gone, once no event can be so late that it speaks of it."""
+        """Drops the tombstones of containers that no late event can concern any more."""
         self._applied.append((now, asked))
         known = -1
         while self._applied and now - self._applied[0][0] >= LATE_S:

@@ -1,6 +1,7 @@
-"""Containers with our label whose task the configuration does not have: named, counted, stopped if asked to.
+"""Containers with our label of tasks that are not in the configuration: logged, counted, and stopped if
+configured.
 
-No I/O but in `look` and in the threads that stop: whoever calls the rest holds the lock of `Tasks`.
+No I/O but in `look` and in the stopping threads: for all other calls the caller holds the lock of `Tasks`.
 """
 
 from __future__ import annotations
@@ -19,16 +20,16 @@ from microscaling.utils.text import one_line, quoted
 log = logging.getLogger("mssscheduler")
 
 PATIENCE_S = 10.0
-"""From when one is first seen until it is stopped: an agent that is just starting may claim its task."""
+"""Seconds from the first sight of one to its stop: an agent that is just starting may claim its task."""
 GRACE_S = 10.0
-"""From SIGTERM to SIGKILL, as `docker stop` has it: how long its task was given is not known any more."""
+"""Seconds from SIGTERM to SIGKILL, as in `docker stop`: the grace of its task is unknown."""
 AGAIN_S = 30.0
 STOPPERS = 4
 COUNTED = (Origin.EARLIER, Origin.UNSURE, Origin.UNSIGNED)
-"""The others are no earlier life's of this agent: their agent has a cap of its own."""
+"""The origins that count under the cap: containers of any other agent count under its own cap."""
 WHY_KEPT = {
-    Origin.UNSIGNED: "no agent's id is on them, so nobody can say whether another agent is at work on them",
-    Origin.UNSURE: "nobody can say just now whether another agent has taken over that task",
+    Origin.UNSIGNED: "no agent's id is on them, so another agent may be at work on them",
+    Origin.UNSURE: "another agent may have taken over that task, which cannot be checked now",
     Origin.ENDED: "another agent made them, which has ended and may be started again: they do not count here",
     Origin.OTHER: "another agent made them, which may be at work: they do not count here",
     Origin.LIVES: "another agent that is at work has this task: they do not count here",
@@ -38,7 +39,7 @@ MAX_NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The containers of one task, all of one origin."""
+    """The containers of one task with the same origin."""
 
     task: str
     origin: Origin
@@ -46,13 +47,13 @@ class Group:
 
     @property
     def running(self) -> int:
-        """How many take a place."""
+        """Number of containers that take a place."""
         return sum(1 for one in self.seen if one.state not in (State.CREATED, State.EXITED))
 
 
 class Orphans:
-    """Keeps track of them from one listing to the next. With `stop`, those that an earlier life of this
-    agent made are stopped; no others ever are."""
+    """Tracks orphans from one listing to the next. With `stop`, those of an earlier life of this agent are
+    stopped, and no others."""
 
     def __init__(self, backend: Backend, tasks: Tasks, stop: bool) -> None:
         self.backend = backend
@@ -62,17 +63,17 @@ class Orphans:
         self.pool: Pool[ListedContainer] = Pool("mss-orphans", STOPPERS, self._end)
         self._groups: list[Group] = []
         self._since: dict[str, float] = {}
-        """By id, when it was first seen, monotonic seconds."""
+        """By id, the time it was first seen, monotonic seconds."""
         self._due: dict[str, float] = {}
-        """By id, when it may be asked to stop again; infinite while that is under way."""
+        """By id, the time of the next attempt to stop it; infinite while one is under way."""
         self._said: dict[tuple[str, Origin], None] = {}
         self._unsigned: set[str] | None = None
-        """The ids that the first listing had without an agent's id; None: there was none yet."""
+        """The ids without an agent's id in the first listing; None before it."""
         self._made_now: set[str] = set()
-        """Tasks of which more such have appeared since: whoever makes them is at work."""
+        """Tasks of which more such containers have appeared since: their agent is active."""
 
     def look(self, listed: Iterable[ListedContainer]) -> list[Group]:
-        """What a listing has of tasks that are not ours. Asks the backend: call it without the lock."""
+        """Returns the orphans in a listing. Calls the backend, so the caller must not hold the lock."""
         found = [seen for seen in listed if seen.task and seen.task not in self.names]
         origins = self.backend.origins(found) if found else []
         groups: dict[tuple[str, Origin], list[ListedContainer]] = {}
@@ -83,7 +84,7 @@ class Orphans:
         ]
 
     def apply(self, groups: Sequence[Group], may_stop: bool, now: float) -> None:
-        """Takes over what `look` has found: says what is new, counts, and stops what may be stopped."""
+        """Takes over the result of `look`: logs new groups, counts, and stops containers if allowed."""
         self._groups = [self._judged(group) for group in groups]
         present = {seen.id for group in groups for seen in group.seen}
         self._since = {id: self._since.get(id, now) for id in present}
@@ -99,7 +100,7 @@ class Orphans:
             self._stop(now)
 
     def gone(self, id: str) -> bool:
-        """One has ended, as an event tells. Returns whether that frees a place."""
+        """Takes the end of a container. Returns True if that frees a place."""
         before = self.tasks.outside
         self._groups = [
             Group(group.task, group.origin, tuple(seen for seen in group.seen if seen.id != id))
@@ -109,15 +110,16 @@ class Orphans:
         return self.tasks.outside != before
 
     def _judged(self, group: Group) -> Group:
-        """Nothing but new ones shows that whoever gives no id, as the Go agent, is still at work."""
+        """Corrects the origin of containers without an agent's id, such as the Go agent's."""
         if group.origin is not Origin.UNSIGNED:
             return group
+        # Only new containers show that an agent without an id is still active.
         if self._unsigned is not None and not self._unsigned.issuperset(s.id for s in group.seen):
             self._made_now.add(group.task)
         return Group(group.task, Origin.LIVES, group.seen) if group.task in self._made_now else group
 
     def _count(self) -> None:
-        """Writes down how many places they take, and what a person should know of them."""
+        """Updates the number of their places, and the sentence about them for a person."""
         counted = [group for group in self._groups if group.origin in COUNTED]
         outside = sum(group.running for group in counted)
         named = [
@@ -166,7 +168,7 @@ class Orphans:
                     self.pool.submit(seen)
 
     def _end(self, seen: ListedContainer) -> None:
-        """In a thread of the pool: stops one, and removes it."""
+        """Stops one and removes it, in a thread of the pool."""
         error: Exception | None = None
         try:
             if seen.state is not State.EXITED:

@@ -1,4 +1,4 @@
-"""Containers that somebody has paused: they keep their place under the cap, and do no work."""
+"""Containers paused from outside: they keep their place under the cap, and do no work."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ log = logging.getLogger("mssscheduler")
 
 
 class Paused:
-    """Names them, and gives them when nothing else of their task is left to give.
+    """Logs them, and stops them when their task wants no containers.
 
-    A paused container counts neither as requested nor as running, so another one does its work. Once it is
-    thawed it counts again, and as the newest go first, it is the other one that goes.
+    A paused container counts neither as requested nor as running, so another one does its work. After it is
+    thawed it counts again; as the newest go first, the other one is stopped.
     """
 
     def __init__(self, reconciler: ContainerReconciler) -> None:
         self.reconciler = reconciler
 
     def note(self, container: Container, paused: bool) -> None:
-        """Somebody has frozen it, or thawed it."""
+        """Takes a change between paused and running."""
         if container.paused == paused or container.phase not in (Phase.RUNNING, Phase.STOPPING):
             return
         container.paused = paused
         name, id = container.task.name, container.short_id
         if paused:
             log.warning(
-                "%s: container %s is paused by somebody: it keeps its place under the cap, and does not "
-                "count as one that runs",
+                "%s: container %s is paused from outside: it keeps its place under the cap, and does not "
+                "count as running",
                 name,
                 id,
             )
@@ -41,8 +41,7 @@ class Paused:
             log.info("%s: container %s is no longer paused", name, id)
 
     def give(self, task: Task, wanted: int) -> None:
-        """The task is to have so many containers: if none, its paused ones go as well. A back-off is no
-        reason: it keeps what there is."""
+        """Stops the paused containers of a task that wants none. A back-off keeps them."""
         if wanted or task.backing_off or self.reconciler.leaving or not self.reconciler.acting:
             return
         for container in self.reconciler.containers[task.name]:

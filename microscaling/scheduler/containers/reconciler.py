@@ -1,7 +1,7 @@
-"""What is there, what is wanted, and the operations that lead from one to the other.
+"""The reconciler: compares the containers with the demand, and plans the operations between the two.
 
-No I/O, no clock, no threads: whoever drives a fleet holds the lock of its `Tasks`, tells it what
-happened and when, and carries out the operations that `take()` hands out.
+No I/O, no clock, no threads: the caller holds the lock of `Tasks`, reports events with their times, and
+carries out the operations from `take()`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from microscaling.scheduler.containers.unmanaged import UnmanagedContainers
 log = logging.getLogger("mssscheduler")
 
 REMOVE_AFTER_S = 1.0
-"""From the end of a container that was told to stop to its removal."""
+"""Delay from the end of a container that was stopped to its removal."""
 WORK_FOR = {
     Phase.CREATING: Work.CREATE,
     Phase.STARTING: Work.START,
@@ -37,10 +37,10 @@ WORK_FOR = {
 class ContainerReconciler(Inventory):
     """Every container of ours on one engine, level-triggered.
 
-    Three rules hold whatever the engine does. Never do more containers run than
-    `Tasks.max_containers`: what was created waits, parked, until something that ran is known to have
-    ended. `requested` is counted from the containers, never by hand. And a container whose
-    operation was not answered is left alone until a listing has shown it.
+    Three rules hold at any behaviour of the engine. (1) The running containers never exceed
+    `Tasks.max_containers`: a created one waits, parked, until the end of a running one is known. (2)
+    `requested` is always counted from the containers. (3) After an operation without an answer, a container
+    is left alone until a listing has shown it.
     """
 
     def __init__(self, tasks: Tasks) -> None:
@@ -51,23 +51,23 @@ class ContainerReconciler(Inventory):
         self.paused = Paused(self)
         self.unmanaged = UnmanagedContainers(self)
         self.acting = False
-        """Until the first decision nothing is changed."""
+        """Changes are allowed: False before the first decision."""
         self.away = False
-        """The engine does not answer: nothing is asked of it until a listing has succeeded."""
+        """The engine does not answer: no operation until a listing has succeeded."""
         self.deaf = False
-        """The event stream does not tell what happens: only listings do."""
+        """The event stream is incomplete: only listings show changes."""
         self.answered = float("-inf")
-        """When the engine last answered anything, monotonic seconds."""
+        """Time of the engine's last answer, monotonic seconds."""
         self.leaving = False
         self.draining = False
         self._reconciled_at = 0.0
-        """When `reconcile` was last called, monotonic seconds: what was due by then needs no other call."""
+        """Time of the last `reconcile`, monotonic seconds; everything due by then is done."""
         self._operations: list[Operation] = []
 
-    # What was decided
+    # Decisions
 
     def reconcile(self, now: float) -> None:
-        """Sets going all that demand and what is there differ in. May be called at any time."""
+        """Plans everything in which demand and the containers differ. May be called at any time."""
         self._reconciled_at = now
         self.ends.observe(now)
         self.crash_backoffs.check(now)
@@ -76,20 +76,19 @@ class ContainerReconciler(Inventory):
         self.start_parked(now)
 
     def look_at_readings(self, now: float) -> list[Operation]:
-        """What may be started sooner than planned, as there is work for it."""
+        """Returns the starts that need not wait any longer, as there is work for them."""
         if self.ends.observe(now):
             self.reconcile(now)
         return self.take()
 
     def reconcile_task(self, task: Task, now: float) -> None:
-        """The same for one task, but for starting what is parked."""
+        """Plans one task's operations, without the starts of parked containers."""
         mine = self.containers[task.name]
         wanted = [c for c in mine if c.wanted]
         want = self._want(task)
         missing = want - len(wanted)
         if missing < 0:
-            # The newest go first, but before them those that serve nobody yet. A back-off keeps what runs,
-            # however new it is.
+            # Those without work yet go first, then the newest. A back-off keeps running ones, even new ones.
             failing = task.backing_off
             wanted.sort(
                 key=lambda c: (failing and c.phase is not Phase.RUNNING, c.phase in UNSTARTED, c.order)
@@ -107,7 +106,7 @@ class ContainerReconciler(Inventory):
         self.counts.write(task, now)
 
     def start_parked(self, now: float) -> None:
-        """Starts what was created, the most important task's first, as far as the cap has room."""
+        """Starts created containers, the most important task's first, as far as the cap has room."""
         if not self.acting or self.away or self.leaving or self.hold:
             return
         parked = [
@@ -126,67 +125,67 @@ class ContainerReconciler(Inventory):
             self.counts.write(task, now)
 
     def room(self) -> int:
-        """How many containers more may run; negative above the cap."""
+        """Returns how many containers more may run; negative above the cap."""
         return self.tasks.max_containers - sum(1 for c in self.all() if c.may_run)
 
     def take(self) -> list[Operation]:
-        """The operations to carry out now; each is handed out once."""
+        """Returns the operations to carry out now, each once."""
         operations, self._operations = self._operations, []
         return operations
 
     @property
     def hold(self) -> bool:
-        """A second agent is at work on this engine: start nothing, stop nothing."""
+        """A second agent is active on this engine: no start and no stop."""
         return bool(self.unmanaged.foreign) and not self.draining and not self.leaving
 
     @property
     def idle(self) -> bool:
-        """Nothing is under way, and nothing that was to go is left."""
+        """True if no operation is under way, and all containers that were to go have gone."""
         return not self.unfinished()
 
     def unfinished(self) -> list[Container]:
-        """What something is still under way with, or that is still to go. What ended is no reason to stay
-        when the rest is left: if it cannot be removed, the next agent will."""
+        """Containers with an operation under way, or that are still to go."""
         return [c for c in self.all() if not (c.stays or self._is_left(c))]
 
     def _is_left(self, container: Container) -> bool:
+        """True, after `leave`, for an exited container with a failed removal: the next agent removes it."""
         ended = container.phase in (Phase.EXITED, Phase.REMOVING)
         return self.leaving and ended and not container.busy and container.failures > 0
 
     @property
     def in_doubt(self) -> bool:
-        """Something was not answered: only a listing tells what came of it."""
+        """An operation was not answered: only a listing shows its result."""
         return any(c.unknown for c in self.all())
 
     def next_due(self) -> float | None:
-        """When `reconcile` has work though nothing has happened, monotonic seconds. A time that has
-        come stays until `reconcile` has been called."""
+        """Returns the time at which `reconcile` has work without an event (monotonic seconds). A past time
+        stays until `reconcile` was called."""
         times = itertools.chain((c.not_before for c in self.all()), self.crash_backoffs.times())
         return min((time for time in times if time > self._reconciled_at), default=None)
 
     def drain(self) -> None:
-        """From now on nothing is wanted of any task."""
+        """Sets the demand of all tasks to 0, for good."""
         self.draining = self.acting = True
         self._remove_now()
 
     def leave(self) -> None:
-        """From now on nothing is created or started; what was not started yet is not wanted."""
+        """From now on nothing is created or started, and containers that were not started are removed."""
         self.leaving = self.acting = True
         self._remove_now()
         for container in self.all():
             if container.phase in (Phase.CREATING, Phase.CREATED):
                 container.unwanted = True
 
-    # What happened
+    # Events
 
     def on_event(self, event: Event, now: float) -> None:
-        """Takes in what the engine says. Unknown ids, repeated and late events are normal."""
+        """Takes an event of the engine. Unknown ids, repeated and late events are normal."""
         if event.task not in self.by_name:
             return
         container = self.find(event.id, event.nonce)
         if event.kind == "kill":
             if container is not None:
-                container.signalled = True
+                container.signalled = True  # from outside, so the end that follows is no failure
             return
         if event.kind in ("pause", "unpause") and container is None:
             return
@@ -208,13 +207,13 @@ class ContainerReconciler(Inventory):
             self.ended(container, f"exited{code}", now)
         elif event.kind == "destroy":
             container.signalled = True
-            self.ended(container, "was removed by somebody else", now)
+            self.ended(container, "was removed from outside", now)
             self.forget(container)
         self.reconcile_task(container.task, now)
         self.start_parked(now)
 
     def on_done(self, operation: Operation, error: Exception | None, now: float, id: str = "") -> None:
-        """Takes in how an operation ended; `id` is what a successful create returned."""
+        """Takes the result of an operation; `id` is the result of a successful create."""
         container = operation.container
         container.busy = False
         if isinstance(error, BackendUnavailable):
@@ -234,10 +233,10 @@ class ContainerReconciler(Inventory):
             else:
                 self._say_failed(operation, error, now)
             container.stubborn = container.stubborn or self._does_not_end(operation, error, now)
-            # Others may be at a job: without their grace they are not to end.
+            # Only for paused ones: others may be at a job, and must not lose their grace.
             refused = isinstance(error, PermanentError) and operation.work is Work.STOP
             container.refused = refused and container.paused
-            container.unknown = not (container.refused and self.draining)  # then it is removed by force
+            container.unknown = not (container.refused and self.draining)  # that one is removed by force now
             container.start_unconfirmed = container.start_unconfirmed or operation.work is Work.START
             container.failures += 1
             if container.unknown:
@@ -246,8 +245,8 @@ class ContainerReconciler(Inventory):
         self.start_parked(now)
 
     def _say_failed(self, operation: Operation, error: Exception, now: float) -> None:
-        """A container that does not stop, or cannot be removed, is said once. That the engine is away is for
-        those to say who count."""
+        """Logs once that a container does not stop, or cannot be removed; the counter logs an outage of the
+        engine."""
         container = operation.container
         refused = isinstance(error, PermanentError)
         lasting = refused or (operation.work is Work.STOP and self._does_not_end(operation, error, now))
@@ -256,7 +255,7 @@ class ContainerReconciler(Inventory):
         log.log(logging.WARNING if first else logging.DEBUG, "%s: cannot %s %s: %s", name, work, id, error)
 
     def _does_not_end(self, operation: Operation, error: Exception, now: float) -> bool:
-        """Whether the container keeps its place for an unknown time."""
+        """True if the container keeps its place for an unknown time."""
         # An engine that is away, or answers nothing at all, keeps every place just as long, so no other
         # task could use one.
         if operation.work not in (Work.STOP, Work.REMOVE) or isinstance(error, BackendUnavailable):
@@ -264,8 +263,8 @@ class ContainerReconciler(Inventory):
         return not self.ends.engine_hangs(operation.container, error, now)
 
     def call_off(self, operation: Operation, now: float) -> bool:
-        """Whether a create or start that is about to be made is not wanted any more; then it is not
-        to be made."""
+        """Cancels a create or start that is no longer wanted. Returns True if the operation must not be
+        made."""
         container = operation.container
         if not container.unwanted or operation.work not in (Work.CREATE, Work.START):
             return False
@@ -277,7 +276,7 @@ class ContainerReconciler(Inventory):
         return True
 
     def started(self, container: Container, now: float) -> None:
-        """It runs."""
+        """Marks a container as running."""
         container.phase = Phase.RUNNING
         container.may_run = True
         container.unknown = False
@@ -285,8 +284,8 @@ class ContainerReconciler(Inventory):
         container.stable = False
 
     def ended(self, container: Container, how: str, now: float, alive: float | None = None) -> None:
-        """It does not run any more; unasked, if it had not been told to stop. `alive`: when it was last
-        known to run (monotonic seconds), None: now."""
+        """Marks a container as exited, and judges the end if it was unexpected. `alive`: the time at which it
+        was last known to run (monotonic seconds), None: now."""
         container.may_run, container.unknown = container.start_unconfirmed, False
         if container.phase in (Phase.EXITED, Phase.REMOVING):
             return
@@ -300,13 +299,14 @@ class ContainerReconciler(Inventory):
         container.paused = False
 
     def alive_at(self, container: Container, now: float) -> float:
-        """Until when a container is known to run: now, if the event stream would have told of its end."""
+        """Returns until when a container is known to run: now, if the event stream would have reported its
+        end."""
         return now if container.heard and not self.deaf else container.seen
 
-    # The next step
+    # Next steps
 
     def _want(self, task: Task) -> int:
-        """How many containers a task is to have now: its demand, which a back-off lowers."""
+        """Returns how many containers a task should have now: its demand, limited by a back-off."""
         if self.draining:
             return 0
         if task.backing_off:
@@ -318,7 +318,7 @@ class ContainerReconciler(Inventory):
         return max(0, task.demand)
 
     def _add(self, task: Task, missing: int) -> None:
-        """Takes back what was about to be given up, then asks for new containers."""
+        """Keeps containers that were about to go, then creates new ones."""
         back = [c for c in self.containers[task.name] if c.unwanted and c.phase in ACTIVE]
         back = sorted(back, key=lambda c: (c.phase is not Phase.RUNNING, c.order))[:missing]
         for container in back:
@@ -327,10 +327,10 @@ class ContainerReconciler(Inventory):
             self.new(task)
 
     def _next_step(self, container: Container, now: float) -> None:
-        """Asks for the next step of one container, if it has one and nothing stands against it."""
+        """Plans the next operation of one container, if there is one and it is allowed."""
         if container.busy or container.unknown or not self.acting or self.hold:
             return
-        if self.leaving and container.phase is Phase.STARTING:  # it was not answered, and has not started
+        if self.leaving and container.phase is Phase.STARTING:  # without an answer, and not started
             container.unwanted = True
         phase = container.phase
         if container.unwanted and phase is Phase.CREATING:
@@ -365,7 +365,8 @@ class ContainerReconciler(Inventory):
             self.forget(container)
 
     def _remove_later(self, container: Container, now: float) -> None:
-        """Removing costs the engine as much as starting: what others wait for goes first."""
+        """Delays the removal of an exited container."""
+        # A removal costs the engine as much as a start, and no other task waits for it.
         if not self.draining and not self.leaving and not container.start_unconfirmed:
             container.not_before = now + REMOVE_AFTER_S
 
@@ -375,7 +376,7 @@ class ContainerReconciler(Inventory):
                 container.not_before = 0.0
 
     def _refused(self, work: Work, container: Container, error: PermanentError, now: float) -> None:
-        """The engine will not create or start it."""
+        """Takes a permanent refusal of a create or start."""
         if work is Work.START:
             self.ended(container, f"could not be started: {error}", now)
             return

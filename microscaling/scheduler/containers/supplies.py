@@ -1,4 +1,4 @@
-"""Images that were missing when a container was to be made of them: had again in the background."""
+"""Missing images, looked for again in the background."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ log = logging.getLogger("mssscheduler")
 
 FIRST_S, MAX_S = 1.0, 60.0
 SUPPLIERS = 4
-"""Images that are pulled at a time: a registry that hangs does not delay the others."""
+"""Concurrent pulls, so that a registry that hangs does not delay the others."""
 LASTS_S = 60.0
-"""An image that is missing again within this time after it was there is waited for as if it had not been."""
+"""An image that is missing again within this time keeps its retry delay."""
 
 
 @dataclass(eq=False, slots=True)
 class Lack:
-    """One image, and the tasks that wait for it."""
+    """One missing image, and the tasks that wait for it."""
 
     task: Task
-    """One of them, for the backend."""
+    """One of these tasks, for the backend."""
     waiting: set[str] = field(default_factory=set)
-    """Names of the tasks; empty: the image is there."""
+    """Names of the tasks; empty if the image is available."""
     busy: bool = False
     due: float = 0.0
-    """When to look for it again, monotonic seconds."""
+    """Time of the next attempt, monotonic seconds."""
     had: float = float("-inf")
-    """When it was last there again, monotonic seconds."""
+    """The last time it became available, monotonic seconds."""
     said: str = ""
     backoff: Backoff = field(default_factory=lambda: Backoff(FIRST_S, MAX_S))
 
 
 class Supplies:
-    """Asks the backend for each missing image, at once and then with back-off, until it is there; then
-    `there` is called with the image's name. Thread-safe."""
+    """Asks the backend for each missing image, at once and then with back-off, until it is available; then
+    calls `there` with the image's name. Thread-safe."""
 
     def __init__(self, backend: Backend, there: Callable[[str], None]) -> None:
         self._backend = backend
@@ -54,20 +54,22 @@ class Supplies:
 
     @property
     def threads(self) -> list[StoppableThread]:
-        """Those that were needed so far."""
+        """The threads needed so far."""
         return self._pool.threads
 
     def stop(self, timeout_s: float) -> None:
-        """Waits no longer for what is under way: nothing depends on it any more."""
+        """Stops the threads."""
+        # No container depends on an attempt under way, so it may be abandoned.
         for late in self._pool.stop(timeout_s):
             log.debug("%s still waits for an answer", late.name)
 
     def miss(self, task: Task, why: str) -> None:
-        """The image of this task is not there: said once a task, until it is."""
+        """Notes that the image of this task is missing; logged once for each task."""
         now = time.monotonic()
         with self._lock:
             lack = self._lacks.setdefault(task.image, Lack(task))
             if not lack.waiting:
+                # An image that disappears again and again is not pulled without a pause.
                 if now - lack.had >= LASTS_S:
                     lack.backoff.reset()
                     lack.due = now
@@ -80,7 +82,7 @@ class Supplies:
         self.tick()
 
     def tick(self) -> None:
-        """Looks for what is due. To be called often."""
+        """Starts the attempts that are due; to be called often."""
         now = time.monotonic()
         with self._lock:
             due = [
@@ -92,7 +94,7 @@ class Supplies:
             self._pool.submit(lack)
 
     def _try(self, lack: Lack) -> None:
-        """In a thread of the pool."""
+        """Makes one attempt, in a thread of the pool."""
         try:
             self._backend.supply(lack.task)
         except MicroscalingError as error:
@@ -105,11 +107,11 @@ class Supplies:
                 waiting = sorted(lack.waiting)
                 lack.waiting.clear()
                 lack.busy, lack.said, lack.had = False, "", time.monotonic()
-            log.info("image %s is there: %s can run", lack.task.image, ", ".join(waiting))
+            log.info("image %s is available: %s can run", lack.task.image, ", ".join(waiting))
             self._there(lack.task.image)
 
     def _failed(self, lack: Lack, why: str) -> None:
-        """Said again only if the cause is another one."""
+        """Plans the next attempt; logs the cause if it is new."""
         with self._lock:
             lack.busy = False
             lack.due = time.monotonic() + lack.backoff.next()

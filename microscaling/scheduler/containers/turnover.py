@@ -1,4 +1,4 @@
-"""Containers of one task that end with code 0: their work is done, or they found none."""
+"""Containers of one task that end with code 0: with their work done, or in vain."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from microscaling.demand.task import Task
 from microscaling.metric.null import NullMetric
 
 WORKED_S = 1.0
-"""Something waits, and it was up this long: it has worked."""
+"""Minimum uptime that counts as work while the queue is not empty."""
 IDLE_S = 10.0
-"""Nothing waits: what ends sooner than that has found nothing to do."""
+"""Minimum uptime that counts as work while the queue is empty."""
 PACE_S = 1.0
-"""Between two starts in place of containers that ended in vain."""
+"""Seconds between two starts that replace ends in vain."""
 IN_VAIN = 20
-"""So many paced starts in a row without a sign of work, and the task backs off."""
+"""Paced starts in a row without a sign of work before the task backs off."""
 
 
 class Turnover:
-    """Tells work that is done from ends in vain, and paces what is started in place of the latter.
+    """Distinguishes finished work from ends in vain, and paces the replacements of the latter.
 
-    The sign of work is a reading that has fallen since the container started. Where there is none, the
-    time for which it was up has to do. The caller holds the lock of `Tasks`; times are monotonic seconds.
+    The sign of work is a reading that has fallen since the container's start; without one the uptime decides.
+    The caller holds the lock of `Tasks`; times are monotonic seconds.
     """
 
     def __init__(self, task: Task) -> None:
@@ -27,26 +27,27 @@ class Turnover:
         self.in_vain = 0
         """Paced starts in a row without a sign of work."""
         self.said = False
-        """The log has said that its containers end in vain: once for all of those in a row."""
+        """The present run of ends in vain has been logged."""
         self.over = 0
-        """Containers that ended with code 0 and have not been replaced yet."""
+        """Ended containers with code 0 that are not replaced yet."""
         self.owed = 0
-        """Of those, the ones that ended in vain."""
+        """Those of them that ended in vain."""
         self._next = float("-inf")
         self._fell = float("-inf")
         self._reading: int | None = None
 
     @property
     def waits(self) -> bool:
-        """Whether there may be work. Without a reading the task counts as short of what has just ended."""
+        """True if there may be work. Without a reading the queue counts as not empty."""
         unknown = self._reading is None or bool(self.task.held)
         return unknown or bool(self._reading)
 
     def observe(self, now: float) -> bool:
-        """Looks at the reading. True: there is work again, or some was done: nothing has to wait."""
+        """Checks the reading. Returns True if there is work again, or some was done: no start is delayed
+        then."""
         task = self.task
         if task.held or isinstance(task.metric, NullMetric):
-            return False  # the last reading stays: it may have fallen when the next one comes
+            return False  # the last reading stays, for comparison with the next one
         before, self._reading = self._reading, task.metric.current
         if before is None or before == self._reading:
             return False
@@ -58,30 +59,30 @@ class Turnover:
         return True
 
     def reset(self) -> None:
-        """From now on nothing has to wait."""
+        """Drops all delays."""
         self.worked()
         self.owed = 0
         self._next = float("-inf")
 
     def ended_in_vain(self, started: float | None, up_s: float) -> bool:
-        """Whether a container that ended with code 0 after `up_s` seconds shows no sign of work."""
+        """True if a container that ended with code 0 after `up_s` seconds shows no sign of work."""
         if started is not None and self._fell >= started:
             return False
         return up_s < (WORKED_S if self.waits else IDLE_S)
 
     def worked(self) -> None:
-        """A container has done its work."""
+        """Ends the present run of ends in vain, as a container has done its work."""
         self.in_vain = 0
         self.said = False
 
     def owe(self, started: float | None) -> None:
-        """The next container takes the place of one that ended in vain."""
+        """Notes one more end in vain."""
         self.owed += 1
         if started is not None:
             self._next = max(self._next, started + PACE_S)
 
     def next_start(self, now: float) -> float:
-        """When the next container in place of one that ended in vain may be started."""
+        """Returns the earliest start of the next replacement for an end in vain."""
         self.owed -= 1
         start = max(now, self._next)
         self._next = start + PACE_S

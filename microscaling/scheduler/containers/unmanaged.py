@@ -1,4 +1,4 @@
-"""Containers with our label that this agent did not create and did not find when it began."""
+"""Containers with our label that this agent neither created nor adopted at its start."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mssscheduler")
 
+# An engine may carry out a call late, without its agent; agents wait 10 s for an answer. A container that has
+# not started after this time is not started any more.
 LEFTOVER_S = 15.0
-"""For this long after the start, a container that is created but not started may be the last word of
-an agent that was killed: a call it had made is carried out without it, sometimes late (agents wait 10 s
-for an answer). One that has not started after this long will not."""
+"""For this long after the start (seconds), a created container may come from a call of a killed agent."""
 
 
 class UnmanagedContainers:
-    """Tells a second agent, which holds all tasks, from what an earlier one has left behind."""
+    """Distinguishes a second agent, which holds all tasks, from the remains of an earlier one."""
 
     def __init__(self, reconciler: ContainerReconciler) -> None:
         self.reconciler = reconciler
         self.adopted: float | None = None
-        """When the first listing was taken over, monotonic seconds."""
+        """Time of the adoption, the first listing (monotonic seconds)."""
         self.foreign: set[str] = set()
         self.unstarted: dict[str, tuple[Event, float]] = {}
-        """By id, those that were created by somebody else and have not started, and when that was seen."""
+        """By id, containers created elsewhere that have not started, with the time they were first seen."""
         self._told: dict[str, State] = {}
-        """By id, what events have said before there was a listing to take over: it may be older."""
+        """By id, the states from events before the adoption: the first listing may be older."""
 
     def on_event(self, event: Event, now: float) -> None:
-        """Something has happened to a container that the fleet does not know."""
+        """Takes an event of a container that the reconciler does not know."""
         if self.adopted is None and event.kind in ("start", "die"):
             if self._told.get(event.id) is not State.EXITED:
                 self._told[event.id] = State.RUNNING if event.kind == "start" else State.EXITED
@@ -45,7 +45,7 @@ class UnmanagedContainers:
             self._appeared(event, now)
 
     def on_seen(self, seen: ListedContainer, now: float) -> None:
-        """A listing shows a container that the fleet does not know."""
+        """Takes an unknown container in a listing."""
         if self.adopted is None:
             self._adopt(seen)
         elif seen.state not in (State.EXITED, State.UNREAD):
@@ -53,7 +53,7 @@ class UnmanagedContainers:
             self._appeared(Event(kind, seen.id, seen.task, seen.nonce), now)
 
     def on_listed(self, ids: set[str], now: float) -> None:
-        """A listing has shown these ids and no others."""
+        """Takes all ids of a listing, after its containers."""
         self._gone(self.foreign - ids)
         if self.adopted is None:
             self.adopted = now
@@ -62,7 +62,7 @@ class UnmanagedContainers:
             self._clear_up(now)
 
     def _clear_up(self, now: float) -> None:
-        """What has not started for so long is nobody's any more."""
+        """Takes over containers that have not started for so long, to remove them."""
         for event, since in list(self.unstarted.values()):
             if now - since >= LEFTOVER_S:
                 del self.unstarted[event.id]
@@ -74,9 +74,9 @@ class UnmanagedContainers:
             self._take(event, Phase.CREATED if event.kind == "create" else Phase.RUNNING)
             return
         if event.kind == "create":
-            if event.id not in self.foreign:  # else this comes after its start
+            if event.id not in self.foreign:  # otherwise this event comes late, after its start
                 self.unstarted.setdefault(event.id, (event, now))
-            if self._just_begun(now):
+            if self._just_begun(now):  # probably a late call of a killed agent, see LEFTOVER_S
                 return
         else:
             self.unstarted.pop(event.id, None)
@@ -102,12 +102,12 @@ class UnmanagedContainers:
                 log.info("the containers of the second agent are gone: tasks are no longer held")
 
     def _adopt(self, seen: ListedContainer) -> None:
-        """What is there when the agent begins is taken over as it is; what never started, or has
-        exited, goes with the first decision. Until then a container that is only created takes a
-        place: the last word of an agent that was killed may have been to start it."""
+        """Adopts a container in its present state. Exited ones, and those that never started, go with the
+        first decision."""
         state = self._told.get(seen.id, seen.state)
-        if state is State.UNREAD:  # rather a place too many taken than the cap exceeded
+        if state is State.UNREAD:  # one place too many is better than an exceeded cap
             state = State.RUNNING
+        # A created one takes a place until then: the last call of a killed agent may have been its start.
         created = state is State.CREATED
         phase = Phase.REMOVING if created else Phase(state.value)
         container = self._take(Event("", seen.id, seen.task, seen.nonce), phase)
@@ -116,11 +116,11 @@ class UnmanagedContainers:
         self.reconciler.paused.note(container, state is State.RUNNING and seen.paused)
 
     def _nonce(self, event: Event) -> str:
-        """What tells it from all others: a clone has the nonce of what it was made of."""
+        """Returns a unique key: the nonce, or the id of a container that has a copied nonce."""
         return event.id if event.nonce in self.reconciler.by_nonce else event.nonce or event.id
 
     def _take(self, event: Event, phase: Phase) -> Container:
-        """Counts it as ours from now on. One that nobody here waits for any more is not wanted."""
+        """Counts a container as ours from now on, to be removed."""
         container = self.reconciler.new(self.reconciler.by_name[event.task], self._nonce(event))
         self.reconciler.bind(container, event.id)
         container.phase = phase
