@@ -127,8 +127,8 @@ def _monitors(settings: Settings, warn: Callable[..., object] = log.debug) -> li
     for word in re.findall(r"[^\s,;]+", settings.monitor):
         if word.lower() == NO_MONITOR:
             continue
-        plugin = MONITORS.find(word)
-        if plugin is None and "SERVER" in word:
+        plugin = MONITORS.find(word, any_case=True)
+        if plugin is None and "SERVER" in word.upper():
             plugin = MONITORS.find("SERVER")  # as in the Go agent, which looked for these letters only
         if plugin is None:
             names = ", ".join(MONITORS.names())

@@ -164,9 +164,9 @@ class Group(Generic[P]):
         return [found[name] for name in sorted(found, key=str.casefold)]
 
     def chosen(self, variable: str, name: str) -> P:
-        """Returns the plugin that an environment variable names; case matters, as in the Go agent. Raises
+        """Returns the plugin that an environment variable names, in upper or lower case alike. Raises
         ConfigError with the available names."""
-        found = self.find(name)
+        found = self.find(name, any_case=True)
         if found is None:
             raise not_available(variable, name, self.names())
         return found

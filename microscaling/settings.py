@@ -80,6 +80,11 @@ def _samples(value: str) -> int:
     raise _Fallback("expected a whole number above 0")
 
 
+def _type_name(value: str) -> str:
+    """All names of this package's types are in upper case; others are found whatever their case."""
+    return value.strip().upper()
+
+
 def _token(value: str) -> str:
     # It goes into a header, and a line feed would end that.
     if re.fullmatch("[!-~]+", value.strip()):
@@ -133,13 +138,13 @@ class Settings:
     scheduler, config, monitor and demand_engine.
     """
 
-    scheduler: str = _setting("DOCKER", "backend that runs the containers")
-    config: str = _setting("SERVER", "source of the tasks")
+    scheduler: str = _setting("DOCKER", "backend that runs the containers", read=_type_name)
+    config: str = _setting("SERVER", "source of the tasks", read=_type_name)
     config_file: str = _setting(
         "", "with `FILE`: path of the configuration; YAML if it ends in .yml or .yaml, else JSON"
     )
     config_data: str = _setting("", "with `ENVVAR`: the configuration itself, as JSON", may_hold_secret=True)
-    demand_engine: str = _setting("LOCAL", "engine that decides: `LOCAL`, or `SERVER`")
+    demand_engine: str = _setting("LOCAL", "engine that decides: `LOCAL`, or `SERVER`", read=_type_name)
     monitor: str = _setting(
         "SERVER",
         "destinations of metrics, or `none` for no monitor (a word with SERVER in it counts as SERVER)",

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from microscaling.errors import ConfigError
+from microscaling.factory import make_monitors
+from microscaling.scheduler.base import SCHEDULERS
 from microscaling.settings import Settings, files, variables
 from microscaling.variables import check_names, ignored
 
@@ -110,6 +112,21 @@ def test_variables_of_plugins_are_known(caplog: pytest.LogCaptureFixture) -> Non
 )
 def test_the_data_says_where_the_configuration_is(environ: dict[str, str], config: str) -> None:
     assert Settings.from_env(environ).config == config
+
+
+@pytest.mark.parametrize("value", ["PROCESS", "process", " Process "])
+def test_values_match_in_any_case(value: str) -> None:
+    settings = Settings.from_env(
+        {"MSS_SCHEDULER": value, "MSS_CONFIG": "file", "MSS_DEMAND_ENGINE": "server"}
+    )
+    assert (settings.scheduler, settings.config, settings.demand_engine) == ("PROCESS", "FILE", "SERVER")
+    assert SCHEDULERS.chosen("MSS_SCHEDULER", settings.scheduler).type_name == "PROCESS"
+
+
+@pytest.mark.parametrize("monitor", ["server", "Server", "SERVER", "toserver"])
+def test_a_monitor_in_any_case(monitor: str) -> None:
+    environ = {"MSS_MONITOR": monitor, "MSS_API_ADDRESS": "127.0.0.1:9"}
+    assert len(make_monitors(Settings.from_env(environ))) == 1
 
 
 def test_both_need_to_be_chosen_from() -> None:
