@@ -1,1 +1,1 @@
-"""What makes the demand come true: one module a backend."""
+"""Schedulers: they start and stop containers until the demand is met. One module for each backend."""

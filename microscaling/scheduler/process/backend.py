@@ -1,4 +1,4 @@
-"""The PROCESS scheduler's engine: this machine, and its processes in place of containers."""
+"""The backend of the PROCESS scheduler: processes of this machine in place of containers."""
 
 from __future__ import annotations
 
@@ -31,29 +31,29 @@ from microscaling.utils.process import has_proc
 log = logging.getLogger("mssscheduler")
 
 MARK = "MICROSCALING_PROCESS"
-"""In the environment of every process: its id, by which an agent finds what the last one had started
-but not yet written down."""
+"""The variable in the environment of every process with its id. By it an agent finds processes that the last
+one had started and not yet recorded."""
 KILL_WAIT_S = 5.0
-"""How long a killed process may take to be gone."""
+"""Longest wait for the end of a killed process."""
 CLOSE_WAIT_S = 5.0
 GRACE_S = 1.0
-"""Of a task that this agent does not know, for what its leader left."""
+"""Grace of a task that this agent does not know, for the processes that its leader left."""
 LOOK_S = 0.05
-"""How often to look at a process that is being stopped, or that no pidfd tells of."""
+"""Polling interval for a process that is being stopped, or has no pidfd."""
 CARE_S = 1.0
-"""How often orphans and the state folder are looked after."""
+"""Interval of the care for orphans and the state folder."""
 TRIM_S = 5.0
 LAST_LINES = 10
 
 
 class ProcessBackend(Backend):
-    """Runs commands as local processes, each in a session of its own, out of a folder that one agent
-    at a time can have.
+    """Runs commands as local processes, each in a session of its own. Their state is in a folder that one
+    agent at a time owns.
 
-    The folder ("" for the default: see `default_folder`) is taken by the first call, which also adopts
-    what the last agent left there; ConfigError if it cannot be used, or another agent has it. A process
-    gets the agent's environment and over it the task's. `alone` says that nothing else in this Python
-    process starts children in sessions of their own: then every orphan comes from a task.
+    The first call takes the folder ("" for the default: see `default_folder`), and adopts the processes of
+    the last agent; ConfigError if that fails, or another agent has it. A process gets the agent's
+    environment, overridden by the task's. `alone`: no other part of this Python process starts children in
+    sessions of their own, so every orphan comes from a task.
     """
 
     name = "local processes"
@@ -67,9 +67,9 @@ class ProcessBackend(Backend):
         """Orphans become children of this process."""
         self._was_subreaper = False
         self._unwritten = False
-        """The last save has failed."""
+        """The last save failed."""
         self._graces: dict[str, float] = {}
-        """Of each task, seconds: for what a leader leaves that ends by itself."""
+        """Grace of each task (seconds), for the processes left by a leader that ends by itself."""
         self._folder = StateFolder(os.path.abspath(folder or default_folder(environ)))
         self._opening = threading.Lock()
         self._open = False
@@ -83,7 +83,7 @@ class ProcessBackend(Backend):
         self._unwatched = threading.Event()
         self._wake_read, self._wake_write = -1, -1
 
-    # What the fleet calls ---------------------------------------------------------------------
+    # The interface of a backend
 
     def prepare(self, task: Task) -> None:
         self._opened()
@@ -135,7 +135,7 @@ class ProcessBackend(Backend):
             family.ask()
             news = len(family.asked) > before
         if news and grace_s > 0.0:
-            self._save_or_warn()  # an agent that is started meanwhile must not ask again
+            self._save_or_warn()  # an agent that is started meanwhile must not send a second SIGTERM
         if self._wait_end(process, deadline):
             return
         with process.lock:
@@ -149,7 +149,7 @@ class ProcessBackend(Backend):
             return
         with process.lock:
             if process.family is None:
-                process.ended.set()  # no start can come between
+                process.ended.set()  # prevents a start meanwhile
         if not process.over:
             self.stop(id, 0.0)
         with self._lock:
@@ -172,7 +172,8 @@ class ProcessBackend(Backend):
         return [p.seen() for p in self._all()]
 
     def end_command(self, task: str, seen: Sequence[ListedContainer]) -> str:
-        """All that is in the folder is ours: an earlier agent had it, and let go of it when it ended."""
+        """Returns the command to kill these processes. All of them are ours: the last owner of the folder has
+        ended."""
         found = [self._get(one.id) for one in seen]
         pids = [process.handle.pid for process in found if process and process.handle and not process.over]
         return f"kill {' '.join(map(str, pids))}"
@@ -187,7 +188,7 @@ class ProcessBackend(Backend):
                 self._tell(on_event)
             finally:
                 self._watching = False
-                while not self._events.empty():  # told to nobody: the next watcher lists
+                while not self._events.empty():  # dropped: the next watcher starts with a listing
                     self._events.get()
 
     def _tell(self, on_event: Callable[[Event], None]) -> None:
@@ -220,13 +221,13 @@ class ProcessBackend(Backend):
         self._wake()
 
     def close(self) -> None:
-        """Lets go of the folder; what runs goes on, and the next agent finds it."""
+        """Releases the folder; the processes go on, and the next agent finds them."""
         self.unwatch()
         with self._opening:
             opened, self._open, self._closed = self._open, False, True
         if not opened:
             return
-        if self._watcher.acquire(timeout=CLOSE_WAIT_S):  # it uses the pipe
+        if self._watcher.acquire(timeout=CLOSE_WAIT_S):  # `watch` uses the pipe, so its end comes first
             self._watcher.release()
         for process in self._all():
             with process.lock:
@@ -240,12 +241,12 @@ class ProcessBackend(Backend):
             self._wake_read, self._wake_write = -1, -1
         self._folder.close()
 
-    # The table, on disk and in memory ---------------------------------------------------------
+    # The table, on disk and in memory
 
     def _opened(self) -> None:
         with self._opening:
             if self._closed:
-                raise TemporaryError("the local processes have been let go")
+                raise TemporaryError("the local processes have been released")
             if self._open:
                 return
             self._folder.open()
@@ -264,7 +265,7 @@ class ProcessBackend(Backend):
             self._open = True
 
     def _adopt(self, entry: Entry) -> Unit | None:
-        """What was only about to be started may not be there, and then is nothing."""
+        """Returns the unit of an entry; None if it was about to be started and does not run."""
         process = Unit(entry.id, entry.task, entry.nonce, entry.created)
         process.intended = True
         leader = Handle.adopt(entry.pid, entry.started) if entry.pid else None
@@ -300,7 +301,7 @@ class ProcessBackend(Backend):
         self._unwritten = False
 
     def _save_or_warn(self) -> None:
-        # What is on disk is enough to find the process: if not by pid, then by its environment.
+        # The older state on disk is enough to find the process: if not by pid, then by its environment.
         try:
             self._save()
         except OSError as error:
@@ -308,7 +309,7 @@ class ProcessBackend(Backend):
 
     def _unsaved(self, error: OSError) -> None:
         if not self._unwritten:
-            log.warning("Cannot write down which processes run, for the next agent to find: %s", error)
+            log.warning("cannot save the list of processes for the next agent: %s", error)
         self._unwritten = True
 
     def _intend(self, process: Unit) -> None:
@@ -316,16 +317,16 @@ class ProcessBackend(Backend):
         try:
             self._save()
         except FolderGone as error:
-            # Work goes on: without its folder the agent does all but leave processes to the next one.
+            # Without its folder the agent can do everything but leave processes to the next one.
             self._unsaved(error)
         except OSError as error:
             process.intended = False
-            raise TemporaryError(f"cannot write down which processes run: {error}") from None
+            raise TemporaryError(f"cannot save the list of processes: {error}") from None
 
-    # Ends, and who is told --------------------------------------------------------------------
+    # Ends and events
 
     def _look(self, process: Unit) -> bool:
-        """Whether all of it has ended; the first call to see that sends the event."""
+        """True if all its processes have ended; the first call that finds this sends the event."""
         family = process.family
         if family is None or process.over or not family.leader.has_ended():
             return process.over
@@ -337,13 +338,13 @@ class ProcessBackend(Backend):
                 family.kill_at = now + self._graces.get(process.task, GRACE_S)
             asked = len(family.asked)
             outlived = family.outlived(now)
-            family.leader.reap()  # after the look: only now its number can be another's
+            family.leader.reap()  # only after the look, as its pid may be reused from now on
             if not outlived:
                 self._emit(process.event("die", family.leader.exit_code))
                 process.ended.set()
         if outlived and len(family.asked) > asked:
             if not asked:
-                what = "%s: process %s has ended, and what it had started is asked to end, too"
+                what = "%s: process %s has ended, and the processes it has left get SIGTERM"
                 log.info(what, process.task, process.id[:12])
             self._save_or_warn()
         return not outlived
@@ -367,12 +368,12 @@ class ProcessBackend(Backend):
             self._wake()
 
     def _wake(self) -> None:
-        with self._lock, contextlib.suppress(BlockingIOError):  # full: it will wake anyway
+        with self._lock, contextlib.suppress(BlockingIOError):  # a full pipe wakes the watcher anyway
             if self._wake_write >= 0:
                 os.write(self._wake_write, b".")
 
     def _wait_for_news(self, most_s: float) -> None:
-        """Until a process ends, or there is an event to tell."""
+        """Waits for the end of a process, or for an event to send; at most `most_s` seconds."""
         poll = select.poll()
         poll.register(self._wake_read, select.POLLIN)
         now = time.monotonic()

@@ -1,4 +1,4 @@
-"""What is run for a task, and in what environment."""
+"""The command and the environment of a task's processes."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from microscaling.scheduler.process import shell_words
 
 
 def environment(task: Task, environ: Mapping[str, str]) -> dict[str, str]:
-    """The agent's, and over it the task's."""
+    """Returns the agent's environment, overridden by the task's."""
     return {**environ, **dict(variable.partition("=")[::2] for variable in task.env)}
 
 
 def unreadable(task: Task) -> str:
-    """Why the command can never be run as it was meant, and the way out; empty: it can."""
+    """Returns the reason why the command can never run as intended, and the remedy; empty if it can."""
     try:
         argv = shell_words.split(task.command)
     except shell_words.OpenQuote as error:
@@ -34,7 +34,7 @@ def unreadable(task: Task) -> str:
 
 
 def words(task: Task, environ: Mapping[str, str]) -> list[str]:
-    """The command split as a shell would, the first word the program's path; raises PermanentError."""
+    """Splits the command as a shell would; the first word is the program's path. Raises PermanentError."""
     if problem := unreadable(task):
         raise PermanentError(problem)
     argv = [str(word) for word in shell_words.split(task.command)]

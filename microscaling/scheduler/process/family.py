@@ -1,4 +1,4 @@
-"""All that one command has started: a leader, and the processes that come from it."""
+"""A family: a leader and all processes that come from it."""
 
 from __future__ import annotations
 
@@ -10,41 +10,43 @@ from microscaling.scheduler.process.handle import Handle
 from microscaling.utils.process import Row, has_proc, has_variable, snapshot
 
 RESCAN_S = 1.0
-"""How often to look for what the rest of a family has started; at once when one of it ends."""
+"""Interval of the search for new members once the leader has ended; the end of one triggers a search at
+once."""
 RESCAN_WITHOUT_PIDFD_S = 0.2
 
 
 class Family:
-    """A leader with its descendants, in whatever group or session they are.
+    """A leader with its descendants, in any group or session.
 
-    A descendant is known by its ancestry, by the session of another one, and, when its parent has gone,
-    by the mark in its environment. Only `fds` may be called without the owner's lock.
+    A descendant is recognised by its ancestry, by the session of another one, and, after the end of its
+    parent, by the mark in its environment. Only `fds` may be called without the owner's lock.
     """
 
     def __init__(self, leader: Handle, mark: tuple[str, str], reparented: bool) -> None:
         self.leader = leader
         self.asked: set[tuple[int, str]] = set()
-        """Pid and start time of those that have had their SIGTERM, from this agent or the one before. Never
-        a second one: RQ's workers kill their job on it."""
+        """Pid and start time of the processes that got their SIGTERM, from this agent or the one before."""
         self.kill_at = float("inf")
-        """When what is left is killed, monotonic seconds."""
+        """Time at which the remaining ones are killed, monotonic seconds."""
         self._mark = mark
         self._reparented = reparented
         """Orphans of this family become children of this process."""
         self._known: dict[int, str] = {}
-        # The number of one that ended before it was looked at may be the session of others by now.
+        # The pid of a leader that ended before this first look may be a new session's by now.
         self._sessions = set() if leader.has_ended() and not leader.child else {leader.pid}
         self._rest: dict[tuple[int, str], Handle] = {}
         self._looked = float("-inf")
 
     def ask(self) -> None:
-        """Sends SIGTERM to the leader alone: it knows in what order its own children should end, and a
-        child of Celery's or RQ's would die of it in the middle of a job."""
+        """Sends SIGTERM to the leader alone."""
+        # The leader knows the order in which its children should end; a child of Celery's or RQ's would die
+        # of the signal in the middle of a job.
         if not self.leader.has_ended():
-            self.members(snapshot())  # from now on ancestry may be lost
+            self.members(snapshot())  # before parents end, and ancestry is lost
             self._ask(self.leader)
 
     def _ask(self, handle: Handle) -> None:
+        # Never a second SIGTERM: RQ's workers kill their job on it.
         if (handle.pid, handle.started) not in self.asked:
             self.asked.add((handle.pid, handle.started))
             handle.signal(SIGTERM)
@@ -55,15 +57,13 @@ class Family:
         self.leader.kill_group()
 
     def outlived(self, now: float) -> bool:
-        """Whether anything is left once the leader has ended.
-
-        Asks what is left to end, again the topmost first; after `kill_at` kills it.
-        """
+        """True if any process is left after the end of the leader. Sends SIGTERM to the topmost of the rest;
+        after `kill_at` kills all of them."""
         if self._rest and not self._news(now):
             return True
         self._looked = now
-        # One look is not enough to find nothing: a parent that ends during it is not seen to have the mark,
-        # nor is its child seen to be ours.
+        # Two looks, if the first finds none: a parent that ends during a look does not show its mark, and its
+        # child's ancestry is lost.
         left = self.members(snapshot()) or self.members(snapshot())
         self._hold(left)
         for (pid, _), handle in self._rest.items():
@@ -74,7 +74,7 @@ class Family:
         return bool(self._rest)
 
     def members(self, rows: dict[int, Row]) -> dict[int, Row]:
-        """The descendants among all processes, without the leader; also remembers them."""
+        """Finds the descendants among all processes, without the leader, and remembers them."""
         found = {pid: rows[pid] for pid, started in self._known.items() if _is(rows.get(pid), started)}
         sessions = {s for s in self._sessions if s in found or self._is_session_of_ours(s, rows)}
         for row in rows.values():
@@ -91,26 +91,27 @@ class Family:
         return living
 
     def knows(self, row: Row) -> bool:
-        """Whether it was found to be one of this family, or is its leader."""
+        """True if the process is the leader, or was found as a member."""
         same = row.pid == self.leader.pid and row.started == self.leader.started
         return same or self._known.get(row.pid) == row.started
 
     def has_marked(self, row: Row) -> bool:
-        """Whether it was started in the environment of this family."""
+        """True if the process was started in the environment of this family."""
         return has_variable(row.pid, *self._mark)
 
     def claim(self, row: Row) -> None:
-        """It is one of this family though nothing shows that any more."""
+        """Adds a process without any recognisable relation."""
         self._known[row.pid] = row.started
 
     def fds(self) -> list[int] | None:
-        """What becomes readable when there is something to look at; None: look now and then."""
+        """Returns the descriptors that become readable at the end of a member; None if there must be
+        polling."""
         handles = list(self._rest.values()) or [self.leader]
         found = [handle.pidfd for handle in handles]
         return None if None in found else [fd for fd in found if fd is not None]
 
     def close(self) -> None:
-        """Lets go of all without touching any."""
+        """Releases all handles without a signal."""
         for handle in (self.leader, *self._rest.values()):
             handle.close()
 
@@ -130,18 +131,19 @@ class Family:
                 self._rest[key] = handle
 
     def _is_session_of_ours(self, session: int, rows: dict[int, Row]) -> bool:
-        """The number of a session is not used again while there are processes in it; a process with that
-        number that is not of this family shows that it has been."""
+        """True if a known session still consists of members only."""
+        # The number of a session is not reused while there are processes in it. A process with that pid that
+        # is not of this family shows that it was.
         leading = rows.get(session)
         if leading is None:
             return True
         if session == self.leader.pid:
-            # One that has ended, but for a zombie that is still to be reaped, leaves its number to others.
+            # After its end the leader's pid may be reused, except while it is a zombie.
             return leading.started == self.leader.started and (leading.zombie or not self.leader.has_ended())
         return leading.zombie
 
     def _marked(self, rows: dict[int, Row]) -> list[Row]:
-        """Orphans of this family, by the environment that they were given."""
+        """Returns orphans of this family, by the mark in their environment."""
         if not has_proc():
             return []
         mine, me, since = os.getsid(0), os.getpid(), _ticks(self.leader.started)
@@ -169,7 +171,7 @@ class Family:
 
 
 def marked(variable: str, value: str) -> list[Row]:
-    """All processes with that mark, oldest first; none where there is no /proc."""
+    """Returns all processes with that mark, the oldest first; none without /proc."""
     if not has_proc():
         return []
     rows = [row for row in snapshot().values() if not row.zombie and has_variable(row.pid, variable, value)]
@@ -185,7 +187,7 @@ def _ticks(started: str) -> int:
 
 
 def _reap(found: dict[int, Row]) -> None:
-    """Orphans that have ended, and that became our children."""
+    """Reaps ended orphans that became our children."""
     for row in found.values():
         if row.zombie and row.parent == os.getpid():
             with contextlib.suppress(ChildProcessError):

@@ -1,4 +1,4 @@
-"""A process of this machine that can be told from any other, and signalled without hitting another."""
+"""A handle of one process: signals never reach another process with the same pid."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from microscaling.utils.process import start_time
 log = logging.getLogger("mssscheduler")
 
 PIDFD_SIGNAL_PROCESS_GROUP = 4
-"""linux/pidfd.h, since Linux 6.9: the signal goes to the whole group that the process leads."""
+"""linux/pidfd.h, since Linux 6.9: sends the signal to the whole group of the process."""
 
 
 class Handle:
-    """One process, by its pid and start time. Thread-safe.
+    """One process, identified by pid and start time. Thread-safe.
 
-    Where the system has pidfds (Linux), one is held, and signals go through it; else a signal is
-    only sent after the start time was compared. `child` says that it is ours to reap.
+    Signals go through a pidfd where the system has them (Linux); otherwise the start time is compared before
+    each signal. `child` is True for a child of this process, to be reaped.
     """
 
     def __init__(self, pid: int, started: str, child: bool = False) -> None:
@@ -30,17 +30,15 @@ class Handle:
         self.started = started
         self.child = child
         self.exit_code: int | None = None
-        """As a shell shows it: 128 + the signal that ended it. None: not known."""
+        """As in a shell: 128 + the number of the signal that ended it. None if unknown."""
         self._gone = False
         self._lock = threading.Lock()
         self._pidfd = self._open_pidfd()
 
     @classmethod
     def spawn(cls, argv: list[str], env: Mapping[str, str], log_file: str) -> Handle:
-        """Starts a program (argv[0]: its path) in a session of its own; raises OSError.
-
-        It reads nothing, and appends all that it writes to the log file.
-        """
+        """Starts a program (argv[0]: its path) in a session of its own, without input, with its output
+        appended to the log file; raises OSError."""
         append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         pid = os.posix_spawn(
             argv[0],
@@ -53,14 +51,16 @@ class Handle:
             ],
             setsid=True,
             setsigmask=(),
-            setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),  # the two that Python ignores
+            setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),  # Python ignores these two, and a child inherits that
         )
         return cls(pid, start_time(pid) or "ended", child=True)
 
     @classmethod
     def adopt(cls, pid: int, started: str) -> Handle | None:
-        """The process of that number and start time, if it still runs."""
-        handle = cls(pid, started)  # the pidfd first: from then on the number cannot change its meaning
+        """Returns a handle of the process with that pid and start time; None if it does not run."""
+        handle = cls(
+            pid, started
+        )  # the pidfd comes first: it stays with the process, even if the pid is reused
         if handle.is_alive():
             return handle
         handle.close()
@@ -68,7 +68,7 @@ class Handle:
 
     @classmethod
     def ended(cls, pid: int, started: str) -> Handle:
-        """A process that ran once, for the number that its group has."""
+        """Returns a handle of an ended process, for the number of its group."""
         handle = cls(pid, started)
         handle._gone = True
         handle.close()
@@ -76,7 +76,7 @@ class Handle:
 
     @property
     def pidfd(self) -> int | None:
-        """Becomes readable when the process ends; None where the system has no such thing."""
+        """Becomes readable at the end of the process; None without pidfds."""
         return self._pidfd
 
     def _open_pidfd(self) -> int | None:
@@ -86,11 +86,11 @@ class Handle:
             return None
 
     def is_alive(self) -> bool:
-        """Whether this very process runs; a zombie does not."""
+        """True if this very process runs; a zombie does not."""
         return start_time(self.pid) == self.started
 
     def signal(self, number: int) -> None:
-        """To this process alone; nothing happens if it has ended."""
+        """Sends a signal to this process alone; does nothing after its end."""
         with self._lock:
             if self._gone:
                 return
@@ -98,7 +98,7 @@ class Handle:
                 self._signal_by_number(os.kill, number)
 
     def kill_group(self) -> None:
-        """Kills the whole group that it leads, if it has not ended."""
+        """Kills the whole group that it leads; does nothing after its end."""
         with self._lock:
             if self._gone:
                 return
@@ -106,12 +106,12 @@ class Handle:
                 self._signal_by_number(os.killpg, signal.SIGKILL)
 
     def _signal_by_pidfd(self, number: int, flags: int) -> bool:
-        """Whether that is possible here."""
+        """Returns False if signals through pidfds are not possible here."""
         if self._pidfd is None:
             return False
         try:
             signal.pidfd_send_signal(self._pidfd, number, None, flags)
-        except (ProcessLookupError, PermissionError):  # it has ended, or has become another user's
+        except (ProcessLookupError, PermissionError):  # it has ended, or has changed its user
             return True
         except OSError:
             log.debug("this kernel sends no such signals through pidfds")
@@ -119,13 +119,14 @@ class Handle:
         return True
 
     def _signal_by_number(self, send: Callable[[int, int], None], number: int) -> None:
-        # A child that is not reaped yet keeps its number; of any other, see that it is still the one.
+        # A child keeps its pid until it is reaped; any other one may have lost it to a new process.
         if self.child or self.is_alive():
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 send(self.pid, number)
 
     def has_ended(self) -> bool:
-        """Whether it has, without reaping it: until then its number is not another's."""
+        """True if it has ended."""
+        # Without reaping: until then its pid is not reused.
         with self._lock:
             return self._gone or self._ended_now()
 
@@ -143,7 +144,7 @@ class Handle:
         return not self.is_alive()
 
     def reap(self) -> None:
-        """Takes its exit code, if it is a child, and lets go of it. Call when it has ended."""
+        """Takes the exit code of a child, and releases the handle. Call it after the end."""
         with self._lock:
             if not self._gone:
                 self._wait()
@@ -151,7 +152,7 @@ class Handle:
                 self._close_pidfd()
 
     def _wait(self) -> bool:
-        with contextlib.suppress(ChildProcessError):  # its parent is another; or it is reaped already
+        with contextlib.suppress(ChildProcessError):  # not our child, or reaped already
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid == self.pid:
                 code = os.waitstatus_to_exitcode(status)
@@ -165,6 +166,6 @@ class Handle:
             self._pidfd = None
 
     def close(self) -> None:
-        """Lets go of it without touching it."""
+        """Releases the handle without a signal."""
         with self._lock:
             self._close_pidfd()

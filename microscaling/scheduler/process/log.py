@@ -1,17 +1,18 @@
-"""What a process writes: a file, bounded by cutting it back, since a pipe would not outlive the agent."""
+"""The output of a process: a file of bounded length."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 
+# A file and not a pipe, as a pipe would not outlive the agent.
 MOST = 1 << 20
 KEPT = 1 << 14
-"""Bytes: a file that has grown beyond the former is cut back to the latter."""
+"""Bytes: a file longer than MOST is cut to its last KEPT."""
 
 
 def tail(path: str) -> bytes:
-    """The end of it; empty if there is none."""
+    """Returns the end of the file; empty if there is none."""
     try:
         with open(path, "rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - KEPT))
@@ -21,10 +22,10 @@ def tail(path: str) -> bytes:
 
 
 def trim(path: str) -> None:
-    """Cuts it back if it is too long. Its writer appends, so it goes on where the file ends now."""
+    """Cuts the file if it is too long."""
     with contextlib.suppress(OSError):
         if os.path.getsize(path) > MOST:
             end = tail(path)
-            os.truncate(path, 0)
+            os.truncate(path, 0)  # the writer appends, so it goes on at the new end
             with open(path, "ab") as file:
                 file.write(end)

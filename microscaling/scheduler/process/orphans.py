@@ -1,4 +1,4 @@
-"""Orphans: what tasks have started, and whose parent has gone, so that it is now ours to reap."""
+"""Orphans: processes from tasks that have lost their parent, and are children of this process now."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from microscaling.utils.process import Row, children, row
 
 
 class Orphans:
-    """The children of this process that no task's leader is."""
+    """The children of this process that are not leaders of a task."""
 
     def __init__(self) -> None:
         self._before: set[tuple[int, str]] = set()
 
     def look(self, families: Iterable[Family]) -> None:
-        """Reaps those that have ended, and finds a family for those that have not."""
+        """Reaps the ended ones, and assigns the others to a family."""
         families = list(families)
         leaders = {family.leader.pid for family in families}
         mine = os.getsid(0)
         rows = [found for pid in children() if pid not in leaders and (found := row(pid)) is not None]
         strays = [row for row in rows if row.session != mine and not any(f.knows(row) for f in families)]
-        # A leader that is just being started is a child already, but in no family yet: look twice.
+        # A leader that is just being started is a child already, but in no family yet: so only a process that
+        # was there the last time counts.
         for stray in strays:
             if (stray.pid, stray.started) in self._before:
                 _settle(stray, families)
@@ -38,13 +39,13 @@ def _settle(stray: Row, families: list[Family]) -> None:
             os.waitpid(stray.pid, os.WNOHANG)
         return
     mother = next((family for family in families if family.has_marked(stray)), None)
-    if mother is None:  # its environment was emptied: the last to start before it is as good a guess as any
+    if mother is None:  # its environment was emptied: the last leader started before it is the best guess
         older = [f for f in families if f.leader.started.zfill(20) <= stray.started.zfill(20)]
         mother = max(older, key=lambda f: f.leader.started.zfill(20), default=None)
     if mother is not None:
         mother.claim(stray)
         return
     handle = Handle.adopt(stray.pid, stray.started)
-    if handle is not None:  # the last of a task that has ended
+    if handle is not None:  # no family is older: its task has ended
         handle.signal(SIGKILL)
         handle.close()

@@ -1,4 +1,4 @@
-"""Splits a command into words as a shell would, and finds what only a shell could carry out."""
+"""Splits a command into words as a shell would, and finds parts that only a shell can carry out."""
 
 from __future__ import annotations
 
@@ -20,30 +20,31 @@ ESCAPED_IN_DOUBLE_QUOTES = '$`"\\'
 
 
 class OpenQuote(ValueError):
-    """A quote that is not closed, or a backslash at the end."""
+    """An unclosed quote, or a backslash at the end."""
 
 
 class Word(str):
-    """One word, with the quotes that each of its characters was in."""
+    """One word, with the quote around each of its characters."""
 
     quotes: list[str]
-    """Of each character: a quote, "" for none, a backslash for one that follows it."""
+    """For each character: its quote, "" for none, a backslash for an escaped one."""
 
     @classmethod
     def of(cls, characters: list[tuple[str, str]]) -> Word:
+        """Makes a word of pairs of a character and its quote."""
         word = cls("".join(character for character, _ in characters))
         word.quotes = [quote for _, quote in characters]
         return word
 
     def outside(self, *quotes: str) -> str:
-        """Its characters that are in no quotes, or in one of these; each other is replaced by a NUL."""
+        """Returns the characters without quotes, or in one of these quotes; NUL replaces each other one."""
         return "".join(
             c if quote in ("", *quotes) else "\0" for c, quote in zip(self, self.quotes, strict=True)
         )
 
 
 def split(command: str) -> list[Word]:
-    """The words of a command, by the rules of POSIX for quotes; raises OpenQuote."""
+    """Returns the words of a command, by the rules of POSIX for quotes; raises OpenQuote."""
     words: list[Word] = []
     word: list[tuple[str, str]] | None = None
     quote = ""
@@ -55,7 +56,7 @@ def split(command: str) -> list[Word]:
             following = next(rest, None)
             if following is None:
                 raise OpenQuote("it ends with a backslash")
-            if following != "\n":  # else the line goes on
+            if following != "\n":  # a backslash before a line break joins the lines
                 word = word or []
                 if quote and following not in ESCAPED_IN_DOUBLE_QUOTES:
                     word.append((character, quote))
@@ -74,7 +75,7 @@ def split(command: str) -> list[Word]:
 
 
 def shell_feature(words: list[Word]) -> str:
-    """The first thing that only a shell could carry out, as part of a sentence; empty: there is none."""
+    """Returns the first part that only a shell can carry out, in words; empty if there is none."""
     if words and ASSIGNMENT.match(words[0].outside()):
         return f"{words[0].partition('=')[0]}=... in front of the program sets a variable"
     for_a_shell = False
@@ -96,13 +97,13 @@ def _feature_of(word: Word, for_a_shell: bool) -> str:
         return "( begins a subshell"
     if HOME.match(bare):
         return f"{word} stands for a home folder"
-    # A shell would expand what is in double quotes, too; one that the command starts does that itself.
+    # A shell expands double quotes, too. If the command starts a shell, that one expands them.
     expanded = bare if for_a_shell else word.outside('"')
     if found := EXPANSION.search(expanded):
         return f"{found[0]} stands for a value or the output of a command".replace("\0", "")
     url = "://" in word
     for operator in OPERATOR.finditer(bare):
-        # URLs have these, and as a word of its own it was never meant to be one.
+        # URLs contain these characters; inside a word they were not meant for a shell.
         inside = operator.start() > 0 and operator.end() < len(bare)
         if not (inside and (operator[0] == "&" or (url and operator[0] == ";"))):
             return f"{operator[0]} joins, ends or redirects commands"

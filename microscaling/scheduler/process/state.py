@@ -1,4 +1,4 @@
-"""What an agent leaves for the next one: which processes are its own."""
+"""The state folder: the record of an agent's processes, for the next agent."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ log = logging.getLogger("mssscheduler")
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 LOCK_WAIT_S = 1.0
 ID = re.compile(r"[\w-]{1,64}")
-"""It becomes a part of a file's name."""
+"""An id becomes a part of a file's name."""
 
 
 class FolderGone(OSError):
-    """The state folder was removed while in use, and cannot be made anew."""
+    """The state folder was removed while in use, and cannot be created again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,12 @@ class Entry:
     pid: int | None = None
     started: str = ""
     asked: tuple[tuple[int, str], ...] = ()
-    """Pid and start time of those of its processes that have had their SIGTERM."""
+    """Pid and start time of its processes that got their SIGTERM."""
 
     @classmethod
     def of(cls, data: Mapping[str, Any], asked: Mapping[str, Any]) -> Entry:
-        """Raises LookupError, TypeError or ValueError. What a later version adds is left out."""
+        """Parses an entry. Raises LookupError, TypeError or ValueError. Keys of later versions are
+        ignored."""
         id, task, nonce, started = data["id"], data["task"], data["nonce"], data.get("started", "")
         pid = data.get("pid")
         if not all(isinstance(text, str) for text in (id, task, nonce, started)):
@@ -54,12 +55,13 @@ class Entry:
         return cls(id, task, nonce, float(data["created"]), pid, started, told)
 
     def data(self) -> dict[str, Any]:
-        """Without `asked`, which stands apart, so that versions that do not know it can read the file."""
+        """Returns the entry for the file."""
+        # `asked` is stored apart, so that older versions can read the file.
         return {name: value for name, value in asdict(self).items() if name != "asked"}
 
 
 class StateFolder:
-    """A folder with a lock, a state file, and the processes' output; one agent at a time has it."""
+    """A folder with a lock, a state file, and the processes' output; one agent at a time owns it."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -70,8 +72,8 @@ class StateFolder:
         self._written = 0
 
     def open(self) -> None:
-        """Makes the folder if need be, and takes its lock; raises ConfigError: no task can be run
-        before a person has mended that."""
+        """Creates the folder if necessary, and takes its lock. Raises ConfigError: no task can run before a
+        person has fixed that."""
         try:
             self._lock_fd = self._lock(LOCK_WAIT_S)
         except OSError as error:
@@ -90,11 +92,9 @@ class StateFolder:
         return fd
 
     def mend(self) -> bool:
-        """Makes the folder anew if it was removed, as logind does with a user's at the end of the last
-        session, and some jobs with old temporary files. Returns whether the state has to be saved.
-
-        Raises FolderGone if that cannot be done.
-        """
+        """Creates the folder again if it was removed while in use. Returns True if the state has to be saved.
+        Raises FolderGone if that fails."""
+        # logind removes a user's folder at the end of the last session, and some jobs old temporary files.
         with self._writing:
             state_is_there = os.path.exists(self._file("state.json")) or not self._written
             if self._lock_fd is None or (self._has_lock() and self.takes_output and state_is_there):
@@ -103,7 +103,7 @@ class StateFolder:
             return True
 
     def _has_lock(self) -> bool:
-        """Whether the lock that is held is that of this folder."""
+        """True if the lock we hold is the one in this folder."""
         if self._lock_fd is None:
             return False
         try:
@@ -112,7 +112,8 @@ class StateFolder:
             return False
 
     def _make_anew(self) -> None:
-        """What is missing of it. Without the lock nothing may be written: the folder may be another's now."""
+        """Creates the missing parts of the folder. Raises FolderGone."""
+        # Without the lock nothing may be written: the folder may be another agent's now.
         try:
             if not self._has_lock():
                 fd = self._lock(0.0)
@@ -124,7 +125,7 @@ class StateFolder:
             raise FolderGone(f"{self.path} was removed, and cannot be made anew: {error}") from None
 
     def _check_owner(self) -> None:
-        # In a folder that all may write to, someone else could have been first.
+        # In a parent folder that is writable for all, another user may have created it first.
         found = os.lstat(self.path)
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
             raise ConfigError(f"MSS_STATE_DIR: {self.path} is not a folder of this user; name another")
@@ -132,8 +133,8 @@ class StateFolder:
             os.chmod(self.path, 0o700)
 
     def _take(self, fd: int, patience_s: float) -> None:
-        # A process that is being started holds the lock too, until its program runs: an agent that
-        # was killed just then has let go a moment later, and by then its last process can be found.
+        # A process that is being started shares the lock until its program runs. So the lock of an agent that
+        # was killed in that moment is free a little later, and by then its last process can be found.
         deadline = time.monotonic() + patience_s
         while True:
             try:
@@ -157,21 +158,22 @@ class StateFolder:
         return os.path.join(self.path, name)
 
     def log_file(self, id: str) -> str:
-        """Where the output of a process goes."""
+        """Returns the path of a process's output."""
         return self._file(os.path.join("logs", f"{id}.log"))
 
     @property
     def takes_output(self) -> bool:
-        """Whether a log file can be made."""
+        """True if a log file can be created."""
         return os.path.isdir(self._file("logs"))
 
     def load(self) -> list[Entry]:
-        """What the last agent left, without what a restart of the machine has ended."""
+        """Returns the processes of the last agent, without those that a restart of the machine has ended.
+        Raises ConfigError."""
         try:
             with open(self._file("state.json"), "rb") as file:
                 data = file.read()
             if not data or b"\0" in data:
-                # `save` does not wait for the disk. Only a crash of the machine leaves that, and no process.
+                # `save` does not wait for the disk, so a crash of the machine leaves this, and no process.
                 log.warning("%s was lost in a crash of the machine: no process is adopted", file.name)
                 return []
             state = json.loads(data)
@@ -186,8 +188,8 @@ class StateFolder:
         return entries if state.get("boot") == boot_id() else []
 
     def _entries(self, listed: Sequence[Any], asked: Mapping[str, Any]) -> list[Entry]:
-        """One that cannot be read is named, and skipped: the others' processes are adopted all the same.
-        Raises what `Entry.of` does if none can be read."""
+        """Parses the entries; an invalid one is logged and skipped. Raises the error of `Entry.of` if all are
+        invalid."""
         entries: list[Entry] = []
         bad: list[tuple[Any, Exception]] = []
         for data in listed:
@@ -195,7 +197,7 @@ class StateFolder:
                 entries.append(Entry.of(data, asked))
             except UNEXPECTED as error:
                 bad.append((data, error))
-        if bad and not entries:
+        if bad and not entries:  # with a valid one, its process is adopted all the same
             raise bad[0][1]
         for data, why in bad:
             pid = data.get("pid") if isinstance(data, dict) else None
@@ -206,10 +208,11 @@ class StateFolder:
         return entries
 
     def save(self, entries: Callable[[], list[Entry]]) -> None:
-        """Replaces the state file. Returns when any other process would read what was true at the call; of
-        many calls at once one writes for all. Raises OSError."""
+        """Replaces the state file. Returns when other processes would read the state of the time of the call.
+        Raises OSError."""
         with self._counting:
             self._asked = asked = self._asked + 1
+        # Of many calls at once, one writes for all.
         with self._writing:
             if self._written >= asked:
                 return
@@ -228,13 +231,13 @@ class StateFolder:
     def _write(self, state: Mapping[str, Any]) -> None:
         new = self._file("state.json.new")
         with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            # No fsync: the file has to outlive the agent, not the machine, whose processes end with it,
-            # and a busy disk would hold up every start by seconds.
+            # No fsync: the file has to outlive the agent, not the machine, whose processes end with it. On a
+            # busy disk it would delay every start by seconds.
             json.dump(state, file, indent=1)
         os.replace(new, self._file("state.json"))
 
     def close(self) -> None:
-        """Lets the next agent have it."""
+        """Releases the folder for the next agent."""
         if self._lock_fd is not None:
             fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
             os.close(self._lock_fd)
@@ -242,7 +245,7 @@ class StateFolder:
 
 
 def boot_id() -> str:
-    """Differs from one start of the machine to the next; empty where the system has no such thing."""
+    """Returns an id of this start of the machine; empty if the system has none."""
     try:
         with open(BOOT_ID, encoding="ascii") as file:
             return file.read().strip()

@@ -1,4 +1,4 @@
-"""One container's worth of local processes."""
+"""The processes that count as one container."""
 
 from __future__ import annotations
 
@@ -26,33 +26,38 @@ class Unit:
         self.intended = False
         self.family: Family | None = None
         self.ended = threading.Event()
-        """All of it has ended, and the event was sent; or it was removed: is never started again."""
+        """Set when all its processes have ended and the event was sent, or at its removal: it is never
+        started again."""
 
     @property
     def handle(self) -> Handle | None:
+        """The leader's handle; None before the start."""
         return self.family.leader if self.family else None
 
     @property
     def over(self) -> bool:
+        """True if it has ended."""
         return self.ended.is_set()
 
     def state(self) -> State:
+        """Returns its state as a container."""
         if self.over:
             return State.EXITED
         return State.RUNNING if self.family else State.CREATED
 
     def seen(self) -> ListedContainer:
-        """What a listing shows of it."""
+        """Returns its entry in a listing."""
         code = self.handle.exit_code if self.over and self.handle else None
         return ListedContainer(self.id, self.task, self.state(), self.created, self.nonce, exit_code=code)
 
     def entry(self) -> Entry | None:
-        """For the state file; what was only reserved would not outlive the agent."""
+        """Returns its entry in the state file; None for a reserved one."""
         entry = Entry(self.id, self.task, self.nonce, self.created)
-        if self.family is None:
+        if self.family is None:  # a reserved one has no process that could outlive the agent
             return entry if self.intended else None
         leader = self.family.leader
         return replace(entry, pid=leader.pid or None, started=leader.started, asked=tuple(self.family.asked))
 
     def event(self, kind: str, exit_code: int | None = None) -> Event:
+        """Returns an event about it."""
         return Event(kind, self.id, self.task, self.nonce, exit_code)
