@@ -1,4 +1,4 @@
-"""The application: every request is looked at by the guard, then goes where it belongs."""
+"""The ASGI application: the guard checks each request, then a route handles it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; "
     "form-action 'self'; object-src 'none'",
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",  # with none, browsers send no origin with a form
+    "Referrer-Policy": "same-origin",  # with "no-referrer" browsers send no origin with a form
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-cache",
@@ -34,7 +34,7 @@ HEADERS = {
 def make_app(
     guard: Guard, agents: Agents, api: Api, pages: Pages, keeper: Persistence, live: EventHub
 ) -> Starlette:
-    """The ASGI application."""
+    """Returns the ASGI application."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -43,7 +43,7 @@ def make_app(
         try:
             yield
         finally:
-            live.close()
+            live.close()  # first: an open page would keep the server from ending
             await keeper.close()
 
     return Starlette(
@@ -54,8 +54,9 @@ def make_app(
 
 
 class Gate:
-    """Asks the guard about every request but agents' websockets, which are asked about where they are
-    served, and adds the headers that keep browsers from doing harm.
+    """Lets the guard check every HTTP request, and adds the security headers to the answers.
+
+    Websockets of agents pass: `Agents.serve` has them checked.
     """
 
     def __init__(self, app: Any, guard: Guard) -> None:

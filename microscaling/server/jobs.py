@@ -1,4 +1,4 @@
-"""What goes on for as long as the server runs."""
+"""Background jobs of the server."""
 
 from __future__ import annotations
 
@@ -12,20 +12,19 @@ Job = Callable[[], Awaitable[None]]
 
 
 class Jobs:
-    """Runs until they are closed. One that ends before has failed: it is said, and `failed` is set, for
-    the server to end."""
+    """Runs jobs until they are closed. If one fails, that is logged, and `failed` is set: the server ends."""
 
     def __init__(self) -> None:
         self.failed = False
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self, *jobs: Job) -> None:
-        """Inside the event loop."""
+        """Starts jobs, inside the event loop."""
         for job in jobs:
             self._tasks.append(asyncio.get_running_loop().create_task(self._run(job)))
 
     async def close(self) -> None:
-        """Ends them, and waits until they have."""
+        """Cancels all jobs, and waits for their end."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

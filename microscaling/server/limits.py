@@ -1,4 +1,4 @@
-"""How much of everything there may be, and how refusals are told without filling the log."""
+"""The limits of the server, and the rate limit for log lines about refusals."""
 
 from __future__ import annotations
 
@@ -13,39 +13,40 @@ from microscaling.utils.text import one_line
 log = logging.getLogger("mssserver")
 
 MAX_BYTES = 256 * 1024
-"""Of one message or request body."""
+"""Largest message or request body."""
 MAX_HEADER_BYTES = 32 * 1024
 MAX_USERS = 2000
 MAX_AGENTS = 2000
-"""What one core should carry at two reports a second each: an estimate (docs/server.md)."""
+"""An estimate of the load that one core carries, at two reports a second each (docs/server.md)."""
 MAX_SILENT = 512
-"""Agents that have not said yet whose they are; above it one that has really been silent goes."""
+"""Agents without a first report; for one more, a silent one is disconnected."""
 SILENT_S = 2.0
-"""An agent sends its first report within half a second, so one that says nothing for longer may go."""
+"""Time after which an agent without a first report may be disconnected."""
+# An agent sends its first report within half a second.
 MAX_WATCHERS = 200
 MAX_APPS = 1000
-"""Of one user."""
+"""Tasks of one user."""
 MAX_TOLD = 200_000
-"""Tasks that all agents together may tell of."""
+"""Tasks in the reports of all agents together."""
 MAX_NAME = 128
 """Characters of a user's or task's name."""
 MAX_COUNT = 1_000_000
-"""Containers that a report may claim."""
+"""Containers of a task in a report."""
 MAX_REASON = 300
-"""Characters."""
+"""Characters of a reason in a report."""
 MAX_REMEMBERED = 1000
-"""Different refusals that are remembered, and addresses that have tried wrong tokens."""
+"""Different refusals that are remembered, and addresses with wrong tokens."""
 SAID_FOR_S = 300.0
 
 CUT_OFF = "graceful shutdown exceeded"
-"""Who is still busy at the end of the grace; there is nothing that anybody could do about it."""
+"""uvicorn's line about requests that are still open at the end of the grace."""
 OF_REFUSALS = ("Invalid HTTP request", "Invalid UTF-8", "Unsupported upgrade", "without completing response")
 
 Clock = Callable[[], float]
 
 
 class Refused(Exception):
-    """What somebody sent is not acceptable; the text says why, in words that may be logged."""
+    """A message or connection is not accepted; the text has the reason, and may be logged."""
 
 
 class Full(Refused):
@@ -53,7 +54,7 @@ class Full(Refused):
 
 
 class Bucket:
-    """Lets `burst` things through at once, and `rate` a second in the long run."""
+    """A token bucket: allows `burst` events at once, and `rate` a second in the long run."""
 
     __slots__ = ("_full_at", "_last", "burst", "rate")
 
@@ -64,26 +65,26 @@ class Bucket:
         self._last = now
 
     def take(self, now: float) -> float:
-        """Takes one. Returns how many seconds to wait first; 0: none."""
+        """Takes one token, also in advance. Returns the seconds until it is due; 0: at once."""
         self._full_at = min(self.burst, self._full_at + (now - self._last) * self.rate) - 1
         self._last = now
         return max(0.0, -self._full_at / self.rate)
 
     def allows(self, now: float) -> bool:
-        """Takes one if there is one."""
+        """Takes one token if there is one. Returns whether there was."""
         if self.peek(now) > 0:
             return False
         self.take(now)
         return True
 
     def peek(self, now: float) -> float:
-        """In how many seconds there will be one; 0: there is."""
+        """Returns the seconds until there is a token; 0: there is one."""
         have = min(self.burst, self._full_at + (now - self._last) * self.rate)
         return max(0.0, (1 - have) / self.rate)
 
 
 class Refusals:
-    """Tells each kind of refusal once, then no more for five minutes, and counts them all."""
+    """Counts refusals, and logs each kind of them at most once in five minutes."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self.count = 0
@@ -91,7 +92,7 @@ class Refusals:
         self._said: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     def refuse(self, who: str, why: str) -> None:
-        """`who`: where it came from, without a port; `why`: in words."""
+        """Counts and logs a refusal. `who`: the address behind it, without a port; `why`: the reason."""
         self.count += 1
         now, key = self._clock(), (who, why[:80])
         last = self._said.get(key)
@@ -105,9 +106,7 @@ class Refusals:
 
 
 class ToldOnce(logging.Filter):
-    """What uvicorn says of requests that make no sense, and of those that were broken off, is said
-    once; its own mistakes, and ours, are left as they are, but once too.
-    """
+    """Logs each kind of bad request, and each error, of uvicorn's log only once."""
 
     def __init__(self, refusals: Refusals) -> None:
         super().__init__()
@@ -115,12 +114,13 @@ class ToldOnce(logging.Filter):
         self._errors: set[str] = set()
 
     def filter(self, record: logging.LogRecord) -> bool:
+        """Returns whether to log a record of uvicorn or asyncio."""
         said = record.getMessage().strip()
         error = record.exc_info[1] if record.exc_info else None
         if CUT_OFF in said or isinstance(error, asyncio.CancelledError):
-            return False
+            return False  # open at the end of the grace: a person could do nothing about it
         if any(words in said for words in OF_REFUSALS):
-            self.refusals.refuse("somebody", said.rstrip("."))
+            self.refusals.refuse("an unknown address", said.rstrip("."))
             return False
         if record.levelno < logging.ERROR:
             return True

@@ -47,17 +47,18 @@ FAILED = 1
 GRACE_S = 3
 LOOK_S = 5.0
 MAX_WAITING = 1000
-"""Connections that have asked for nothing yet."""
+"""Connections without a request yet."""
 COLLECT_AFTER = 20_000
-"""Objects more than before (Python: 700), as what a report makes goes without the collector."""
+"""New objects between two runs of the garbage collector (Python: 700)."""
+# The objects of a report are freed without it, so runs after every few reports would find nothing.
 KEEPALIVE = ((socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3),
              (socket.TCP_USER_TIMEOUT, 30_000))  # fmt: skip
-"""Seconds, the last in ms: the other side of a connection that is gone is found out by the kernel, as
-the Go agent answers pings only if it happens to listen."""
+"""Options by which the kernel finds out that the other side has gone; seconds, the last in ms."""
+# In place of websocket pings, because the Go agent answers them only at times when it reads.
 
 
 def run(settings: Settings, environ: Mapping[str, str] = os.environ) -> int:
-    """Serves until a signal asks it to end. Returns the exit code. Raises ConfigError before it has begun."""
+    """Serves until a signal ends it. Returns the exit code. Raises ConfigError before it begins."""
     listener = listen(settings)
     try:
         server = make_server(settings, environ)
@@ -71,7 +72,7 @@ def run(settings: Settings, environ: Mapping[str, str] = os.environ) -> int:
 
 
 def listen(settings: Settings) -> socket.socket:
-    """The socket that the settings describe, open. Raises ConfigError."""
+    """Opens the socket at MSS_SERVER_ADDRESS. Raises ConfigError."""
     host, port = _address(settings.server_address)
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -81,7 +82,7 @@ def listen(settings: Settings) -> socket.socket:
     if not (settings.server_token or settings.server_open or _is_loopback(str(address[0]))):
         raise ConfigError(
             f"MSS_SERVER_ADDRESS: {host} can be reached by others, and there is no token: set "
-            "MSS_SERVER_TOKEN, or MSS_SERVER_OPEN=true if everybody who can reach it may do everything",
+            "MSS_SERVER_TOKEN, or MSS_SERVER_OPEN=true to allow everything to all that can reach it",
         )
     sock = socket.socket(family, kind, proto)
     try:
@@ -99,7 +100,7 @@ def listen(settings: Settings) -> socket.socket:
 
 
 def make_server(settings: Settings, environ: Mapping[str, str]) -> Server:
-    """Everything put together."""
+    """Builds the server from its parts. Raises ConfigError."""
     store = open_store(settings.server_store or default_path(environ))
     if settings.server_token and len(settings.server_token) < SHORT_TOKEN:
         log.warning("MSS_SERVER_TOKEN: is shorter than %d characters, which can be guessed", SHORT_TOKEN)
@@ -120,7 +121,7 @@ def make_server(settings: Settings, environ: Mapping[str, str]) -> Server:
     _many_files()
     config = uvicorn.Config(
         app,
-        loop="asyncio",  # with uvloop newcomers wait twice as long for their handshake when it is behind
+        loop="asyncio",  # with uvloop a handshake takes twice as long while the server is behind
         http="h11",
         ws=AgentProtocol,
         ws_max_size=MAX_BYTES,
@@ -139,23 +140,25 @@ def make_server(settings: Settings, environ: Mapping[str, str]) -> Server:
 
 
 class Server(uvicorn.Server):
-    """uvicorn's, which also lets go of pages when it is to end, and of connections that ask nothing."""
+    """uvicorn's server, which also closes pages at its end, and connections without requests."""
 
     def __init__(self, config: uvicorn.Config, live: EventHub, jobs: Jobs) -> None:
         super().__init__(config)
         self.live = live
         self.jobs = jobs
         self.stopping = threading.Event()
-        """Set by the signals that are not uvicorn's own: SIGQUIT, and SIGHUP at a terminal."""
+        """Set by the signals that uvicorn does not handle: SIGQUIT, and SIGHUP at a terminal."""
         self._idle: dict[H11Protocol, object] = {}
 
     def handle_exit(self, sig: int, frame: object) -> None:
-        """A second signal ends the process at once. (uvicorn would raise the signal anew at the end.)"""
+        """Begins the end at the first signal, and ends the process at once at the second."""
+        # In place of uvicorn's own handler, which would raise the signal again at the end.
         if self.should_exit:
             os._exit(1)
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Starts to serve, and logs the address."""
         await super().startup(sockets)
         for sock in sockets or ():
             host, port = sock.getsockname()[:2]
@@ -163,18 +166,20 @@ class Server(uvicorn.Server):
             log.info("microscaling %s: the server is at http://%s:%d/", __version__, shown, port)
 
     async def on_tick(self, counter: int) -> bool:
+        """Called by uvicorn ten times a second. Returns whether to end."""
         if counter % int(LOOK_S * 10) == 0:
             self._drop_idle()
         report_unheeded()
         return self.jobs.failed or self.stopping.is_set() or await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Closes the pages, then the rest."""
         log.info("stopping")
         self.live.close()
         await super().shutdown(sockets)
 
     def _drop_idle(self) -> None:
-        """Connections that have sent no whole request between two looks are cut off."""
+        """Cuts off the connections that have sent no complete request since the last call."""
         idle: dict[H11Protocol, object] = {}
         for connection in list(self.server_state.connections):
             if isinstance(connection, H11Protocol):
@@ -200,7 +205,7 @@ def _is_loopback(address: str) -> bool:
 
 
 def _many_files() -> None:
-    """A thousand agents need more than the usual 1024 open files."""
+    """Raises the limit of open files, as a thousand agents need more than the usual 1024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = MAX_AGENTS + MAX_WATCHERS + 2 * MAX_WAITING
     wanted = most if hard == resource.RLIM_INFINITY else min(most, hard)
@@ -209,7 +214,8 @@ def _many_files() -> None:
 
 
 def _spare_the_collector() -> None:
-    """Modules and code are for good, so the garbage collector need not look at them again and again."""
+    """Makes the garbage collector run less often, and over fewer objects."""
     gc.collect()
+    # The present objects are modules and code, which live until the end.
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER)

@@ -157,7 +157,7 @@ def test_somebody_else_was_faster(site: Site, open_page: Open) -> None:
         lambda route: route.continue_() if route.request.method == "GET" else conflict(route, site),
     )
     page.get_by_role("button", name="Save").last.click()
-    text(page, "#app-problems", "somebody else has changed")
+    text(page, "#app-problems", "the configuration has been changed elsewhere")
     page.unroute("**/config")
     page.get_by_role("button", name="Save").last.click()
     wait_for(lambda: site.config()["apps"][1]["priority"] == 7)

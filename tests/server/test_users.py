@@ -93,7 +93,7 @@ def test_where_none_is_silent_the_newcomer_is_refused(monkeypatch: pytest.Monkey
     everyone = Users()
     unread, fresh = Recorded(everyone), Recorded(everyone)
     unread.silent, fresh.silent = 0.0, 1.9
-    with pytest.raises(Full, match="more than 2 agents that have not said yet whose they are"):
+    with pytest.raises(Full, match="more than 2 agents without a first report"):
         Recorded(everyone)
     assert unread.evicted + fresh.evicted == 0
     hear(everyone, unread, "a")
@@ -124,7 +124,7 @@ def test_a_metric_that_is_left_out_is_0_only_of_an_agent_that_measures(
 def test_a_connection_is_one_users() -> None:
     everyone = Users()
     recorded = connected(everyone, "a")
-    with pytest.raises(Refused, match="another than before"):
+    with pytest.raises(Refused, match="differs from that of earlier"):
         hear(everyone, recorded, "b")
     assert everyone.users.keys() == {"a"}
 

@@ -1,1 +1,1 @@
-"""What the server knows of its users and their tasks, and how it decides for them."""
+"""The users of the server and their tasks, and the decisions for them. Nothing here does I/O."""

@@ -1,4 +1,4 @@
-"""Who decides what a user's agents should run: nobody, chance, a person, or the queues."""
+"""The modes of a user, the source of the demand for its agents: none, chance, a person, or the queues."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from microscaling.server.domain.user_config import Plan
 OFF, RANDOM, MANUAL, QUEUE = "off", "random", "manual", "queue"
 MODES = (OFF, RANDOM, MANUAL, QUEUE)
 STEP_S = 2.0
-"""Between two steps of chance."""
+"""Time between two steps of chance."""
 MAX_STEP = 0.4
-"""Of the way from one end to the other."""
+"""Longest step, as a part of the range from minimum to maximum."""
 BEAT_S = 0.5
 MEASURE_AFTER_S = 0.3
-"""Reports that follow sooner are no new measurement: the controller's velocity counts on its beat."""
+"""Reports that follow sooner are no new measurement."""
+# The controller's velocity is per beat, so a measurement must not come much sooner than a beat.
 
 NO_READING = (
     "the agent has sent no reading of it (the Go agent measures nothing with MSS_DEMAND_ENGINE=SERVER)"
@@ -29,13 +30,13 @@ NO_READING = (
 UNKNOWN = "the agent does not know this task"
 
 Demand = dict[str, int]
-"""Containers by name of the task, for each agent."""
+"""Containers by name of the task, for one agent."""
 
 
 def random_step(plan: Plan, before: Mapping[str, int], chance: random.Random) -> Demand:
-    """The most important task wanders, the others take the rest.
+    """Returns the demand after a random step of the most important task; the others take the rest.
 
-    A step that would go past an end stops there, so both ends are visited often.
+    A step that would go past an end of the range stops there, so both ends are reached often.
     """
     if not plan.models:
         return {}
@@ -55,7 +56,7 @@ def random_step(plan: Plan, before: Mapping[str, int], chance: random.Random) ->
 
 
 def sliders(plan: Plan, wanted: Mapping[str, int]) -> Demand:
-    """What each slider stands at: where a person has put it, else at the task's minimum."""
+    """Returns the position of each slider: the one that a person has set, else the task's minimum."""
     return {
         task.name: min(max(wanted.get(task.name, 0), task.min_containers), task.max_containers)
         for task in plan.models
@@ -63,7 +64,7 @@ def sliders(plan: Plan, wanted: Mapping[str, int]) -> Demand:
 
 
 def within_cap(plan: Plan, wanted: Mapping[str, int]) -> Demand:
-    """The same, with what is above the cap taken from the least important tasks."""
+    """Returns the wanted demand within the cap; the least important tasks give up the excess."""
     tasks = Tasks(
         [
             Task(
@@ -82,7 +83,7 @@ def within_cap(plan: Plan, wanted: Mapping[str, int]) -> Demand:
 
 
 class Queues:
-    """The calculation of the LOCAL engine for one agent, on the readings in its reports."""
+    """The calculation of the LOCAL engine for one agent, with the readings of its reports."""
 
     def __init__(self, plan: Plan) -> None:
         self.tasks: Tasks = plan.tasks()
@@ -97,15 +98,15 @@ class Queues:
     def hear(
         self, told: Mapping[str, TaskReport], now: float, occupied: int = 0
     ) -> list[tuple[str, int, int, str]]:
-        """Decides on a report that came at `now` (seconds). `occupied`: places under the cap that the agent
-        cannot share out. Returns what changed: task, demand before and after, and why.
+        """Decides after a report that came at `now` (seconds). `occupied`: places under the cap that the
+        agent cannot share out. Returns the changes: task, demand before and after, and the reason.
         """
         self.tasks.occupied = occupied
         for task in self.tasks.tasks:
             told_of = told.get(task.name)
             if told_of is None:
-                # Not scalable: demand of a task that the agent does not have would keep others from
-                # their share, and what it had may still run.
+                # Not scalable: new demand for a task that the agent does not have would keep others from
+                # their share. The present demand stays, as its containers may still run.
                 task.held, task.is_scalable = UNKNOWN, False
                 self._gap.add(task.name)
             else:
@@ -124,14 +125,15 @@ class Queues:
         return [(name, was, demand, str(reason or "")) for name, was, demand, reason in changes]
 
     def demand(self) -> Demand:
-        """Containers that the agent should run of the tasks that it has."""
+        """Returns the containers wanted of each task that the agent has."""
         return {task.name: task.demand for task in self.tasks.tasks if task.name in self._adopted}
 
     def held(self) -> dict[str, str]:
-        """The agent's tasks without a reading to decide by, and why."""
+        """Returns the agent's tasks without a usable reading, and the reasons."""
         return {task.name: task.held for task in self.tasks.tasks if task.held and task.is_scalable}
 
     def _take(self, task: Task, told: TaskReport) -> None:
+        # At its first report, and after it was missing, a task starts with the containers that it has.
         if task.name not in self._adopted or not task.is_scalable:
             self._adopted.add(task.name)
             task.is_scalable = True
@@ -148,6 +150,6 @@ class Queues:
             self._gap.add(task.name)
             return
         task.metric.current = told.metric or 0  # only a remainder has none here
-        if task.name in self._gap:
+        if task.name in self._gap:  # the velocity across a gap would be wrong
             task.target.reset()
             self._gap.discard(task.name)

@@ -1,8 +1,8 @@
-"""What agents say and are told, over the websocket.
+"""The messages between agents and server, over the websocket.
 
-The Go agent's messages, as observed, and one addition: an agent that found the header `HEADER` in the
-answer to its handshake may put an object "detail" beside "metrics" (docs/server.md). Everything from
-outside is checked here, once; unknown keys are ignored.
+The Go agent's messages, as observed, with one addition: an agent that found the header `HEADER` in the
+answer to its handshake may put an object "detail" beside "metrics" (docs/server.md). Reports are checked
+here, once, so the rest of the server can rely on their types and ranges; unknown keys are ignored.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from microscaling.utils.text import clean
 HEADER = ("microscaling-detail", "1")
 MAX_METRIC = 2**53
 SHORT = 8192
-"""Characters of a message in which even the longest number is read quickly."""
+"""Characters of a message that is short enough to read any number in it quickly."""
 LONG_NUMBER = re.compile(r"\d{21}")
 
 
 @dataclass(slots=True)
 class TaskReport:
-    """What an agent has told of one task; the second half only if it sends details."""
+    """An agent's report on one task; the fields from `demand` on come only from agents that send details."""
 
     running: int
     requested: int
     metric: int | None = None
-    """Items; None: the agent has sent no reading."""
+    """Items in its queue; None: the agent has sent no reading."""
     demand: int | None = None
     priority: int | None = None
     least: int | None = None
@@ -44,7 +44,7 @@ class TaskReport:
     backing_off: bool = False
     reason: str = ""
     stopping: int = 0
-    """Containers in `running` that are on their way out."""
+    """Containers in `running` that are being stopped."""
     parked: int = 0
     """Containers in `requested` that wait for a place under the cap."""
     overdue: bool = False
@@ -53,7 +53,7 @@ class TaskReport:
 
 @dataclass(slots=True)
 class AgentInfo:
-    """What an agent that sends details says of itself."""
+    """An agent's details about itself."""
 
     name: str = ""
     version: str = ""
@@ -75,12 +75,13 @@ class Report:
 
 
 def is_user(name: str) -> bool:
-    """Whether it can be somebody's name: it is a part of addresses, and shown."""
+    """Whether it is a valid name of a user."""
+    # It is a part of URLs, so it has no slash, and is shown, so it is printable.
     return 0 < len(name) <= MAX_NAME and name.isprintable() and "/" not in name and name not in (".", "..")
 
 
 def read_report(text: str) -> Report:
-    """The message in this text. Raises Refused."""
+    """Parses and checks the message of an agent. Raises Refused."""
     data = _object(_parsed(text), "the message")
     user = data.get("user")
     if not isinstance(user, str) or not is_user(user):
@@ -135,11 +136,11 @@ def _read_detail(report: Report, data: Mapping[str, Any]) -> None:
         if "metric" in entry:
             told.metric = _whole("metric", get("metric"), MAX_METRIC)
         elif told.target is not None and told.metric is None and not (told.held or told.fallback):
-            told.metric = 0  # versions without the key left a reading of 0 out, as the Go agent does
+            told.metric = 0  # earlier versions of ours, without the key, leave out a reading of 0
 
 
 def demand_message(demand: Mapping[str, int]) -> str:
-    """The text that tells an agent how many containers each of these tasks should have."""
+    """Returns the demand message for an agent, in the format of the Go server's."""
     tasks = ", ".join(f'{{"app": {_quoted(app)}, "demandCount": {n}}}' for app, n in demand.items())
     return f'{{"demand": {{"tasks": [{tasks}]}}}}'
 
@@ -150,9 +151,10 @@ def _quoted(app: str) -> str:
 
 
 def _parsed(text: str) -> object:
-    """What the standard library makes of it, in a third of the time: what orjson refuses (half a surrogate,
-    more than 1,024 levels) is read again. Only a whole number of more than 64 bits becomes a fraction, and
-    neither is taken for a count."""
+    """Parses JSON. Raises Refused."""
+    # orjson takes a third of the time of the standard library. It refuses valid text with half a surrogate
+    # or more than 1,024 levels, so that is read again. It turns whole numbers of more than 64 bits into
+    # floats, which does no harm, as neither is a valid count.
     try:
         return orjson.loads(text)
     except ValueError:
@@ -161,7 +163,8 @@ def _parsed(text: str) -> object:
 
 def _parsed_slowly(text: str) -> object:
     try:
-        # A hook for whole numbers costs more than all the rest, so only text that needs it is read with it.
+        # int() takes quadratic time for a long number, and a hook for numbers costs more than all the rest
+        # of the parsing, so it is used only for text that needs it.
         long = len(text) > SHORT and LONG_NUMBER.search(text)
         return (CAREFUL if long else DECODER).decode(text)
     except RecursionError:
@@ -213,7 +216,7 @@ def _text(key: str, value: object, most: int) -> str:
 
 
 def _whole(key: str, value: object, most: int, least: int = 0) -> int | None:
-    """The number; None if it is missing or null, which is not 0."""
+    """Returns the number; None, which is not 0, if it is missing or null. Raises Refused."""
     if type(value) is int and least <= value <= most:  # a bool is an int, but no number
         return value
     if value is None:

@@ -1,4 +1,4 @@
-"""What pages and programs are shown of users, as the objects that docs/server.md describes."""
+"""The state of users for pages and programs, in the form that docs/server.md describes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 
 class Sum:
-    """What all connected agents of a user tell of one task."""
+    """The reports of all connected agents of a user on one task, added up."""
 
     __slots__ = ("backing_off", "demand", "fallback", "held", "metric", "reading", "reason", "requested",
                  "running", "starting", "stopping", "told")  # fmt: skip
@@ -26,15 +26,15 @@ class Sum:
         self.told: TaskReport | None = None
         self.running = self.requested = self.demand = self.starting = self.stopping = 0
         self.metric: int | None = None
-        """Items, as the agents sent them; None: none has."""
+        """The largest number of items that an agent has sent; None: no agent has."""
         self.reading: int | None = None
-        """The same, without those that are out of date."""
+        """The same, without those of agents that hold the task, or are in fallback: these are out of date."""
         self.backing_off = False
         self.held = self.fallback = self.reason = ""
 
     def add(self, told: TaskReport, wanted: int | None, held: str) -> None:
-        """`wanted`: containers that the server wants of that agent, None: it decides itself; `held`: why
-        the agent, or the server for it, has no reading."""
+        """Adds an agent's report. `wanted`: containers that the server wants of that agent, None: it decides
+        itself; `held`: the reason why the agent, or the server for it, has no reading."""
         self.told = told
         running, requested, metric = told.running, told.requested, told.metric
         self.running += running
@@ -62,7 +62,7 @@ class Sum:
 
 
 def sums_of(user: User) -> dict[str, Sum]:
-    """By task, all that have been told of."""
+    """Returns the sums of all reported tasks, by task."""
     sums: dict[str, Sum] = {}
     decides = _server_decides(user)
     for agent in user.agents.values():
@@ -78,8 +78,10 @@ def sums_of(user: User) -> dict[str, Sum]:
 
 
 def cap_of(user: User) -> int | None:
-    """Containers that the tasks of all connected agents share; of one agent if there is none. None: an
-    agent has not sent it, and there is no configuration to take it from."""
+    """Returns the sum of the caps of all connected agents, the cap of the configuration without agents.
+
+    None: an agent has not sent its cap, and there is no configuration.
+    """
     plan = user.wishes.plan
     own = plan.cap if plan else None
     if not user.agents:
@@ -90,7 +92,7 @@ def cap_of(user: User) -> int | None:
 
 
 def state_of(user: User, late_s: float = 0.0) -> Json:
-    """The event `state`. `late_s`: how late the server reads reports, 0 if it is not too busy."""
+    """Returns the event `state`. `late_s`: the delay of reading reports, 0 if it is short."""
     wishes = user.wishes
     plan = wishes.plan
     models = {task.name: task for task in plan.models} if plan else {}
@@ -114,7 +116,7 @@ def state_of(user: User, late_s: float = 0.0) -> Json:
 
 
 def users_of(users: Users) -> Json:
-    """The event `users`."""
+    """Returns the event `users`: those with agents first, at most USERS_SHOWN."""
     everyone = sorted(users.users.values(), key=lambda user: (not user.agents, user.name))
     shown = [
         {
@@ -130,7 +132,7 @@ def users_of(users: Users) -> Json:
 
 
 def decisions_of(decisions: Iterable[Decision]) -> Json:
-    """The event `decisions`."""
+    """Returns the event `decisions`."""
     keys = ("id", "at", "agent", "app", "before", "after", "reason")
     return {"decisions": [{key: getattr(decision, key) for key in keys} for decision in decisions]}
 
@@ -145,7 +147,7 @@ def _reasons(user: User) -> dict[str, str]:
 
 
 def _priority(of: Sum) -> int:
-    """Tasks of an agent that does not say come with the least important."""
+    """Returns the reported priority; without one, a task is listed with the least important."""
     known = of.told.priority if of.told else None
     return MAX_METRIC if known is None else known
 

@@ -1,4 +1,4 @@
-"""A user's configuration: checked by the rules of MSS_CONFIG=FILE, kept as it was written."""
+"""A user's configuration, checked by the rules of MSS_CONFIG=FILE, and kept as it was written."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ DEMO: dict[str, Any] = {
         for priority in (1, 2)
     ],
 }
-"""What a new server begins with: the two tasks of the original demonstration."""
+"""The configuration of a new server: the two tasks of the original demonstration."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A configuration that is good: as it was written, and what it means."""
+    """A valid configuration: its text and the tasks in it."""
 
     text: str
-    """JSON."""
+    """The configuration as it was written, in JSON."""
     cap: int
     """Containers that all tasks of one agent share."""
     models: tuple[Task, ...]
@@ -52,20 +52,17 @@ class Plan:
 
     @property
     def data(self) -> dict[str, Any]:
-        """A copy of what was written."""
+        """A copy of the configuration, as it was written."""
         copied: dict[str, Any] = json.loads(self.text)
         return copied
 
     def tasks(self) -> Tasks:
-        """A fresh set of the tasks, to work out demand with."""
+        """Returns a fresh copy of the tasks, for the calculation of demand."""
         return Tasks([copy.deepcopy(model) for model in self.models], self.cap)
 
 
 def read_plan(data: Any, settings: Settings) -> Plan:
-    """The plan in parsed data. Raises ConfigError with all that is wrong.
-
-    It is written down and read again, so that what is checked is what agents will get.
-    """
+    """Checks parsed data. Raises ConfigError with all problems."""
     if data is None:
         raise ConfigError("expected an object with maxContainers and apps, got null")
     try:
@@ -73,6 +70,7 @@ def read_plan(data: Any, settings: Settings) -> Plan:
     except (ValueError, RecursionError):
         raise ConfigError("cannot be written as JSON") from None
     warnings: list[str] = []
+    # The text is parsed again, so that the checked data are those that agents will get.
     checked = _without_references(parse(text.encode()))
     tasks, cap = apps_from_parsed(checked, settings, warnings.append)
     if len(tasks) > MAX_APPS:
@@ -81,14 +79,14 @@ def read_plan(data: Any, settings: Settings) -> Plan:
     if long:
         raise ConfigError(*(f"{place}: is longer than {MAX_NAME} characters" for place in long))
     for task in tasks:
-        task.metric = ToyMetric()  # what is measured comes from agents
+        task.metric = ToyMetric()  # the readings come from agents
     return Plan(text, cap, tuple(sorted(tasks, key=lambda task: task.priority)), tuple(warnings))
 
 
 def _without_references(value: Any, inside: bool = False, depth: int = 0) -> Any:
-    """The data with something in place of the ${NAME} in URLs and headers: they mean variables of the
-    agent, which is elsewhere, and those of this process are nobody's business.
-    """
+    """Returns the data with "1" in place of each ${NAME} in URLs and headers."""
+    # They stand for variables of the agent. The check must not fill in those of this process: they may
+    # have secrets in them.
     if depth > DEEPEST:
         raise ConfigError(f"is nested more than {DEEPEST} deep, which no configuration needs")
     if isinstance(value, str):
@@ -106,10 +104,10 @@ def _without_references(value: Any, inside: bool = False, depth: int = 0) -> Any
 
 @functools.cache
 def _may_refer() -> frozenset[str]:
-    """The keys in which some metric fills in variables."""
+    """Returns the keys of all metrics in which variables are filled in."""
     return frozenset(f.key.casefold() for metric in METRICS.all() for f in metric.fields if f.fills_in)
 
 
 def target_of(task: Task) -> int | None:
-    """The length (items) that a task's queue should have; None if it looks at none."""
+    """Returns the target length (items) of a task's queue; None if its rule has none."""
     return getattr(task.target, "length", None)

@@ -1,4 +1,4 @@
-"""Whose agents are connected, what they told, and what is wanted of them. Nothing here does I/O."""
+"""Users, their connected agents, the reports of these, and the demand for them. Nothing here does I/O."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ log = logging.getLogger("mssserver")
 
 DECISIONS_KEPT = 100
 MAX_LOOKED_AT = 32
-"""Silent connections, the oldest first, before a newcomer is refused: each costs a system call."""
+"""Silent connections that are checked, the oldest first, before a newcomer is refused."""
+# A limit, because each check costs a system call.
 
 
 def now_ms() -> int:
-    """Unix milliseconds, for people to read; never for intervals."""
+    """Returns Unix milliseconds, for people to read; never for intervals."""
     return int(time.time() * 1000)
 
 
@@ -41,7 +42,7 @@ class Line(Protocol):
     """The connection of an agent."""
 
     def silent_s(self, now: float) -> float:
-        """Seconds for which nothing has come over it, 0 if something waits to be read."""
+        """Returns the seconds since the last data, 0 if there are unread data."""
 
     def evict(self) -> None:
         """Closes it, to make room."""
@@ -49,7 +50,7 @@ class Line(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Agent:
-    """One connection of an agent. `offer` sends it the demand, as soon as it can be sent."""
+    """One connection of an agent. `offer` queues the demand for sending, in place of an older one."""
 
     id: int
     offer: Callable[[Demand], None]
@@ -61,10 +62,10 @@ class Agent:
     tasks: dict[str, TaskReport] = field(default_factory=dict)
     about: AgentInfo | None = None
     measures: bool = False
-    """One of its reports had a metric, so it measures: the Go agent leaves out only those that are 0."""
+    """True once one of its reports had a metric: from then on a missing one is a 0 (of a Go agent)."""
     queues: Queues | None = None
     wanted: Demand = field(default_factory=dict)
-    """What the server wants of it; empty: nothing."""
+    """The demand for it; empty: none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class Decision:
 
 @dataclass(slots=True)
 class UserSettings:
-    """What a person has set for a user, and what the store keeps."""
+    """The settings of a user by a person, which the store keeps."""
 
     version: int = 0
     plan: Plan | None = None
@@ -92,7 +93,7 @@ class UserSettings:
 
 
 class User:
-    """One name: its wishes, its agents, and the last decisions."""
+    """One user: its settings (`wishes`), its agents, and the last decisions."""
 
     def __init__(self, name: str, changed: Callable[[User], None], ids: Iterator[int]) -> None:
         self.name = name
@@ -100,19 +101,19 @@ class User:
         self.agents: dict[int, Agent] = {}
         self.decisions: deque[Decision] = deque(maxlen=DECISIONS_KEPT)
         self.walk: Demand = {}
-        """Where chance has got to."""
+        """The present demand of the mode `random`."""
         self._held: set[str] = set()
-        """Tasks without a reading that the log has named since these wishes are in effect."""
+        """Tasks without a reading that were logged since these settings took effect."""
         self._changed = changed
         self._ids = ids
 
     @property
     def idle(self) -> bool:
-        """Whether nothing would be lost if it were forgotten."""
+        """Whether it has neither agents nor settings, so that it can be forgotten."""
         return not self.agents and self.wishes.version == 0
 
     def set(self, wishes: UserSettings) -> None:
-        """Puts new wishes into effect."""
+        """Puts new settings into effect, and sends the demand that follows from them."""
         old, self.wishes = self.wishes, wishes
         if old.plan is not wishes.plan or old.mode != wishes.mode or old.paused != wishes.paused:
             for agent in self.agents.values():
@@ -128,14 +129,14 @@ class User:
             self.decide("set by hand")
 
     def step(self, chance: random.Random) -> None:
-        """Chance moves on, if it is its turn."""
+        """Makes one random step in the mode `random`."""
         wishes = self.wishes
         if wishes.mode == modes.RANDOM and wishes.plan and not wishes.paused:
             self.walk = modes.random_step(wishes.plan, self.walk, chance)
             self.decide("by chance")
 
     def decide(self, reason: str) -> None:
-        """Tells every agent what a person or chance wants."""
+        """Sends the demand of the modes `manual` and `random` to every agent."""
         self._changed(self)
         demand = self._common()
         if demand is None:
@@ -144,7 +145,7 @@ class User:
             self._want(agent, demand, reason)
 
     def hear(self, agent: Agent, report: Report, now: float) -> None:
-        """Takes in one report; `now` in seconds of a clock that never goes back."""
+        """Takes in one report of an agent; `now` in seconds of a monotonic clock."""
         if report.about is None:
             _read_as_the_go_agents(agent, report)
         known, agent.tasks = agent.tasks, report.tasks
@@ -164,7 +165,7 @@ class User:
             agent.offer(agent.wanted)
 
     def welcome(self, agent: Agent) -> None:
-        """An agent has said that it is this user's: it gets at once what is wanted."""
+        """Adds an agent after its first report, and sends it the demand at once."""
         agent.user = self
         self.agents[agent.id] = agent
         demand = self._common()
@@ -174,6 +175,7 @@ class User:
         self._changed(self)
 
     def leave(self, agent: Agent) -> None:
+        """Removes an agent whose connection has ended."""
         self.agents.pop(agent.id, None)
         self._changed(self)
 
@@ -183,11 +185,11 @@ class User:
         self.decisions.append(Decision(next(self._ids), now_ms(), source, app, before, after, reason))
 
     def decides_itself(self, agent: Agent) -> bool:
-        """Whether it is known not to listen to the server's demand."""
+        """Whether the agent reports an engine that ignores the server's demand."""
         return agent.about is not None and agent.about.engine not in ("", "SERVER")
 
     def _common(self) -> Demand | None:
-        """What is wanted of every agent alike; None: nothing, or each has its own."""
+        """Returns the demand that is the same for every agent; None: there is none, or each has its own."""
         wishes = self.wishes
         if wishes.plan is None or wishes.paused:
             return None
@@ -207,18 +209,19 @@ class User:
         agent.offer(demand)
 
     def _note_own(self, agent: Agent, known: Mapping[str, TaskReport]) -> None:
-        """The agent's own decisions, as far as they can be seen."""
+        """Notes the agent's own decisions, as far as its reports show them."""
         for app, told in agent.tasks.items():
             before = known.get(app)
             if before is None:
                 continue
+            # The Go agent reports no demand, so its requested containers stand for that.
             was = before.requested if before.demand is None else before.demand
             now = told.requested if told.demand is None else told.demand
             if was != now:
                 self.note(agent, app, was, now, told.reason)
 
     def _say_held(self, held: Mapping[str, str]) -> None:
-        """Names each task once, as one without a reading is never scaled by its queue."""
+        """Logs each held task once. Such a task is never scaled by its queue, so a person should know."""
         if held and (new := held.keys() - self._held):
             self._held |= new
             app = min(new)
@@ -226,12 +229,13 @@ class User:
 
 
 def _read_as_the_go_agents(agent: Agent, report: Report) -> None:
-    """Decides about metrics that are left out of a report without details.
+    """Sets the metrics that a report without details leaves out: to 0, or to no reading.
 
-    The Go agent leaves out a metric of 0, and with MSS_DEMAND_ENGINE=SERVER it measures nothing. It measures
-    all of its tasks or none. So from the first metric of a connection on, one that is left out is 0; until
-    then there is no reading, and a task that starts with an empty queue is held until its first item.
+    Until the first metric of a connection there is no reading, so a task that starts with an empty queue
+    is held until its first item; from then on a missing metric is 0.
     """
+    # The Go agent leaves out a metric of 0, and with MSS_DEMAND_ENGINE=SERVER it measures nothing. As it
+    # measures all of its tasks or none, one metric shows that it measures.
     told = report.tasks.values()
     agent.measures = agent.measures or any(told_of.metric is not None for told_of in told)
     if agent.measures:
@@ -240,7 +244,7 @@ def _read_as_the_go_agents(agent: Agent, report: Report) -> None:
 
 
 class Users:
-    """All users, all agents, and who wants to know when something changes."""
+    """All users, all agents, and the listeners for changes."""
 
     def __init__(self) -> None:
         self.users: dict[str, User] = {}
@@ -253,33 +257,33 @@ class Users:
         self._agent_ids = iter(range(1, 2**62))
 
     def get(self, name: str) -> User:
-        """The user of that name, there or not: an unknown one is not kept."""
+        """Returns the user of that name; a new one, which is not kept, if it is unknown."""
         return self.users.get(name) or User(name, self._tell, self._decision_ids)
 
     def keep(self, user: User) -> User:
-        """From now on it is known. Raises Refused if there are too many."""
+        """Keeps a user that `get` returned. Raises Refused if there are too many."""
         if user.name not in self.users and len(self.users) >= MAX_USERS:
             raise Refused(f"more than {MAX_USERS} users")
         return self.users.setdefault(user.name, user)
 
     def connect(self, offer: Callable[[Demand], None], line: Line) -> Agent:
-        """A new agent that has not said yet whose it is. Raises Refused if there are too many, Full if
-        that may change at any moment."""
+        """Adds an agent, whose first report will name its user. Raises Refused if there are too many agents,
+        Full if a place may become free at any moment."""
         if len(self.agents) >= MAX_AGENTS:
             raise Refused(f"more than {MAX_AGENTS} agents")
         if len(self._silent) >= MAX_SILENT and not self._evict_one():
-            raise Full(f"more than {MAX_SILENT} agents that have not said yet whose they are")
+            raise Full(f"more than {MAX_SILENT} agents without a first report")
         agent = Agent(next(self._agent_ids), offer, line)
         self.agents[agent.id] = self._silent[agent.id] = agent
         return agent
 
     def _evict_one(self) -> bool:
-        """Closes the connection that has been silent longest, if there is one: not to have been read is not
-        to be silent."""
+        """Closes the oldest connection that has been silent for SILENT_S. Returns whether there was one."""
         now = time.monotonic()
         for number, agent in enumerate(self._silent.values()):
             if number >= MAX_LOOKED_AT:
                 return False
+            # An agent whose report the server has not read yet is not silent.
             if agent.line.silent_s(now) >= SILENT_S:
                 del self._silent[agent.id]
                 agent.line.evict()
@@ -287,16 +291,16 @@ class Users:
         return False
 
     def hear(self, agent: Agent, report: Report, now: float) -> None:
-        """An agent has reported. Raises Refused if there is no room for what it tells."""
+        """Takes in one report of an agent. Raises Refused if it has too many tasks, or another user."""
         more = len(report.tasks) - len(agent.tasks)
         if self._told + more > MAX_TOLD:
-            raise Refused(f"all agents together tell of more than {MAX_TOLD} tasks")
+            raise Refused(f"all agents together report more than {MAX_TOLD} tasks")
         if agent.user is None:
             user = self.keep(self.get(report.user))
             self._silent.pop(agent.id, None)
             user.welcome(agent)
         elif agent.user.name != report.user:
-            raise Refused("user: another than before on the same connection")
+            raise Refused("user: differs from that of earlier reports on the same connection")
         self._told += more
         self.reports += 1
         agent.received += 1
@@ -305,7 +309,7 @@ class Users:
             agent.user.hear(agent, report, now)
 
     def disconnect(self, agent: Agent) -> None:
-        """It has gone."""
+        """Removes an agent whose connection has ended."""
         self._told -= len(agent.tasks)
         self.agents.pop(agent.id, None)
         self._silent.pop(agent.id, None)
@@ -314,7 +318,7 @@ class Users:
             self.forget_idle(agent.user)
 
     def forget_idle(self, user: User) -> None:
-        """Lets go of a user that has neither agents nor a configuration any more."""
+        """Forgets a user without agents and settings, to make room for others."""
         if user.idle:
             self.users.pop(user.name, None)
 

@@ -1,1 +1,1 @@
-"""What the server answers: agents, browsers, tools."""
+"""The HTTP side of the server: for agents, browsers and programs."""

@@ -1,4 +1,4 @@
-"""The websocket that agents speak over: reports in, demand out."""
+"""The websocket of agents: reports in, demand out."""
 
 from __future__ import annotations
 
@@ -22,27 +22,28 @@ from microscaling.server.limits import MAX_BYTES, SILENT_S, Bucket, Full, Refusa
 log = logging.getLogger("mssserver")
 
 RATE, BURST = 20.0, 60.0
-"""Messages of one agent: a second in the long run, and at once. An agent sends two a second; what
-comes faster is read later, so the sender has to wait, and nobody else does."""
+"""Messages of one agent: a second in the long run, and at once. An agent sends two a second."""
+# Faster ones are read later, so that only their sender has to wait.
 SEND_S = 10.0
-"""How long an agent may take to accept what is sent to it."""
+"""Time after which an agent that does not read its messages is disconnected."""
 MAX_BAD = 50
-"""Messages in a row that make no sense, before the connection is closed."""
+"""Invalid messages in a row after which the connection is closed."""
 ROOM_S, ROOM_LOOK_S = 3.0, 0.2
-"""How long a newcomer waits for a place among those that have not said yet whose they are, and how often
-it looks. Ours gives up after 4 s."""
+"""Longest wait of a newcomer for a place among the agents without a first report, and the time between two
+tries."""
+# Less than the 4 s after which our agents give up.
 BROKEN = {
     1002: "breaks the websocket protocol",
     1007: "is not UTF-8",
     1009: f"is longer than {MAX_BYTES} bytes",
 }
-"""What the library closes a connection for, by its code (RFC 6455, section 7.4)."""
+"""Reasons for which the library closes a connection, by code (RFC 6455, section 7.4)."""
 TRY_LATER, BROKE_THE_RULES = 1013, 1008
-SILENT, SLOW, NONSENSE = "silent for too long", "too slow", "nothing that makes sense"
+SILENT, SLOW, NONSENSE = "silent for too long", "too slow", "invalid messages only"
 
 
 class Agents:
-    """Serves every agent's websocket."""
+    """Serves the websockets of all agents."""
 
     def __init__(self, users: Users, guard: Guard, refusals: Refusals, load: Load) -> None:
         self.users = users
@@ -51,6 +52,7 @@ class Agents:
         self.load = load
 
     async def serve(self, websocket: WebSocket) -> None:
+        """Checks, accepts and serves the websocket of one agent until it is closed."""
         status = self.guard.refuses_agent(websocket)
         if status:
             await self._deny(websocket, status)
@@ -69,14 +71,14 @@ class Agents:
         except (WebSocketDisconnect, ConnectionError):
             pass
         except asyncio.CancelledError:
-            if not link.ended:
+            if not link.ended:  # cancelled by the server's end, and not by `Link._end`
                 raise
         finally:
             self.users.disconnect(link.agent)
             await link.close()
 
     async def _connect(self, link: Link) -> None:
-        """Raises Refused if there is no place for it, and none becomes free soon."""
+        """Waits for a place for the agent. Raises Refused if none becomes free within ROOM_S."""
         deadline = time.monotonic() + ROOM_S
         while True:
             try:
@@ -94,8 +96,10 @@ class Agents:
 
 
 class Link:
-    """One agent's connection: reads reports no faster than agents may send them, and sends what has
-    changed, the newest only, however slowly it is taken."""
+    """One agent's connection: reads reports at the allowed rate, and sends the changes of the demand.
+
+    To an agent that reads slowly it sends only the newest demand.
+    """
 
     def __init__(self, websocket: WebSocket, agents: Agents) -> None:
         self.websocket = websocket
@@ -103,7 +107,7 @@ class Link:
         self.who = websocket.client.host if websocket.client else "unknown"
         self.agent: Agent
         self.ended = ""
-        """Why it was ended from here; empty: it was not."""
+        """The reason why the server has ended it; "" if it has not."""
         self._code = TRY_LATER
         self._protocol = protocol_of(websocket.scope)
         self._serving = asyncio.current_task()
@@ -112,7 +116,7 @@ class Link:
         self._bucket = Bucket(RATE, BURST, self._since)
         self._bad = 0
         self._unread: deque[str | None] = deque()
-        """Messages that came with others, and wait for their turn."""
+        """Messages that were read together with others, and wait for their turn."""
         self._resting: asyncio.Handle | None = None
         self._stuck: asyncio.TimerHandle | None = None
         self._wanted: Demand = {}
@@ -121,17 +125,17 @@ class Link:
     # Reading
 
     def listen(self) -> None:
-        """From now on messages are taken in as they come."""
+        """Starts to take in messages."""
         self._protocol.take = self._take
         self._protocol.writable_again = self._send
 
     async def until_closed(self) -> None:
-        """Returns when the other side has closed it, or gone, and what it sent before has been taken in."""
+        """Waits until the other side has closed the connection, and its last messages have been taken in."""
         while (message := await self.websocket.receive())["type"] != "websocket.disconnect":
             pass
         if self._resting is not None:
             self._resting.cancel()
-        while self._unread and not self.ended:  # it cannot send more, so it need not be slowed down
+        while self._unread and not self.ended:  # no rate limit, as it cannot send more
             self._hear(self._unread.popleft(), time.monotonic())
             await asyncio.sleep(0)
         if why := BROKEN.get(message.get("code", 0)):
@@ -174,7 +178,8 @@ class Link:
             self._end(NONSENSE, BROKE_THE_RULES)
 
     def _rest(self, seconds: float) -> None:
-        """Takes in nothing more of this agent for so long. A little of what comes meanwhile waits here."""
+        """Takes in no message of this agent for so long."""
+        # A few messages may wait here; then the socket is not read any more, so the agent has to wait.
         if seconds or len(self._unread) > BURST:
             self._protocol.pause()
         rested = self._rested
@@ -194,7 +199,7 @@ class Link:
     # Sending
 
     def offer(self, demand: Demand) -> None:
-        """Never waits."""
+        """Sends the changes of the demand, now or as soon as the agent reads; never blocks."""
         self._wanted = demand
         self._send()
 
@@ -205,7 +210,7 @@ class Link:
         if self._stuck is not None:
             self._stuck.cancel()
             self._stuck = None
-        if self._wanted == self._sent:  # mostly
+        if self._wanted == self._sent:  # the usual case, which must be fast
             return
         changes = {app: n for app, n in self._wanted.items() if self._sent.get(app) != n}
         if changes:
@@ -215,16 +220,16 @@ class Link:
     # The end
 
     def silent_s(self, now: float) -> float:
-        """Seconds since it connected; 0 if it has sent something that the server has not come to read."""
+        """Returns the seconds since it connected; 0 if the server has not read all of its data yet."""
         age = now - self._since
         return 0.0 if age >= SILENT_S and self._protocol.has_unread() else age
 
     def evict(self) -> None:
-        """Makes room for others."""
+        """Closes a silent connection, to make room for others."""
         self._end(SILENT)
 
     async def close(self) -> None:
-        """Says why, if the other side listens; the connection itself is uvicorn's to close."""
+        """Stops the timers, and sends the reason if the server has ended it; uvicorn closes the socket."""
         for timer in (self._resting, self._stuck):
             if timer is not None:
                 timer.cancel()

@@ -1,4 +1,4 @@
-"""What pages and programs ask over HTTP; docs/server.md says how."""
+"""The HTTP API for pages and programs, as docs/server.md describes it."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from microscaling.server.storage.store import StoreError
 from microscaling.utils.strict_json import parse
 
 BODY_S = 10.0
-"""Within which a request has to have arrived."""
+"""Longest time in which the body of a request arrives."""
 READ_S = 30.0
-"""Within which a page has to have read something, or it is taken for dead."""
+"""Time after which a page that reads nothing counts as dead."""
 Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Problem(Exception):
-    """An answer that is not the one hoped for."""
+    """A failed request, with the status and text of the answer."""
 
     def __init__(self, status: int, error: str, problems: tuple[str, ...] = ()) -> None:
         super().__init__(error)
@@ -45,17 +45,18 @@ class Problem(Exception):
         self.problems = problems
 
     def response(self) -> Response:
+        """Returns the answer as JSON."""
         said: dict[str, Any] = {"error": self.error}
         if self.problems:
             said["problems"] = list(self.problems)
         headers = {"Retry-After": "5"} if self.status in (429, 503) else {}
         if self.status in (408, 413, 415):
-            headers["Connection"] = "close"  # what is still to come is not wanted
+            headers["Connection"] = "close"  # so that the rest of the body need not be read
         return JSONResponse(said, self.status, headers)
 
 
 class Api:
-    """The handlers."""
+    """The handlers of the API. A Problem that one raises becomes the answer."""
 
     def __init__(self, users: Users, keeper: Persistence, live: EventHub, load: Load) -> None:
         self.users = users
@@ -64,6 +65,7 @@ class Api:
         self.live = live
 
     def routes(self) -> list[Route]:
+        """Returns the paths of the API and their handlers."""
         one = "/api/users/{user}"
         table: list[tuple[str, str, Handler]] = [
             ("GET", "/apps/{user}", self.apps),
@@ -88,7 +90,7 @@ class Api:
     # Reading
 
     async def apps(self, request: Request) -> Response:
-        """The configuration, as an agent asks for it."""
+        """The configuration for an agent."""
         user = self._user(request)
         if user.wishes.plan is None:
             raise Problem(404, "there is no configuration for this user")
@@ -97,7 +99,7 @@ class Api:
         return JSONResponse({"name": user.name, **named}, headers={"Cache-Control": "no-store"})
 
     async def watch(self, request: Request) -> Response:
-        """The live channel."""
+        """The channel of live events for a page."""
         name = request.query_params.get("user", "")
         if not is_user(name):
             raise Problem(404, "no user can have this name")
@@ -108,6 +110,7 @@ class Api:
         return Stream(self.live, watcher)
 
     async def status(self, request: Request) -> Response:
+        """The counts of agents, users, pages and reports, and the load."""
         return JSONResponse(
             {
                 "agents": len(self.users.agents),
@@ -126,15 +129,19 @@ class Api:
         return JSONResponse(data, headers={"Cache-Control": "no-cache"})
 
     async def list(self, request: Request) -> Response:
+        """All users, in short."""
         return JSONResponse(users_of(self.users))
 
     async def state(self, request: Request) -> Response:
+        """The state of one user."""
         return JSONResponse(state_of(self._user(request), self.load.late_s))
 
     async def decisions(self, request: Request) -> Response:
+        """The last decisions for one user."""
         return JSONResponse(decisions_of(self._user(request).decisions))
 
     async def history(self, request: Request) -> Response:
+        """The history of one user, from `since` (Unix milliseconds) on."""
         since = request.query_params.get("since", "0")
         if not (since.isascii() and since.isdecimal() and len(since) < 16):
             raise Problem(400, "since: expected Unix milliseconds")
@@ -142,6 +149,7 @@ class Api:
         return Response(text, media_type="application/json")
 
     async def config(self, request: Request) -> Response:
+        """The configuration of one user, and its version."""
         wishes = self._user(request).wishes
         plan = wishes.plan
         return JSONResponse(
@@ -150,15 +158,18 @@ class Api:
         )
 
     async def download_json(self, request: Request) -> Response:
+        """The configuration as a JSON file."""
         text = json.dumps(self._plan(request).data, indent=2, ensure_ascii=False) + "\n"
         return _file(text, "application/json", "microscaling.json")
 
     async def download_yaml(self, request: Request) -> Response:
+        """The configuration as a YAML file."""
         return _file(as_yaml(self._plan(request).data), "application/yaml", "microscaling.yaml")
 
     # Changing
 
     async def set_config(self, request: Request) -> Response:
+        """Replaces the configuration, if its version is still the one in the request (else 412)."""
         user, body = self._user(request), await _body(request)
         read, data = body.get("version"), body.get("config")
         if isinstance(read, bool) or not isinstance(read, int):
@@ -177,6 +188,7 @@ class Api:
         return JSONResponse({"version": wishes.version, "warnings": plan.warnings})
 
     async def delete_config(self, request: Request) -> Response:
+        """Deletes the configuration and all other settings of the user."""
         user = self._user(request)
         self._plan(request)
         try:
@@ -186,18 +198,21 @@ class Api:
         return JSONResponse({})
 
     async def set_mode(self, request: Request) -> Response:
+        """Sets the mode."""
         mode = (await _body(request)).get("mode")
         if mode not in modes.MODES:
             raise Problem(400, f"mode: expected one of {', '.join(modes.MODES)}")
         return await self._replace(request, mode=mode)
 
     async def set_paused(self, request: Request) -> Response:
+        """Pauses the decisions for the user, or resumes them."""
         paused = (await _body(request)).get("paused")
         if not isinstance(paused, bool):
             raise Problem(400, "paused: expected true or false")
         return await self._replace(request, paused=paused)
 
     async def set_demand(self, request: Request) -> Response:
+        """Moves the sliders of some tasks, the demand of the mode `manual`."""
         demand = (await _body(request)).get("demand")
         plan = self._plan(request)
         limits = {task.name: (task.min_containers, task.max_containers) for task in plan.models}
@@ -227,7 +242,7 @@ class Api:
         try:
             return await self.keeper.save(user.name, change)
         except Conflict:
-            raise Problem(412, "somebody else has changed the configuration meanwhile") from None
+            raise Problem(412, "the configuration has been changed elsewhere meanwhile") from None
         except (StoreError, Refused) as error:
             raise Problem(503, str(error)) from None
 
@@ -245,7 +260,7 @@ class Api:
 
 
 class Stream(StreamingResponse):
-    """The live channel of one page, which is let go of however it ends."""
+    """The live channel of one page, which frees the page's place at its end."""
 
     def __init__(self, live: EventHub, watcher: Watcher) -> None:
         self._live = live
@@ -272,7 +287,7 @@ def declared_once() -> dict[str, Any]:
 
 
 def _told(handler: Handler) -> Handler:
-    """The handler, with problems made into answers."""
+    """Wraps a handler: a Problem becomes the answer."""
 
     async def told(request: Request) -> Response:
         try:
@@ -284,7 +299,7 @@ def _told(handler: Handler) -> Handler:
 
 
 async def _body(request: Request) -> dict[str, Any]:
-    """The object in a request. Raises Problem."""
+    """Returns the JSON object in a request. Raises Problem."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise Problem(415, "expected Content-Type: application/json")
     try:
@@ -297,7 +312,7 @@ async def _body(request: Request) -> dict[str, Any]:
 
 
 async def read_body(request: Request) -> bytes:
-    """All of a request, if it is not too long and does not take too long. Raises Problem."""
+    """Returns the body of a request. Raises Problem if it is too long, or takes longer than BODY_S."""
     data = bytearray()
 
     async def read() -> None:

@@ -1,4 +1,4 @@
-"""The channel to pages: what changes is sent at once, and a page that is slow misses what is old."""
+"""The channel of events to pages: changes are sent at once, and a slow page skips older states."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from microscaling.server.jobs import Jobs
 from microscaling.server.limits import MAX_WATCHERS, Refused
 
 MAX_OFTEN_S = 0.1
-"""Between two states of one user."""
+"""Shortest time between two states of one user."""
 MAX_OF_TIME = 0.08
-"""Of the server's time that goes into states: with many users and agents they come less often."""
+"""Part of the server's time for states: with many users and agents they are sent less often."""
 AT_LEAST_S = 2.0
-"""Ages of what agents said have to move on."""
+"""Longest time between two states, so that the shown ages of reports advance."""
 COMMENT_S = 15.0
 RETRY_MS = 1000
 
 
 def event(name: str, data: Json) -> bytes:
-    """One server-sent event. (JSON has no line feeds in it.)"""
+    """Returns one server-sent event. (JSON has no line feeds in it.)"""
     try:
         written = orjson.dumps(data)
     except TypeError:  # half a character, or a number of more than 64 bits
@@ -37,7 +37,7 @@ def event(name: str, data: Json) -> bytes:
 
 
 class Watcher:
-    """One page: has one slot, the fact that there is something new."""
+    """One page, with a flag for news; it reads the newest state when it is ready for it."""
 
     __slots__ = ("closed", "news", "seen_decision", "seen_users", "user")
 
@@ -50,7 +50,7 @@ class Watcher:
 
 
 class View:
-    """The last state of one user, written once for all pages that show it."""
+    """The last state of one user, serialised once for all pages that show it."""
 
     def __init__(self) -> None:
         self.watchers: set[Watcher] = set()
@@ -60,7 +60,7 @@ class View:
 
 
 class EventHub:
-    """All pages. `close` ends them, so that the server can."""
+    """All connected pages. `close` ends their streams, as the server cannot end before them."""
 
     def __init__(self, users: Users, has_token: bool, jobs: Jobs, load: Load | None = None) -> None:
         self.users = users
@@ -72,16 +72,17 @@ class EventHub:
         self._count = 0
         self._closed = False
         self._costs_s = 0.0
-        """What a state costs to draw, on average."""
+        """Moving average of the time to serialise a state, in seconds."""
         self._users_version = 0
         self._users_text = b""
         users.listeners.append(self.changed)
 
     def start(self) -> None:
+        """Starts the jobs, in the event loop."""
         self.jobs.start(self._beat, self.load.watch)
 
     def close(self) -> None:
-        """Every page is let go of; they come back by themselves."""
+        """Ends the streams of all pages, which reconnect by themselves."""
         self._closed = True
         for screen in self._screens.values():
             if screen.timer is not None:
@@ -92,11 +93,13 @@ class EventHub:
 
     @property
     def count(self) -> int:
+        """The number of connected pages."""
         return self._count
 
     def changed(self, user: User) -> None:
-        """Something about the user is new: pages get it soon. Costs nothing if nobody looks."""
+        """Schedules a new state of the user for its pages."""
         screen = self._screens.get(user.name)
+        # Called for every report, so it costs next to nothing without a page, or if a state is due already.
         if screen is None or screen.timer is not None or self._closed:
             return
         loop = asyncio.get_running_loop()
@@ -105,7 +108,7 @@ class EventHub:
         screen.timer = loop.call_later(wait, self._draw, user.name)
 
     def admit(self, name: str) -> Watcher:
-        """A place for one more page. Raises Refused if there is none."""
+        """Adds a page that shows the user `name`. Raises Refused if there are too many."""
         if self._count >= MAX_WATCHERS or self._closed:
             raise Refused(f"more than {MAX_WATCHERS} pages")
         self._count += 1
@@ -115,7 +118,7 @@ class EventHub:
         return watcher
 
     def dismiss(self, watcher: Watcher) -> None:
-        """The page has gone."""
+        """Removes a page that is closed."""
         screen = self._screens.get(watcher.user)
         if screen is None or watcher not in screen.watchers:
             return
@@ -127,7 +130,7 @@ class EventHub:
             del self._screens[watcher.user]
 
     async def events(self, watcher: Watcher) -> AsyncIterator[bytes]:
-        """What the page is sent. Whoever sends it asks for the next when the last has gone out."""
+        """Yields the events for a page, each after the one before it was sent."""
         yield f"retry: {RETRY_MS}\n\n".encode() + event("hello", self._hello(watcher.user))
         self._draw(watcher.user)
         said = time.monotonic()
@@ -189,7 +192,7 @@ class EventHub:
             self._users_version += 1
 
     async def _beat(self) -> None:
-        """Pages hear from the server even if nothing happens."""
+        """Sends a state to every page at least each AT_LEAST_S, also without changes."""
         while True:
             await asyncio.sleep(AT_LEAST_S)
             self._look_at_users()

@@ -1,4 +1,4 @@
-"""How busy the server is: how late it reads, and which connections it has closed."""
+"""The load of the server: the delay of its reading, and the connections that it has closed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ log = logging.getLogger("mssserver")
 
 LOOK_S = 0.25
 LATE_S = 1.0
-"""From here on the server is too busy."""
+"""Delay from which on the server counts as too busy."""
 REMEMBERED = 20
-"""Looks: the worst of the last 5 s counts, so that the page does not flicker."""
+"""Delays that are kept; the worst of them counts."""
+# 20 delays are 5 s; with fewer the warning on the page would flicker.
 
 
 class Load:
-    """Measures by how much the event loop is behind, which is how late reports are read."""
+    """Measures the delay of the event loop, which is that of reading reports."""
 
     def __init__(self) -> None:
         self.closes: Counter[str] = Counter()
@@ -29,16 +30,16 @@ class Load:
 
     @property
     def late_s(self) -> float:
-        """Seconds, to a tenth; 0 when it is not too busy."""
+        """The delay in seconds, to a tenth; 0 if the server is not too busy."""
         late = max(self._late, default=0.0)
         return round(late, 1) if late >= LATE_S else 0.0
 
     def closed(self, why: str) -> None:
-        """One more connection."""
+        """Counts one more closed or refused connection."""
         self.closes[why] += 1
 
     def looked(self, late: float, now: float) -> None:
-        """The loop was `late` seconds behind at `now` (a clock that never goes back)."""
+        """Records that the loop was `late` seconds behind at `now` (seconds of a monotonic clock)."""
         self._late.append(max(0.0, late))
         if self.late_s:
             if self._busy.failed(now):
@@ -47,7 +48,7 @@ class Load:
             log.info("reports are read in time again")
 
     async def watch(self) -> None:
-        """Looks several times a second."""
+        """Measures the delay of a short sleep, four times a second."""
         while True:
             before = time.monotonic()
             await asyncio.sleep(LOOK_S)

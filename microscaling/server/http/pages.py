@@ -1,4 +1,4 @@
-"""The page, the login form, and the files they need."""
+"""The web page, the login form, and their files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FORM = "application/x-www-form-urlencoded"
 
 
 class Pages:
-    """The handlers."""
+    """The handlers of pages, login and health."""
 
     def __init__(self, guard: Guard, keeper: Persistence, static: Path = STATIC) -> None:
         self.guard = guard
@@ -28,6 +28,7 @@ class Pages:
         self.static = static
 
     def routes(self) -> list[BaseRoute]:
+        """Returns the paths and their handlers."""
         return [
             Route("/", self.page),
             Route("/login", self.form),
@@ -39,13 +40,15 @@ class Pages:
         ]
 
     async def page(self, request: Request) -> Response:
+        """The page."""
         return FileResponse(self.static / "index.html")
 
     async def form(self, request: Request) -> Response:
+        """The login form."""
         return FileResponse(self.static / "login.html")
 
     async def login(self, request: Request) -> Response:
-        """Takes the token of the form, and gives a cookie for it."""
+        """Checks the token of the form, and sets a session cookie."""
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
             return PlainTextResponse("expected the form\n", 415)
         try:
@@ -68,12 +71,15 @@ class Pages:
         return response
 
     async def logout(self, request: Request) -> Response:
+        """Deletes the session cookie."""
         response = RedirectResponse("/login", 303)
         response.delete_cookie(COOKIE, httponly=True, samesite="strict")
         return response
 
     async def health(self, request: Request) -> Response:
+        """200 as long as the process answers at all."""
         return PlainTextResponse("ok\n")
 
     async def ready(self, request: Request) -> Response:
+        """200 once the store is loaded, until the server ends."""
         return PlainTextResponse("ok\n") if self.keeper.ready else PlainTextResponse("not ready\n", 503)

@@ -13,7 +13,8 @@ NOT_A_KEY = ("true", "false", "null", "yes", "no", "on", "off", "y", "n")
 
 
 def as_yaml(value: dict[str, Any]) -> str:
-    """The text. Values are written as JSON, which is YAML too; only the outer form is YAML's own."""
+    """Returns the configuration as YAML, with values in JSON."""
+    # JSON is YAML too, and leaves no doubt about the type of a value.
     return "".join(f"{line}\n" for line in _lines(value)) or "{}\n"
 
 
@@ -29,7 +30,7 @@ def _lines(value: Any) -> Iterator[str]:
 
 
 def _entry(head: str, inner: Any) -> Iterator[str]:
-    if len(head) > MAX_KEY:  # YAML wants it to be said that a key follows
+    if len(head) > MAX_KEY:  # YAML requires the mark `?` before a key of more than 1,024 characters
         yield f"? {head[:-1]}"
         head = ":"
     if _is_block(inner):
@@ -48,7 +49,7 @@ def _key(key: str) -> str:
 
 
 def _scalar(value: Any) -> str:
-    """JSON with every character escaped that YAML does not allow as it is."""
+    """Returns a value as JSON, with all characters escaped that YAML does not allow."""
     text = json.dumps(value, ensure_ascii=False)
     return "".join(c if c.isprintable() else _escaped(c) for c in text)
 

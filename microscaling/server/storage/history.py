@@ -1,7 +1,7 @@
-"""What was: the last hour at full rate, the last day by the minute, in the store.
+"""The history of users: the last hour at full rate, the last day by the minute, in the store.
 
-In memory there is only what has not been written yet. A piece is a few seconds at full rate, or an
-hour by the minute; on a crash the piece that was being filled is lost.
+Only samples that are not written yet are in memory. A piece is a few seconds at full rate, or an hour by
+the minute; a crash loses the piece that was being filled.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ FULL, COARSE = 0, 1
 KINDS = ("running", "demand", "metric")
 
 Values = tuple[int, int, int | None]
-"""Running, demand, and the reading, None if there is none."""
+"""Running containers, demand, and the reading; None: there is none."""
 
 
 @dataclass(slots=True)
 class Series:
-    """Samples in a row: when, the cap, and each task's values; a task that is new begins late."""
+    """Samples in a row: time, cap, and the values of each task; None before a task's first sample."""
 
     times: list[int] = field(default_factory=list)
     caps: list[int] = field(default_factory=list)
     tasks: dict[str, list[list[int | None]]] = field(default_factory=dict)
 
     def add(self, now: int, cap: int, values: dict[str, Values]) -> None:
-        """One sample at `now` (Unix ms)."""
+        """Adds one sample at `now` (Unix ms)."""
         for app in values.keys() - self.tasks.keys():
             self.tasks[app] = [[None] * len(self.times) for _ in KINDS]
         self.times.append(now)
@@ -53,7 +53,7 @@ class Series:
                 column.append(value)
 
     def join(self, other: Series) -> None:
-        """Puts the samples of another after these."""
+        """Appends the samples of another series."""
         before, count = len(self.times), len(other.times)
         self.times += other.times
         self.caps += other.caps
@@ -65,11 +65,12 @@ class Series:
                 column += values
 
     def last(self) -> Series:
-        """The last sample by itself."""
+        """Returns a series of the last sample alone."""
         tasks = {app: [column[-1:] for column in columns] for app, columns in self.tasks.items()}
         return Series(self.times[-1:], self.caps[-1:], tasks)
 
     def packed(self) -> bytes:
+        """Returns the series as compressed JSON, for the store."""
         return zlib.compress(
             json.dumps([self.times, self.caps, self.tasks], separators=(",", ":")).encode(),
             1,
@@ -77,7 +78,7 @@ class Series:
 
     @classmethod
     def unpacked(cls, data: bytes) -> Series:
-        """Raises ValueError if it is not what `packed` makes."""
+        """Reads the result of `packed`. Raises ValueError if it is not valid."""
         try:
             times, caps, tasks = json.loads(zlib.decompress(data))
             columns = [times, caps, *(column for columns in tasks.values() for column in columns)]
@@ -90,7 +91,8 @@ class Series:
         return cls(times, caps, tasks)
 
     def written(self, step: int) -> str:
-        """As JSON. List by list: each is quick, so that other threads get their turn in between."""
+        """Returns the series as JSON."""
+        # List by list, each of which is quick: the library holds the GIL, and the event loop must not wait.
         tasks = ",".join(
             f"{json.dumps(app)}:{{{_fields(zip(KINDS, columns, strict=True))}}}"
             for app, columns in self.tasks.items()
@@ -111,7 +113,7 @@ class History:
         self._damaged: set[str] = set()
 
     def sample(self, users: Iterable[User], now: int) -> None:
-        """Notes how the users are that have an agent."""
+        """Takes one sample of every user with an agent, at `now` (Unix ms)."""
         for user in users:
             if not user.agents:
                 continue
@@ -121,7 +123,8 @@ class History:
                 page.add(now, cap_of(user) or 0, values)
 
     def _begin(self, name: str) -> Series | None:
-        """None for a name too many, which nobody will ask for."""
+        """Starts a piece for a user; returns None for one of too many names."""
+        # Agents can invent names without end, and their history would fill the disk.
         if len(self._known) >= 2 * MAX_USERS and name not in self._known:
             return None
         self._known.add(name)
@@ -129,7 +132,7 @@ class History:
         return self._open[name]
 
     def take(self, now: int, everything: bool = False) -> list[tuple[str, Series]]:
-        """Hands out the pieces that are full."""
+        """Removes and returns the pieces that are full, all of them with `everything`."""
         full = [
             name
             for name, page in self._open.items()
@@ -138,7 +141,7 @@ class History:
         return [(name, self._open.pop(name)) for name in full]
 
     def keep(self, pages: list[tuple[str, Series]]) -> None:
-        """Writes pieces, and a minute's last sample to the coarse ones. Raises StoreError."""
+        """Writes pieces, and one sample a minute to the coarse pieces. Raises StoreError."""
         pieces: list[Chunk] = []
         for name, page in pages:
             pieces.append(Chunk(name, FULL, page.times[0], page.packed()))
@@ -152,23 +155,23 @@ class History:
             self.store.add_history(pieces)
 
     def forget(self, now: int) -> bool:
-        """Deletes some of what is too old. Returns whether there may be more."""
+        """Deletes some of the pieces that are too old. Returns whether there may be more."""
         more = self.store.drop_history(FULL, now - FULL_MS - PIECE_MS)
         return self.store.drop_history(COARSE, now - COARSE_MS - COARSE_PIECE_MS) or more
 
     def reread_names(self) -> None:
-        """Whom there is history of, now that some of it has been deleted."""
+        """Reads the names with a history from the store, after a deletion."""
         self._known = self.store.history_users() | self._open.keys()
 
     def open_page(self, name: str) -> Series:
-        """A copy of what has not been written yet."""
+        """Returns a copy of the samples that are not written yet."""
         copied = Series()
         if name in self._open:
             copied.join(self._open[name])
         return copied
 
     def read(self, name: str, since: int, unwritten: Series) -> str:
-        """The history of a user as JSON, as docs/server.md describes it."""
+        """Returns the history of a user from `since` (Unix ms) on as JSON, in the form of docs/server.md."""
         now = now_ms()
         full = self._joined(name, FULL, max(since, now - FULL_MS), PIECE_MS)
         full.join(unwritten)
@@ -177,7 +180,7 @@ class History:
         return f'{{"now":{now},{shown}}}'
 
     def _read(self, name: str, data: bytes) -> Series:
-        """A piece that cannot be read is a gap, and said once a user."""
+        """Reads a piece; one that is damaged is a gap, and logged once per user."""
         try:
             return Series.unpacked(data)
         except ValueError as error:
@@ -194,9 +197,8 @@ class History:
 
 
 def _number(name: str, when: int) -> int:
-    """Of the piece that a moment belongs to. Pieces of different users end at different times, so that
-    writing them is spread out.
-    """
+    """Returns the number of the piece with the sample at `when` (Unix ms)."""
+    # Shifted by the name: pieces of different users end at different times, which spreads the writing.
     return (when + hash(name) % PIECE_MS) // PIECE_MS
 
 
@@ -205,7 +207,7 @@ def _fields(fields: Iterable[tuple[str, Sequence[int | None]]]) -> str:
 
 
 def _cut(page: Series, since: int) -> Series:
-    """Without what is older."""
+    """Returns the samples from `since` (Unix ms) on."""
     first = next((i for i, when in enumerate(page.times) if when >= since), len(page.times))
     tasks: dict[str, Any] = {
         app: [column[first:] for column in columns] for app, columns in page.tasks.items()

@@ -1,4 +1,4 @@
-"""Between the event loop and the store: every access to the file happens in one other thread."""
+"""The store's access from the event loop: all work on the file is done in one thread of its own."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ FORGET_S = 60.0
 
 
 class Conflict(Exception):
-    """Somebody else has changed it meanwhile."""
+    """The settings have been changed elsewhere since they were read."""
 
 
 class Persistence:
-    """Loads what was kept, saves what changes, and writes history. Settings take effect only once they
+    """Loads and saves the settings of users, and writes their history. Settings take effect only after they
     have been saved.
     """
 
@@ -53,7 +53,7 @@ class Persistence:
         self._trouble = FailureLog()
 
     def load(self) -> None:
-        """Puts into effect what is in the store. What cannot be used is said, and left as it is."""
+        """Puts the stored settings into effect. Unusable ones are logged, and stay in the store."""
         if self.store.new and is_user(self.settings.user_id):
             self.store.save(Row(self.settings.user_id, 1, json.dumps(DEMO), modes.RANDOM, False, {}))
         for row in self.store.users():
@@ -67,11 +67,12 @@ class Persistence:
             user.set(UserSettings(row.version, plan, mode, row.paused, row.sliders))
 
     def start(self) -> None:
+        """Starts the jobs, in the event loop."""
         self.jobs.start(self._sample, self._write, self._wander)
         self.ready = True
 
     async def close(self) -> None:
-        """Writes what is left, and lets go of the store."""
+        """Writes the rest of the history, and closes the store."""
         self.ready = False
         await self.jobs.close()
         rest = self.history.take(now_ms(), everything=True)
@@ -83,9 +84,12 @@ class Persistence:
         self.store.close()
 
     async def save(self, name: str, change: Callable[[UserSettings], UserSettings]) -> UserSettings:
-        """Saves changed wishes of a user, and then puts them into effect. `change` may raise. Raises
-        StoreError, Refused if there are too many users; then all is as it was.
+        """Saves changed settings of a user, and then puts them into effect.
+
+        Raises StoreError, Refused if there are too many users, and the errors of `change`; then nothing has
+        changed.
         """
+        # The lock makes reading, changing and saving one step, so that no change of another page is lost.
         async with self._lock:
             user = self.users.get(name)
             wishes = change(user.wishes)
@@ -114,7 +118,7 @@ class Persistence:
             self.users.forget_idle(user)
 
     async def past(self, name: str, since: int) -> str:
-        """A user's history since then (Unix ms), as JSON."""
+        """Returns a user's history from `since` (Unix ms) on, as JSON."""
         unwritten = self.history.open_page(name)
         return await self._run(lambda: self.history.read(name, since, unwritten))
 
@@ -122,9 +126,9 @@ class Persistence:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     async def _sample(self) -> None:
-        """Twice a second, by the clock; what was missed is not made up."""
+        """Takes samples twice a second, by the clock; a missed one is skipped."""
         while True:
-            # A timer may go off a little early: past the middle of a step it is the next one's.
+            # A little after the step, because a timer may go off early and would hit the last step again.
             now = now_ms()
             due = (now // STEP_MS + 1) * STEP_MS + (STEP_MS // 10)
             await asyncio.sleep((due - now) / 1000)
@@ -140,7 +144,8 @@ class Persistence:
                     user.step(chance)
 
     async def _in_portions(self) -> AsyncIterator[list[User]]:
-        """All users, a few at a time, so that agents need not wait meanwhile."""
+        """Yields all users, PORTION at a time."""
+        # Between the portions the event loop serves agents, which would else wait for all users.
         everyone = list(self.users.users.values())
         for first in range(0, len(everyone), PORTION):
             yield everyone[first : first + PORTION]

@@ -1,4 +1,5 @@
-"""User settings and history in one SQLite file: what was saved is there, whole, whatever happens next.
+"""Settings and history of users in one SQLite file. Each change is one transaction, which a crash later
+does not undo.
 
 All calls are made from one thread at a time; none but `open_store` may come from the event loop.
 """
@@ -35,16 +36,16 @@ CREATE INDEX history_age ON history (level, start);
 """
 BUSY_S = 1.0
 MAX_DELETED = 2000
-"""Pieces of history that are deleted in one go, so that nothing waits long."""
+"""Pieces of history that one call deletes, so that other work does not wait long."""
 
 
 class StoreError(MicroscalingError):
-    """The store cannot be written just now, or not any more; what was there still is."""
+    """The store cannot be written, now or any more; the data in it are unchanged."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """What is kept of one user; the config as JSON, empty if there is none."""
+    """The stored settings of one user; the config as JSON, empty if there is none."""
 
     name: str
     version: int
@@ -56,7 +57,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some history of one user: `level` 0 is at full rate; `start` in Unix milliseconds."""
+    """A piece of the history of one user: `level` 0 is at full rate; `start` in Unix milliseconds."""
 
     user: str
     level: int
@@ -65,13 +66,14 @@ class Chunk:
 
 
 def default_path(environ: Mapping[str, str]) -> str:
-    """Where the store is if nobody says."""
+    """Returns the path of the store without MSS_SERVER_STORE."""
     base = environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
     return os.path.join(base, "microscaling", "server.db")
 
 
 def _row(name: Any, version: Any, config: Any, mode: Any, paused: Any, sliders: Any) -> Row:
-    """Raises ValueError, TypeError or RecursionError. Sliders that make no sense are none."""
+    """Checks a row of the table. Invalid sliders are left out. Raises ValueError, TypeError or
+    RecursionError."""
     if not (isinstance(name, str) and isinstance(version, int) and isinstance(config or "", str)):
         raise TypeError("name, version or configuration are of another type")
     places = json.loads(sliders)
@@ -81,9 +83,11 @@ def _row(name: Any, version: Any, config: Any, mode: Any, paused: Any, sliders: 
 
 
 def open_store(path: str) -> Store:
-    """Opens or makes it. Raises ConfigError if that cannot be done: another process has it, say."""
+    """Opens or creates the store. Raises ConfigError if that fails, for example because another process has
+    it open."""
     try:
         Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # SQLite itself would create it readable for others, and it holds the key that signs cookies.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         return Store(path)
     except (OSError, sqlite3.Error, ValueError) as error:
@@ -94,7 +98,7 @@ def open_store(path: str) -> Store:
 
 
 class Store:
-    """The file. `new`: it has just been made. A second process cannot open it meanwhile."""
+    """The open file, which no second process can open. `new`: it has just been created."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -127,11 +131,12 @@ class Store:
         return not version
 
     def close(self) -> None:
+        """Closes the file."""
         self._db.close()
 
     @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: all of it, or none."""
+        """Makes the statements inside one transaction. Raises StoreError."""
         try:
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -145,11 +150,11 @@ class Store:
             raise StoreError(f"cannot write {self.path}: {error}") from None
 
     def secret(self) -> str:
-        """Random, made with the store: what cookies are signed with."""
+        """Returns the random key that signs cookies; it is created with the store."""
         return str(self._db.execute("SELECT value FROM meta WHERE key = 'secret'").fetchone()[0])
 
     def users(self) -> list[Row]:
-        """Everybody of whom something is kept."""
+        """Returns the stored settings of all users. Unreadable ones are logged and left out."""
         rows = self._db.execute(
             "SELECT name, version, config, mode, paused, sliders FROM users ORDER BY name",
         )
@@ -159,31 +164,31 @@ class Store:
                 found.append(_row(*row))
             except (ValueError, TypeError, RecursionError) as error:
                 log.error(
-                    "what the store has of the user %.40r cannot be read, and is left as it is: %s",
+                    "the stored settings of the user %.40r cannot be read, and stay as they are: %s",
                     row[0],
                     error,
                 )
         return found
 
     def save(self, row: Row) -> None:
-        """Keeps it in place of what was there. Raises StoreError; then what was there still is."""
+        """Saves a row in place of the user's old one. Raises StoreError; then the old one stays."""
         values = (row.name, row.version, row.config, row.mode, int(row.paused), json.dumps(row.sliders))
         with self._change() as db:
             db.execute("INSERT OR REPLACE INTO users VALUES (?, ?, ?, ?, ?, ?)", values)
 
     def delete(self, name: str) -> None:
-        """Forgets what is kept of a user, but not the history, which ends by itself."""
+        """Deletes the settings of a user; its history stays until it is too old. Raises StoreError."""
         with self._change() as db:
             db.execute("DELETE FROM users WHERE name = ?", (name,))
 
     def add_history(self, pieces: Iterable[Chunk]) -> None:
-        """Keeps pieces; one of the same user, level and start is replaced."""
+        """Saves pieces; one of the same user, level and start is replaced. Raises StoreError."""
         rows = [(piece.user, piece.level, piece.start, piece.data) for piece in pieces]
         with self._change() as db:
             db.executemany("INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?)", rows)
 
     def history(self, user: str, level: int, since: int) -> list[Chunk]:
-        """The pieces that begin at `since` (Unix ms) or later, oldest first."""
+        """Returns the pieces that begin at `since` (Unix ms) or later, oldest first."""
         rows = self._db.execute(
             "SELECT start, data FROM history WHERE user = ? AND level = ? AND start >= ? ORDER BY start",
             (user, level, since),
@@ -191,7 +196,7 @@ class Store:
         return [Chunk(user, level, start, data) for start, data in rows]
 
     def last_piece(self, user: str, level: int, start: int) -> bytes:
-        """The data of one piece; empty if there is none."""
+        """Returns the data of one piece; empty if there is none."""
         row = self._db.execute(
             "SELECT data FROM history WHERE user = ? AND level = ? AND start = ?",
             (user, level, start),
@@ -199,7 +204,7 @@ class Store:
         return bytes(row[0]) if row else b""
 
     def drop_history(self, level: int, before: int) -> bool:
-        """Deletes some of what began before (Unix ms). Returns whether there may be more."""
+        """Deletes up to MAX_DELETED pieces that began before (Unix ms). Returns whether there may be more."""
         with self._change() as db:
             cursor = db.execute(
                 "DELETE FROM history WHERE (user, level, start) IN "
@@ -209,5 +214,5 @@ class Store:
             return cursor.rowcount >= MAX_DELETED
 
     def history_users(self) -> set[str]:
-        """Of whom there is history."""
+        """Returns the names of the users with a history."""
         return {name for (name,) in self._db.execute("SELECT DISTINCT user FROM history")}
