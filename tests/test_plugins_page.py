@@ -1,0 +1,90 @@
+"""The examples of docs/plugins.md, as a package of somebody else's: they work as they stand there."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from microscaling.plugins import Field
+from tests.integration.agents import ROOT, AgentProcess
+
+PAGE = (ROOT / "docs" / "plugins.md").read_text("utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> dict[str, str]:
+    """The variables with which Python finds the package, as pip would have installed it."""
+    folder = tmp_path / "site"
+    (folder / "example-1.0.dist-info").mkdir(parents=True)
+    (folder / "example-1.0.dist-info" / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: example\nVersion: 1.0\n"
+    )
+    for code in blocks("python"):
+        name = re.match(r"# (\w+\.py)\n", code)
+        assert name, code
+        (folder / name[1]).write_text(code)
+    (entries,) = blocks("toml")
+    entries = re.sub(r'\[project\.entry-points\."(.*)"\]', r"[\1]", entries).replace('"', "")
+    (folder / "example-1.0.dist-info" / "entry_points.txt").write_text(entries)
+    return {"PYTHONPATH": str(folder)}
+
+
+def task(**config: Any) -> dict[str, Any]:
+    (text,) = blocks("json")
+    app = json.loads(text)
+    return {**app, "config": {**app["config"], **config}}
+
+
+def test_an_agent_scales_by_them(tmp_path: Path, installed: dict[str, str]) -> None:
+    jobs = tmp_path / "jobs"
+    jobs.mkdir()
+    for i in range(3):
+        (jobs / f"{i}.job").touch()
+    (jobs / "readme").touch()
+    with AgentProcess(tmp_path, [task(folder=str(jobs))], MSS_SCHEDULER="TOY", **installed) as agent:
+        agent.says("3 items and 2 spare")
+        agent.says("mailer: 0 -> 5")
+        (jobs / "0.job").unlink()
+        agent.says("mailer: 5 -> 4 (2 items and 2 spare")
+        assert agent.stop() == 0
+
+
+def test_mistakes_are_named(tmp_path: Path, installed: dict[str, str]) -> None:
+    app = task(folder="jobs", spareContainers=-1)
+    with AgentProcess(tmp_path, [app], MSS_SCHEDULER="TOY", **installed) as agent:
+        assert agent.process.wait(60) == 2
+        agent.says("apps[0].config.folder: expected an absolute path")
+        agent.says("apps[0].config.spareContainers: expected a whole number, 0 or more, got -1")
+
+
+def test_the_schema_has_them(tmp_path: Path, installed: dict[str, str]) -> None:
+    with AgentProcess(tmp_path, []) as agent:
+        environ = {**agent.environ, **installed}
+    printed = subprocess.run(
+        [sys.executable, "-m", "microscaling", "schema"],
+        cwd=ROOT,
+        env=environ,
+        capture_output=True,
+        check=True,
+    )
+    app = json.loads(printed.stdout)["properties"]["apps"]["items"]
+    assert "Spare" in app["properties"]["ruleType"]["enum"]
+    assert "Folder" in app["properties"]["metricType"]["examples"]
+    assert {"folder", "pattern", "spareContainers"} <= set(app["properties"]["config"]["properties"])
+
+
+def test_every_argument_of_a_field_is_explained() -> None:
+    table = PAGE.partition("## Fields")[2]
+    names = {field.name for field in dataclasses.fields(Field)} - {"key", "label"}
+    assert {name for name in names if f"`{name}`" not in table} == set()
