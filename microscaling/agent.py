@@ -211,7 +211,7 @@ class Agent:
         late = stop_all([self._begin, self._counter, *self._reporting], JOIN_S)
         if late:
             log.warning("still waiting for an answer: %s", ", ".join(thread.name for thread in late))
-        self._surely(self.scheduler.cleanup)
+        self._surely(self.scheduler.cleanup)  # after the counter, which uses it
         self.vitals.close()
 
     def _surely(self, step: Callable[[], None]) -> None:

@@ -10,8 +10,8 @@ from microscaling.target.simple_queue import SimpleQueueLengthTarget
 NAMED = 5
 """Maximum number of task names in one hint."""
 TIES = (
-    "priority: {names} have the same, {priority}: when they want more than there is, the first in the list "
-    "takes all of it, and the others keep their minimum; give each a priority of its own"
+    "priority: {names} have the same, {priority}: when they want more than the cap allows, the first in the "
+    "list takes all of it, and the others keep their minimum; give each a priority of its own"
 )
 SMALL = (
     "targetQueueLength: {names}: {length} is too small for {rule}, which gives nothing back before the "

@@ -5,9 +5,9 @@ from __future__ import annotations
 from microscaling.target.base import Target
 
 UP = "{judged}: wants {wants} more, {free} free, takes {by}"
-BACK = "{judged}: can do with {wants} fewer, gives back {by}"
+BACK = "{judged}: can spare {wants}, gives back {by}"
 UP_LATE = "{judged}: wants {wants} more than the {given} it has asked for: {by} fewer than decided before"
-BACK_LATE = "{judged}: has {given} still, can do with {wants} fewer: {by} more than decided before"
+BACK_LATE = "{judged}: has {given} still, can spare {wants}: {by} more than decided before"
 GAVE_LATE = "has {given} still, gives {wants} to {other}, which comes first: {by} more than decided before"
 """The three *_LATE rules start from the requested count. Demand had run ahead of it, so the net change goes
 the other way."""

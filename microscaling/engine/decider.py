@@ -84,7 +84,7 @@ def demands_of(tasks: Tasks) -> Before:
 
 
 def changes_since(before: Before) -> list[Change]:
-    """Returns the net changes of a decision, for `say`. The caller holds the lock."""
+    """Returns the net changes of a decision, for the log. The caller holds the lock."""
     changes = []
     for task, demand, reason in zip(*before, strict=True):
         # A decision may change a demand more than once. Without a net change the old reason holds again.

@@ -68,7 +68,7 @@ class BeatThread(StoppableThread):
         if not beats.missed:
             self.late.recovered()
         elif self.late.failed(self.clock()):
-            log.warning("too busy for a beat every %g s: %d left out", beats.beat_s, beats.missed)
+            log.warning("too busy for a beat every %g s: %d skipped", beats.beat_s, beats.missed)
         return due
 
     def _notify(self, changed: bool) -> None:

@@ -1,4 +1,4 @@
-"""Measurements for an engine whose decisions are made elsewhere."""
+"""Measurements for an engine that gets its decisions from the server."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ class MeterThread(StoppableThread):
         if self.stopped.is_set():
             return
         now = self.clock()
+        # Only now, so the wait for the first answers misses no beat.
         self.beats = self.beats or Beats(self.sources.beat_s, now)
         self.sources.readings.judge(now)
         with self.tasks:

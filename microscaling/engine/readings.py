@@ -22,7 +22,7 @@ QUOTED = re.compile(r"(answers with HTTP [0-9]+).*")
 NUMBERS = re.compile(r"[0-9]+")
 MAX_AGE_BEATS = 3
 TOO_SLOW = (
-    "its answers take longer than a reading is good for, {:g} s: raise timeoutSeconds or intervalSeconds "
+    "its answers take longer than a reading stays valid, {:g} s: raise timeoutSeconds or intervalSeconds "
     "in the config of its tasks"
 )
 NAMES = 5

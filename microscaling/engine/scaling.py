@@ -118,7 +118,7 @@ def _give_back(order: list[Task], cap: int) -> tuple[int, list[Ask], bool]:
         least, most = task.min_containers - requested, task.max_containers - requested
         if change < least:
             change = least
-        if change > most:
+        if change > most:  # the second check, so the maximum wins over a larger minimum
             change = most
         if change > 0:
             max_delta = task.max_delta

@@ -1,4 +1,4 @@
-"""Log lines for people who wonder why nothing scales: each task's first reading, and why one is short."""
+"""Log lines that explain missing containers: each task's first reading, and why one is short."""
 
 from __future__ import annotations
 

@@ -168,7 +168,7 @@ class RedisMetric(Metric):
     def __init__(self, url: str, key: str, kind: str = "list", group: str = "") -> None:
         check_url(url)
         if not key:
-            raise ConfigError("key: is missing: which list or stream to look at")
+            raise ConfigError("key: is missing: the name of the list or stream")
         if kind not in KINDS:
             raise ConfigError(f"kind: expected list, stream or group, got {kind!r:.40}")
         if bool(group) is not (kind == "group"):

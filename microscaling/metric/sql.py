@@ -93,7 +93,7 @@ class SQLMetric(Metric):
         self.source = SQLSource(url, query)
 
     def read(self, answer: object) -> int:
-        return items(answer, "what the query yields", self.at_least)
+        return items(answer, "the query's result", self.at_least)
 
 
 TYPE = SQLMetric

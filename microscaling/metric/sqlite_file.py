@@ -93,12 +93,12 @@ class Database:
     def obstacle(self) -> str:
         """Returns the reason why the file cannot be read, for errors of SQLite without one; empty if
         unknown."""
-        user = f"user {os.geteuid()}, as which this runs,"
+        user = f"the agent's user {os.geteuid()}"
         try:
             with open(self.path, "rb") as file:
                 wal = file.read(WAL_HEADER + 1)[WAL_HEADER:] == b"\2"
         except FileNotFoundError:
-            part = "; what follows the ? is no option=value, so it is taken for a part of the name"
+            part = "; the text after the ? is no option=value, so it counts as part of the name"
             return "there is no such file" + ("?" in self.path) * part
         except IsADirectoryError:
             return "it is a folder"
@@ -114,7 +114,7 @@ class Database:
                 return f"{user} may not read {one_line(name)}, which has the latest changes"
         folder = os.path.dirname(os.path.abspath(self.path))
         if not os.path.exists(self.path + "-shm") and not os.access(folder, os.W_OK):
-            return f"{user} may not write into {one_line(folder)}, as its WAL mode needs"
+            return f"{user} may not write into {one_line(folder)}, which its WAL mode requires"
         return ""
 
     def _rests(self) -> bool:

@@ -114,9 +114,7 @@ class Marathon(Orchestrator):
         for name in names:
             app = apps.get(_app_id(name))
             if app is None and without_id:
-                found[name] = PermanentError(
-                    "the list of apps does not have it, or only in an entry without id"
-                )
+                found[name] = PermanentError("it is not in the list of apps, or only in an entry without id")
             elif app is not None:
                 try:
                     found[name] = _count(app)

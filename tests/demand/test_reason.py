@@ -92,7 +92,7 @@ def test_what_gives_back_and_then_gives_way_says_both() -> None:
     scaling_calculation(tasks)
     changes = {name: (was, now, str(reason)) for name, was, now, reason in changes_since(before)}
     assert changes["batch"] == (
-        0, 1, "queue 0 of target 20: has 3 still, can do with 1 fewer: 2 more than decided before; "
+        0, 1, "queue 0 of target 20: has 3 still, can spare 1: 2 more than decided before; "
         "then gives 1 to web, which comes first and is short of 2",
     )  # fmt: skip
 

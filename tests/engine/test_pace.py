@@ -235,7 +235,7 @@ def test_one_whose_answers_come_too_late_is_told_how_to_be_measured() -> None:
         held = task.held
         run.now += BEAT_S
     assert held == (
-        "a: its answers take longer than a reading is good for, 1.5 s: raise timeoutSeconds or "
+        "a: its answers take longer than a reading stays valid, 1.5 s: raise timeoutSeconds or "
         "intervalSeconds in the config of its tasks"
     )
 

@@ -72,7 +72,7 @@ def test_as_many_as_the_most_modest_reading_can_do_without() -> None:
         assert run.beat(a=fewer) == [18]
     assert [run.beat(a=9)[0] for _ in range(4)] == [16, 14, 11, 8], "the 2 counts for 3 s, then the 3"
     assert run.decider.tasks.tasks[0].reason is not None
-    assert "can do with 3 fewer, gives back 3" in str(run.decider.tasks.tasks[0].reason)
+    assert "can spare 3, gives back 3" in str(run.decider.tasks.tasks[0].reason)
 
 
 def test_one_that_is_not_comfortable_enough_to_give_any_back_wants_to_stay() -> None:

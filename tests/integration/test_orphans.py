@@ -43,7 +43,7 @@ def test_they_stay_and_count_under_the_cap(engine: APIClient, tmp_path: Path, pr
     left_behind(tmp_path, witness, "old", 4, how)
     with run(tmp_path, app(f"{prefix}new", 1, maxContainers=6, **PLAIN)) as agent:
         witness.wait(old=4, new=2)
-        agent.says(f'4 running, of the task "{prefix}old" that the configuration does not have')
+        agent.says(f'4 running, of the task "{prefix}old" that is not in the configuration')
         assert "they take 4 of the 6 places under the cap" in agent.log()
         (command,) = re.findall(r"`(docker .*?)` ends them", agent.log())
         subprocess.run(command, shell=True, check=True, stdout=subprocess.DEVNULL)

@@ -206,7 +206,7 @@ def test_a_database_in_wal_mode_of_another_user(shared):
 def test_the_right_that_is_missing_is_named(shared, what):
     os.chmod(shared if what == "the file" else os.path.dirname(shared), 0o600)
     said = as_another_user(shared)
-    assert said.endswith("user 65534, as which this runs, may not read the file, or not enter its folder")
+    assert said.endswith("the agent's user 65534 may not read the file, or not enter its folder")
 
 
 def test_relative_path(path, monkeypatch):

@@ -313,7 +313,7 @@ def test_work_goes_on_without_a_folder(tmp_path, monkeypatch, caplog):
             backend.stop(id, 5.0)
             backend.remove(id)
             wait_for(lambda id=id: watcher.kinds(id)[-1] == "destroy")
-        assert "cannot be made anew" in lines[-1].message
+        assert "cannot be created again" in lines[-1].message
         assert len(caplog.records) == said, "once is enough"
         folder.parent.unlink()
         wait_for(lambda: (folder / "state.json").exists())

@@ -128,7 +128,7 @@ class Orphans:
         more = f" and of {len(named) - MAX_NAMED} more tasks" if len(named) > MAX_NAMED else ""
         text = ", ".join(named[:MAX_NAMED]) + more
         self.tasks.orphans = (
-            f"{self.tasks.nouns} of tasks that the configuration does not have: {text}" if text else ""
+            f"{self.tasks.nouns} of tasks that are not in the configuration: {text}" if text else ""
         )
         if outside != self.tasks.outside:
             self.tasks.outside = outside
@@ -140,9 +140,7 @@ class Orphans:
     def _say(self, group: Group) -> None:
         if not group.running:
             return
-        what = (
-            f"{group.running} running, of the task {quoted(group.task)} that the configuration does not have"
-        )
+        what = f"{group.running} running, of the task {quoted(group.task)} that is not in the configuration"
         if group.origin is Origin.LIVES:
             log.info("%s: %s", what, WHY_KEPT[group.origin])
             return

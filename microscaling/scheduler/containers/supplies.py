@@ -108,7 +108,7 @@ class Supplies:
                 lack.waiting.clear()
                 lack.busy, lack.said, lack.had = False, "", time.monotonic()
             log.info("image %s is available: %s can run", lack.task.image, ", ".join(waiting))
-            self._there(lack.task.image)
+            self._there(lack.task.image)  # without our lock, as it takes the lock of the tasks
 
     def _failed(self, lack: Lack, why: str) -> None:
         """Plans the next attempt; logs the cause if it is new."""

@@ -295,7 +295,7 @@ def _errors(done: tuple[int, ...] = ()) -> Iterator[None]:
     except (requests.exceptions.RequestException, DockerException, OSError, HTTPError) as error:
         raise BackendUnavailable(said(error)) from error
     except UNEXPECTED as error:
-        why = f"that is no answer of a Docker engine ({type(error).__name__})"
+        why = f"this is not an answer of a Docker engine ({type(error).__name__})"
         raise BackendUnavailable(why) from error
 
 

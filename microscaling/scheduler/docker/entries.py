@@ -85,7 +85,7 @@ class Entries:
             return ListedContainer(id, "", State.UNREAD, 0.0)
         state = entry.get("State")
         if not isinstance(state, str):
-            self._name(id, f"container {id[:12]}: the listing of the engine does not say whether it runs")
+            self._name(id, f"container {id[:12]}: the listing of the engine does not have its state")
         created = entry.get("Created")
         good = isinstance(created, (int, float)) and math.isfinite(created)
         return ListedContainer(

@@ -140,7 +140,7 @@ def _cannot_be_read(error: Exception) -> PermanentError:
 
 def known_of(deployment: Mapping[str, Any]) -> Known:
     """Parses a Deployment of apps/v1."""
-    # The server omits zeros in the status, and never spec.replicas, whose default is 1 ("Deployment v1
+    # The server omits zeros in the status, but never spec.replicas, with its default of 1 ("Deployment v1
     # apps").
     status = deployment.get("status") or {}
     count = Replicas(_whole(deployment["spec"], "replicas", 1), _whole(status, "availableReplicas"))

@@ -280,7 +280,7 @@ class ProcessBackend(Backend):
             else:
                 if not has_proc():
                     log.warning(
-                        "A process of %s may run unseen: the last agent ended at its start", entry.task
+                        "a process of %s may run unnoticed: the last agent ended at its start", entry.task
                     )
                 return None
         process.family = Family(leader, (MARK, entry.id), reparented=False)

@@ -29,7 +29,7 @@ def unreadable(task: Task) -> str:
         return ""
     return (
         f"the command {task.command!r} needs a shell ({found}); MSS_SCHEDULER=PROCESS runs it without one: "
-        "use `env NAME=value program` or `sh -c '...'`, or single quotes for what stands for itself"
+        "use `env NAME=value program` or `sh -c '...'`, or single quotes for literal text"
     )
 
 
@@ -40,6 +40,7 @@ def words(task: Task, environ: Mapping[str, str]) -> list[str]:
     argv = [str(word) for word in shell_words.split(task.command)]
     if not argv:
         raise PermanentError("has no command; MSS_SCHEDULER=PROCESS runs config.command")
+    # The PATH of the task counts, as the process will have it.
     path = shutil.which(argv[0], path=environment(task, environ).get("PATH", os.defpath))
     if path is None:
         what = "is not an executable file" if os.path.exists(argv[0]) else "is not there"

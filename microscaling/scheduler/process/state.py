@@ -122,7 +122,7 @@ class StateFolder:
                 self._lock_fd = fd
             os.makedirs(self._file("logs"), mode=0o700, exist_ok=True)
         except (OSError, ConfigError) as error:
-            raise FolderGone(f"{self.path} was removed, and cannot be made anew: {error}") from None
+            raise FolderGone(f"{self.path} was removed, and cannot be created again: {error}") from None
 
     def _check_owner(self) -> None:
         # In a parent folder that is writable for all, another user may have created it first.
@@ -231,8 +231,8 @@ class StateFolder:
     def _write(self, state: Mapping[str, Any]) -> None:
         new = self._file("state.json.new")
         with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            # No fsync: the file has to outlive the agent, not the machine, whose processes end with it. On a
-            # busy disk it would delay every start by seconds.
+            # No fsync: the file has to outlive the agent, not the machine, as the processes end with that. On
+            # a busy disk it would delay every start by seconds.
             json.dump(state, file, indent=1)
         os.replace(new, self._file("state.json"))
 

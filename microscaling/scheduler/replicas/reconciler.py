@@ -139,7 +139,13 @@ class ReplicaReconciler:
         account.doubt = False
         if not account.there:
             if self.adopted:
-                log.info("%s: %s has the %s now: %d of it", task.name, self.name, self.what, seen.requested)
+                log.info(
+                    "%s: %s has the %s now, with %d instances",
+                    task.name,
+                    self.name,
+                    self.what,
+                    seen.requested,
+                )
             account.there = True
             account.said = ""
             task.backing_off = False
