@@ -28,7 +28,7 @@ from microscaling.settings import Settings
 from microscaling.target.base import LENGTH, RULES, Target
 from microscaling.target.remainder import RemainderTarget
 from microscaling.utils.strict_json import parse
-from microscaling.utils.text import nearest, quoted
+from microscaling.utils.text import alternatives, nearest, quoted
 
 log = logging.getLogger("mssconfig")
 
@@ -164,14 +164,12 @@ def _chosen_rule(app: Section) -> type[Target]:
         return RemainderTarget
     if rule is None:
         names = RULES.names()
-        *others, last = names
-        allowed = f"{', '.join(others)} or {last}"
         if app.notes.strict:
-            app.wrong("ruleType", allowed, name)
+            app.wrong("ruleType", alternatives(names), name)
         else:
             other = nearest(name, names)
             hint = f"; did you mean {other}?" if other else ""
-            what = f"{quoted(name)} is not {allowed}: this task gets what the others leave{hint}"
+            what = f"{quoted(name)} is not {alternatives(names)}: this task gets what the others leave{hint}"
             app.notes.warn(app.at("ruleType"), what)
     return rule or RemainderTarget
 

@@ -40,3 +40,9 @@ def nearest(name: str, others: Iterable[str]) -> str:
     folded = {other.casefold(): other for other in others}
     found = difflib.get_close_matches(name.casefold(), sorted(folded), 1, 0.7)
     return folded[found[0]] if found else ""
+
+
+def alternatives(names: Iterable[str]) -> str:
+    """The names as an error lists them: "a, b or c"."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last

@@ -17,7 +17,9 @@ from microscaling.errors import ConfigError
 from microscaling.metric.base import METRICS
 from microscaling.metric.nsq import NSQMetric
 from microscaling.settings import Settings
+from microscaling.target.base import RULES
 from microscaling.target.queue import QueueLengthTarget
+from microscaling.utils.text import alternatives
 
 VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "apps.json").read_text("utf-8"))
 FIELDS = [
@@ -95,11 +97,11 @@ def queue(metric_type: str, /, **config: Any) -> dict[str, Any]:
         ({"config": 3}, "apps[0].config: expected an object, got 3"),
         (
             {"ruleType": "Queue", "metricType": "x\ny"},
-            'apps[0].metricType: expected AzureQueue, HTTP, NSQ, Redis, SQL or SQS, got "x\\ny"',
+            f'apps[0].metricType: expected {alternatives(METRICS.names())}, got "x\\ny"',
         ),
         (
             {"ruleType": "Queue"},
-            'apps[0].metricType: expected AzureQueue, HTTP, NSQ, Redis, SQL or SQS, got ""',
+            f'apps[0].metricType: expected {alternatives(METRICS.names())}, got ""',
         ),
         (
             {"ruleType": "Queue", "metricType": "SQL", "config": {"query": "q"}},
@@ -174,7 +176,7 @@ def test_not_json(data: bytes, problem: str) -> None:
         (one(maxContainers=0), "apps[0].maxContainers: is 0 or missing"),
         (
             one(ruleType="queue"),
-            'apps[0].ruleType: "queue" is not PerContainer, Queue, Remainder or SimpleQueue',
+            f'apps[0].ruleType: "queue" is not {alternatives(RULES.names())}',
         ),
         (one(maxContainer=3), "apps[0].maxContainer: is not known here, and ignored"),
         (one(config={"Memmory": 3}), "apps[0].config.Memmory: is not known here, and ignored"),

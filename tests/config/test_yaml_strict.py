@@ -12,8 +12,10 @@ from microscaling.errors import ConfigError
 from microscaling.metric.nsq import NSQMetric
 from microscaling.metric.redis import RedisMetric
 from microscaling.settings import Settings
+from microscaling.target.base import RULES
 from microscaling.target.queue import QueueLengthTarget
 from microscaling.target.simple_queue import SimpleQueueLengthTarget
+from microscaling.utils.text import alternatives
 
 pytest.importorskip("yaml")
 
@@ -58,7 +60,7 @@ def test_values_of_a_metric_too(tmp_path: Path) -> None:
 
 def test_an_unknown_rule_is_refused(tmp_path: Path) -> None:
     text = GOOD.format(rule="Queues", metric="NSQ", config="topicName: a, channelName: b")
-    expected = 'apps[0].ruleType: expected PerContainer, Queue, Remainder or SimpleQueue, got "Queues"'
+    expected = f'apps[0].ruleType: expected {alternatives(RULES.names())}, got "Queues"'
     assert problems(tmp_path, text) == [expected]
 
 

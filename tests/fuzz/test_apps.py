@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from hypothesis import assume, given
 
 from microscaling.api.apps import apps_from_data, apps_from_parsed
+from microscaling.api.schema.declared import APP, CONFIG
 from microscaling.demand.task import Task
 from microscaling.errors import ConfigError
+from microscaling.metric.base import METRICS, Metric
+from microscaling.plugins import Field
 from microscaling.settings import Settings
+from microscaling.target.base import RULES, Target
 from microscaling.utils.yaml_text import parse as parse_yaml
 from tests.fuzz.checks import SECRET, check_error, check_line, fuzz, heard, is_whole
 from tests.fuzz.inputs import Dice, dice
@@ -27,35 +32,70 @@ BOX = {
     {"type": "tmpfs", "target": "/t"}], "env": {"A": 1, "DB_PASSWORD": SECRET}, "labels": ["a=b"],
     "x-note": 1,
 }  # fmt: skip
-TASKS = [
-    {**QUEUE, "name": "n", "metricType": "NSQ", "config": {**BOX, "topicName": "t", "channelName": "c"}},
-    {
-        **QUEUE,
-        "name": "s",
-        "metricType": "SQL",
-        "config": {"databaseURL": "sqlite:////db", "query": "SELECT 1"},
-    },
-    {
-        **QUEUE,
-        "name": "r",
-        "metricType": "Redis",
-        "config": {"url": f"redis://:{SECRET}@h/0", "key": "k", "kind": "list", "networks": {"a": None}},
-    },
-    {
-        **QUEUE,
-        "name": "h",
-        "ruleType": "SimpleQueue",
-        "metricType": "HTTP",
-        "config": {
-            "url": f"http://u:{SECRET}@h/x",
-            "path": "a[0].b",
-            "headers": {"X-Token": SECRET, "Authorization": "${TOKEN}"},
-        },
-    },
-    {**QUEUE, "name": "rest", "ruleType": "Remainder", "config": {"env": [f"P={SECRET}"]}},
-]
+ASKED = {"idleSeconds": 3, "intervalSeconds": 1, "timeoutSeconds": 0.5, "atLeast": 0}
+SAMPLES: dict[tuple[str, str], Any] = {
+    ("HTTP", "url"): f"http://u:{SECRET}@h/x",
+    ("HTTP", "path"): "a[0].b",
+    ("HTTP", "headers"): {"X-Token": SECRET, "Authorization": "${TOKEN}"},
+    ("Redis", "url"): f"redis://:{SECRET}@h/0",
+    ("Redis", "kind"): "group",
+    ("SQL", "databaseURL"): "sqlite:////db",
+    ("SQL", "query"): "SELECT 1",
+}
+"""Of a type and a key; elsewhere any value of the kind will do."""
+OF_KIND = {
+    "whole": 7,
+    "number": 0.5,
+    "flag": True,
+    "url": f"http://u:{SECRET}@h/x",
+    "headers": {"X-Token": SECRET},
+}
+
+
+def sample(type_name: str, field: Field) -> Any:
+    """A valid value of a field."""
+    usual = field.choices[0] if field.choices else OF_KIND.get(field.kind, "t")
+    return SAMPLES.get((type_name, field.key), usual)
+
+
+def samples(type_name: str, fields: tuple[Field, ...]) -> dict[str, Any]:
+    return {field.key: sample(type_name, field) for field in fields}
+
+
+def app_of(kind: type[Metric], config: Mapping[str, Any]) -> dict[str, Any]:
+    name = kind.type_name
+    missing = {"missing": "held"} if kind.may_be_missing else {}
+    config = {**config, **missing, **samples(name, kind.fields)}
+    return {**QUEUE, "name": name, "metricType": name, "config": config}
+
+
+def app_by(rule: type[Target]) -> dict[str, Any]:
+    metric = app_of(METRICS.all()[0], {}) if rule.measures else {**QUEUE, "config": {"env": [f"P={SECRET}"]}}
+    config = {**metric["config"], **samples(rule.type_name, rule.fields)}
+    return {**metric, "name": rule.type_name, "ruleType": rule.type_name, "config": config}
+
+
+OTHERS = {"networks": {"a": None}, **ASKED}
+TASKS = [app_of(kind, OTHERS if i else BOX) for i, kind in enumerate(METRICS.all())]
+TASKS[-1] |= {"fallback": {"failureThreshold": 3, "containers": 2}, "scaleDownWindowSeconds": 30}
+TASKS += [app_by(rule) for rule in RULES.all()]
 APPS = [{"name": "me", "maxContainers": 10, "apps": [task]} for task in TASKS]
-APPS += [{"maxContainers": 10, "apps": [TASKS[4], TASKS[1]]}]  # fmt: skip
+APPS += [{"maxContainers": 10, "apps": [TASKS[-1], TASKS[0]]}]
+
+
+def test_the_words_are_good_and_complete() -> None:
+    """Hostile inputs are made of configurations that are accepted, with every key that there is."""
+    known: set[str] = set()
+    for data in APPS:
+        warnings: list[str] = []
+        apps_from_parsed(data, Settings(aws_region="r", azure_storage_connection_string=""), warnings.append)
+        assert [warning for warning in warnings if "is not known here" in warning] == []
+        for task in data["apps"]:
+            known |= {*task, *task["config"]}
+    fields = [field for kind in METRICS.all() for field in kind.fields]
+    fields += [field for rule in RULES.all() for field in rule.fields]
+    declared = {field.key for field in (*APP, *CONFIG, *fields)}
+    assert declared - known == set()
 
 
 def check_task(task: Task) -> None:

@@ -11,6 +11,7 @@ from microscaling.metric.missing import EMPTY, HELD
 from microscaling.metric.null import NullMetric
 from microscaling.plugins import Field
 from microscaling.settings import Settings
+from microscaling.utils.text import alternatives
 
 MAX_INTERVAL_S = 3600.0
 MAX_TIMEOUT_S = 300.0
@@ -63,8 +64,7 @@ def read_metric(app: Section, config: Section, settings: Settings) -> Metric:
         app.notes.problem(app.at("metricType"), str(error))
         return NullMetric()
     if kind is None:
-        *most, last = METRICS.names()
-        app.wrong("metricType", f"{', '.join(most)} or {last}", app.take("metricType") or "")
+        app.wrong("metricType", alternatives(METRICS.names()), app.take("metricType") or "")
         return NullMetric()
     values = read_fields(config, kind.fields, f"metricType {kind.type_name}")
     metric = None if values is None else made(config, lambda: kind.from_config(values, settings))

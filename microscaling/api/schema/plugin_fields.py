@@ -11,7 +11,7 @@ from microscaling.api.schema.section import Section, shown
 from microscaling.errors import ConfigError
 from microscaling.plugins import Field
 from microscaling.secrets.references import Unset, filled_in, filled_in_url
-from microscaling.utils.text import clean, one_line
+from microscaling.utils.text import alternatives, clean, one_line
 
 
 def read_fields(config: Section, fields: Iterable[Field], by: str) -> dict[str, Any] | None:
@@ -79,8 +79,7 @@ def _choice(config: Section, field: Field, there: Any) -> str:
         same = (choice for choice in field.choices if choice.casefold() == value.casefold())
         value = next(same, value)
     if value not in field.choices:
-        *most, last = field.choices
-        config.wrong(field.key, f"{', '.join(most)} or {last}" if most else last, value)
+        config.wrong(field.key, alternatives(field.choices), value)
         raise _Unusable
     return value
 
