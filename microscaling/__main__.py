@@ -142,7 +142,6 @@ def build(environ: MutableMapping[str, str], stopping: threading.Event | None = 
     settings = Settings.from_env(environ)
     logs.setup(settings)
     check_names(environ, factory.variables_of_plugins)
-    report_ignored(settings, environ)
     settings = factory.prepared(settings, environ)
     if dropped:
         log.info("%s", dropped)
@@ -167,6 +166,7 @@ def build(environ: MutableMapping[str, str], stopping: threading.Event | None = 
         tasks.nouns,
         ", dry run" if settings.dry_run else "",
     )
+    report_ignored(settings, environ)
     leave = settings.on_exit == "leave"
     return Agent(tasks, engine, scheduler, monitors, leave, settings.exit_timeout_s, stopping, vitals)
 
