@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def print_schema() -> int:
     """Prints the JSON Schema of a configuration, for editors. Returns the exit code."""
-    # Imported when asked for: it imports every plugin.
+    # Imported only here, because it imports every plugin.
     from microscaling.api.schema.json_schema import json_schema
 
     sys.stdout.write(json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n")

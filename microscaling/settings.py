@@ -81,7 +81,8 @@ def _samples(value: str) -> int:
 
 
 def _type_name(value: str) -> str:
-    """All names of this package's types are in upper case; others are found whatever their case."""
+    """Returns the name of a type in upper case."""
+    # Our own types have such names, and those of others are found in upper or lower case.
     return value.strip().upper()
 
 
@@ -319,6 +320,7 @@ class Settings:
             raise ConfigError(*problems)
         if "config" not in values:
             values["config"] = _config_by_data(values)
+        # The rule of Ziegler and Nichols for a PD controller: 0.8 Ku, Td = Tu / 8.
         values.setdefault("kp", 0.8 * values.get("ku", cls.ku))
         values.setdefault("kd", values.get("tu", cls.tu) / 8)
         return cls(**values)
@@ -375,7 +377,7 @@ def given(variable: str, in_file: bool, environ: Mapping[str, str]) -> tuple[str
 
 
 def in_words(default: object) -> str:
-    """A default as the documentation shows it."""
+    """Returns a default in the form of the documentation."""
     if isinstance(default, bool):
         return "true" if default else "false"
     return f"{default:g}" if isinstance(default, float) else str(default) or "empty"

@@ -35,8 +35,8 @@ OTHERS = {
     for group in (("DOCKER", "PROCESS", *SCALE_ONLY), ("ENVVAR", "FILE", "HARDCODED", "LABEL", "SERVER"))
     for one in group
 }
-"""Of a scheduler or a source of configurations, the other ones of ours: they ignore its variables. A plugin
-of another package may read any of them."""
+"""Maps a scheduler, or a source of configurations, to the other ones of ours, which ignore its variables."""
+# A plugin of another package may read any of these variables.
 MAX_TYPOS = 2
 INSTEAD = {"MSS_MAX_CONTAINERS": "the cap is maxContainers in the configuration"}
 """Names that people expect, and the actual place of the setting."""

@@ -41,6 +41,7 @@ class ServerAddress:
     @property
     def is_gone(self) -> bool:
         """Whether it is the former public server."""
+        # A dot at the end is the same name for DNS.
         return (urlsplit(self.base).hostname or "").rstrip(".") == PUBLIC_HOST
 
     @property

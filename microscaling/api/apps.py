@@ -196,7 +196,8 @@ def _warn_of_unknown(*sections: Section) -> None:
 
 
 def _of_some_plugin() -> set[str]:
-    """Keys that mean something with another rule or metric: a person may be about to change it."""
+    """Returns the keys that some rule or metric reads."""
+    # They are no mistake with another rule or metric: a person may be about to change that.
     of_rules = {field.key.casefold() for rule in RULES.all() for field in rule.fields}
     return of_rules | {field.key.casefold() for metric in METRICS.all() for field in metric.fields}
 

@@ -46,6 +46,7 @@ def _entry(entry: Any, place: str) -> tuple[str, int]:
     name, count = _get(entry, "app"), _get(entry, "demandCount")
     if not isinstance(name, str):
         raise BadMessage(f"{place}.app: expected text, got {shown(name)}")
+    # A bool is an int for Python, but no count.
     whole = isinstance(count, int) and not isinstance(count, bool)
     if not whole or not 0 <= count <= MAX_CONTAINERS:
         raise BadMessage(

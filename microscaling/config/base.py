@@ -53,4 +53,4 @@ def _is_config(found: Any) -> bool:
 
 
 CONFIGS: Group[ConfigPlugin] = Group("config", "microscaling.config", _is_config)
-"""By MSS_CONFIG."""
+"""All sources, by their values of MSS_CONFIG."""

@@ -156,6 +156,7 @@ def _parts(secrets: Iterable[str]) -> set[str]:
     parts = set()
     for secret in secrets:
         if len(secret) >= MIN_MASKED and secret.lower() not in NOT_SECRET:
+            # The forms of the secret in JSON, in a repr, in URLs and in forms.
             parts |= {secret, secret.strip(), json.dumps(secret)[1:-1], repr(secret)[1:-1]}
             parts |= {quote(secret, safe="", errors="replace"), quote_plus(secret, errors="replace")}
             parts |= {line.strip() for line in secret.splitlines() if len(line) >= MIN_LINE_MASKED}

@@ -29,6 +29,7 @@ def read_secret(variable: str, environ: Mapping[str, str]) -> str:
     except ValueError as error:
         who = f" (this runs as user {os.geteuid()})" if os.strerror(errno.EACCES) in str(error) else ""
         raise ConfigError(f"{place}: {error}{who}") from None
+    # Editors end a file with a line end, which is no part of the secret.
     text = text.rstrip("\r\n")
     if not text.strip():
         raise ConfigError(f"{place}: is empty; leave {variable}{SUFFIX} empty if there is no such secret")

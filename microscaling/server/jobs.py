@@ -27,6 +27,7 @@ class Jobs:
         """Cancels all jobs, and waits for their end."""
         for task in self._tasks:
             task.cancel()
+        # The exceptions are their cancellations; a failure was logged when it happened.
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _run(self, job: Job) -> None:

@@ -33,7 +33,7 @@ def cut(url: str) -> tuple[str, str, str]:
 def credentials(url: str) -> tuple[bytes, bytes]:
     """Returns the bytes of user and password that go into a request: UTF-8 for other characters than
     ASCII (RFC 7617), and the decoded bytes of percent-encoded ones."""
-    userinfo = cut(url)[1].rpartition("@")[0]
+    userinfo = cut(url)[1].rpartition("@")[0]  # the last one: a raw @ may be part of the password
     user, _, password = userinfo.partition(":")
     return unquote_to_bytes(user), unquote_to_bytes(password)
 
@@ -57,7 +57,7 @@ def _wrong(url: str, schemes: Collection[str]) -> str | None:
         return "there is a space in it (write %20), or what cannot be printed"
     if "\\" in url:
         return "there is a backslash in it: write %5C"
-    if "#" in url:
+    if "#" in url:  # a fragment is never sent, so it is always a mistake
         return f"there is a # in it, which would cut it off: write %23; {ESCAPES}"
     if _has_cut_password(url):
         return f"there is an @ after the host: write %40; {ESCAPES}"

@@ -31,7 +31,7 @@ ASSIGNMENTS = {
     "items": {"type": "string", "pattern": "^[^=]"},
     "additionalProperties": {"type": ["string", "number", "null"]},
 }
-"""The shape of `env` and `labels`: a list of NAME=value, or a map."""
+"""The shape of `env` and `labels`: a list of "NAME=value", or a map."""
 IMAGE = Key(
     "image", "Image", wide=True, hint="example/worker:1.4", meaning="image of the containers", in_form=True
 )
@@ -103,7 +103,7 @@ KEYS = (
         meaning="seconds between asking a container to end and forcing it",
     ),
 )
-"""Further keys of `config` that describe the containers."""
+"""Further keys of `config` for the containers."""
 
 
 @dataclass(frozen=True)
@@ -216,6 +216,7 @@ def _mapped(config: Section, key: str, values: Mapping[Any, Any]) -> Iterator[tu
         place = _under(config, key, name)
         if not isinstance(name, str) or not name or "=" in name:
             config.notes.problem(place, f"expected a name without =, got {shown(name)}")
+        # A bool is refused, as `true` without quotes would become "True".
         elif isinstance(value, bool) or not isinstance(value, (str, int, float, type(None))):
             config.notes.problem(place, f"expected text or a number, got {shown(value)}: put it in quotes")
         else:

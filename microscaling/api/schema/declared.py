@@ -1,4 +1,4 @@
-"""All that a configuration may hold, as data: for the form of the page, editors and the documentation."""
+"""All keys of a configuration as data, for the form of the page, editors and the documentation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ IGNORED = (
         meaning="the Go agent read it; it has no effect",
     ),
 )
-"""Keys of an app that are known, and mean nothing."""
+"""Keys of an app that are known, and have no effect."""
 APP = (
     Key(
         "name",
@@ -99,8 +99,8 @@ CONFIG = (
 
 
 def declared() -> dict[str, Any]:
-    """What there is, ready for JSON: `rules` and `metrics` with their fields, and the keys of an `app` and of
-    its `config`. Imports every plugin."""
+    """Returns all declarations, ready for JSON: `rules` and `metrics` with their fields, and the keys of an
+    `app` and of its `config`. Imports every plugin."""
     return {
         "rules": [
             {"typeName": rule.type_name, "summary": rule.summary, "measures": rule.measures}
@@ -118,6 +118,7 @@ def declared() -> dict[str, Any]:
 
 
 def _as_data(keys: Iterable[Field]) -> list[dict[str, Any]]:
+    # Without `check`, which is a function, and `shape`, which is for the JSON Schema.
     return [
         {_camel(f.name): getattr(key, f.name) for f in fields(key) if f.name not in ("check", "shape")}
         for key in keys

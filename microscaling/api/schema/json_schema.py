@@ -1,8 +1,8 @@
 """The JSON Schema (draft 2020-12) of a configuration, for editors.
 
-It takes what the parser takes without a warning, keys in the spelling of the documentation. What only a
-look at several values or at the outside can find (two tasks of one name, a variable that is not set) is
-left to the parser.
+It accepts the configurations that the parser accepts without a warning, with keys in the spelling of the
+documentation. Mistakes in the relation of several values, or to the outside (two tasks of one name, a
+variable that is not set), are left to the parser.
 """
 
 from __future__ import annotations
@@ -31,17 +31,18 @@ OF_KIND: dict[str, Schema] = {
     "shape": {},
 }
 FURTHER: Schema = {"patternProperties": {"^x-": True}, "additionalProperties": False}
-"""Of an object: no other keys but those that begin with x-."""
+"""Keywords of an object without further keys, except for those that begin with x-."""
 
 
 def json_schema() -> Schema:
-    """The schema, with every rule and metric that can be loaded."""
+    """Returns the schema, with every rule and metric that can be loaded."""
     app: Schema = {
         "type": "object",
         "properties": _properties((*APP, *IGNORED)),
         "required": [key.key for key in APP if key.required],
         "allOf": [*_rules(), *_metrics()],
     } | FURTHER
+    # All fields of plugins are listed here, because `additionalProperties` does not see those in `allOf`.
     of_plugins = {field.key: True for rule in RULES.all() for field in rule.fields}
     of_plugins |= {field.key: True for kind in METRICS.all() for field in kind.fields}
     config = {"properties": of_plugins | _properties(CONFIG)} | FURTHER
@@ -67,7 +68,7 @@ def json_schema() -> Schema:
 
 
 def _rules() -> Iterable[Schema]:
-    """For each rule, the fields that it reads, and whether it needs a metric."""
+    """Yields a condition for each rule: its fields, and a metric if it measures."""
     for rule in RULES.all():
         then = _with_fields(rule.fields)
         if rule.measures:
@@ -77,7 +78,7 @@ def _rules() -> Iterable[Schema]:
 
 
 def _metrics() -> Iterable[Schema]:
-    """For each metric, the fields that it reads, if the rule measures."""
+    """Yields a condition for each metric: its fields, if the rule measures."""
     measuring = {"enum": [rule.type_name for rule in RULES.all() if rule.measures]}
     for kind in METRICS.all():
         chosen = {"ruleType": measuring, "metricType": {"const": kind.type_name}}
@@ -85,11 +86,13 @@ def _metrics() -> Iterable[Schema]:
 
 
 def _when(chosen: Schema, then: Schema, summary: str) -> Schema:
+    # `required`, because `properties` alone is true of an absent key.
     return {"$comment": summary, "if": {"properties": chosen, "required": [*chosen]}, "then": then}
 
 
 def _with_fields(fields: tuple[Field, ...]) -> Schema:
-    """An app whose `config` has these fields. What the parser warns of if it is absent is required here."""
+    """Returns the schema of an app with these fields in its `config`."""
+    # The parser only warns of a missing `expected` one, but the schema refuses all that leads to a warning.
     required = [field.key for field in fields if field.required or field.expected]
     config = {"properties": _properties(fields), "required": required}
     return {"properties": {"config": config}, "required": ["config"] if required else []}

@@ -1,4 +1,4 @@
-"""One key that the parser itself reads, whatever the rule and the metric are."""
+"""Keys of a configuration that the parser itself reads, with every rule and metric."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from microscaling.plugins import Field
 
 @dataclass(frozen=True)
 class Key(Field):
-    """Of an app or its `config`. For the documentation, editors and the form of the page, as a plugin's
-    field; the parser has a reader of its own for each."""
+    """One key of an app or of its `config`, declared for the documentation, editors and the form of the page,
+    like a plugin's field; the parser has a reader of its own for each."""
 
     meaning: str = ""
-    """For the documentation and editors, longer than the hint of the form."""
+    """A description for the documentation and editors, longer than the hint of the form."""
     default_in_words: str = ""
-    """For the documentation, if `default` does not say it."""
+    """The default in the documentation, if `default` is not clear enough."""
     shape: Mapping[str, Any] = field(default_factory=dict)
     """Keywords of JSON Schema besides those of the kind; all of them, if the kind is "shape"."""
     in_form: bool = False
@@ -30,5 +30,6 @@ class Key(Field):
 
 
 def exactly(pattern: str) -> str:
-    """A regular expression of ours as JSON Schema wants it: anchored, and its groups without names."""
+    """Returns a regular expression of ours for JSON Schema: anchored, and its groups without names."""
+    # A pattern of JSON Schema may match anywhere, and its syntax (ECMA-262) has no `?P<name>`.
     return f"^(?:{re.sub(r'[?]P<[a-z]+>', '', pattern)})$"

@@ -41,7 +41,7 @@ KEYS = (
         meaning="what is measured counts as no fewer items; without it a negative number is an error",
     ),
 )
-"""Of every metric."""
+"""Keys of `config` for every metric."""
 MISSING = Key(
     "missing",
     "Missing queue",
@@ -50,7 +50,7 @@ MISSING = Key(
     choices=(EMPTY, HELD),
     meaning=f"what a queue that does not exist counts as: `{EMPTY}` (0) or `{HELD}`, the task stays as it is",
 )
-"""Of the metrics that may be missing."""
+"""The key of `config` for metrics of queues that may not exist."""
 OF_ANY = ("queueName", "queueURL", "topicName", "channelName", "databaseURL", "query")
 """Keys that are known with every metricType, as in the Go agent."""
 
@@ -86,6 +86,7 @@ def metric_fields(app: Section) -> tuple[Field, ...]:
 
 
 def _read_bounds(config: Section, metric: Metric) -> None:
+    # Absent is not 0: without the key a negative number is an error.
     if config.take("atLeast") is not None:
         metric.at_least = config.whole("atLeast", least=0)
 
@@ -106,5 +107,6 @@ def _read_pace(config: Section, metric: Metric) -> None:
     timeout_s = config.number("timeoutSeconds", 0.0, MAX_TIMEOUT_S, "a number of seconds")
     if timeout_s and metric.source is not None:
         metric.source.limit(timeout_s)
+    # 0 is within the limits of `number`, which returns it for an absent key too, but no answer takes 0 s.
     elif not timeout_s and config.take("timeoutSeconds") in (0, "0"):
         config.wrong("timeoutSeconds", "a number of seconds above 0", config.take("timeoutSeconds"))

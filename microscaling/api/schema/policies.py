@@ -39,7 +39,7 @@ KEYS = (
         meaning="it gives back only what it could do without for so long; 0 to 3600",
     ),
 )
-"""Of an app."""
+"""Keys of an app for its policies."""
 IDLE = Key(
     "idleSeconds",
     "Idle",
@@ -49,7 +49,7 @@ IDLE = Key(
     meaning="once its queue has been empty for so long, it gives back one container at each beat, "
     "down to its minimum",
 )
-"""Of its `config`."""
+"""The key of `config` for the time until an empty queue gives back its containers."""
 
 
 def read_fallback(app: Section, measured: bool, least: int, most: int) -> Fallback | None:

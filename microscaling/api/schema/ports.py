@@ -72,6 +72,7 @@ def read_ports(config: Section, most: int) -> tuple[Port, ...]:
 
 
 def _short(entry: Any) -> list[Port]:
+    # A port without quotes is a number; `true`, an int for Python, is none.
     whole = isinstance(entry, int) and not isinstance(entry, bool)
     match = SHORT.fullmatch(str(entry)) if whole or isinstance(entry, str) else None
     if match is None:
@@ -85,7 +86,7 @@ def _long(entry: Mapping[Any, Any], place: str, notes: Notes) -> list[Port]:
     target, published = (_as_text(port.take(key)) for key in ("target", "published"))
     ip, protocol = port.text("host_ip"), port.text("protocol")
     for key in IGNORED:
-        port.take(key)
+        port.take(key)  # so that it counts as known
     for key in port.left():
         notes.problem(port.at(key), LONG)
     if not target:
@@ -111,6 +112,7 @@ def _ports(container: str, host: str, ip: str, protocol: str) -> list[Port]:
             raise _Bad(f"expected an IP address to listen on, got {shown(ip)}") from None
     inside = _range(container)
     outside = _range(host) if host else None
+    # One port of the container may have a range on the host, of which the engine takes a free one.
     if len(inside) == 1 or outside is None:
         return [Port(port, protocol, ip, host) for port in inside]
     if len(outside) != len(inside):
@@ -128,6 +130,7 @@ def _range(text: str) -> range:
 
 
 def _warn_if_few(ports: list[Port], most: int, place: str, notes: Notes) -> None:
+    # Each container on the host needs a port of its own.
     rooms = [len(_range(port.host)) for port in ports if port.host]
     if rooms and min(rooms) < most:
         notes.warn(

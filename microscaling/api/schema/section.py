@@ -26,8 +26,9 @@ class Notes:
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     strict: bool = False
-    """As a person writes it, in YAML: the values of a fixed set match in any case, and an unknown one, or an
-    unknown key, is a problem. The Go agent's JSON is taken to the letter."""
+    """For YAML, which a person writes: the values of a fixed set match in upper or lower case, and an unknown
+    one, or an unknown key, is a problem."""
+    # JSON is read as the Go agent reads it: to the letter, with warnings only.
     ports: int = 0
     """The number of ports read so far, of all tasks."""
 
@@ -111,7 +112,7 @@ class Section:
         value = self.take(key)
         if value is None:
             return 0
-        if isinstance(value, bool) or not isinstance(value, int):
+        if isinstance(value, bool) or not isinstance(value, int):  # a bool is an int for Python
             self.wrong(key, "a whole number", value)
         elif value not in INT64:
             self.wrong(key, "a whole number of at most 64 bits", value)
@@ -128,7 +129,7 @@ class Section:
         value = self.take(key)
         if value is None:
             return default
-        if isinstance(value, str) and DECIMAL.fullmatch(value):
+        if isinstance(value, str) and DECIMAL.fullmatch(value):  # templates put numbers in quotes
             value = float(value)
         if isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= most:
             return float(value)

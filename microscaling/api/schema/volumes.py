@@ -60,10 +60,11 @@ def _short(entry: Any) -> Mount:
         raise _Bad(f"expected {EXPECTED}, got {shown(entry)}")
     parts = clean(entry).split(":")
     if len(parts) == 1:
-        return Mount("volume", "", parts[0])
+        return Mount("volume", "", parts[0])  # only a target: an anonymous volume
     access = parts[2] if len(parts) == 3 else "rw"
     if len(parts) > 3 or access not in ("ro", "rw"):
         raise _Bad(f"expected SOURCE:TARGET, then :ro or :rw or nothing, got {shown(entry)}")
+    # As in Compose: a source that is no name of a volume is a path.
     kind = "volume" if NAME.fullmatch(parts[0]) else "bind"
     return Mount(kind, parts[0], parts[1], access == "ro")
 
@@ -80,6 +81,7 @@ def _long(entry: Mapping[Any, Any], place: str, notes: Notes) -> Mount:
 
 
 def _checked(mount: Mount) -> Mount:
+    # The engine would refuse these too, but only at each create of a container.
     if not mount.target.startswith("/"):
         raise _Bad(f"expected an absolute path in the container, got {shown(mount.target)}")
     if mount.kind == "bind" and not mount.source.startswith("/"):

@@ -33,6 +33,7 @@ class Pause:
 
 def pause_s(status: int, headers: Mapping[str, str]) -> float:
     """Returns the pause that an answer asks for, in seconds; 0: none, or the header cannot be read."""
+    # Seconds, or a date.
     text = headers.get("Retry-After", "").strip()
     if status not in STATUSES or not text:
         return 0.0

@@ -119,7 +119,7 @@ class Kube:
             with self.errors():
                 found += _entries(page["items"] or [])
                 about = _object(page["metadata"])
-                more = about.get("continue")
+                more = about.get("continue")  # the server splits a long list into pages
                 if not more:
                     return found, str(about["resourceVersion"])
 
@@ -153,7 +153,7 @@ class Kube:
             **_call_options(),
         }
         answer = self._open(partial(_list, self.namespace, options))
-        limit_call(WATCH_S + SLACK_S)
+        limit_call(WATCH_S + SLACK_S)  # the deadline of the call was for opening it
         return Watch(answer, self)
 
     def close(self) -> None:
@@ -223,7 +223,6 @@ class Kube:
                 log.debug("no new credentials: %s", error)
                 return False
             hang_up(used)
-
             del self._clients[:-2]
             return True
 
@@ -231,7 +230,7 @@ class Kube:
         status = int(error.status or 0)
         told = _status_of(error)
         delay_s = _delay(error, told)
-        if 400 <= status < 500 and status != 408:
+        if 400 <= status < 500 and status != 408:  # a time-out may leave the request carried out
             return self.refused(status, told, delay_s)
         reason = told.get("message") or error.reason or "no answer"
         http_status = f"HTTP {status}: " if status else ""

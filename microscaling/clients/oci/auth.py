@@ -34,7 +34,7 @@ def challenges(header: str) -> dict[str, dict[str, str]]:
     for match in CHALLENGE.finditer(header):
         if match["scheme"]:
             parameters = found.setdefault(match["scheme"].lower(), {})
-        elif found:
+        elif found:  # a parameter before the first scheme belongs to none
             quoted = match["quoted"]
             value = match["plain"] if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
             parameters.setdefault(match["key"].lower(), value)
@@ -80,6 +80,7 @@ def _may_have_login(realm: str, name: ImageName) -> bool:
         host = parts.hostname or ""
     except ValueError:
         return False
+    # Without TLS, others on the way could read the password.
     safe = parts.scheme == "https" or (parts.scheme == "http" and name.local and is_loopback(host))
     return bool(host) and safe and "@" not in parts.netloc
 
@@ -89,6 +90,7 @@ def _ask_for_token(realm: str, fields: dict[str, str], login: Login | None, ask:
     if login is not None:
         fields = {**fields, "account": login.user}
         headers["Authorization"] = _basic(login)
+    # A realm may have a query of its own.
     joint = "&" if urlsplit(realm).query else "?"
     return ask("GET", realm + joint + urlencode(fields), headers, None)
 
@@ -108,7 +110,9 @@ def _read_token(answer: Answer, realm: str) -> str:
         told = parse(answer.body)
     except ConfigError:
         told = None
+    # The specification allows both names.
     token = (told.get("token") or told.get("access_token")) if isinstance(told, dict) else None
+    # It goes into a header, so it must not have a line feed in it.
     if not isinstance(token, str) or not re.fullmatch(r"[!-~]+", token):
         raise PermanentError(f"{where} gives an answer without a token in it")
     return token

@@ -56,7 +56,7 @@ def parse_name(image: str) -> ImageName:
     if not slash or not (set(first) & set(".:[") or first == "localhost" or first != first.lower()):
         first, path = DOCKER_IO, rest
     path, colon, tag = path.partition(":")
-    registry = DOCKER_IO if first == f"index.{DOCKER_IO}" else first
+    registry = DOCKER_IO if first == f"index.{DOCKER_IO}" else first  # its former name
     if registry == DOCKER_IO and "/" not in path:
         path = f"library/{path}"
     good = (

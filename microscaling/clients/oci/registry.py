@@ -66,6 +66,7 @@ def labels_of(
 
 def _labels(repository: _Repository) -> Mapping[str, Any]:
     reference = repository.name.reference
+    # An index lists the manifests of several platforms, or further indexes.
     for _ in range(MAX_INDEXES):
         manifest = repository.manifest(reference)
         if not isinstance(manifest.get("manifests"), list):
@@ -150,6 +151,7 @@ class _Repository:
             if answer.status not in REDIRECTS or "Location" not in answer.headers:
                 break
             url = self._next(url, answer.headers["Location"])
+            # Registries redirect to storage at other hosts, which must not get the authorization.
             answer = self._ask("GET", url, {"Accept": accept, **self._permission(url)})
         if answer.status != 200:
             raise self._refusal(url, answer)
@@ -208,6 +210,7 @@ class _Repository:
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise TemporaryError(f"{self.name.registry} has not answered all within {self._within_s:g} s")
+        # The last request gets the rest of the time only, so that all of them keep to the limit.
         self._client.deadline_s = min(CALL_S, left)
         try:
             return self._client.ask(method, url, headers, body)

@@ -69,7 +69,7 @@ class Connection:
     def said(self, header: str) -> str:
         """Returns a header of the server's answer to the handshake; "" without such a header, and while
         there is no connection."""
-        thread = self._thread
+        thread = self._thread  # read once, as `close` in another thread may set it to None
         return "" if thread is None else thread.said.get(header.lower(), "")
 
     @property
@@ -113,6 +113,7 @@ class _Keeper(StoppableThread):
     def stop(self) -> None:
         """Requests the end, and ends a wait for the socket."""
         super().stop()
+        # The event alone would not end a wait for the socket.
         self.waker.stopped.set()
         self.waker.wake()
 
@@ -186,7 +187,7 @@ class _Keeper(StoppableThread):
     def _set_connected(self, connected: bool) -> None:
         with self._outbox_lock:
             self.connected = connected
-            self._outbox = None
+            self._outbox = None  # a message for the last connection must not go over the next
 
     def _say_lost(self, why: Lost) -> None:
         if self.trouble.failed(time.monotonic()):

@@ -45,7 +45,7 @@ class DeploymentImages(RegistryImages):
             try:
                 listed, _ = self._kube.deployments()
             except Refused as error:
-                if error.status != TOO_MANY:
+                if error.status != TOO_MANY:  # the one refusal that a retry can mend
                     raise
                 raise TemporaryError(str(error), error.delay_s) from None
             named = ((_name_of(item), item) for item in listed)

@@ -117,9 +117,9 @@ class User:
         old, self.wishes = self.wishes, wishes
         if old.plan is not wishes.plan or old.mode != wishes.mode or old.paused != wishes.paused:
             for agent in self.agents.values():
-                agent.queues = None
+                agent.queues = None  # a new calculation begins with the next report
                 if old.plan is not wishes.plan:
-                    agent.wanted = {}
+                    agent.wanted = {}  # of tasks that may not exist any more
             self._held = set()
         if old.plan is not wishes.plan or wishes.mode != modes.RANDOM:
             self.walk = {}
@@ -203,6 +203,7 @@ class User:
         if not self.decides_itself(agent):
             for app, after in demand.items():
                 before = agent.wanted.get(app)
+                # The first demand after a connect is no change.
                 if before is not None and before != after and app in agent.tasks:
                     self.note(agent, app, before, after, reason)
         agent.wanted = demand

@@ -265,6 +265,7 @@ class Stream(StreamingResponse):
     def __init__(self, live: EventHub, watcher: Watcher) -> None:
         self._live = live
         self._watcher = watcher
+        # Without the second header nginx would hold events back.
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         super().__init__(live.events(watcher), headers=headers, media_type="text/event-stream")
 
@@ -275,7 +276,7 @@ class Stream(StreamingResponse):
         try:
             await super().__call__(scope, receive, send_in_time)
         except asyncio.TimeoutError:
-            return  # uvicorn cuts it off
+            return  # uvicorn closes the connection
         finally:
             self._live.dismiss(self._watcher)
 

@@ -103,6 +103,7 @@ class EventHub:
         if screen is None or screen.timer is not None or self._closed:
             return
         loop = asyncio.get_running_loop()
+        # So all states together take at most MAX_OF_TIME, unless AT_LEAST_S is shorter.
         interval = max(MAX_OFTEN_S, self._costs_s * len(self._screens) / MAX_OF_TIME)
         wait = max(0.0, screen.drawn + min(interval, AT_LEAST_S) - loop.time())
         screen.timer = loop.call_later(wait, self._draw, user.name)
@@ -135,7 +136,7 @@ class EventHub:
         self._draw(watcher.user)
         said = time.monotonic()
         while not watcher.closed:
-            watcher.news.clear()
+            watcher.news.clear()  # before the reading, so that a change meanwhile sets it again
             if data := self._new_to(watcher):
                 yield data
                 said = time.monotonic()
@@ -143,6 +144,7 @@ class EventHub:
                 await asyncio.wait_for(watcher.news.wait(), COMMENT_S)
             except asyncio.TimeoutError:
                 pass
+            # Proxies drop an idle connection, so a comment is due (HTML, "Server-sent events", 9.2.7).
             if time.monotonic() - said >= COMMENT_S:
                 said = time.monotonic()
                 yield b": still here\n\n"

@@ -66,6 +66,7 @@ class Pages:
             max_age=SESSION_S,
             httponly=True,
             samesite="strict",
+            # Behind a proxy with TLS browsers must not send it without; directly there is no TLS.
             secure=request.headers.get("x-forwarded-proto") == "https",
         )
         return response

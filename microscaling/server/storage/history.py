@@ -148,6 +148,7 @@ class History:
             hour = page.times[-1] // COARSE_PIECE_MS * COARSE_PIECE_MS
             before = self.store.last_piece(name, COARSE, hour)
             coarse = self._read(name, before) if before else Series()
+            # A sample may come a little early, hence 0.9.
             if not coarse.times or page.times[-1] - coarse.times[-1] >= COARSE_STEP_MS * 0.9:
                 coarse.join(page.last())
                 pieces.append(Chunk(name, COARSE, hour, coarse.packed()))

@@ -102,6 +102,7 @@ class Store:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        # Opened by the main thread, and used by that of the store; transactions are explicit.
         self._db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
         try:
             self.new = self._prepare()
@@ -110,8 +111,10 @@ class Store:
             raise
 
     def _prepare(self) -> bool:
+        # The first write takes the lock for good, so that a second server fails here.
         self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
         self._db.execute("PRAGMA journal_mode = WAL")
+        # With NORMAL, a power failure could undo the last changes.
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA journal_size_limit = 16777216")
         self._db.execute("BEGIN IMMEDIATE")
@@ -143,7 +146,7 @@ class Store:
                 yield self._db
                 self._db.execute("COMMIT")
             except BaseException:
-                if self._db.in_transaction:
+                if self._db.in_transaction:  # some errors, a full disk for example, have ended it already
                     self._db.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
