@@ -64,5 +64,6 @@ def seconds_to_the_first_decision() -> float:
 
 
 def test_the_first_decision_is_made_within_a_second() -> None:
-    """Once out of ten tries, as the machine may be busy."""
-    assert any(seconds_to_the_first_decision() < 1.0 for _ in range(TRIES))
+    """Once out of ten tries, and later in proportion if other work keeps the processors busy."""
+    busy = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    assert any(seconds_to_the_first_decision() < busy for _ in range(TRIES))
