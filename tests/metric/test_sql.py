@@ -123,7 +123,7 @@ def test_options_of_the_url_are_not_taken_for_a_part_of_the_name(path, options):
 
 def test_a_question_mark_with_nothing_behind_it(path):
     assert measured(f"{path}?", COUNT) == 2
-    with pytest.raises(MetricError, match=r"no such file; what follows the \? is no option=value"):
+    with pytest.raises(MetricError, match=r"no such file; the text after the \? is no option=value"):
         measured(f"{path}?immutable", COUNT)
 
 
