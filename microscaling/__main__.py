@@ -130,6 +130,7 @@ def serve(environ: MutableMapping[str, str]) -> int:
 def _say(error: ConfigError) -> int:
     for problem in error.problems:
         sys.stderr.write(f"microscaling: {logs.masked(problem)}\n")
+    # A server that is away is no mistake in the settings.
     return FAILED if isinstance(error, ServerError) else BAD_SETTINGS
 
 
@@ -153,6 +154,7 @@ def build(environ: MutableMapping[str, str], stopping: threading.Event | None = 
     try:
         tasks = _until(stopping, lambda: factory.make_tasks(settings, environ), vitals)
     except BaseException:
+        # A health file that stays would look like an agent that has died.
         vitals.close()
         raise
     monitors = factory.make_monitors(settings, connection)

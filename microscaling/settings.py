@@ -62,7 +62,7 @@ def _window(value: str) -> float:
         seconds = _number(value)
     except ValueError:
         seconds = -1.0
-    if 0 <= seconds <= 3600:
+    if 0 <= seconds <= 3600:  # the range of Kubernetes' HPA
         return seconds
     raise ValueError("expected a number of seconds from 0 to 3600")
 

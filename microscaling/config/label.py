@@ -49,6 +49,7 @@ class LabelConfig(Config):
         finally:
             self.images.close()
         least = sum(task.min_containers for task in tasks)
+        # Only if the labels are the cause: the configuration itself has had its warning.
         if least_before <= max_containers < least:
             log.warning(
                 "maxContainers: is %d, but with the labels of the images the minimums add up to %d: "
@@ -94,7 +95,7 @@ class LabelConfig(Config):
             except TemporaryError as error:
                 delay_s = error.delay_s or backoff.next()
                 if time.monotonic() + delay_s > until:
-                    raise
+                    raise  # now, as the next try would come too late
                 if not told:
                     told = True
                     log.warning("waiting: %s", error)

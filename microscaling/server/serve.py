@@ -86,6 +86,7 @@ def listen(settings: Settings) -> socket.socket:
         )
     sock = socket.socket(family, kind, proto)
     try:
+        # So that a restart need not wait until the old connections have timed out.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in KEEPALIVE:

@@ -51,7 +51,7 @@ def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
         yield path, value
     elif isinstance(value, Mapping):
         for key, inner in value.items():
-            if not str(key).startswith("x-"):
+            if not str(key).startswith("x-"):  # extensions are ignored
                 yield from _texts(inner, f"{path}.{key}" if path else str(key))
     elif isinstance(value, list):
         for i, inner in enumerate(value):

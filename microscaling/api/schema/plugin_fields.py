@@ -46,6 +46,7 @@ def _read(config: Section, field: Field, by: str) -> Any:
         if there is None or (isinstance(there, str) and not there.strip()):
             return _absent(config, field, by, there)
         value = _READERS[field.kind](config, field, there)
+        # Headers were checked one by one, for notes with their places.
         if field.check is not None and field.kind != "headers":
             field.check(value)
         return value
@@ -114,6 +115,7 @@ def _headers(config: Section, field: Field, there: Any) -> dict[str, str]:
 
 def _whole(config: Section, field: Field, there: Any) -> int:
     value = config.whole(field.key, field.least, field.most)
+    # For an invalid value `whole` notes it and returns 0.
     if value != there or isinstance(there, bool):
         raise _Unusable
     return value

@@ -215,7 +215,7 @@ class Kube:
             if self._clients[-1] is not used:
                 return True  # another thread has renewed them meanwhile
             if time.monotonic() - self._renewed < RENEW_EVERY_S:
-                return False
+                return False  # the new ones are refused too
             self._renewed = time.monotonic()
             try:  # with a deadline, as a kubeconfig may name a program to run
                 self._clients.append(self._login.call(lambda: log_in(self.config_path), CALL_S))

@@ -104,7 +104,7 @@ def _from_entry(entry: Mapping[str, Any], registry: str, path: Path) -> Login | 
     if not colon:
         log.warning("%s: the login for %s cannot be read", path, registry)
         return None
-    return Login(user, password.strip("\0"))
+    return Login(user, password.strip("\0"))  # as Docker's own client
 
 
 def _from_helper(name: object, key: str, path: Path, environ: Mapping[str, str]) -> Login | None:

@@ -128,6 +128,7 @@ class Link:
         self.wire.rewind()
         if frame.opcode == PING:
             with self.wire.within(SEND_WITHIN_S):
+                # A control frame has at most 125 bytes (RFC 6455, 5.5), and the server may send more.
                 self.websocket.pong(frame.data[:MAX_PONG_BYTES])
         elif frame.opcode == CLOSE:
             self.say_goodbye()

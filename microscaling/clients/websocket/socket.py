@@ -164,6 +164,7 @@ class Wire:
         """Connects within one of `shares` equal parts of the time that is left. Raises OSError."""
         self._sock = sock
         sock.setblocking(False)
+        # Small messages must not wait for the acknowledgement of the one before (Nagle's algorithm).
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         error = sock.connect_ex(address)
         if error == errno.EINPROGRESS:

@@ -35,6 +35,7 @@ class Sum:
     def add(self, told: TaskReport, wanted: int | None, held: str) -> None:
         """Adds an agent's report. `wanted`: containers that the server wants of that agent, None: it decides
         itself; `held`: the reason why the agent, or the server for it, has no reading."""
+        # Called for each task of each agent at every state, so it is written for speed.
         self.told = told
         running, requested, metric = told.running, told.requested, told.metric
         self.running += running
@@ -88,6 +89,7 @@ def cap_of(user: User) -> int | None:
         return own
     caps = [own if a.about is None or a.about.cap is None else a.about.cap for a in user.agents.values()]
     known = [cap for cap in caps if cap is not None]
+    # A sum of the known ones alone would be too small.
     return sum(known) if len(known) == len(caps) else None
 
 
@@ -100,7 +102,7 @@ def state_of(user: User, late_s: float = 0.0) -> Json:
     sums = sums_of(user)
     reasons = _reasons(user) if _server_decides(user) else {}
     order = [*models, *sorted(sums.keys() - models.keys(), key=lambda app: (_priority(sums[app]), app))]
-    shown = list(user.agents.values())[-AGENTS_SHOWN:]
+    shown = list(user.agents.values())[-AGENTS_SHOWN:]  # the newest, as there may be thousands
     return {
         "user": user.name,
         "now": now_ms(),

@@ -67,7 +67,7 @@ class EventHub:
         self.load = load or Load()
         self.jobs = jobs
         self.has_token = has_token
-        self.instance = secrets.token_hex(4)
+        self.instance = secrets.token_hex(4)  # the numbers of decisions begin anew with it
         self._screens: dict[str, View] = {}
         self._count = 0
         self._closed = False

@@ -157,6 +157,7 @@ class History:
 
     def forget(self, now: int) -> bool:
         """Deletes some of the pieces that are too old. Returns whether there may be more."""
+        # Pieces are dropped by their begin, so the length of one is added: its end may still count.
         more = self.store.drop_history(FULL, now - FULL_MS - PIECE_MS)
         return self.store.drop_history(COARSE, now - COARSE_MS - COARSE_PIECE_MS) or more
 
@@ -192,6 +193,7 @@ class History:
 
     def _joined(self, name: str, level: int, since: int, longest: int) -> Series:
         joined = Series()
+        # A piece that began earlier may reach into the time.
         for piece in self.store.history(name, level, since - longest):
             joined.join(self._read(name, piece.data))
         return _cut(joined, since)

@@ -116,6 +116,7 @@ class Store:
         self._db.execute("PRAGMA journal_mode = WAL")
         # With NORMAL, a power failure could undo the last changes.
         self._db.execute("PRAGMA synchronous = FULL")
+        # Without a limit the journal keeps the largest size that it ever had.
         self._db.execute("PRAGMA journal_size_limit = 16777216")
         self._db.execute("BEGIN IMMEDIATE")
         try:
@@ -123,6 +124,7 @@ class Store:
             if version not in (0, SCHEMA):
                 raise ValueError("it is of a newer version of this program")
             if not version:
+                # `executescript` would commit the transaction first.
                 for statement in TABLES.split(";")[:-1]:
                     self._db.execute(statement)
                 self._db.execute(f"PRAGMA user_version = {SCHEMA}")
