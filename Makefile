@@ -47,7 +47,7 @@ audit: ## known vulnerabilities of all that the image has in it (asks pypi.org; 
 	$(bin)/python -m pip freeze --exclude-editable >build/audit.txt
 	$(bin)/pip-audit --strict --disable-pip --no-deps -r build/audit.txt
 
-docs: ## write the tables of README and docs that repeat what the code knows
+docs: ## write the tables of README and docs that repeat knowledge of the code
 	@scripts/venv yaml
 	@$(bin)/python -m scripts.docs $(ARGS)
 

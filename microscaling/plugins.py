@@ -67,6 +67,9 @@ class Field:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"field {self.key}: kind {self.kind} is none of {', '.join(KINDS)}")
+        # The page gets the declarations of all plugins in one answer, so none may break it.
+        if not isinstance(self.default, (str, int, float, dict, list, type(None))):
+            raise ValueError(f"field {self.key}: the default is no value of JSON")
 
     @property
     def fills_in(self) -> bool:
@@ -151,7 +154,7 @@ class Group(Generic[P]):
         return sorted(filter(None, found), key=lambda plugin: plugin.type_name.casefold())
 
     def all(self) -> list[P]:
-        """Returns every plugin that can be loaded, sorted by name; logs a warning for each other one."""
+        """Returns every plugin that can be loaded, sorted by name; warns once of each other one."""
         found = {plugin.type_name: plugin for plugin in self.ours()}
         for name, entry in self._others().items():
             if name in found:
@@ -160,7 +163,9 @@ class Group(Generic[P]):
             try:
                 found[name] = self._load(entry)
             except ConfigError as error:
-                log.warning("%s", error)
+                if name not in self._warned:
+                    self._warned.add(name)
+                    log.warning("%s", error)
         return [found[name] for name in sorted(found, key=str.casefold)]
 
     def chosen(self, variable: str, name: str) -> P:

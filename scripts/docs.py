@@ -1,4 +1,4 @@
-"""Writes the tables that repeat what the code knows into the README and the docs: `python -m scripts.docs`.
+"""Writes the tables that repeat knowledge of the code into README and docs: `python -m scripts.docs`.
 
 A table stands between `<!-- made by make docs: NAME -->` and `<!-- end -->`. With `--check` nothing is
 written, and the exit code is 1 if a page differs.
@@ -89,7 +89,7 @@ def metrics() -> str:
         )
         for kind in METRICS.ours()
     )
-    return table(("metricType", "what is measured", "in its `config`"), rows)
+    return table(("metricType", "measures", "in its `config`"), rows)
 
 
 def of_fields(fields: Iterable[Field]) -> str:

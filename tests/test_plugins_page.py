@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 import subprocess
 import sys
@@ -68,9 +69,9 @@ def test_mistakes_are_named(tmp_path: Path, installed: dict[str, str]) -> None:
         agent.says("apps[0].config.spareContainers: expected a whole number, 0 or more, got -1")
 
 
-def test_the_schema_has_them(tmp_path: Path, installed: dict[str, str]) -> None:
-    with AgentProcess(tmp_path, []) as agent:
-        environ = {**agent.environ, **installed}
+def schema(installed: dict[str, str]) -> tuple[Any, str]:
+    """The properties of a task in the schema, and the log."""
+    environ = {**os.environ, **installed}
     printed = subprocess.run(
         [sys.executable, "-m", "microscaling", "schema"],
         cwd=ROOT,
@@ -78,10 +79,27 @@ def test_the_schema_has_them(tmp_path: Path, installed: dict[str, str]) -> None:
         capture_output=True,
         check=True,
     )
-    app = json.loads(printed.stdout)["properties"]["apps"]["items"]
-    assert "Spare" in app["properties"]["ruleType"]["enum"]
-    assert "Folder" in app["properties"]["metricType"]["examples"]
-    assert {"folder", "pattern", "spareContainers"} <= set(app["properties"]["config"]["properties"])
+    return json.loads(printed.stdout)["properties"]["apps"]["items"]["properties"], printed.stderr.decode()
+
+
+def test_the_schema_has_them(installed: dict[str, str]) -> None:
+    properties, log = schema(installed)
+    assert log == ""
+    assert "Spare" in properties["ruleType"]["enum"]
+    assert "Folder" in properties["metricType"]["examples"]
+    assert {"folder", "pattern", "spareContainers"} <= set(properties["config"]["properties"])
+
+
+def test_a_broken_one_is_left_out(installed: dict[str, str]) -> None:
+    """Its default has no place in JSON, which would cost the page all its rules and metrics."""
+    folder = Path(installed["PYTHONPATH"])
+    code = (folder / "spare_rule.py").read_text()
+    (folder / "spare_rule.py").write_text(code.replace("default=1", "default=object()"))
+    properties, log = schema(installed)
+    assert "Folder" in properties["metricType"]["examples"]
+    assert "Spare" not in properties["ruleType"]["enum"]
+    assert len(log.splitlines()) == 1
+    assert "field spareContainers: the default is no value of JSON" in log
 
 
 def test_every_argument_of_a_field_is_explained() -> None:

@@ -66,7 +66,7 @@ APP = (
         "Gets",
         default="Remainder",
         wide=True,
-        meaning="what it gets: one of the rules below; in JSON any other text is `Remainder`",
+        meaning="one of the rules below; in JSON any other text is `Remainder`",
         in_form=True,
     ),
     Key(

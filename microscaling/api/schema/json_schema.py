@@ -61,7 +61,11 @@ def json_schema() -> Schema:
                 "type": "integer",
                 "minimum": 0,
             },
-            "name": {"title": "Name", "description": "whose configuration it is", "type": "string"},
+            "name": {
+                "title": "Name",
+                "description": "the user; it has no effect",
+                "type": "string",
+            },
             "apps": {"title": "Tasks", "description": "the tasks", "type": "array", "items": app},
         },
     } | FURTHER

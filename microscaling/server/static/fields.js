@@ -111,7 +111,7 @@ export function textOf(app, { path, kind, choices, otherwise }, fields) {
 }
 
 /** The app to write, made from the one before; anything without a field stays. `values`: texts by the fields' ids.
- * Throws what JSON.parse throws. */
+ * Throws SyntaxError for bad JSON. */
 export function appFrom(before, values, fields) {
   const app = structuredClone(before);
   const more = values.config.trim() ? JSON.parse(values.config) : {};

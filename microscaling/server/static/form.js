@@ -1,4 +1,4 @@
-// The form of one app, in a dialog: says at each field what is wrong with it.
+// The form of one app, in a dialog: shows each problem at its field.
 
 import { byId, el, say, show } from "./dom.js";
 import { count } from "./format.js";
