@@ -70,6 +70,8 @@ def make_tasks(settings: Settings, environ: Mapping[str, str]) -> Tasks:
     passed = passed_on(environ, settings.pass_env)
     for task in tasks:
         task.env = _merged(passed, task.env)
+    # The whole environment is passed on by default, as in the Go agent, and its users rely on that. So
+    # credentials in it are only named.
     credentials = credentials_in(passed)
     if credentials and tasks and scheduler.creates_containers:
         log.warning(

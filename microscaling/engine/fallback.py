@@ -95,6 +95,7 @@ class Fallbacks:
                 in_force += 1
                 if each.told.failed(now):
                     what = f"{each.row.task.name} to {target.containers}"
+                    # One log line for all tasks with the same trouble, such as those of one source.
                     self._began.setdefault(each.row.trouble, []).append(what)
             elif each.told.failing and each.told.recovered():
                 self._ended.append(each.row.task.name)

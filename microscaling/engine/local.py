@@ -103,7 +103,7 @@ class LocalEngine(Engine):
     def stop_demand(self, demand_update: Slot) -> None:
         """Stops all threads and closes the slot."""
         beat, sources = self.threads[:1], self.threads[1:]
-        for thread in self.threads:
+        for thread in self.threads:  # all at once, so the waits below overlap
             thread.stop()
         if stop_all(beat, JOIN_S):  # the only one that puts tokens, so it goes first
             log.error("the engine's thread does not end")

@@ -201,7 +201,7 @@ class Readings:
                 if source.key not in polls:
                     polls[source.key] = (Poll(source, task.metric.interval_s), [], FailureLog())
                 else:
-                    polls[source.key][0].source.also(source)
+                    polls[source.key][0].source.also(source)  # one request for all its tasks
                 poll, rows, _ = polls[source.key]
                 poll.interval_s = min(poll.interval_s, task.metric.interval_s)
                 rows.append(Row(task))

@@ -50,6 +50,7 @@ class HTTPSource(Source):
     def __init__(
         self, url: str, headers: Mapping[str, str] | None = None, deadline_s: float = DEADLINE_S
     ) -> None:
+        # With other headers the same URL may give another answer.
         self.key = ("http", url, tuple(sorted((headers or {}).items())))
         self.name = public_url(url)
         self.secrets = [*secrets_of_url(url), *secrets_of_headers(headers or {})]

@@ -55,6 +55,7 @@ class Marathon(Orchestrator):
         self, address: str, token: str = "", deadline_s: float = DEADLINE_S
     ) -> None:
         base = _base(address)
+        # A token replaces the user and password of the URL.
         self.url = f"{public_url(base) if token else base}/v2/apps/"
         self.name = f"Marathon at {public_url(base)}"
         self.headers = {"Accept": "application/json"}
@@ -89,6 +90,7 @@ class Marathon(Orchestrator):
         answer = self._ask("PUT", url, {"Content-Type": "application/json"}, body)
         if answer.status != 200:
             raise self._error(url, answer)
+        # Another service at this address may answer with 200 as well.
         if answer.body and not isinstance(_parsed(answer.body), dict):
             said = quoted(answer.body.decode("utf-8", "replace"))
             raise TemporaryError(f"{public_url(url)}: that is not Marathon's answer: {said}")
@@ -138,7 +140,7 @@ class Marathon(Orchestrator):
         try:
             return client.ask(method, url, {**self.headers, **(headers or {})}, body)
         finally:
-            if self._closed:
+            if self._closed:  # while this call was under way
                 client.close()
             else:
                 self._clients.append(client)

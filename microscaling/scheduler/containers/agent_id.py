@@ -171,6 +171,7 @@ class AgentId:
     def _choose(self, mine: Record) -> None:
         """Takes over the id of an earlier life, or makes a new one."""
         best: tuple[bool, int] = (False, 0)
+        # The newest come first: so they win among equals, and the oldest files go.
         chosen, kept = "", 0
         for id in self._ids():
             lives, record = self._peek(id)

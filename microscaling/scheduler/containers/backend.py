@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
+import builtins  # `list` is a method of Backend
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

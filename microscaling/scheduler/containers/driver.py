@@ -271,7 +271,7 @@ class ContainerScheduler(Scheduler):
                 self.backend.remove(container.id)
         except MicroscalingError as error:
             return "", error
-        except Exception as error:
+        except Exception as error:  # would end the thread, and with it the agent
             log.exception("%s: %s %s", container.task.name, operation.work.value, container.short_id)
             return "", TemporaryError(str(error))  # the outcome is unknown
         return "", None

@@ -132,7 +132,7 @@ class Listing:
             return
         if container.id:
             self._silent(container, "destroy", now)
-            container.signalled = True
+            container.signalled = True  # killed by the removal, so it has not failed
             self.reconciler.ended(container, "had been removed", now)
         if container.id or container.unknown:
             self.reconciler.forget(container)

@@ -95,6 +95,7 @@ class Orphans:
         for group in self._groups:
             if (group.task, group.origin) not in self._said:
                 self._say(group)
+        # A group that is gone and comes back is logged again.
         self._said = dict.fromkeys((group.task, group.origin) for group in self._groups)
         if self.stops and may_stop:
             self._stop(now)
@@ -130,6 +131,7 @@ class Orphans:
         self.tasks.orphans = (
             f"{self.tasks.nouns} of tasks that are not in the configuration: {text}" if text else ""
         )
+        # An event wakes the engine, as the cap of its tasks has changed.
         if outside != self.tasks.outside:
             self.tasks.outside = outside
             self.tasks.changed.set()
@@ -174,7 +176,7 @@ class Orphans:
             self.backend.remove(seen.id)
         except MicroscalingError as failed:
             error = failed
-        except Exception as failed:
+        except Exception as failed:  # would end the thread, and with it the agent
             log.exception("%s: stopping %s", seen.task, seen.id[:12])
             error = failed
         with self.tasks:

@@ -101,7 +101,7 @@ class ContainerReconciler(Inventory):
         if missing <= 0:
             self.ends.settled(task)
         self.paused.give(task, want)
-        for container in list(mine):
+        for container in list(mine):  # a copy, as a container may be forgotten
             self._next_step(container, now)
         self.counts.write(task, now)
 
@@ -180,7 +180,7 @@ class ContainerReconciler(Inventory):
 
     def on_event(self, event: Event, now: float) -> None:
         """Takes an event of the engine. Unknown ids, repeated and late events are normal."""
-        if event.task not in self.by_name:
+        if event.task not in self.by_name:  # an orphan's, which the driver reports to Orphans
             return
         container = self.find(event.id, event.nonce)
         if event.kind == "kill":
@@ -206,7 +206,7 @@ class ContainerReconciler(Inventory):
             container.exit_code = event.exit_code
             self.ended(container, f"exited{code}", now)
         elif event.kind == "destroy":
-            container.signalled = True
+            container.signalled = True  # killed by the removal, so it has not failed
             self.ended(container, "was removed from outside", now)
             self.forget(container)
         self.reconcile_task(container.task, now)
@@ -380,6 +380,7 @@ class ContainerReconciler(Inventory):
         if work is Work.START:
             self.ended(container, f"could not be started: {error}", now)
             return
+        # An engine that is back after a kill may refuse the containers that it was creating before.
         blame = container.wanted and not container.outage
         self.forget(container)
         if isinstance(error, Missing):

@@ -99,7 +99,7 @@ class Supplies:
             self._backend.supply(lack.task)
         except MicroscalingError as error:
             self._failed(lack, "" if isinstance(error, BackendUnavailable) else str(error))
-        except Exception as error:
+        except Exception as error:  # would end the thread, and with it the agent
             log.exception("%s: looking for image %s", lack.task.name, lack.task.image)
             self._failed(lack, repr(error))
         else:

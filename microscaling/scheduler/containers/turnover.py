@@ -53,7 +53,7 @@ class Turnover:
             return False
         if self._reading < before:
             self._fell = now
-        elif before > 0:
+        elif before > 0:  # more of the same work: only the first item after an empty queue ends a wait
             return False
         self.reset()
         return True

@@ -66,7 +66,7 @@ class KubernetesOrchestrator(Orchestrator):
         with self._lock:
             same = self._view.names == frozenset(names)
             self._view.names = frozenset(names)
-        if not same or self._must_list():
+        if not same or self._must_list():  # a new name may be in no listing yet
             self._list()
         with self._lock:
             return self._view.found(names)

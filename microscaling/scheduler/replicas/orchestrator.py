@@ -164,7 +164,7 @@ class OrchestratorScheduler(Scheduler):
     def _begin(self, tasks: Tasks) -> ReplicaReconciler:
         if self.reconciler is None:
             self.reconciler = ReplicaReconciler(tasks, self.orchestrator.name, self.orchestrator.what)
-            self.orchestrator.watch(self.heard)
+            self.orchestrator.watch(self.heard)  # before the first read, so that no change is missed
         return self.reconciler
 
     def _read(self, reconciler: ReplicaReconciler) -> None:
