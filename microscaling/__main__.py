@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from functools import partial
 
 from microscaling import __version__, factory
 from microscaling import log as logs
@@ -111,7 +112,7 @@ def serve(environ: MutableMapping[str, str]) -> int:
     dropped = privileges.drop(environ, engine=False)
     settings = Settings.from_env(environ)
     logs.setup(settings)
-    check_names(environ, factory.variables_of_plugins)
+    check_names(environ, partial(factory.variables_of_plugins, settings))
     if dropped:
         log.info("%s", dropped)
     try:
@@ -142,7 +143,7 @@ def build(environ: MutableMapping[str, str], stopping: threading.Event | None = 
     dropped = privileges.drop(environ)
     settings = Settings.from_env(environ)
     logs.setup(settings)
-    check_names(environ, factory.variables_of_plugins)
+    check_names(environ, partial(factory.variables_of_plugins, settings))
     settings = factory.prepared(settings, environ)
     if dropped:
         log.info("%s", dropped)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from microscaling.api.address import ORIGIN, ServerAddress, needed_server
@@ -40,10 +41,15 @@ CHOICES: Mapping[str, Group[Any]] = {
 NO_MONITOR = "none"
 
 
-def variables_of_plugins() -> list[str]:
-    """Returns the names of the environment variables that plugins read, apart from the settings."""
-    plugins = [plugin for group in (METRICS, *CHOICES.values()) for plugin in group.all()]
-    return [name for plugin in plugins for variable in plugin.variables for name in variable.names]
+def variables_of_plugins(settings: Settings) -> Iterator[str]:
+    """Yields the names of the environment variables that plugins read, apart from the settings. The chosen
+    plugins come first, as the others have to be imported for it. Raises ConfigError."""
+    named = ((SCHEDULERS, settings.scheduler), (CONFIGS, settings.config))
+    chosen = [*(group.find(name, any_case=True) for group, name in named), *_monitors(settings)]
+    groups = (METRICS, *CHOICES.values())
+    for plugin in chain(filter(None, chosen), chain.from_iterable(group.all() for group in groups)):
+        for variable in plugin.variables:
+            yield from variable.names
 
 
 def prepared(settings: Settings, environ: Mapping[str, str]) -> Settings:

@@ -50,11 +50,13 @@ def check_names(environ: Mapping[str, str], of_plugins: Callable[[], Iterable[st
     and where containers are touched.
     """
     known = {*variables(), *files(), *OF_THE_IMAGE}
-    unknown = [name for name in environ if _is_ours(name) and name not in known]
-    if unknown:  # only then, as it imports all plugins
-        known |= {*of_plugins()}
+    unknown = {name for name in environ if _is_ours(name)} - known
+    # Only as many as needed: every one imports a plugin.
+    names = iter(of_plugins() if unknown else ())
+    while not unknown <= known and (name := next(names, None)) is not None:
+        known.add(name)
     problems: list[str] = []
-    for name in sorted({*unknown} - known):
+    for name in sorted(unknown - known):
         meant = _decisive(name)
         if meant:
             problems.append(f"{short(name)}: is not known; {_way_out(meant)}")

@@ -39,6 +39,8 @@ class Measured:
     faults: Mapping[str, Any] = {}
     settles = False
     """What is set shows after a while only."""
+    type_name = ""
+    """Of the metric, in configurations; empty: they cannot name it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -91,6 +93,8 @@ class Null(Measured):
 
 class SQL(Measured):
     """A file: what can happen to it is of another kind."""
+
+    type_name = "SQL"
 
     faults = dict.fromkeys(["a lock that stays", "garbage", "cut off", "no file", "no table", "a folder"])
 
@@ -155,6 +159,8 @@ class Remote(Measured):
 
 
 class HTTP(Remote):
+    type_name = "HTTP"
+
     def start(self) -> None:
         self.count = 0
         server = self.stack.enter_context(Server(self._answer))
@@ -172,6 +178,8 @@ class HTTP(Remote):
 
 
 class NSQ(Remote):
+    type_name = "NSQ"
+
     def start(self) -> None:
         self.nsqd = self.stack.enter_context(Nsqd(self.folder))
         self.url = self.nsqd.endpoint
@@ -187,6 +195,8 @@ class NSQ(Remote):
 
 
 class SQS(Remote):
+    type_name = "SQS"
+
     def start(self) -> None:
         moto = self.stack.enter_context(Moto(self.folder))
         self.url = moto.url
@@ -209,6 +219,8 @@ class SQS(Remote):
 
 
 class AzureQueue(Remote):
+    type_name = "AzureQueue"
+
     def start(self) -> None:
         from azure.storage.queue import QueueClient
 
@@ -228,6 +240,8 @@ class AzureQueue(Remote):
 
 
 class RabbitMQQueue(Remote):
+    type_name = "HTTP"
+
     def start(self) -> None:
         self.rabbit = self.stack.enter_context(RabbitMQ(self.folder))
         self.rabbit.api("PUT", "queues/%2F/jobs", durable=False)
@@ -245,6 +259,7 @@ class RabbitMQQueue(Remote):
 
 
 class PrometheusQuery(Remote):
+    type_name = "HTTP"
     settles = True
 
     def start(self) -> None:
@@ -269,6 +284,7 @@ class PrometheusQuery(Remote):
 
 
 class RedisList(Remote):
+    type_name = "Redis"
     faults = OF_REDIS
 
     def start(self) -> None:

@@ -32,7 +32,10 @@ class Contract:
             assert measure(metric) == expected
             assert type(metric.current) is int
 
-    def test_equal_metrics_share_a_source(self, measured: Measured, metric: Metric) -> None:
+    def test_it_is_of_the_type_and_equal_ones_share_a_source(
+        self, measured: Measured, metric: Metric
+    ) -> None:
+        assert metric.type_name == self.kind.type_name
         other = measured.metric()
         assert (other.source and other.source.key) == (metric.source and metric.source.key)
 
