@@ -15,6 +15,7 @@ from microscaling.engine.status import Status
 from microscaling.engine.window import Windows
 
 log = logging.getLogger("mssengine")
+status_log = logging.getLogger("mssdemand")
 
 Change = tuple[str, int, int, Reason | None]
 """A task's name, its demand before and after, and the reason."""
@@ -55,7 +56,7 @@ class Decider:
         self.fallbacks.say()
         say(changes)
         for line in lines:
-            log.info("%s", line)
+            status_log.info("%s", line)
         held = failed - in_force
         count = len(before[0])
         log.debug("%d tasks: %d change, %d held, %d fallback", count, len(changes), held, in_force)

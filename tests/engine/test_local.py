@@ -95,7 +95,8 @@ def said(caplog):
 
 def test_the_first_decision_is_made_on_real_readings(caplog):
     caplog.set_level(logging.INFO, "mssengine")
-    with Server(answers(stats(120))) as server, Run(task("p1", server.endpoint)) as run:
+    # The first question loads the HTTP client: two beats of half a second may not be enough for that.
+    with Server(answers(stats(120))) as server, Run(task("p1", server.endpoint), beat_s=5.0) as run:
         assert run.slot.get(timeout=20) is TOKEN
         assert run.engine.decided.wait(20)
         p1 = run.tasks.get_task("p1")

@@ -25,21 +25,21 @@ class Beats:
     """Decides twice a second of virtual time, and carries each decision out at once."""
 
     def __init__(self, caplog: pytest.LogCaptureFixture, *tasks: Task, cap: int = 10) -> None:
-        caplog.set_level("INFO", "mssengine")
+        caplog.set_level("INFO", "mssdemand")
         self.caplog = caplog
         self.tasks = Tasks(tasks, cap)
         self.decider = Decider(self.tasks, Readings(tasks, 1.5))
         self.now = 100.0
 
     def pass_s(self, seconds: float) -> list[str]:
-        """Returns the lines that are no decisions."""
+        """Returns the lines about the state of tasks."""
         self.caplog.clear()
         for _ in range(int(seconds * 2)):
             self.decider.beat(self.now)
             self.now += 0.5
             for task in self.tasks.tasks:
                 task.requested = task.running = task.demand
-        return [line for line in self.caplog.messages if " -> " not in line]
+        return [record.getMessage() for record in self.caplog.records if record.name == "mssdemand"]
 
 
 def test_each_task_has_a_line_after_its_first_reading(caplog: pytest.LogCaptureFixture) -> None:
