@@ -2,7 +2,7 @@
 # make demo   shows it at work        make test   tests it
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint audit docs format image sbom bench beats chaos workers fuzz jobs clean
+.PHONY: help venv demo test lint audit docs format image sbom bench beats chaos workers fuzz jobs newcomer clean
 
 # Base images that were made locally (scripts/base-images), if any.
 -include .env
@@ -68,6 +68,10 @@ sbom: image ## build the image and write what is in its environment to build/sbo
 bench: ## measure us, the alternatives and the floor in one run (some minutes; needs an engine; ARGS=...)
 	@scripts/venv demo yaml
 	@$(bin)/python -m scripts.bench $(ARGS)
+
+newcomer: ## add a metric, a rule and a scheduler, one file each, and see the agent at work with them (a minute)
+	@scripts/venv demo yaml test
+	@$(bin)/python -m scripts.newcomer
 
 beats: ## a million beats of the agent in virtual time, with all that can go wrong (some minutes; ARGS="--seed 2")
 	@scripts/venv yaml test

@@ -85,7 +85,8 @@ def test_a_dry_run_pulls_nothing(dry_run: bool, pulls: bool, caplog: pytest.LogC
 
 
 def test_labels_are_read_where_the_containers_are_else_in_the_registry() -> None:
-    for scheduler, kind in (("DOCKER", EngineImages), ("TOY", RegistryImages), ("MARATHON", RegistryImages)):
+    registry = ((name, RegistryImages) for name in ("TOY", "MARATHON", "BASE", "LABELS", "a.b"))
+    for scheduler, kind in (("DOCKER", EngineImages), *registry):
         settings = Settings(config="LABEL", scheduler=scheduler, api_address="127.0.0.1:1")
         source = CONFIGS.chosen("MSS_CONFIG", "LABEL").make(settings)
         assert type(source.images) is kind  # type: ignore[attr-defined]

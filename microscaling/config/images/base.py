@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
@@ -36,8 +36,11 @@ class Images(ABC):
 def images_of(settings: Settings) -> Images:
     """Returns the source of image labels: the module here that has the scheduler's name, else the registries
     of the images. Raises ConfigError."""
+    there = {module.name for module in iter_modules(images.__path__)}
     name = settings.scheduler.lower()
-    there = any(module.name == name for module in iter_modules(images.__path__))
-    module = import_module(f"{images.__name__}.{name if there else DEFAULT}")
-    made: Images = module.make(settings)
-    return made
+    make: Callable[[Settings], Images] | None = None
+    if name in there:  # base and labels are modules too, but no sources
+        make = getattr(import_module(f"{images.__name__}.{name}"), "make", None)
+    if make is None:
+        make = import_module(f"{images.__name__}.{DEFAULT}").make
+    return make(settings)
