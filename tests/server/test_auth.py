@@ -21,6 +21,7 @@ NO_TOKEN = {"Authorization": ""}
         ("/apps/5k5gk", 401),
         ("/live?user=a", 401),
         ("/api/users", 401),
+        ("/api/schema", 401),
         ("/api/nothing", 401),
         ("/login", 200),
         ("/healthz", 200),
