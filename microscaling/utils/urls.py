@@ -54,7 +54,7 @@ def check_url(url: str, schemes: Collection[str], form: str) -> None:
 def _wrong(url: str, schemes: Collection[str]) -> str | None:
     """Describes the first mistake; "" if there are no better words than the form; None if it is valid."""
     if not url.isprintable() or " " in url:
-        return "there is a space in it (write %20), or what cannot be printed"
+        return "there is a space in it (write %20), or a character that cannot be printed"
     if "\\" in url:
         return "there is a backslash in it: write %5C"
     if "#" in url:  # a fragment is never sent, so it is always a mistake

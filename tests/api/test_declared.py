@@ -103,5 +103,5 @@ def test_as_data() -> None:
     }
     (missing,) = (key for key in data["config"] if key["key"] == "missing")
     assert missing["choices"] == ["empty", "held"]
-    assert missing["meaning"].startswith("what a queue")
+    assert missing["meaning"].startswith("a queue that does not exist")
     assert missing["inForm"] is False

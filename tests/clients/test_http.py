@@ -44,7 +44,7 @@ def test_a_fault_is_an_error_within_the_deadline(fault):
         ("reset half way", "Connection reset by peer"),
         ("says nothing", "Remote end closed connection without response"),
         ("endless body", "the answer is longer than 100000 bytes"),
-        ("compressed", "the answer is said to be packed (gzip), and does not unpack"),
+        ("compressed", "the answer claims to be packed (gzip), but does not unpack"),
     ],
 )
 def test_the_error_says_what_happened(fault, says):
@@ -277,8 +277,8 @@ def test_a_body_that_is_packed_or_said_to_be(encoding):
     [
         (packed(b" " * 10_000_000), "the answer is longer than 100000 bytes"),
         (packed(b"") * 200 + packed(b" " * 100_001), "the answer is longer than 100000 bytes"),
-        (packed(GOOD)[:-1], "the answer is said to be packed (gzip), and does not unpack"),
-        (GOOD, "the answer is said to be packed (gzip), and does not unpack"),
+        (packed(GOOD)[:-1], "the answer claims to be packed (gzip), but does not unpack"),
+        (GOOD, "the answer claims to be packed (gzip), but does not unpack"),
     ],
 )
 def test_a_packed_body_that_is_too_much_or_broken(body, says):

@@ -349,7 +349,7 @@ def test_a_token_that_has_expired_is_read_anew(fake, config, kube, tmp_path):
     fake.cluster.add("web", 1)
     kube.deployments()
     fake.tokens = {"fresh": (ACCOUNT, float("inf"))}
-    with pytest.raises(Refused, match=r"HTTP 401\), as when a token has expired: log in anew") as caught:
+    with pytest.raises(Refused, match=r"HTTP 401\), as when a token has expired: log in again") as caught:
         kube.deployments()
     assert config in str(caught.value)
     fake.kubeconfig(tmp_path / "kubeconfig", token="fresh")

@@ -38,7 +38,7 @@ KEYS = (
         "At least",
         kind="whole",
         least=0,
-        meaning="what is measured counts as no fewer items; without it a negative number is an error",
+        meaning="a reading below it counts as so many items; without it a negative number is an error",
     ),
 )
 """Keys of `config` for every metric."""
@@ -48,7 +48,7 @@ MISSING = Key(
     kind="choice",
     default=EMPTY,
     choices=(EMPTY, HELD),
-    meaning=f"what a queue that does not exist counts as: `{EMPTY}` (0) or `{HELD}`, the task stays as it is",
+    meaning=f"a queue that does not exist counts as `{EMPTY}` (0), or its task is `{HELD}`, so it stays put",
 )
 """The key of `config` for metrics of queues that may not exist."""
 OF_ANY = ("queueName", "queueURL", "topicName", "channelName", "databaseURL", "query")

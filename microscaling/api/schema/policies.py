@@ -36,7 +36,7 @@ KEYS = (
         kind="number",
         most=MAX_WINDOW_S,
         default_in_words="`MSS_SCALE_DOWN_WINDOW_S`",
-        meaning="it gives back only what it could do without for so long; 0 to 3600",
+        meaning="it gives back only containers that it has not needed for so long; 0 to 3600",
     ),
 )
 """Keys of an app for its policies."""

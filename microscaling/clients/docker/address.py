@@ -66,7 +66,7 @@ def _socket(path: str, place: str, address: str) -> str:
     if stat.S_ISDIR(mode):
         raise ConfigError(
             f"{place}: {path} is a directory, not a socket: the engine makes one where a container mounts a "
-            "socket that does not exist; start the engine, remove the directory, and make the container anew"
+            "socket that does not exist; start the engine, remove the directory, create the container again"
         )
     if not stat.S_ISSOCK(mode):
         raise ConfigError(f"{place}: {path} is not a socket; {EXPECTED}")

@@ -67,7 +67,7 @@ def choose(environ: Mapping[str, str]) -> ChosenEngine:
         try:
             return _of_context(current, why, folder)
         except ConfigError as error:  # not chosen for the agent, and the default socket may still appear
-            unused = f"; of no use: {error}"
+            unused = f"; it cannot be used: {error}"
     why = (
         "by DOCKER_CONTEXT=default" if name else "the default, as DOCKER_HOST and DOCKER_CONTEXT are not set"
     )

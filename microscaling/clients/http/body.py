@@ -35,7 +35,7 @@ def unpacked(body: bytes, encoding: str, most_bytes: int) -> bytes:
             try:
                 body = _inflated(body, coding, most_bytes)
             except ValueError:
-                raise ValueError(f"is said to be packed ({coding}), and does not unpack") from None
+                raise ValueError(f"claims to be packed ({coding}), but does not unpack") from None
         elif coding in OTHERS and not _is_text(body):  # text cannot be packed: the header is wrong
             raise ValueError(f"is packed ({coding}), which was not asked for")
     return body

@@ -105,6 +105,6 @@ def hang_up(used: client.ApiClient) -> None:
 def token_place(config_path: str) -> str:
     """Describes, for a person, the place where an expired token is to be renewed."""
     if config_path:
-        return f"log in anew, so that {one_line(config_path)} (MSS_KUBE_CONFIG) has valid ones"
+        return f"log in again, so that {one_line(config_path)} (MSS_KUBE_CONFIG) has valid ones"
     account = os.path.dirname(config.incluster_config.SERVICE_TOKEN_FILENAME)
     return f"those of the pod are in {account}: see whether its service account still exists"
