@@ -1,17 +1,19 @@
 """What a newcomer's plugins must find: each check is a function of a stage, and fails by an AssertionError.
 
-The checks of the form, the JSON Schema and the tables of the docs belong here as well: a function each, put
-into OF_ALL if it holds for a package of its own and for files in a copy of microscaling alike.
+OF_ALL holds for a package of its own and for files in a copy of microscaling alike.
 """
 
 from __future__ import annotations
 
+import json
 import re
+import urllib.request
 from collections.abc import Callable
 
 from scripts.newcomer.stage import Stage, text_of, wait_for
 
 ONE_LINE = re.compile(r"microscaling: \S.*")
+ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/")
 Check = Callable[[Stage], None]
 
 
@@ -78,6 +80,42 @@ def other_kinds(stage: Stage) -> None:
     refused(stage, f"{note}: maxContainers: expected a whole number", **chosen, NOTE_PATH=str(note))
 
 
+def schema_has_them(stage: Stage) -> None:
+    """the JSON Schema for editors has the types and their fields"""
+    code, lines = stage.run("microscaling", "schema")
+    assert code == 0, lines
+    for word in ("JobsFile", "jobsPath", "OnePerJob", "spareContainers"):
+        assert any(f'"{word}"' in line for line in lines), word
+
+
+def form_has_them(stage: Stage) -> None:
+    """the page's form has the types and their fields"""
+    place = {"MSS_SERVER_ADDRESS": "127.0.0.1:0", "MSS_SERVER_STORE": str(stage.folder / "store.db")}
+    with stage.agent("server", **place) as log:
+        wait_for("the server's address", lambda: ADDRESS.search("\n".join(log())))
+        address = ADDRESS.search("\n".join(log()))
+        assert address is not None
+        with urllib.request.urlopen(f"{address[0]}api/schema", timeout=30) as answer:
+            form = json.load(answer)
+    for kind, name, field in (("metrics", "JobsFile", "jobsPath"), ("rules", "OnePerJob", "spareContainers")):
+        (found,) = [one for one in form[kind] if one["typeName"] == name]
+        assert [one["key"] for one in found["fields"]] == [field]
+
+
+def docs_have_them(stage: Stage) -> None:
+    """make docs writes them into the tables, and a test fails until it has"""
+    code, lines = stage.run("scripts.docs", "--check")
+    assert code == 1, lines
+    code, lines = stage.run("scripts.docs")
+    assert code == 0, lines
+    pages = "\n".join(
+        path.read_text("utf-8") for path in [*stage.cwd.glob("*.md"), *stage.cwd.glob("docs/*.md")]
+    )
+    for word in ("`PAPER` (sheets of paper)", "`JobsFile`", "`jobsPath`", "`OnePerJob`", "`spareContainers`"):
+        assert word in pages, word
+    assert stage.run("scripts.docs", "--check") == (0, [])
+
+
 def broken_is_one_line(stage: Stage) -> None:
     """a broken plugin is one line and exit code 2 if it is chosen"""
     cannot = (
@@ -120,9 +158,9 @@ def contract_misses_them(stage: Stage) -> None:
         assert table in text, text
 
 
-OF_ALL: tuple[Check, ...] = (scales, errors_name_them, variables_are_known)
+OF_ALL: tuple[Check, ...] = (scales, errors_name_them, variables_are_known, schema_has_them, form_has_them)
 OF_PACKAGE: tuple[Check, ...] = (*OF_ALL, other_kinds, broken_is_one_line, broken_is_a_warning)
-OF_COPY: tuple[Check, ...] = (*OF_ALL, contract_misses_them)
+OF_COPY: tuple[Check, ...] = (*OF_ALL, docs_have_them, contract_misses_them)
 
 
 def refused(stage: Stage, expected: str, **changed: str) -> list[str]:

@@ -120,12 +120,16 @@ class Stage:
         return done.returncode, done.stdout.splitlines()
 
     @contextmanager
-    def agent(self, **changed: str) -> Iterator[Callable[[], list[str]]]:
-        """Starts an agent, which is stopped in the end. Yields a function for the lines of its log so far."""
+    def agent(self, *arguments: str, **changed: str) -> Iterator[Callable[[], list[str]]]:
+        """Starts an agent, or with `server` the server, and stops it in the end. Yields a function for the
+        lines of its log so far."""
         path = self.folder / "log"
         with open(path, "w", encoding="utf-8") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "microscaling"], cwd=self.cwd, env=self.environ(**changed), stderr=log
+                [sys.executable, "-m", "microscaling", *arguments],
+                cwd=self.cwd,
+                env=self.environ(**changed),
+                stderr=log,
             )
         try:
             yield lambda: path.read_text("utf-8").splitlines()
