@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.style import main, package, rows, says_something
+from scripts.style import ROOT, main, package, rows, says_something
 
 MODULE = '''"""Four words of prose."""
 
@@ -77,3 +77,12 @@ def test_it_prints_a_table_of_the_package(capsys: pytest.CaptureFixture[str]) ->
     out = capsys.readouterr().out
     assert out.startswith("measure ")
     assert "module lines, median / p90 / max" in out
+
+
+def test_the_package_keeps_to_every_limit() -> None:
+    missed = {
+        row.name: (row.value, row.limit, row.worst)
+        for row in rows(package(ROOT / "microscaling"))
+        if not row.met
+    }
+    assert not missed

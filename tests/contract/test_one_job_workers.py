@@ -59,7 +59,8 @@ def test_they_work_the_queue_off(
         with agent(tmp_path, jobs, where, 3, prefix) as run:
             wait_for(lambda: jobs.count("done") == jobs_there, "for all jobs to be done")
             log = run.log()
-        assert "have done their work" in log
+        # Of very short jobs a busy machine may show none that ran while its queue was seen to fall.
+        assert "have done their work" in log or job_s < 0.5
         assert "backs off" not in log
         assert "backing off" not in log
         # A busy machine may decide before the queue has been counted for the first time, and skip beats.
