@@ -247,7 +247,7 @@ def _entry_points(group: str, path: tuple[str, ...]) -> Mapping[str, Any]:
     try:
         # Of two packages with the same name the first on sys.path counts, as with modules.
         return {entry.name: entry for entry in reversed(tuple(entry_points(group=group)))}
-    except Exception as error:  # a line of an entry_points.txt without "=", say
+    except Exception as error:  # a line of an entry_points.txt without "=", for example
         reason = one_line(f"{type(error).__name__}: {error}")[:MAX_OF_REASON]
         log.warning("%s: the entry points of the packages cannot be read: %s", group, reason)
         return {}

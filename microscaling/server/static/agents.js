@@ -1,4 +1,4 @@
-// Who is connected, how old their last word is, and what to type to attach one.
+// The connected agents, the age of their last reports, and the command to connect one more.
 
 import { byId, el, keyed, say, show } from "./dom.js";
 import { age, count, number, quoted } from "./format.js";
@@ -45,7 +45,7 @@ export class Agents {
     const about = [
       agent.version && `version ${agent.version}`,
       agent.engine === "LOCAL" ? "decides by itself" : agent.engine && "does what the server wants",
-      !agent.detail && "tells what the Go agent tells",
+      !agent.detail && "reports only the Go agent's fields",
       count(agent.received, "report"),
     ];
     say(parts.about, about.filter(Boolean).join(" · "));
@@ -55,7 +55,7 @@ export class Agents {
     show(parts.orphans, Boolean(agent.orphans));
   }
 
-  /** Lets the last words grow old; `now` in Unix milliseconds of the server's clock. */
+  /** Updates the ages of the last reports; `now` in Unix milliseconds of the server's clock. */
   tick(now) {
     for (const { parts } of this.place.children) {
       const old = now - parts.agent.last;
@@ -86,7 +86,7 @@ export class Agents {
     try {
       await navigator.clipboard.writeText(source.textContent);
     } catch {
-      // Only where the page is at https or at this machine; else the way it was done before.
+      // The clipboard's own API exists only with https or on this machine; elsewhere the older command works.
       getSelection().selectAllChildren(source);
       document.execCommand("copy");
     }

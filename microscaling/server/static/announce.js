@@ -1,4 +1,4 @@
-// What a screen reader is told, politely, and not more often than one can listen to.
+// Announcements for screen readers, polite ones, and no more often than a person can listen to.
 
 import { byId } from "./dom.js";
 
@@ -12,13 +12,13 @@ export class Announcer {
     this.last = -Infinity;
   }
 
-  /** At once: what the person has just done, or lost. */
+  /** Announces at once, for the result of the person's own action and for the loss of the server. */
   tell(text) {
     this.region.textContent = "";
     setTimeout(() => (this.region.textContent = text), 50);
   }
 
-  /** Changes of demand; several become one sentence. */
+  /** Announces changes of demand; several become one sentence. */
   decided(decisions) {
     for (const { app, before, after } of decisions) {
       const first = this.changes.get(app)?.before ?? before;

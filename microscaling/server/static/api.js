@@ -1,4 +1,4 @@
-// What the page asks the server (docs/server.md). A session that has ended leads to the login form.
+// The page's requests to the server (docs/server.md). After the end of a session they lead to the login form.
 
 export class Refusal extends Error {
   constructor(status, said) {

@@ -1,4 +1,4 @@
-// The page: what comes over the live channel, and who draws it.
+// The page: passes the events of the live channel to the parts that draw them.
 
 import { Agents } from "./agents.js";
 import { Announcer } from "./announce.js";
@@ -16,12 +16,12 @@ import { theme } from "./theme.js";
 const MODES = {
   off: "The server wants nothing: agents stay as they are.",
   random: "The most important task wanders by chance, the others take the rest.",
-  manual: "The sliders say what is wanted.",
+  manual: "The sliders set the demand.",
   queue: "The length of the queues decides, twice a second.",
 };
 const DRAW_MS = 500;
 const LEAST_S = 20;
-const MANY = 20; // tasks, above which the page saves itself work
+const MANY = 20; // tasks; above that, those out of view are not laid out, and nothing is animated
 const FIRST_USER = "5k5gk";
 
 class Page {
@@ -68,7 +68,7 @@ class Page {
     try {
       if (!name) name = (await ask("GET", "/api/users")).users[0]?.user;
     } catch {
-      // The live channel says that the server is away, and goes on trying.
+      // The live channel shows that the server is away, and retries.
     }
     this.watch(name || FIRST_USER);
   }
@@ -81,7 +81,7 @@ class Page {
     document.title = `${user} · Microscaling`;
   }
 
-  // What comes
+  // Events
 
   greet(hello) {
     if (this.hello.server && this.hello.server !== hello.server) {
@@ -93,7 +93,7 @@ class Page {
     this.remember();
   }
 
-  /** Asks for what was before this connection. */
+  /** Loads the history before this connection. */
   async remember() {
     const user = this.user;
     try {
@@ -101,7 +101,7 @@ class Page {
       if (user === this.user) this.past.load(history);
       this.plot();
     } catch {
-      // then the charts begin now
+      // without a history the charts begin now
     }
   }
 
@@ -113,7 +113,7 @@ class Page {
     if (!this.drawing) this.drawing = requestAnimationFrame(() => this.draw());
   }
 
-  /** What comes faster than the screen can show is drawn once. */
+  /** Draws the last state. Called once per frame, also if several states have come since the last one. */
   draw() {
     this.drawing = 0;
     const { state } = this;
@@ -133,7 +133,7 @@ class Page {
     this.config.follow(this.user, state.version, false);
   }
 
-  /** A chart of nothing is not shown. */
+  /** Hides charts without data. */
   seen() {
     const any = this.past.first < Infinity;
     show(byId("no-data"), !any);
@@ -142,7 +142,7 @@ class Page {
 
   decided(decisions) {
     const fresh = this.decisions.take(decisions, `${this.user}/${this.hello.instance}`);
-    this.announcer.decided(fresh.filter(({ at }) => at >= this.hello.now)); // not what was before the page came
+    this.announcer.decided(fresh.filter(({ at }) => at >= this.hello.now)); // not those before the page was opened
   }
 
   connection(connected) {
@@ -171,7 +171,7 @@ class Page {
     select.value = this.user;
   }
 
-  // What is drawn
+  // Drawing
 
   now() {
     return Date.now() + this.offset;
@@ -188,7 +188,7 @@ class Page {
     if (!this.state) return;
     const now = this.connected ? this.now() / 1000 : this.state.now / 1000;
     const tasks = this.state.tasks.map(({ app }, index) => ({ app, colour: colourOf(index) }));
-    // As long as there is less than was asked for, time fills the chart from its left edge.
+    // With less history than was chosen, time fills the chart from its left edge.
     const span = Math.min(this.span, Math.max(LEAST_S, now - this.past.first));
     this.shares.draw(this.past, tasks, now, span, this.themes);
     this.tasks.plot(this.past, now, Math.min(span, 3600), this.themes);
@@ -206,7 +206,7 @@ class Page {
     const alone = agents.shown.some(({ engine }) => engine === "LOCAL");
     let hint = MODES[mode];
     if (!configured) hint = "Write a configuration first, below.";
-    else if (paused) hint = "Paused: agents are told nothing, and stay as they are.";
+    else if (paused) hint = "Paused: agents get no demand, and stay as they are.";
     else if (alone && agents.connected === 1) hint = "This agent decides by itself (LOCAL); the mode has no effect on it.";
     else if (alone) hint += " Agents that decide by themselves (LOCAL) do not heed it.";
     say(byId("mode-hint"), hint);
@@ -225,7 +225,7 @@ class Page {
     byId("shares").setAttribute("aria-label", `Containers over time, stacked, against the cap. Now: ${now.join(", ") || "nothing"}`);
   }
 
-  // What people do
+  // Actions of people
 
   listen() {
     for (const radio of document.querySelectorAll("input[name=mode]")) {

@@ -1,4 +1,4 @@
-// Who had which share of the cap, and each queue against its target, over time.
+// Charts over time: the shares of the cap, and each queue against its target.
 
 import uPlot from "./uplot/uPlot.esm.js";
 import { colour } from "./theme.js";
@@ -8,7 +8,7 @@ const OTHERS = "--other";
 const steps = uPlot.paths.stepped({ align: 1 });
 const FONT = "12px system-ui, sans-serif";
 
-/** The property that has the colour of the task at this place. */
+/** The CSS property with the colour of the task at this place. */
 export const colourOf = (index) => (index < MOST_STACKED ? `--task-${index + 1}` : OTHERS);
 
 const faded = (rgb, alpha) => rgb.replace(/^rgba?\(([^,]+),([^,]+),([^,)]+).*$/, `rgba($1,$2,$3,${alpha})`);
@@ -69,7 +69,7 @@ class Chart {
     if (this.plot && width > 0 && width !== this.plot.width) this.plot.setSize({ width, height: this.height });
   }
 
-  /** Draws, with a plot that is made anew if `form` is not the one before. */
+  /** Draws, with a new plot if `form` differs from the last one. */
   put(form, options, data, from, to) {
     if (this.place.clientWidth === 0) return;
     if (form !== this.made) {
@@ -101,7 +101,7 @@ class Chart {
   }
 }
 
-/** What runs, as areas on top of each other, the most important at the bottom; what is wanted, as the line above
+/** The running containers, as stacked areas with the most important task at the bottom; the demand, as the line above
  *  each; and the cap. */
 export class Shares extends Chart {
   constructor(place) {
@@ -149,7 +149,7 @@ export class Shares extends Chart {
   }
 }
 
-/** One queue: its length, and the target that it should have. */
+/** One queue: its length and its target. */
 export class Queue extends Chart {
   constructor(place) {
     super(place, 96, false);

@@ -17,7 +17,7 @@ const DEMO = [1, 2].map((priority) => ({
 }));
 
 export class Configuration {
-  /** `tell(text)` says something to screen readers; `failed(text)` shows what went wrong. */
+  /** `tell(text)` announces to screen readers; `failed(text)` shows an error. */
   constructor({ tell, failed }) {
     this.tell = tell;
     this.failed = failed;
@@ -38,7 +38,7 @@ export class Configuration {
     });
   }
 
-  /** Reads it anew if it is another user's, or has changed. */
+  /** Reads the configuration again for another user, or after a change. */
   async follow(user, version, changed) {
     if (user === this.user && version === this.version && !changed) return;
     this.user = user;
@@ -50,7 +50,7 @@ export class Configuration {
       this.config = config;
       this.draw();
     } catch {
-      this.version = -1; // the next state has it read again
+      this.version = -1; // so that the next state leads to another read
     }
   }
 
@@ -159,7 +159,7 @@ export class Configuration {
     else byId("cap-input").removeAttribute("aria-invalid");
   }
 
-  /** Saves one app. Raises what the server refuses. */
+  /** Saves one app. Throws the server's refusal. */
   async put(app, index) {
     const apps = [...this.apps];
     apps[index] = app;
@@ -200,7 +200,7 @@ export class Configuration {
     show(byId("warnings"), warnings.length > 0);
   }
 
-  /** Asks, in a dialog; gives true or false. */
+  /** Asks in a dialog. Returns true or false. */
   confirm(question, more, yes) {
     const dialog = byId("confirm");
     const back = document.activeElement;

@@ -1,4 +1,4 @@
-// The decisions as they happen, newest first, with their reasons.
+// The last decisions with their reasons, newest first.
 
 import { colourOf } from "./charts.js";
 import { byId, el, keyed, say, show } from "./dom.js";
@@ -18,7 +18,7 @@ export class Decisions {
     this.colours = new Map();
   }
 
-  /** Takes in what has come; returns what of it is news. Numbers begin anew with an instance of the server. */
+  /** Adds decisions; returns the new ones among them. Their ids begin again with each instance of the server. */
   take(decisions, instance) {
     if (instance !== this.instance) this.kept = [];
     const last = this.kept[0]?.id ?? 0;
@@ -29,7 +29,7 @@ export class Decisions {
     return fresh;
   }
 
-  /** The order of the tasks has their colours. */
+  /** Takes the colours from the order of the tasks. */
   order(tasks) {
     const before = JSON.stringify([...this.colours]);
     this.colours = new Map(tasks.map(({ app }, index) => [app, colourOf(index)]));

@@ -1,4 +1,4 @@
-// Elements, made without markup: whatever comes from agents and people goes in as text.
+// Elements, made without markup: foreign text, from agents and people, is only ever inserted as text.
 
 /** An element. Props: `class`, `text`, `on` (listeners); anything else is an attribute (false, null: left out). */
 export function el(name, props = {}, ...children) {
@@ -15,7 +15,7 @@ export function el(name, props = {}, ...children) {
 
 export const byId = (id) => document.getElementById(id);
 
-/** Sets the text only if it is another, so that nothing is laid out or read out anew. */
+/** Sets the text only if it differs, so that nothing is laid out, or read aloud, again. */
 export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
@@ -24,7 +24,7 @@ export function show(element, visible) {
   if (element.hidden === visible) element.hidden = !visible;
 }
 
-/** Makes the children of `parent` those of `items`, in order; what is there already is kept, by key. `gone` is told of those that go. */
+/** Makes the children of `parent` those of `items`, in order; existing ones are kept, by key. Calls `gone` with each removed one. */
 export function keyed(parent, items, key, make, update, gone = () => {}) {
   const known = parent.keyedChildren ?? (parent.keyedChildren = new Map());
   const wanted = new Set();
@@ -47,7 +47,7 @@ export function keyed(parent, items, key, make, update, gone = () => {}) {
   }
 }
 
-/** Runs `action` at once, then at most every `ms`, and once more for what came meanwhile. */
+/** Returns a function that runs `action` at once, then at most every `ms`, and once more after further calls. */
 export function throttled(action, ms) {
   let timer = 0;
   let again = false;

@@ -64,12 +64,12 @@ export class AppForm {
     return { field, row, input, problem };
   }
 
-  /** Opens it for the app at that place of the configuration; focus goes back to where it was. */
+  /** Opens the form for the app at this place of the configuration; the focus returns at its end. */
   async open(app, index, isNew) {
     const back = document.activeElement;
     await this.preparing;
     if (!this.declared) await (this.preparing = this.prepare());
-    if (this.dialog.open) return; // of two clicks before the fields were there, the first counts
+    if (this.dialog.open) return; // of two clicks before the fields were loaded, the first counts
     this.app = app;
     this.index = index;
     this.back = back;
@@ -120,7 +120,7 @@ export class AppForm {
     }
   }
 
-  /** Each problem goes to the field that it names, what belongs to none to the top. */
+  /** Shows each problem at the field that it names, the others at the top. */
   problems(problems, error) {
     const others = [];
     for (const problem of problems) {

@@ -1,4 +1,4 @@
-// Numbers, times and plurals, as people read them.
+// Numbers, times and plurals in words.
 
 const whole = new Intl.NumberFormat("en");
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
@@ -29,5 +29,5 @@ export function list(words) {
 /** In single quotes for a shell, unless it needs none. */
 export const quoted = (word) => (/^[\w.,:/@%+=-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
 
-/** Items that wait, if that is known now: what was measured before a failure is not. */
+/** The number of waiting items, if there is a reading now; one from before a failure does not count. */
 export const readingOf = (task) => (task.held || task.fallback ? null : task.metric);

@@ -1,4 +1,4 @@
-// The live channel: opens it, and opens it again whenever it has ended or fallen silent.
+// The live channel, which is opened again after each end and each silence.
 
 const SILENT_MS = 8000; // a state comes every 2 s
 const FIRST_MS = 500;
@@ -17,7 +17,7 @@ export class Live {
     });
   }
 
-  /** From now on it is this user's. */
+  /** Changes to another user. */
   watch(user) {
     this.user = user;
     this.again();
@@ -56,7 +56,7 @@ export class Live {
     this.why(this.source);
   }
 
-  /** An event source does not tell why it was refused. */
+  /** Finds out the reason of a refusal, which an event source does not give. */
   async why(source) {
     const leave = new AbortController();
     try {
@@ -64,15 +64,15 @@ export class Live {
       if (source.url !== this.source.url || ok) return;
       if (status === 401) location.assign("/login");
       else this.on.refused(answer.error);
-      if (status === 404) clearTimeout(this.timer); // nobody can have this name, ever
+      if (status === 404) clearTimeout(this.timer); // no user can have this name, so a retry is useless
     } catch {
-      // The server is away.
+      // The server is away: the timer retries.
     } finally {
       leave.abort();
     }
   }
 
-  /** Tries anew if nothing is heard within that time. */
+  /** Reconnects if there is no event within that time. */
   expect(ms) {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {

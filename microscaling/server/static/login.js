@@ -1,4 +1,4 @@
-// Says why the form is shown again.
+// Shows the reason why the form appears again.
 
 const WHY = { 1: "This is not the token of this server.", busy: "Too many wrong tokens: wait a few seconds, then try again." };
 const why = WHY[new URLSearchParams(location.search).get("failed")];

@@ -1,4 +1,4 @@
-// What was: the last hour twice a second and the day by the minute, from the server, then from every state.
+// The history: the last hour twice a second and the day by the minute, from the server, then from every state.
 
 import { readingOf } from "./format.js";
 
@@ -18,7 +18,7 @@ class Samples {
     return this.times.at(-1) ?? -Infinity;
   }
 
-  /** One sample at `time` (seconds): the cap, and values by task. */
+  /** Adds one sample at `time` (seconds): the cap, and values by task. */
   add(time, cap, values) {
     if (this.times.length && time - this.last > GAP_S) this.push(this.last + GAP_S / 4, null, new Map());
     this.push(time, cap, values);
@@ -45,7 +45,7 @@ class Samples {
     for (const columns of this.tasks.values()) for (const kind of KINDS) columns[kind].splice(0, count);
   }
 
-  /** Takes in a part of the answer to `history`, as far as it is newer. */
+  /** Adds the newer samples of a part of the answer to `history`. */
   load(part, gapS) {
     for (const [i, ms] of part.times.entries()) {
       const time = ms / 1000;
@@ -76,7 +76,7 @@ export class Past {
     return Math.min(this.coarse.times[0] ?? Infinity, this.full.times[0] ?? Infinity);
   }
 
-  /** Starts anew with what the server remembers; what was seen since is kept behind it. */
+  /** Starts again with the server's history; later samples of this page are kept after it. */
   load(history) {
     const seen = this.full;
     this.clear();
@@ -93,17 +93,17 @@ export class Past {
     }
   }
 
-  /** One more, from a state. No agent, no entry: a gap. */
+  /** Adds a sample from a state; without an agent there is none, so the chart has a gap. */
   take(state) {
     const time = state.now / 1000;
     if (!state.agents.connected || time - this.full.last < STEP_S) return;
     const told = state.tasks.filter((task) => task.reported);
-    // A cap of null is a gap, so one that is not known is 0 here, as in the answer to `history`.
+    // A cap of null means a gap here, so an unknown one is 0, as in the answer to `history`.
     const values = told.map((task) => [task.app, { ...task, metric: readingOf(task) }]);
     this.full.add(time, state.cap ?? 0, new Map(values));
   }
 
-  /** The last `seconds` before `now` (both seconds), in at most about `most` samples. */
+  /** Returns the last `seconds` before `now` (both in seconds), in at most about `most` samples. */
   slice(now, seconds, most = 1500) {
     const from = now - seconds;
     const parts = [];
@@ -116,7 +116,7 @@ export class Past {
   }
 }
 
-/** The index of the first that is later. */
+/** Returns the index of the first later time. */
 function firstAfter(times, time) {
   let low = 0;
   let high = times.length;
@@ -128,7 +128,7 @@ function firstAfter(times, time) {
   return low;
 }
 
-/** From just before `from`, so that a line begins at the edge, up to `to`, every step-th, gaps always. */
+/** Picks every step-th sample and all gaps, from the one before `from`, so that a line begins at the edge, to `to`. */
 function picked(samples, from, to, step) {
   const indexes = [];
   const first = Math.max(0, firstAfter(samples.times, from) - 1);

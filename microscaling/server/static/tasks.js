@@ -1,4 +1,4 @@
-// The containers of every task, one by one, and what there is to know of it.
+// The containers of every task, one by one, and all facts about it.
 
 import { ask, pathOf } from "./api.js";
 import { colourOf, Queue } from "./charts.js";
@@ -32,7 +32,7 @@ export function inWords(counts) {
   return list(words) || "none running";
 }
 
-/** Draws one square a container; `cells` is a list of [state, colour property]. */
+/** Draws one square per container; `cells` is a list of [state, colour property]. */
 export function drawCells(place, cells) {
   while (place.childElementCount > cells.length) place.lastElementChild.remove();
   while (place.childElementCount < cells.length) place.append(el("span"));
@@ -51,7 +51,7 @@ export function drawCells(place, cells) {
 const repeat = (n, value) => Array.from({ length: Math.max(0, n) }, () => value);
 
 export class Tasks {
-  /** `on.edit(app)` opens the form; `on.tell(text)` says something to screen readers. */
+  /** `on.edit(app)` opens the form; `on.tell(text)` announces to screen readers. */
   constructor(on) {
     this.on = on;
     this.place = byId("tasks");
@@ -143,7 +143,7 @@ export class Tasks {
     if (task.held) chips.push(["warn", "held", task.held]);
     if (task.fallback) chips.push(["warn", "fallback", task.fallback]);
     if (!task.reported) chips.push(["", "not reported", "no connected agent has this task"]);
-    if (!task.configured) chips.push(["", "not in the configuration", "an agent told of it"]);
+    if (!task.configured) chips.push(["", "not in the configuration", "an agent reports it"]);
     keyed(
       place,
       chips,
@@ -239,7 +239,7 @@ export class Tasks {
       const counts = states(task);
       running += counts.run + counts.stop;
       if (counts.run + counts.stop > 0) words.push(`${task.app} ${number(counts.run + counts.stop)}`);
-      // What is only on its way has no place yet.
+      // A container that is only requested has no place yet.
       for (const name of ["run", "stop"]) cells.push(...repeat(Math.round(counts[name] / each), [name, colourOf(index)]));
     }
     cells.push(...repeat(Math.round((state.cap ?? 0) / each) - cells.length, ["free", ""]));

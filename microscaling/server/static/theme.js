@@ -1,4 +1,4 @@
-// Light or dark: as the system has it, or as the person has chosen on this machine.
+// Light or dark: the system's choice, or the person's on this machine.
 
 import { byId } from "./dom.js";
 
@@ -15,7 +15,7 @@ function chosen() {
   }
 }
 
-/** Calls `changed` whenever colours are others. */
+/** Calls `changed` after each change of colours. */
 export function theme(changed) {
   const button = byId("theme");
   const set = (name) => {
@@ -25,7 +25,7 @@ export function theme(changed) {
     try {
       localStorage.setItem(KEY, name);
     } catch {
-      // then it holds for this visit
+      // without storage the choice lasts for this visit
     }
     changed();
   };
