@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from microscaling.demand.task import Task
 from microscaling.scheduler.containers.container import Phase
+from microscaling.scheduler.containers.inventory import Inventory
 from microscaling.scheduler.occupied import NOT_STOPPING, PAUSED, Occupied
 from microscaling.scheduler.settling import Settling
-
-if TYPE_CHECKING:
-    from microscaling.scheduler.containers.reconciler import ContainerReconciler
 
 
 class Counts:
     """Writes `requested`, `running` and the related counts to the tasks, always from the containers."""
 
-    def __init__(self, reconciler: ContainerReconciler) -> None:
-        self.reconciler = reconciler
-        self._settling = {task.name: Settling(task) for task in reconciler.tasks.tasks}
-        self.occupied = Occupied(reconciler.tasks)
+    def __init__(self, inventory: Inventory) -> None:
+        self.inventory = inventory
+        self._settling = {task.name: Settling(task) for task in inventory.tasks.tasks}
+        self.occupied = Occupied(inventory.tasks)
 
     def write(self, task: Task, now: float) -> None:
         """Counts one task, and signals the demand engine after a change."""
         requested = running = stopping = parked = stubborn = paused = 0
-        for container in self.reconciler.containers[task.name]:
+        for container in self.inventory.containers[task.name]:
             requested += container.wanted
             if container.paused:
                 paused += 1
@@ -35,12 +31,12 @@ class Counts:
             elif container.phase is Phase.CREATED or container.relief:
                 parked += container.wanted
             stubborn += container.stubborn and container.unwanted and container.may_run
-        if self.reconciler.away:
+        if self.inventory.away:
             parked = 0  # these wait for the engine, not for a place
         news = (requested, running) != (task.requested, task.running)
         task.requested, task.running = requested, running
         task.stopping, task.parked = stopping, parked
         if self._settling[task.name].look(now) or news:
-            self.reconciler.tasks.changed.set()
+            self.inventory.tasks.changed.set()
         self.occupied.note(NOT_STOPPING, task.name, stubborn)
         self.occupied.note(PAUSED, task.name, paused)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from microscaling.demand.reason import TRY, TRY_GAVE, TRY_TOOK, Reason
 from microscaling.demand.task import Task
 from microscaling.scheduler.containers.container import Container, Phase
 from microscaling.scheduler.containers.crash_backoff import HOLDS_S, CrashLoopBackoff
-from microscaling.scheduler.occupied import KEPT
-
-if TYPE_CHECKING:
-    from microscaling.scheduler.containers.reconciler import ContainerReconciler
+from microscaling.scheduler.containers.inventory import Inventory
+from microscaling.scheduler.occupied import KEPT, Occupied
 
 log = logging.getLogger("mssscheduler")
 
@@ -21,9 +18,10 @@ log = logging.getLogger("mssscheduler")
 class CrashBackoffs:
     """The back-offs of all tasks together, as a probe needs a place under the shared cap."""
 
-    def __init__(self, reconciler: ContainerReconciler) -> None:
-        self.reconciler = reconciler
-        tasks = reconciler.tasks
+    def __init__(self, inventory: Inventory, occupied: Occupied) -> None:
+        self.inventory = inventory
+        self.occupied = occupied
+        tasks = inventory.tasks
         self._by_name = {task.name: CrashLoopBackoff(task, tasks.noun, tasks.nouns) for task in tasks.tasks}
 
     def record_failure(self, task: Task, why: str, now: float) -> None:
@@ -37,12 +35,12 @@ class CrashBackoffs:
     def supplied(self, task: Task) -> None:
         """Ends that back-off, as the image is available again."""
         self._by_name[task.name].supplied()
-        self.reconciler.tasks.changed.set()
+        self.inventory.tasks.changed.set()
 
     def wake(self, name: str) -> None:
         """Ends a back-off for lack of work, as there is work again."""
         if self._by_name[name].wake():
-            self.reconciler.tasks.changed.set()
+            self.inventory.tasks.changed.set()
 
     def of(self, name: str) -> CrashLoopBackoff:
         """Returns the back-off of one task."""
@@ -50,14 +48,14 @@ class CrashBackoffs:
 
     def limit(self, task: Task) -> int:
         """Returns the limit of a task that backs off: its running containers, and one more for a probe."""
-        runs = [c for c in self.reconciler.containers[task.name] if c.wanted and c.phase is Phase.RUNNING]
+        runs = [c for c in self.inventory.containers[task.name] if c.wanted and c.phase is Phase.RUNNING]
         return len(runs) + (self._by_name[task.name].probing and all(c.stable for c in runs))
 
     def check(self, now: float) -> None:
         """Ends the back-offs of tasks with a stable container, and starts the probes that are due."""
-        for container in self.reconciler.all():
+        for container in self.inventory.all():
             if not container.stable and container.phase is Phase.RUNNING and container.started is not None:
-                container.stable = self.reconciler.alive_at(container, now) - container.started >= HOLDS_S
+                container.stable = self.inventory.alive_at(container, now) - container.started >= HOLDS_S
                 if container.stable:
                     self._by_name[container.task.name].held()
             if container.stable and container.phase is Phase.RUNNING:
@@ -65,9 +63,9 @@ class CrashBackoffs:
         for trouble in self._by_name.values():
             if trouble.open and self._is_stable(trouble, now):
                 trouble.stable()
-            if self.reconciler.counts.occupied.of(KEPT, trouble.task.name) and not self._keeps(trouble.task):
+            if self.occupied.of(KEPT, trouble.task.name) and not self._keeps(trouble.task):
                 self._let_go(trouble.task)
-            if trouble.due(now) and not self.reconciler.draining:
+            if trouble.due(now) and not self.inventory.draining:
                 self._try_again(trouble)
             elif trouble.probing and self._crowded(trouble.task):
                 trouble.suspend()
@@ -77,9 +75,9 @@ class CrashBackoffs:
         failures of the present containers are forgiven, too."""
         for trouble in self._by_name.values():
             trouble.excuse(since)
-        for container in self.reconciler.all():
+        for container in self.inventory.all():
             container.outage = True
-        self.reconciler.tasks.changed.set()
+        self.inventory.tasks.changed.set()
 
     def times(self) -> Iterator[float]:
         """Yields the times at which `check` may have work, monotonic seconds."""
@@ -88,7 +86,7 @@ class CrashBackoffs:
                 yield trouble.until
             if trouble.open:
                 running = [
-                    c for c in self.reconciler.containers[trouble.task.name] if c.phase is Phase.RUNNING
+                    c for c in self.inventory.containers[trouble.task.name] if c.phase is Phase.RUNNING
                 ]
                 yield from (c.started + HOLDS_S for c in running if not c.stable and c.started is not None)
                 yield from (_steady_since(c, trouble) + trouble.stable_s for c in running)
@@ -96,24 +94,24 @@ class CrashBackoffs:
     def _is_stable(self, trouble: CrashLoopBackoff, now: float) -> bool:
         """True if a container has run for long enough since the last failure."""
         return not trouble.task.backing_off and any(
-            self.reconciler.alive_at(c, now) - _steady_since(c, trouble) >= trouble.stable_s
-            for c in self.reconciler.containers[trouble.task.name]
+            self.inventory.alive_at(c, now) - _steady_since(c, trouble) >= trouble.stable_s
+            for c in self.inventory.containers[trouble.task.name]
             if c.phase is Phase.RUNNING
         )
 
     def keep_place(self, task: Task) -> None:
         """Keeps a place for the probe of a task, just after a back-off has lowered its demand."""
-        trouble, tasks = self._by_name[task.name], self.reconciler.tasks
+        trouble, tasks = self._by_name[task.name], self.inventory.tasks
         others = sum(_counted(other) for other in tasks.tasks if other is not task)
         free = others + task.demand < tasks.places()
         # Otherwise a probe would stop a working container. Not for a task that never ran, nor if a remainder
         # can give a place at any time, or another task has it already.
         if trouble.ran and free and task.demand < task.max_containers and not self._soaks_up(task):
-            self.reconciler.counts.occupied.note(KEPT, task.name, 1)
+            self.occupied.note(KEPT, task.name, 1)
 
     def _let_go(self, task: Task) -> None:
         """Releases the kept place."""
-        self.reconciler.counts.occupied.note(KEPT, task.name, 0)
+        self.occupied.note(KEPT, task.name, 0)
 
     def _keeps(self, task: Task) -> bool:
         """True if the place stays kept: a more important task that is short gets it, unless this one is below
@@ -122,13 +120,13 @@ class CrashBackoffs:
             return task.backing_off
         return not any(
             other.priority < task.priority and other.scale_up_count() > 0 and not other.is_remainder()
-            for other in self.reconciler.tasks.tasks
+            for other in self.inventory.tasks.tasks
             if other.is_scalable and not other.backing_off and not other.held
         )
 
     def _try_again(self, trouble: CrashLoopBackoff) -> None:
         task = trouble.task
-        self.reconciler.tasks.changed.set()
+        self.inventory.tasks.changed.set()
         self._let_go(task)
         giver = self._giver(trouble)
         if giver is task or task.requested >= task.max_containers:
@@ -153,7 +151,7 @@ class CrashBackoffs:
     def _giver(self, trouble: CrashLoopBackoff) -> Task | None:
         """Returns the task that gives its place to a probe; None if a place is free; the task itself if there
         is no place, and the common rules decide."""
-        task, tasks = trouble.task, self.reconciler.tasks
+        task, tasks = trouble.task, self.inventory.tasks
         if sum(map(_counted, tasks.tasks)) < tasks.places():
             return None
         soaks_up = self._soaks_up(task)
@@ -167,7 +165,7 @@ class CrashBackoffs:
 
     def _soaks_up(self, task: Task) -> Task | None:
         """Returns the least important remainder that can give this task a place."""
-        for other in reversed(self.reconciler.tasks.by_priority()):
+        for other in reversed(self.inventory.tasks.by_priority()):
             able = other.is_remainder() and other.is_scalable and not other.backing_off
             if able and other.demand > max(0, other.min_containers) and _gives(other, task):
                 return other
@@ -175,7 +173,7 @@ class CrashBackoffs:
 
     def _crowded(self, task: Task) -> bool:
         """True if more is requested than the cap allows, and this task has no claim to its part of it."""
-        return self.reconciler.tasks.check_capacity() < 0 and task.requested > task.min_containers
+        return self.inventory.tasks.check_capacity() < 0 and task.requested > task.min_containers
 
 
 def _gives(giver: Task, task: Task) -> bool:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
 
 from microscaling.demand.task import Task
 from microscaling.scheduler.containers.backend import Unanswered
 from microscaling.scheduler.containers.container import Container, Operation, Phase
 from microscaling.scheduler.containers.crash_backoff import IN_VAIN as BACKS_OFF_IN_VAIN
+from microscaling.scheduler.containers.crash_backoffs import CrashBackoffs
+from microscaling.scheduler.containers.inventory import Inventory
 from microscaling.scheduler.containers.turnover import IN_VAIN, Turnover
-
-if TYPE_CHECKING:
-    from microscaling.scheduler.containers.reconciler import ContainerReconciler
 
 log = logging.getLogger("mssscheduler")
 
@@ -29,9 +27,10 @@ class Ends:
     in a row its task backs off.
     """
 
-    def __init__(self, reconciler: ContainerReconciler) -> None:
-        self.reconciler = reconciler
-        self._turnovers = {task.name: Turnover(task) for task in reconciler.tasks.tasks}
+    def __init__(self, inventory: Inventory, crash_backoffs: CrashBackoffs) -> None:
+        self.inventory = inventory
+        self.crash_backoffs = crash_backoffs
+        self._turnovers = {task.name: Turnover(task) for task in inventory.tasks.tasks}
         self._mentioned: set[str] = set()
         """Tasks with containers that are logged as ending with code 0."""
 
@@ -40,7 +39,7 @@ class Ends:
         released = 0
         for name, turnover in self._turnovers.items():
             if turnover.observe(now):
-                self.reconciler.crash_backoffs.wake(name)
+                self.crash_backoffs.wake(name)
                 released += self._release(name)
         return released > 0
 
@@ -54,14 +53,14 @@ class Ends:
         """Judges an unexpected end of a container that was known to run at `alive` (monotonic seconds)."""
         task = container.task
         up_s = self._up_s(container, alive)
-        how = f"{self.reconciler.tasks.noun} {container.short_id} {how}"
+        how = f"{self.inventory.tasks.noun} {container.short_id} {how}"
         container.unexpected_exit = True
         if container.signalled:
             log.warning("%s: %s", task.name, how)
         elif container.exit_code == 0:
             self._done(container, how, up_s, now)
-        elif up_s < self.reconciler.crash_backoffs.of(task.name).stable_s and not container.outage:
-            self.reconciler.crash_backoffs.record_failure(task, how, now)
+        elif up_s < self.crash_backoffs.of(task.name).stable_s and not container.outage:
+            self.crash_backoffs.record_failure(task, how, now)
         else:
             log.warning("%s: %s", task.name, how)
 
@@ -72,13 +71,13 @@ class Ends:
         why = f"cannot {operation.work.value} {container.short_id}: {error}"
         blame = container.wanted and not container.outage
         if blame and not self.engine_hangs(container, error, now):
-            self.reconciler.crash_backoffs.record_failure(container.task, why, now)
+            self.crash_backoffs.record_failure(container.task, why, now)
         else:
             log.debug("%s: %s", container.task.name, why)
 
     def engine_hangs(self, container: Container, error: Exception, now: float) -> bool:
         """True if this operation was not answered, and no other call in the second half of its time."""
-        meanwhile = self.reconciler.answered >= (container.asked + now) / 2
+        meanwhile = self.inventory.answered >= (container.asked + now) / 2
         return isinstance(error, Unanswered) and not meanwhile
 
     def pace(self, task: Task, now: float) -> None:
@@ -87,7 +86,7 @@ class Ends:
         if not turnover.over:
             return
         # As `relief` they count as parked, so a replacement does not unsettle the task.
-        for container in self.reconciler.containers[task.name]:
+        for container in self.inventory.containers[task.name]:
             if turnover.over and container.is_new:
                 turnover.over -= 1
                 container.relief = True
@@ -114,7 +113,7 @@ class Ends:
 
     def _done(self, container: Container, how: str, up_s: float, now: float) -> None:
         task = container.task
-        turnover, trouble = self._turnovers[task.name], self.reconciler.crash_backoffs.of(task.name)
+        turnover, trouble = self._turnovers[task.name], self.crash_backoffs.of(task.name)
         turnover.observe(now)
         turnover.over += 1
         if not turnover.ended_in_vain(container.started, up_s):
@@ -123,7 +122,7 @@ class Ends:
             container.unexpected_exit = False  # the output of thousands of jobs does not belong in this log
             if task.name not in self._mentioned:
                 self._mentioned.add(task.name)
-                nouns = self.reconciler.tasks.nouns
+                nouns = self.inventory.tasks.nouns
                 log.info("%s: %s that end with code 0 have done their work: no failures", task.name, nouns)
             log.debug("%s: %s", task.name, how)
         elif task.backing_off or turnover.in_vain >= IN_VAIN:
@@ -144,7 +143,7 @@ class Ends:
         return f"without a sign of work{work} ({turnover.in_vain} such in a row)"
 
     def _release(self, name: str) -> int:
-        paced = [c for c in self.reconciler.containers[name] if c.paced]
+        paced = [c for c in self.inventory.containers[name] if c.paced]
         for container in paced:
             container.paced, container.not_before = False, 0.0
         return len(paced)

@@ -1,4 +1,5 @@
-"""The inventory: the known containers by task, id and nonce, and tombstones of those that are gone."""
+"""The inventory: the known containers by task, id and nonce, tombstones of those that are gone, and the
+state of engine and agent."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from microscaling.scheduler.containers.container import Container
 
 
 class Inventory:
-    """Data only, without decisions. The caller holds the lock of `tasks`."""
+    """Data only, without decisions. Back-offs, counts and judgements of ends read it; the reconciler and the
+    listing write it. The caller holds the lock of `tasks`."""
 
     def __init__(self, tasks: Tasks) -> None:
         self.tasks = tasks
@@ -24,6 +26,16 @@ class Inventory:
         self.touches = 0
         self.tombstones: dict[str, int] = {}
         """Ids of removed containers, with the generation of their removal: listings and events come late."""
+        self.acting = False
+        """Changes are allowed: False before the first decision."""
+        self.away = False
+        """The engine does not answer: no operation until a listing has succeeded."""
+        self.deaf = False
+        """The event stream is incomplete: only listings show changes."""
+        self.answered = float("-inf")
+        """Time of the engine's last answer, monotonic seconds."""
+        self.leaving = False
+        self.draining = False
         self._numbers = itertools.count(1)
 
     def all(self) -> Iterable[Container]:
@@ -74,3 +86,10 @@ class Inventory:
 
     def _known(self, container: Container) -> bool:
         return self.by_nonce.get(container.nonce) is container
+
+    def alive_at(self, container: Container, now: float) -> float:
+        """Returns until when a container is known to run: now, if the event stream would have reported its
+        end."""
+        return now if container.heard and not self.deaf else container.seen
+
+    # Next steps

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
 
 from microscaling.demand.task import Task
 from microscaling.scheduler.containers.container import Container, Phase
-
-if TYPE_CHECKING:
-    from microscaling.scheduler.containers.reconciler import ContainerReconciler
+from microscaling.scheduler.containers.inventory import Inventory
 
 log = logging.getLogger("mssscheduler")
 
@@ -21,8 +18,8 @@ class Paused:
     thawed it counts again; as the newest go first, the other one is stopped.
     """
 
-    def __init__(self, reconciler: ContainerReconciler) -> None:
-        self.reconciler = reconciler
+    def __init__(self, inventory: Inventory) -> None:
+        self.inventory = inventory
 
     def note(self, container: Container, paused: bool) -> None:
         """Takes a change between paused and running."""
@@ -42,7 +39,7 @@ class Paused:
 
     def give(self, task: Task, wanted: int) -> None:
         """Stops the paused containers of a task that wants none. A back-off keeps them."""
-        if wanted or task.backing_off or self.reconciler.leaving or not self.reconciler.acting:
+        if wanted or task.backing_off or self.inventory.leaving or not self.inventory.acting:
             return
-        for container in self.reconciler.containers[task.name]:
+        for container in self.inventory.containers[task.name]:
             container.unwanted = container.unwanted or container.paused

@@ -46,20 +46,10 @@ class ContainerReconciler(Inventory):
     def __init__(self, tasks: Tasks) -> None:
         super().__init__(tasks)
         self.counts = Counts(self)
-        self.crash_backoffs = CrashBackoffs(self)
-        self.ends = Ends(self)
+        self.crash_backoffs = CrashBackoffs(self, self.counts.occupied)
+        self.ends = Ends(self, self.crash_backoffs)
         self.paused = Paused(self)
-        self.unmanaged = UnmanagedContainers(self)
-        self.acting = False
-        """Changes are allowed: False before the first decision."""
-        self.away = False
-        """The engine does not answer: no operation until a listing has succeeded."""
-        self.deaf = False
-        """The event stream is incomplete: only listings show changes."""
-        self.answered = float("-inf")
-        """Time of the engine's last answer, monotonic seconds."""
-        self.leaving = False
-        self.draining = False
+        self.unmanaged = UnmanagedContainers(self, self.paused)
         self._reconciled_at = 0.0
         """Time of the last `reconcile`, monotonic seconds; everything due by then is done."""
         self._operations: list[Operation] = []
@@ -297,13 +287,6 @@ class ContainerReconciler(Inventory):
         container.phase = Phase.EXITED
         container.unwanted = True
         container.paused = False
-
-    def alive_at(self, container: Container, now: float) -> float:
-        """Returns until when a container is known to run: now, if the event stream would have reported its
-        end."""
-        return now if container.heard and not self.deaf else container.seen
-
-    # Next steps
 
     def _want(self, task: Task) -> int:
         """Returns how many containers a task should have now: its demand, limited by a back-off."""

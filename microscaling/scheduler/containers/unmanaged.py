@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
 
 from microscaling.scheduler.containers.backend import Event, ListedContainer, State
 from microscaling.scheduler.containers.container import Container, Phase
-
-if TYPE_CHECKING:
-    from microscaling.scheduler.containers.reconciler import ContainerReconciler
+from microscaling.scheduler.containers.inventory import Inventory
+from microscaling.scheduler.containers.paused import Paused
 
 log = logging.getLogger("mssscheduler")
 
@@ -22,8 +20,9 @@ LEFTOVER_S = 15.0
 class UnmanagedContainers:
     """Distinguishes a second agent, which holds all tasks, from the remains of an earlier one."""
 
-    def __init__(self, reconciler: ContainerReconciler) -> None:
-        self.reconciler = reconciler
+    def __init__(self, inventory: Inventory, paused: Paused) -> None:
+        self.inventory = inventory
+        self.paused = paused
         self.adopted: float | None = None
         """Time of the adoption, the first listing (monotonic seconds)."""
         self.foreign: set[str] = set()
@@ -40,8 +39,8 @@ class UnmanagedContainers:
         elif event.kind in ("die", "destroy"):
             self.unstarted.pop(event.id, None)
             self._gone({event.id})
-            self.reconciler.add_tombstone(event.id)
-        elif self.adopted is not None and event.id not in self.reconciler.tombstones:
+            self.inventory.add_tombstone(event.id)
+        elif self.adopted is not None and event.id not in self.inventory.tombstones:
             self._appeared(event, now)
 
     def on_seen(self, seen: ListedContainer, now: float) -> None:
@@ -70,7 +69,7 @@ class UnmanagedContainers:
                 self._take(event, Phase.CREATED)
 
     def _appeared(self, event: Event, now: float) -> None:
-        if event.nonce.startswith(self.reconciler.instance):
+        if event.nonce.startswith(self.inventory.instance):
             self._take(event, Phase.CREATED if event.kind == "create" else Phase.RUNNING)
             return
         if event.kind == "create":
@@ -89,7 +88,7 @@ class UnmanagedContainers:
                     event.id[:12],
                 )
             self.foreign.add(event.id)
-            self.reconciler.tasks.hold = "a second agent is at work on this engine"
+            self.inventory.tasks.hold = "a second agent is at work on this engine"
 
     def _just_begun(self, now: float) -> bool:
         return self.adopted is not None and now - self.adopted < LEFTOVER_S
@@ -98,7 +97,7 @@ class UnmanagedContainers:
         if self.foreign & ids:
             self.foreign -= ids
             if not self.foreign:
-                self.reconciler.tasks.hold = ""
+                self.inventory.tasks.hold = ""
                 log.info("the containers of the second agent are gone: tasks are no longer held")
 
     def _adopt(self, seen: ListedContainer) -> None:
@@ -113,16 +112,16 @@ class UnmanagedContainers:
         container = self._take(Event("", seen.id, seen.task, seen.nonce), phase)
         container.may_run = container.may_run or created
         container.unwanted = state is not State.RUNNING
-        self.reconciler.paused.note(container, state is State.RUNNING and seen.paused)
+        self.paused.note(container, state is State.RUNNING and seen.paused)
 
     def _nonce(self, event: Event) -> str:
         """Returns a unique key: the nonce, or the id of a container that has a copied nonce."""
-        return event.id if event.nonce in self.reconciler.by_nonce else event.nonce or event.id
+        return event.id if event.nonce in self.inventory.by_nonce else event.nonce or event.id
 
     def _take(self, event: Event, phase: Phase) -> Container:
         """Counts a container as ours from now on, to be removed."""
-        container = self.reconciler.new(self.reconciler.by_name[event.task], self._nonce(event))
-        self.reconciler.bind(container, event.id)
+        container = self.inventory.new(self.inventory.by_name[event.task], self._nonce(event))
+        self.inventory.bind(container, event.id)
         container.phase = phase
         container.may_run = phase is Phase.RUNNING
         container.unwanted = True
