@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import os
@@ -15,6 +14,7 @@ from functools import partial
 from microscaling import __version__, factory
 from microscaling import log as logs
 from microscaling.agent import Agent
+from microscaling.arguments import parse
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import ConfigError, ServerError, Stopped
 from microscaling.settings import Settings
@@ -35,24 +35,9 @@ OF_HEALTH = ("MSS_HEALTH_FILE", "MSS_SERVER_ADDRESS")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the agent, or the server, with the settings of the environment, or prints the schema. Returns
     the exit code: 0 after a request to stop, 1 after a failure, 2 with bad settings."""
-    parser = argparse.ArgumentParser(
-        prog="microscaling",
-        description="Shares a fixed number of containers between services, by priority. "
-        "All settings are environment variables: see the table in the README.",
-    )
-    parser.add_argument("--version", action="version", version=f"microscaling {__version__}")
-    parser.add_argument(
-        "command",
-        nargs="?",
-        choices=["server", "schema"],
-        help="server: run the server, with its web page; schema: print the JSON Schema of a configuration",
-    )
-    parser.add_argument(
-        "--health",
-        action="store_true",
-        help="print the health of the agent (`server`: the server) on this machine; exit code 1 if unhealthy",
-    )
-    asked = parser.parse_args(arguments)
+    asked = parse(arguments)
+    if asked.file:
+        os.environ |= {"MSS_CONFIG": "FILE", "MSS_CONFIG_FILE": asked.file}
     if asked.command == "schema":
         return print_schema()
     logs.guard_crashes()

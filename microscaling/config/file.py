@@ -33,7 +33,10 @@ class FileConfig(Config):
             # Imported only here, because it needs the extra `yaml`.
             from microscaling.utils.yaml_text import parse
 
-            return apps_from_parsed(parse(data), self.settings, strict=True)
+            parsed = parse(data)
+            if parsed is None:
+                raise ConfigError("is empty: it holds no configuration")
+            return apps_from_parsed(parsed, self.settings, strict=True)
 
 
 def _read(path: str) -> bytes:

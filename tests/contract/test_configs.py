@@ -167,8 +167,6 @@ def test_every_problem_at_once_and_its_place(source: Source) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"<html>sorry</html>", b'{"apps": [', b"[]", b"\xff\xfe", b'"text"'])
 def test_what_is_no_configuration_is_an_error_that_names_its_place(source: Source, data: bytes) -> None:
-    if source.kind == "FILE.yaml" and not data:
-        pytest.skip("an empty file is good YAML")
     with pytest.raises(ConfigError) as caught:
         source.holds(data).get_apps(USER)
     assert caught.value.problems[0].startswith(source.place)

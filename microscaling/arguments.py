@@ -1,0 +1,103 @@
+"""The arguments of the command line, and its help."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
+
+from microscaling import __version__
+from microscaling.settings import variables
+from microscaling.utils.text import nearest, quoted
+
+COMMANDS = {
+    "server": "the server, with its web page, for agents with MSS_CONFIG=SERVER or MSS_MONITOR=SERVER",
+    "schema": "prints the JSON Schema of a configuration, for editors",
+}
+EXAMPLES = """\
+examples:
+  microscaling -f apps.yml                               containers of the local Docker engine
+  MSS_SCHEDULER=PROCESS microscaling -f apps.yml         local processes, without an engine
+  MSS_DRY_RUN=true MSS_LOG_DEBUG=all microscaling -f apps.yml
+                                                         decides and logs, and touches nothing
+  microscaling --health                                  how the running agent is
+  MSS_SERVER_ADDRESS=127.0.0.1:8000 microscaling server  the server"""
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "tasks": ("MSS_CONFIG",),
+    "what runs them": (
+        "MSS_SCHEDULER", "MSS_PULL_IMAGES", "MSS_PASS_ENV", "MSS_ORPHANS", "MSS_STATE_DIR", "DOCKER_",
+        "MSS_KUBE_", "MSS_MARATHON_",
+    ),
+    "deciding": ("MSS_DEMAND_ENGINE", "MSS_K", "MSS_TU", "MSS_VEL_SAMPLES", "MSS_SCALE_DOWN_WINDOW_S"),
+    "sources": ("NSQ_", "AWS_", "AZURE_"),
+    "connection to a server": ("MSS_API_", "MSS_USER_ID", "MSS_MONITOR", "MSS_SEND_METRICS_TO_API"),
+    "start, end, log": ("MSS_DRY_RUN", "MSS_ON_EXIT", "MSS_EXIT_TIMEOUT_S", "MSS_LOG_", "MSS_HEALTH_FILE"),
+    "the server itself": ("MSS_SERVER_",),
+}  # fmt: skip
+"""Title -> names, or beginnings of names, of variables. The longest one that fits a variable decides."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Names the argument that is probably meant in place of an unknown one."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"microscaling: {message}; microscaling --help lists the arguments\n")
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parses the arguments: `command` ("server", "schema" or None), `file` (a path, or empty) and `health`.
+    Ends the process with code 0 after --help and --version, and with 2 and one line on bad arguments."""
+    parser = _Parser(
+        prog="microscaling",
+        usage="microscaling [-f FILE] [--health] [server | schema]",
+        description="Shares a fixed number of containers between services, by priority.",
+        epilog=f"{EXAMPLES}\n\n{_environment()}\n\ndocumentation: README.md and docs/",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"microscaling {__version__}")
+    parser.add_argument(
+        "-f",
+        "--file",
+        default="",
+        help="the configuration, JSON or YAML: MSS_CONFIG=FILE and MSS_CONFIG_FILE in one",
+    )
+    parser.add_argument(
+        "--health",
+        action="store_true",
+        help="print the health of the agent (`server`: the server) on this machine; exit code 1 if unhealthy",
+    )
+    commands = "; ".join(f"{name}: {meaning}" for name, meaning in COMMANDS.items())
+    parser.add_argument("command", nargs="?", help=f"without one the agent runs. {commands}")
+    asked, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        parser.error(_unknown(unknown[0], ["--file", "--health", "--version", "--help", *COMMANDS]))
+    if asked.command is not None and asked.command not in COMMANDS:
+        parser.error(_unknown(asked.command, COMMANDS))
+    return asked
+
+
+def _unknown(argument: str, known: Sequence[str] | Mapping[str, str]) -> str:
+    meant = nearest(argument, known)
+    if not meant and argument.endswith((".json", ".yml", ".yaml")):
+        meant = f"-f {argument}"
+    return f"unknown argument {quoted(argument)}" + (f"; did you mean {meant}?" if meant else "")
+
+
+def by_group() -> dict[str, list[str]]:
+    """Returns the names of all variables by the title of their group."""
+    found: dict[str, list[str]] = {title: [] for title in GROUPS}
+    begins = {begin: title for title, all in GROUPS.items() for begin in all}
+    for name in variables():
+        found[begins[max((begin for begin in begins if name.startswith(begin)), key=len)]].append(name)
+    return found
+
+
+def _environment() -> str:
+    lines = ["environment variables (defaults and meanings: the table in README.md):"]
+    for title, names in by_group().items():
+        text = f"{title}: {', '.join(names)}"
+        lines += textwrap.wrap(
+            text, 100, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False
+        )
+    return "\n".join(lines)

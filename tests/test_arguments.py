@@ -1,0 +1,87 @@
+"""The command line: what it takes, and what it says to a wrong argument."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from microscaling.arguments import by_group, parse
+from microscaling.settings import variables
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["sevrer"], 'unknown argument "sevrer"; did you mean server?'),
+        (["schemas"], 'unknown argument "schemas"; did you mean schema?'),
+        (["--heath"], 'unknown argument "--heath"; did you mean --health?'),
+        (["apps.yml"], 'unknown argument "apps.yml"; did you mean -f apps.yml?'),
+        (["server", "--port"], 'unknown argument "--port"'),
+        (["-f"], "argument -f/--file: expected one argument"),
+        (["\x1b[31m"], r'unknown argument "\x1b[31m"'),
+    ],
+)
+def test_a_wrong_argument_is_one_line_with_the_right_one(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(arguments)
+    assert ended.value.code == 2
+    out, err = capsys.readouterr()
+    assert err == f"microscaling: {says}; microscaling --help lists the arguments\n"
+    assert out == ""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["server", "--help"]])
+def test_help_has_examples_and_every_variable(
+    capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(arguments)
+    assert not ended.value.code
+    out = capsys.readouterr().out
+    assert "microscaling -f apps.yml" in out
+    assert all(name in out for name in variables())
+
+
+def test_every_variable_is_in_one_group() -> None:
+    groups = by_group()
+    assert sorted(name for names in groups.values() for name in names) == sorted(variables())
+    assert all(groups.values())
+
+
+def run(folder: Path, *arguments: str, **environ: str) -> tuple[int, str]:
+    plain = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": os.getcwd()}
+    ended = subprocess.run(
+        [sys.executable, "-m", "microscaling", *arguments],
+        env=plain | {"MSS_MONITOR": "none", "MSS_SCHEDULER": "TOY"} | environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return ended.returncode, ended.stderr
+
+
+def test_a_file_is_all_that_a_start_needs(tmp_path: Path) -> None:
+    path = tmp_path / "apps.json"
+    path.write_text('{"maxContainers": 1, "apps": [{"name": "a", "maxContainers": "many"}]}')
+    code, err = run(tmp_path, "-f", str(path), MSS_CONFIG="SERVER")
+    assert code == 2
+    assert err.startswith(f"microscaling: {path}: apps[0].maxContainers: expected a whole number")
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "---\n"])
+@pytest.mark.parametrize("name", ["apps.yml", "apps.json"])
+def test_an_empty_file_is_refused(tmp_path: Path, name: str, text: str) -> None:
+    if name == "apps.yml":
+        pytest.importorskip("yaml")
+    path = tmp_path / name
+    path.write_text(text)
+    code, err = run(tmp_path, "-f", str(path))
+    assert code == 2
+    assert len(err.splitlines()) == 1
+    assert err.startswith(f"microscaling: {path}: ")
