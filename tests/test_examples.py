@@ -17,7 +17,7 @@ MANIFESTS = [
     path for folder in (ROOT, ROOT / "deploy") for path in sorted(folder.glob("*.y*ml")) if path.is_file()
 ]
 UNITS = sorted((ROOT / "deploy").glob("*.service"))
-AGENT = re.compile(r"(^|[\s/])microscaling$")
+AGENT = re.compile(r"(^|[\s/])microscaling( -f \S+)?$")
 """At the end of a command: the program, the module or the image."""
 CREATES_NOTHING = ("KUBERNETES", "MARATHON", "TOY")
 

@@ -93,7 +93,7 @@ def source(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Source]:
         yield made
 
 
-STRICTER_IN_YAML = re.compile('"ruleType":"queue"|"unknown":1')
+STRICTER_IN_YAML = re.compile('"ruleType":"queue"|"unknown":1|^null$')
 
 
 @pytest.fixture(autouse=True)
