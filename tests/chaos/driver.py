@@ -19,6 +19,7 @@ from tests.chaos.stage import Stage
 
 LOOK_EVERY_S = 0.1
 BEGINS_S = 6.0
+VERIFY_AFTER_S = 3.5
 SPARE_S = 0.5
 LAST_S = 8.0
 """Time for the end of a run."""
@@ -98,9 +99,13 @@ class Driver:
         self.stage.queues.let_go()
 
     def _until(self, what: Callable[[], bool], within_s: float) -> None:
-        deadline = time.monotonic() + within_s
-        while not what() and time.monotonic() < deadline and not self.stopped.wait(LOOK_EVERY_S):
-            pass
+        began, verified = time.monotonic(), False
+        while not what() and (waited := time.monotonic() - began) < within_s:
+            if waited >= VERIFY_AFTER_S and not verified:
+                self.stage.witness.verify()
+                verified = True
+            elif self.stopped.wait(LOOK_EVERY_S):
+                break
 
     def _end(self) -> None:
         """The last agent is one that leaves nothing behind."""

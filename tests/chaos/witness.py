@@ -33,6 +33,9 @@ class Witness:
         """The tasks of what of ours runs now, by id."""
         self.known = False
         """Whether that can be relied on."""
+        self.noted = 0
+        """How many events there were."""
+        self.lock = threading.Lock()
         self.thread = threading.Thread(target=self._run, name="witness", daemon=True)
 
     def start(self) -> None:
@@ -48,6 +51,20 @@ class Witness:
         """How many of each task run now."""
         names = list(self.running.values())
         return {part.name: names.count(part.name) for part in PARTS}
+
+    def verify(self) -> None:
+        """Lists anew, and corrects what the events said. An engine drops events for a reader that is slow, as on
+        a busy machine. If there is an event meanwhile, the listing may be older, and counts for nothing."""
+        with (
+            contextlib.suppress(*AWAY),
+            contextlib.closing(engines.connect(self.host, timeout_s=5)) as client,
+        ):
+            noted, asked = self.noted, time.time()
+            found = running(client)
+            with self.lock:
+                if self.known and self.noted == noted and found != self.running:
+                    self.running = found
+                    self.history.add("listed", detail=dict(found), t=asked)
 
     def _run(self) -> None:
         while not self.stopped.is_set():
@@ -65,7 +82,8 @@ class Witness:
             self.known = True
             for event in self.stream:
                 if event["timeNano"] / 1e9 >= asked:
-                    self._note(event)
+                    with self.lock:
+                        self._note(event)
                 if self.stopped.is_set():
                     return
         finally:
@@ -74,6 +92,7 @@ class Witness:
             client.close()
 
     def _note(self, event: dict[str, Any]) -> None:
+        self.noted += 1
         actor = event["Actor"]
         task = actor["Attributes"].get(LABEL, "")
         detail = actor["Attributes"].get("signal") or actor["Attributes"].get("exitCode")
