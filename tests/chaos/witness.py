@@ -53,8 +53,8 @@ class Witness:
         return {part.name: names.count(part.name) for part in PARTS}
 
     def verify(self) -> None:
-        """Lists anew, and corrects what the events said. An engine drops events for a reader that is slow, as on
-        a busy machine. If there is an event meanwhile, the listing may be older, and counts for nothing."""
+        """Lists anew, and corrects what the events said: an engine drops events for a slow reader, as on a
+        busy machine. If there is an event meanwhile, the listing may be older, and counts for nothing."""
         with (
             contextlib.suppress(*AWAY),
             contextlib.closing(engines.connect(self.host, timeout_s=5)) as client,
