@@ -129,7 +129,7 @@ class Group(Generic[P]):
 
     def find(self, name: str, any_case: bool = False) -> P | None:
         """Returns the plugin of that name, with `any_case` in upper or lower case alike; None if there is
-        none. Raises ConfigError if it belongs to another package and cannot be loaded."""
+        none. Raises ConfigError if it cannot be loaded."""
         # Ours first: another package cannot replace one of our types.
         found = self._ours(name)
         if found is not None and (any_case or found.type_name == name):
@@ -149,9 +149,17 @@ class Group(Generic[P]):
         return sorted(names | set(self._others()), key=str.casefold)
 
     def ours(self) -> list[P]:
-        """Returns the plugins of this package, sorted by name."""
-        found = (self._type_in(module) for module in self._ours_by_module().values())
-        return sorted(filter(None, found), key=lambda plugin: plugin.type_name.casefold())
+        """Returns the plugins of this package that can be loaded, sorted by name; warns once of each other
+        one."""
+        found: list[P] = []
+        for module in self._ours_by_module().values():
+            try:
+                plugin = self._type_in(module)
+            except ConfigError as error:
+                self._warn_once(module, error)
+            else:
+                found += [plugin] if plugin is not None else []
+        return sorted(found, key=lambda plugin: plugin.type_name.casefold())
 
     def all(self) -> list[P]:
         """Returns every plugin that can be loaded, sorted by name; warns once of each other one."""
@@ -163,9 +171,7 @@ class Group(Generic[P]):
             try:
                 found[name] = self._load(entry)
             except ConfigError as error:
-                if name not in self._warned:
-                    self._warned.add(name)
-                    log.warning("%s", error)
+                self._warn_once(name, error)
         return [found[name] for name in sorted(found, key=str.casefold)]
 
     def chosen(self, variable: str, name: str) -> P:
@@ -193,12 +199,18 @@ class Group(Generic[P]):
     def _type_in(self, module: str) -> P | None:
         try:
             found: P | None = getattr(importlib.import_module(module), "TYPE", None)
-        except ModuleNotFoundError as error:
-            # Another name is a missing dependency of the plugin, which must not look like "no such type".
-            if error.name != module:
-                raise
-            return None  # a folder without a plugin
+        except ImportError as error:
+            if error.name == module:
+                return None  # a folder without a plugin
+            # A Python that was built without a part of its library, such as sqlite3, lacks one type only.
+            reason = one_line(str(error))[:MAX_OF_REASON]
+            raise ConfigError(f"the {self.kind} in {module} cannot be loaded: {reason}") from error
         return found
+
+    def _warn_once(self, name: str, error: ConfigError) -> None:
+        if name not in self._warned:
+            self._warned.add(name)
+            log.warning("%s", error)
 
     def _others(self) -> Mapping[str, Any]:
         return _entry_points(self.entry_points, tuple(sys.path))

@@ -27,14 +27,17 @@ def sockets() -> frozenset[str]:
 
 
 def children() -> frozenset[str]:
-    """The child processes, those included that have ended and that nobody has waited for."""
+    """The child processes, those included that have ended and that nobody has waited for. But for ended
+    orphans of local processes, for which only an agent as it is run waits."""
     found = set()
     for entry in PROC.glob("[0-9]*/stat"):
         try:
             name, _, rest = entry.read_text().rpartition(")")
         except OSError:
             continue  # has gone meanwhile
-        if int(rest.split()[1]) == os.getpid():
+        state, parent, _, session = rest.split()[:4]
+        orphan = int(session) != os.getsid(0) and int(session) != int(name.partition(" ")[0])
+        if int(parent) == os.getpid() and not (state == "Z" and orphan):
             found.add(name + ")")
     return frozenset(found)
 

@@ -156,3 +156,26 @@ def test_the_meanings_of_settings_list_no_plugins() -> None:
     for variable, group in factory.CHOICES.items():
         _, meaning = variables()[variable]
         assert [plugin.type_name for plugin in group.ours() if f"`{plugin.type_name}`" in meaning] == []
+
+
+WITHOUT_SQLITE = """
+import sys
+sys.modules["sqlite3"] = None  # as in a Python that was built without it
+from microscaling.errors import ConfigError
+from microscaling.metric.base import METRICS
+print(*METRICS.names(), METRICS.find("HTTP").type_name)
+try:
+    METRICS.find("SQL")
+except ConfigError as error:
+    print(error)
+"""
+
+
+def test_a_part_of_the_library_that_is_missing_costs_one_type_only() -> None:
+    ended = subprocess.run([sys.executable, "-c", WITHOUT_SQLITE], cwd=ROOT, capture_output=True, text=True)
+    names, error = ended.stdout.splitlines()
+    assert names == "AzureQueue HTTP NSQ Redis SQS HTTP"
+    assert error.startswith(
+        "the metric in microscaling.metric.sql cannot be loaded: import of sqlite3 halted"
+    )
+    assert ended.returncode == 0

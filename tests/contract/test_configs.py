@@ -235,7 +235,7 @@ def test_a_server_with_a_fault_is_waited_for_or_is_an_error(fault: str) -> None:
                 config.get_apps("me")
         else:
             assert config.get_apps("me")[1] == 7
-            assert len(server) == 4
+            assert len(server) >= 4, "a good answer may come too late on a busy machine"
 
 
 @pytest.mark.parametrize("fault", FAULTS)
