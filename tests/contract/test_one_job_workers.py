@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,13 +64,9 @@ def test_they_work_the_queue_off(
         assert "have done their work" in log or job_s < 0.5
         assert "backs off" not in log
         assert "backing off" not in log
-        # A busy machine may decide before the queue has been counted for the first time, and skip beats.
-        first = f": {prefix}web held: {jobs.metric['url']}: no answer yet"
-        warnings = [
-            line for line in log.splitlines() if "WARNING" in line and "too busy for a beat" not in line
-        ]
-        assert [line for line in warnings if not line.endswith(first)] == []
-        assert len(warnings) <= 1
+        # A busy machine may skip beats and wait for answers, of which it warns; never of workers that end.
+        warnings = [line for line in log.splitlines() if "WARNING" in line]
+        assert [line for line in warnings if re.search("container|process|exit", line)] == []
 
 
 def test_without_work_they_are_started_once_a_second_and_work_comes_at_once(
