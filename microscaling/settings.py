@@ -360,11 +360,6 @@ def files() -> list[str]:
     return [f"{about['variable']}{SUFFIX}" for about in _TABLE.values() if about["in_file"]]
 
 
-def variable_of(name: str) -> str:
-    """Returns the environment variable of a field of Settings."""
-    return str(_TABLE[name]["variable"])
-
-
 def given(variable: str, in_file: bool, environ: Mapping[str, str]) -> tuple[str, str]:
     """Returns the place of a setting, for errors, and its value; "" if it is not set. With `in_file` the
     value may be in the file that VARIABLE_FILE names. Raises ConfigError."""

@@ -10,7 +10,7 @@ from microscaling.clients.oci.name import parse_name
 from microscaling.config.images.labels import PREFIX, apply_labels
 from microscaling.demand.task import Task
 from microscaling.errors import ConfigError
-from microscaling.settings import Settings, variable_of, variables
+from microscaling.settings import Settings, variables
 from microscaling.utils.json_path import JSONPath
 from microscaling.utils.text import one_line
 from tests.fuzz.checks import SECRET, check_error, check_line, fuzz, heard, is_whole
@@ -20,7 +20,7 @@ INT64 = 2**63
 NAMES = ["is-scalable", "priority", "max-delta", "min-containers", "max-containers"]
 LABELS = [{PREFIX + name: value for name in NAMES} for value in ("1", "0", "true", " 7 ")]
 FIELDS = ("pull_images", "exit_timeout_s", "ku", "tu", "kp", "ki", "vel_samples", "scale_down_window_s")
-TYPED = [variable_of(name) for name in (*FIELDS, "log_format", "on_exit", "api_token", "server_token")]
+TYPED = [f"MSS_{name.upper()}" for name in (*FIELDS, "log_format", "on_exit", "api_token", "server_token")]
 SECRETS = {name for name in variables() if name.endswith(("_TOKEN", "_KEY", "_STRING"))}
 
 

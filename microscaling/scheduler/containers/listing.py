@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,8 +12,6 @@ from microscaling.scheduler.containers.event_debt import EventDebt
 
 if TYPE_CHECKING:
     from microscaling.scheduler.containers.reconciler import ContainerReconciler
-
-log = logging.getLogger("mssscheduler")
 
 LATE_S = 10.0
 """Maximum delay of an event (seconds); then a tombstone is dropped."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections import deque
 
@@ -18,8 +17,6 @@ from microscaling.server.http.auth import Guard
 from microscaling.server.http.load import Load
 from microscaling.server.http.protocol import protocol_of
 from microscaling.server.limits import MAX_BYTES, SILENT_S, Bucket, Full, Refusals, Refused
-
-log = logging.getLogger("mssserver")
 
 RATE, BURST = 20.0, 60.0
 """Messages of one agent: a second in the long run, and at once. An agent sends two a second."""
