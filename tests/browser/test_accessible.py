@@ -8,7 +8,7 @@ import pytest
 
 from tests.browser.chromium import violations
 from tests.browser.conftest import TOKEN, USER, Open, Site
-from tests.browser.test_page import cells, expect_count, text
+from tests.browser.test_page import cells, expect_count, open_form, text
 
 LOOKS = [{"color_scheme": "light"}, {"color_scheme": "dark"}, {"color_scheme": "dark", "width": 390}]
 
@@ -33,7 +33,7 @@ def test_page_with_an_agent_in_trouble(site: Site, open_page: Open, look: dict[s
         assert violations(page) == []
         label = cells(page, "checkout", "run").first.locator("..").get_attribute("aria-label")
         assert label == "Containers of checkout: 2 running, 2 starting and 1 backing off, at most 8"
-        page.get_by_role("button", name="Edit checkout", exact=True).click()
+        open_form(page, "Edit checkout")
         assert violations(page) == []
 
 

@@ -11,15 +11,10 @@ from microscaling.plugins import Field
 from microscaling.target.base import RULES
 from tests.browser.chromium import violations
 from tests.browser.conftest import Open, Site
-from tests.browser.test_page import text
+from tests.browser.test_page import open_form, text
 from tests.integration.agents import wait_for
 
 SCHEMA = "**/api/schema"
-
-
-def add(page: Any) -> None:
-    page.get_by_role("button", name="Add an app", exact=True).click()
-    page.locator("#app-dialog").wait_for()
 
 
 def options(page: Any, path: str) -> list[str]:
@@ -39,7 +34,7 @@ def in_form(fields: tuple[Field, ...]) -> set[str]:
 def test_every_rule_and_metric_with_its_fields(site: Site, open_page: Open) -> None:
     site.configure("off")
     page = open_page(site.url)
-    add(page)
+    open_form(page, "Add an app")
     assert options(page, "ruleType") == RULES.names()
     assert options(page, "metricType") == ["", *METRICS.names()]
     always = {
@@ -67,7 +62,7 @@ def test_a_rule_with_a_field_of_its_own(site: Site, open_page: Open) -> None:
     site.configure("off")
     page = open_page(site.url)
     page.console.allowed.append("400")
-    add(page)
+    open_form(page, "Add an app")
     page.get_by_label("Name", exact=True).fill("mailer")
     page.locator("#field-ruleType").select_option("PerContainer")
     page.locator("#field-metricType").select_option("Redis")
@@ -82,7 +77,7 @@ def test_a_rule_with_a_field_of_its_own(site: Site, open_page: Open) -> None:
     assert (saved["ruleType"], saved["metricType"]) == ("PerContainer", "Redis")
     # The kind is the default and was absent, so it stays absent.
     assert saved["config"] == {"targetPerContainer": 5, "url": "redis://r/0", "key": "mails"}
-    page.get_by_role("button", name="Edit mailer of the configuration").click()
+    open_form(page, "Edit mailer of the configuration")
     assert page.get_by_label("Items for each container").input_value() == "5"
     page.get_by_label("Kind").select_option("stream")
     page.get_by_role("button", name="Save").last.click()
@@ -101,7 +96,7 @@ def test_a_server_without_declarations(site: Site, open_page: Open, answer: str)
         status, body = (404, '{"error": "there is no such page"}') if answer == "not there" else (200, "[]")
         page.route(SCHEMA, lambda route: route.fulfill(status=status, body=body))
     page.reload()
-    page.get_by_role("button", name="Edit checkout", exact=True).click()
+    open_form(page, "Edit checkout")
     text(page, "#app-note", "does not list its rules and metrics")
     assert page.get_by_label("Rule").input_value() == "Queue"
     assert '"query"' in page.get_by_label("More of its config").input_value()
@@ -112,6 +107,6 @@ def test_a_server_without_declarations(site: Site, open_page: Open, answer: str)
     first, saved = site.apps()[0], site.config()["apps"][0]
     assert saved == {**first, "minContainers": 3}
     page.unroute(SCHEMA)
-    page.get_by_role("button", name="Edit checkout", exact=True).click()
+    open_form(page, "Edit checkout")
     page.locator("#field-config-query").wait_for()
     assert not page.locator("#app-note").is_visible()

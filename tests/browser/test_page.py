@@ -33,6 +33,12 @@ def text(page: Any, selector: str, pattern: str) -> None:
     wait_for(lambda: re.search(pattern, found.text_content() or ""), f"{pattern} in {selector}", within_s=30)
 
 
+def open_form(page: Any, button: str) -> None:
+    """Clicks the button and waits for the form, which opens once the server has answered with its fields."""
+    page.get_by_role("button", name=button, exact=True).click()
+    page.locator("#app-dialog").wait_for()
+
+
 def test_live_update_from_a_real_agent(scene: Site, open_page: Open) -> None:
     page = open_page(scene.url)
     expect_count(cells(page, "checkout"), 1)
@@ -124,7 +130,7 @@ def test_add_remove_cap_and_download(site: Site, open_page: Open) -> None:
     site.configure("off")
     page = open_page(site.url)
     page.console.allowed.append("400")
-    page.get_by_role("button", name="Add an app").click()
+    open_form(page, "Add an app")
     page.get_by_label("Name", exact=True).fill("mailer")
     page.get_by_label("Gets", exact=True).select_option("Remainder")
     assert not page.get_by_label("Its queue is in").is_visible()
@@ -150,7 +156,7 @@ def test_somebody_else_was_faster(site: Site, open_page: Open) -> None:
     site.configure("off")
     page = open_page(site.url)
     page.console.allowed.append("412")
-    page.get_by_role("button", name="Edit batch", exact=True).click()
+    open_form(page, "Edit batch")
     page.get_by_role("textbox", name="Priority").fill("7")
     page.route(
         "**/config",
@@ -233,7 +239,7 @@ def test_names_are_data(site: Site, open_page: Open) -> None:
         expect_count(page.get_by_role("heading", name=HOSTILE), 1)
         text(page, "#agents", "<img")
         text(page, "#tasks", "Held: <img")
-        page.get_by_role("button", name=f"Edit {HOSTILE}", exact=True).click()
+        open_form(page, f"Edit {HOSTILE}")
         text(page, "#app-title", "<img")
         assert page.locator("img[src=x]").count() == 0
         assert page.title() == f"{USER} · Microscaling"
@@ -266,7 +272,7 @@ def test_nothing_sticks_out_of_a_narrow_screen(scene: Site, open_page: Open, wid
     expect_count(cells(page, "batch"), 9)
     page.get_by_role("radio", name="Manual").check(force=True)
     assert page.evaluate("document.documentElement.scrollWidth") == width
-    page.get_by_role("button", name="Edit checkout", exact=True).click()
+    open_form(page, "Edit checkout")
     box = page.locator("#app-dialog").bounding_box()
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= width
