@@ -10,7 +10,7 @@ import pytest
 from microscaling.api.apps import apps_from_data, apps_from_parsed
 from microscaling.api.schema.declared import declared
 from microscaling.settings import Settings
-from tests.server.running import PLAN, Running
+from tests.server.running import PLAN, Running, until
 
 BAD: dict[str, Any] = {"maxContainers": -1, "apps": [{"priority": "x"}, {"name": "a", "minContainers": 2}]}
 
@@ -103,7 +103,10 @@ def test_refused(server: Running, method: str, path: str, body: Any, status: int
 
 def test_without_a_configuration_there_is_no_mode(server: Running) -> None:
     answer = server.ask("PUT", "/api/users/none/mode", {"mode": "random"})
-    assert (answer.status_code, answer.json()) == (409, {"error": "this user has no configuration yet"})
+    assert (answer.status_code, answer.json()) == (
+        409,
+        {"error": "there is no configuration for this name yet"},
+    )
     assert "none" not in json.dumps(server.get("/api/users"))
 
 
@@ -114,3 +117,38 @@ def test_health(guarded: Running) -> None:
         "ok\n",
         "ok\n",
     ]
+
+
+@pytest.mark.parametrize("paused", [False, True])
+def test_manual_begins_with_what_is_wanted(server: Running, paused: bool) -> None:
+    name = f"begins-{paused}"
+    server.configure(name, "off")
+    server.put(f"/api/users/{name}/paused", {"paused": paused})
+    with server.agent(name) as agent:
+        agent.report(p1=(7, 7, 3), p2=(2, 2, 0))
+        until(lambda: server.get(f"/api/users/{name}")["tasks"][0]["running"] == 7)
+        state = server.put(f"/api/users/{name}/mode", {"mode": "manual"})
+        assert {task["app"]: (task["demand"], task["slider"]) for task in state["tasks"]} == {
+            "p1": (7, 7),
+            "p2": (2, 2),
+        }
+        server.put(f"/api/users/{name}/paused", {"paused": False})
+        assert agent.hear() == {"p1": 7, "p2": 2}
+        server.put(f"/api/users/{name}/demand", {"demand": {"p1": 5}})
+        server.put(f"/api/users/{name}/mode", {"mode": "manual"})
+        assert agent.hear() == {"p1": 5}
+
+
+def test_manual_begins_with_the_average_of_several_agents(server: Running) -> None:
+    def both() -> bool:
+        agents = server.get("/api/users/several")["agents"]
+        return (agents["connected"], agents["local"]) == (2, 1)
+
+    server.configure("several", "off")
+    local = {"engine": "LOCAL", "tasks": [{"app": "p1", "demand": 3}]}
+    with server.agent("several") as one, server.agent("several") as other:
+        one.report(local, p1=(3, 3, 3))
+        other.report(p1=(8, 8, 3), p2=(2, 2, 0))
+        until(both, "two agents")
+        state = server.put("/api/users/several/mode", {"mode": "manual"})
+        assert {task["app"]: task["slider"] for task in state["tasks"]} == {"p1": 6, "p2": 2}

@@ -7,6 +7,7 @@ from typing import Any
 
 from microscaling.demand.task import Task
 from microscaling.server.domain import modes
+from microscaling.server.domain.modes import Demand
 from microscaling.server.domain.reports import MAX_METRIC, TaskReport
 from microscaling.server.domain.user_config import target_of
 from microscaling.server.domain.users import Agent, Decision, User, Users, now_ms
@@ -19,12 +20,12 @@ Json = dict[str, Any]
 class Sum:
     """The reports of all connected agents of a user on one task, added up."""
 
-    __slots__ = ("backing_off", "demand", "fallback", "held", "metric", "reading", "reason", "requested",
-                 "running", "starting", "stopping", "told")  # fmt: skip
+    __slots__ = ("agents", "backing_off", "demand", "fallback", "held", "metric", "reading", "reason",
+                 "requested", "running", "starting", "stopping", "told")  # fmt: skip
 
     def __init__(self) -> None:
         self.told: TaskReport | None = None
-        self.running = self.requested = self.demand = self.starting = self.stopping = 0
+        self.agents = self.running = self.requested = self.demand = self.starting = self.stopping = 0
         self.metric: int | None = None
         """The largest number of items that an agent has sent; None: no agent has."""
         self.reading: int | None = None
@@ -37,6 +38,7 @@ class Sum:
         itself; `held`: the reason why the agent, or the server for it, has no reading."""
         # Called for each task of each agent at every state, so it is written for speed.
         self.told = told
+        self.agents += 1
         running, requested, metric = told.running, told.requested, told.metric
         self.running += running
         self.requested += requested
@@ -78,6 +80,12 @@ def sums_of(user: User) -> dict[str, Sum]:
     return sums
 
 
+def present_demand(user: User) -> Demand:
+    """Returns the containers that are wanted now of each reported task, for one agent: the rounded average
+    of all agents that have it."""
+    return {app: round(of.demand / of.agents) for app, of in sums_of(user).items()}
+
+
 def cap_of(user: User) -> int | None:
     """Returns the sum of the caps of all connected agents, the cap of the configuration without agents.
 
@@ -112,7 +120,11 @@ def state_of(user: User, late_s: float = 0.0) -> Json:
         "paused": wishes.paused,
         "cap": cap_of(user),
         "lateSeconds": late_s,
-        "agents": {"connected": len(user.agents), "shown": [_agent(agent) for agent in shown]},
+        "agents": {
+            "connected": len(user.agents),
+            "local": sum(map(user.decides_itself, user.agents.values())),
+            "shown": [_agent(agent) for agent in shown],
+        },
         "tasks": [_task(app, models.get(app), sums.get(app), sliders, reasons) for app in order],
     }
 

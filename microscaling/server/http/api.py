@@ -17,7 +17,7 @@ from microscaling.api.schema.declared import declared
 from microscaling.errors import ConfigError
 from microscaling.server.domain import modes
 from microscaling.server.domain.reports import is_user
-from microscaling.server.domain.state import decisions_of, state_of, users_of
+from microscaling.server.domain.state import decisions_of, present_demand, state_of, users_of
 from microscaling.server.domain.user_config import Plan, read_plan
 from microscaling.server.domain.users import User, Users, UserSettings
 from microscaling.server.http.events import EventHub, Watcher
@@ -202,14 +202,23 @@ class Api:
         mode = (await _body(request)).get("mode")
         if mode not in modes.MODES:
             raise Problem(400, f"mode: expected one of {', '.join(modes.MODES)}")
-        return await self._replace(request, mode=mode)
+        user = self._user(request)
+
+        def change(old: UserSettings) -> UserSettings:
+            if mode == modes.MANUAL and old.mode != mode and old.plan:
+                # A click on Manual must not stop a container: the sliders begin with what is wanted now.
+                sliders = modes.sliders(old.plan, {**old.sliders, **present_demand(user)})
+                old = dataclasses.replace(old, sliders=sliders)
+            return dataclasses.replace(old, mode=mode)
+
+        return await self._replace(user, change)
 
     async def set_paused(self, request: Request) -> Response:
         """Pauses the decisions for the user, or resumes them."""
         paused = (await _body(request)).get("paused")
         if not isinstance(paused, bool):
             raise Problem(400, "paused: expected true or false")
-        return await self._replace(request, paused=paused)
+        return await self._replace(self._user(request), lambda old: dataclasses.replace(old, paused=paused))
 
     async def set_demand(self, request: Request) -> Response:
         """Moves the sliders of some tasks, the demand of the mode `manual`."""
@@ -224,18 +233,18 @@ class Api:
             least, most = limits[app]
             if isinstance(count, bool) or not isinstance(count, int) or not least <= count <= most:
                 raise Problem(400, f"demand: expected a whole number from {least} to {most}")
-        kept = modes.sliders(plan, self._user(request).wishes.sliders)
-        return await self._replace(request, sliders={**kept, **demand})
+        return await self._replace(
+            self._user(request),
+            lambda old: dataclasses.replace(old, sliders={**modes.sliders(plan, old.sliders), **demand}),
+        )
 
-    async def _replace(self, request: Request, **changes: Any) -> Response:
-        user = self._user(request)
-
-        def change(old: UserSettings) -> UserSettings:
+    async def _replace(self, user: User, change: Callable[[UserSettings], UserSettings]) -> Response:
+        def checked(old: UserSettings) -> UserSettings:
             if old.plan is None:
-                raise Problem(409, "this user has no configuration yet")
-            return dataclasses.replace(old, **changes)
+                raise Problem(409, "there is no configuration for this name yet")
+            return change(old)
 
-        await self._save(user, change)
+        await self._save(user, checked)
         return JSONResponse(state_of(self.users.get(user.name), self.load.late_s))
 
     async def _save(self, user: User, change: Callable[[UserSettings], UserSettings]) -> UserSettings:

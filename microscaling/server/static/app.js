@@ -14,15 +14,27 @@ import { Tasks } from "./tasks.js";
 import { theme } from "./theme.js";
 
 const MODES = {
-  off: "The server wants nothing: agents stay as they are.",
+  off: "The server wants nothing: agents stay as they are, so there is nothing to pause.",
   random: "The most important task wanders by chance, the others take the rest.",
-  manual: "The sliders set the demand.",
+  manual: "The sliders set the demand; they began with what was wanted.",
   queue: "The length of the queues decides, twice a second.",
 };
 const DRAW_MS = 500;
 const LEAST_S = 20;
 const MANY = 20; // tasks; above that, those out of view are not laid out, and nothing is animated
 const FIRST_USER = "5k5gk";
+
+/** What the mode and the pause do, and to which agents they do nothing. */
+function hintOf({ mode, paused, configured, alone, agents }) {
+  if (!configured) return "Write a configuration first, below.";
+  if (alone) {
+    const these = agents.connected === 1 ? "This agent decides by itself" : "These agents decide by themselves";
+    return `${these} (LOCAL): neither the mode nor a pause has an effect.`;
+  }
+  const hint = paused ? "Paused: agents get no demand, and stay as they are." : MODES[mode];
+  if (!agents.local) return hint;
+  return `${hint} ${count(agents.local, "agent")} that decide${agents.local === 1 ? "s" : ""} alone (LOCAL) go${agents.local === 1 ? "es" : ""} on.`;
+}
 
 class Page {
   constructor() {
@@ -31,7 +43,7 @@ class Page {
     const failed = (text) => this.failed(text);
     this.past = new Past();
     this.config = new Configuration({ tell, failed });
-    this.tasks = new Tasks({ edit: (app) => this.config.edit(app), failed });
+    this.tasks = new Tasks({ edit: (app) => this.config.edit(app), failed }, this.past);
     this.agents = new Agents(tell);
     this.decisions = new Decisions();
     this.shares = new Shares(byId("shares"));
@@ -200,16 +212,12 @@ class Page {
       radio.disabled = !configured;
     }
     const pause = byId("pause");
-    pause.disabled = !configured;
+    const alone = agents.connected > 0 && agents.local === agents.connected;
+    // Without an effect it could not be pressed in good faith; a pause that is on can always be ended.
+    pause.disabled = !configured || (!paused && (alone || mode === "off"));
     pause.dataset.paused = paused;
     say(byId("pause-text"), paused ? "Resume" : "Pause");
-    const alone = agents.shown.some(({ engine }) => engine === "LOCAL");
-    let hint = MODES[mode];
-    if (!configured) hint = "Write a configuration first, below.";
-    else if (paused) hint = "Paused: agents get no demand, and stay as they are.";
-    else if (alone && agents.connected === 1) hint = "This agent decides by itself (LOCAL); the mode has no effect on it.";
-    else if (alone) hint += " Agents that decide by themselves (LOCAL) do not heed it.";
-    say(byId("mode-hint"), hint);
+    say(byId("mode-hint"), hintOf({ mode, paused, configured, alone, agents }));
     document.body.classList.toggle("paused", paused);
   }
 

@@ -11,6 +11,17 @@ export const count = (value, noun) => `${number(value)} ${noun}${value === 1 ? "
 /** A time of day, from Unix milliseconds. */
 export const time = (ms) => clock.format(new Date(ms));
 
+const minutes = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+const days = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+
+/** The date, if it is not that of `now`: "3 Nov " or "". Both in Unix milliseconds. */
+export function date(ms, now = Date.now()) {
+  return new Date(ms).toDateString() === new Date(now).toDateString() ? "" : `${days.format(new Date(ms))} `;
+}
+
+/** "14:03", or "3 Nov 14:03" on another day. */
+export const minute = (ms) => `${date(ms)}${minutes.format(new Date(ms))}`;
+
 /** How long ago, from milliseconds. */
 export function age(ms) {
   const seconds = Math.max(0, ms) / 1000;

@@ -12,6 +12,7 @@ class Samples {
     this.times = [];
     this.caps = [];
     this.tasks = new Map();
+    this.read = new Map(); // the time of each task's last reading
   }
 
   get last() {
@@ -35,6 +36,7 @@ class Samples {
     this.caps.push(cap);
     for (const [app, columns] of this.tasks) {
       const value = values.get(app);
+      if ((value?.metric ?? null) !== null) this.read.set(app, time);
       for (const kind of KINDS) columns[kind].push(value?.[kind] ?? null);
     }
   }
@@ -74,6 +76,11 @@ export class Past {
   /** The time (seconds) of the first sample; Infinity if there is none. */
   get first() {
     return Math.min(this.coarse.times[0] ?? Infinity, this.full.times[0] ?? Infinity);
+  }
+
+  /** The time (seconds) of the last reading of a task; undefined if there was none in this time. */
+  readAt(app) {
+    return this.full.read.get(app) ?? this.coarse.read.get(app);
   }
 
   /** Starts again with the server's history; later samples of this page are kept after it. */

@@ -3,7 +3,7 @@
 import { ask, pathOf } from "./api.js";
 import { colourOf, Queue } from "./charts.js";
 import { byId, el, keyed, say, show, throttled } from "./dom.js";
-import { count, list, number, readingOf } from "./format.js";
+import { count, list, minute, number, readingOf } from "./format.js";
 
 const MOST_CELLS = 80;
 const MOST_SHARED = 300;
@@ -51,9 +51,10 @@ export function drawCells(place, cells) {
 const repeat = (n, value) => Array.from({ length: Math.max(0, n) }, () => value);
 
 export class Tasks {
-  /** `on.edit(app)` opens the form; `on.tell(text)` announces to screen readers. */
-  constructor(on) {
+  /** `on.edit(app)` opens the form; `on.failed(text)` shows an error; `past` is the history. */
+  constructor(on, past) {
     this.on = on;
+    this.past = past;
     this.place = byId("tasks");
     this.user = "";
     this.charts = 0;
@@ -205,9 +206,9 @@ export class Tasks {
     show(parts.queue, visible);
     if (!visible) return;
     const now = readingOf(task);
-    const last = task.metric === null ? "" : `, the last was ${number(task.metric)}`;
-    const words = now === null ? `no reading${last}` : `${number(now)} waiting`;
+    const words = now === null ? this.unread(task) : `${number(now)} waiting`;
     say(parts.metric, `${words}, target ${number(task.target)}`);
+    parts.metric.classList.toggle("none", now === null);
     parts.metric.classList.toggle("over", now !== null && now > task.target);
     const shown = now === null ? "no reading" : now;
     parts.chart.setAttribute("aria-label", `Queue of ${task.app} over time: now ${shown}, target ${task.target}`);
@@ -217,6 +218,12 @@ export class Tasks {
       this.charts += 1;
       parts.plot = new Queue(parts.chart);
     }
+  }
+
+  unread(task) {
+    const read = this.past.readAt(task.app);
+    const last = task.metric === null ? "" : `, the last was ${number(task.metric)}`;
+    return `no reading${read === undefined ? "" : ` since ${minute(read * 1000)}`}${last}`;
   }
 
   /** Draws the queues' charts. */
