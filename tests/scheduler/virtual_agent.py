@@ -1,6 +1,6 @@
 """The agent without its threads: whatever those wait for comes from the agenda of a virtual engine.
 
-What `microscaling.agent`, `scheduler.runner` and `engine.local` do in threads is done here step by
+What `microscaling.agent`, `scheduler.driver` and `engine.local` do in threads is done here step by
 step, with their delays; the parts that decide, count and plan are the real ones.
 """
 

@@ -117,3 +117,6 @@ class Operation:
 
     work: Work
     container: Container
+
+    def __str__(self) -> str:
+        return f"{self.container.task.name}: {self.work.value} {self.container.short_id}"

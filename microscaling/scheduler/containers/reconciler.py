@@ -65,11 +65,10 @@ class ContainerReconciler(Inventory):
             self.reconcile_task(task, now)
         self.start_parked(now)
 
-    def look_at_readings(self, now: float) -> list[Operation]:
-        """Returns the starts that need not wait any longer, as there is work for them."""
+    def look_at_readings(self, now: float) -> None:
+        """Plans the starts that need not wait any longer, as there is work for them."""
         if self.ends.observe(now):
             self.reconcile(now)
-        return self.take()
 
     def reconcile_task(self, task: Task, now: float) -> None:
         """Plans one task's operations, without the starts of parked containers."""
@@ -124,6 +123,11 @@ class ContainerReconciler(Inventory):
         return operations
 
     @property
+    def adopted(self) -> bool:
+        """True after the first listing."""
+        return self.unmanaged.adopted is not None
+
+    @property
     def hold(self) -> bool:
         """A second agent is active on this engine: no start and no stop."""
         return bool(self.unmanaged.foreign) and not self.draining and not self.leaving
@@ -136,6 +140,10 @@ class ContainerReconciler(Inventory):
     def unfinished(self) -> list[Container]:
         """Containers with an operation under way, or that are still to go."""
         return [c for c in self.all() if not (c.stays or self._is_left(c))]
+
+    def left(self) -> list[str]:
+        """Describes those containers."""
+        return [f"{c.task.name} {c.short_id} ({c.phase.value})" for c in self.unfinished()]
 
     def _is_left(self, container: Container) -> bool:
         """True, after `leave`, for an exited container with a failed removal: the next agent removes it."""

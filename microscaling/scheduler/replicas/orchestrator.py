@@ -1,4 +1,4 @@
-"""Scaling through an orchestrator: its interface, and the threads of the requests.
+"""Scaling through an orchestrator: its interface, and the driver with its requests.
 
 An orchestrator (Marathon, Kubernetes) starts and replaces instances by itself. The agent only sets the number
 of instances of a task, and reads the numbers of requested and running ones.
@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
-from microscaling.errors import PermanentError, TemporaryError
-from microscaling.scheduler.base import Scheduler
+from microscaling.errors import MicroscalingError, PermanentError, TemporaryError
+from microscaling.scheduler.driver import Driver
 from microscaling.scheduler.replicas.reconciler import (
     Conflict,
     Found,
@@ -34,7 +34,6 @@ log = logging.getLogger("mssscheduler")
 
 SCALERS = 8
 """Concurrent requests to the orchestrator."""
-JOIN_S = 2.0
 
 
 class Orchestrator(ABC):
@@ -85,15 +84,15 @@ class Orchestrator(ABC):
         """Releases threads and sockets."""
 
 
-class OrchestratorScheduler(Scheduler):
+class OrchestratorScheduler(Driver[ReplicaReconciler, ScaleRequest]):
     """Keeps the number of instances of each task at its demand, through an orchestrator."""
 
     def __init__(self, orchestrator: Orchestrator, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(orchestrator.close, clock)
         self.orchestrator = orchestrator
-        self.clock = clock
-        self.reconciler: ReplicaReconciler | None = None
         self._barred: dict[str, PermanentError] = {}
         self._scalers = Pool("mss-scale", SCALERS, self._carry_out)
+        self.pools = [self._scalers]
 
     def init_scheduler(self, task: Task) -> None:
         """Checks that the task can be scaled. Never raises: otherwise the task is logged and not scaled."""
@@ -102,103 +101,54 @@ class OrchestratorScheduler(Scheduler):
         except PermanentError as error:
             self._barred[task.name] = error
 
-    def stop_start_tasks(self, tasks: Tasks) -> None:
-        reconciler = self._begin(tasks)
-        if not reconciler.adopted:
-            self._read(reconciler)
-        with tasks:
-            reconciler.acting = True
-        self._plan(reconciler)
-
     def count_all_tasks(self, tasks: Tasks) -> None:
-        self._read(self._begin(tasks))
-
-    def next_retry(self) -> float | None:
-        if self.reconciler is None:
-            return None
-        with self.reconciler.tasks:
-            return self.reconciler.next_due()
-
-    def drain(self, tasks: Tasks) -> None:
-        reconciler = self._begin(tasks)
-        with tasks:
-            reconciler.drain()
-        super().drain(tasks)
-
-    def leave(self, tasks: Tasks) -> None:
-        """Makes no further request; the orchestrator completes the accepted ones."""
-        if self.reconciler is not None:
-            with tasks:
-                self.reconciler.leaving = True
-
-    def idle(self, tasks: Tasks) -> bool:
-        """True as soon as the orchestrator has accepted all requests: it completes them without the agent."""
-        with tasks:
-            return self.reconciler is None or self.reconciler.idle
-
-    def left(self) -> list[str]:
-        if self.reconciler is None:
-            return []
-        with self.reconciler.tasks:
-            return self.reconciler.left()
+        if not self._begin(tasks):
+            self._read()
 
     @property
     def threads(self) -> list[StoppableThread]:
-        return [*self._scalers.threads, *self.orchestrator.threads]
-
-    def cleanup(self) -> None:
-        late = self._scalers.stop(JOIN_S)
-        if late:
-            log.warning("still waiting for an answer: %s", ", ".join(thread.name for thread in late))
-        self.orchestrator.close()
+        return [*super().threads, *self.orchestrator.threads]
 
     def heard(self, found: Mapping[str, Found]) -> None:
         """Takes changes of some tasks; called in a thread of the orchestrator."""
-        reconciler = self.reconciler
         # Changes from before the adoption are part of the first answer, too.
-        if reconciler is not None and reconciler.adopted:
-            with reconciler.tasks:
-                reconciler.apply(found, reconciler.mark(), self.clock())
-            self._plan(reconciler)
+        if self.tasks is not None and self.reconciler.adopted:
+            with self._change() as now:
+                self.reconciler.apply(found, self.reconciler.mark(), now)
+                self.reconciler.reconcile(now)
 
-    def _begin(self, tasks: Tasks) -> ReplicaReconciler:
-        if self.reconciler is None:
-            self.reconciler = ReplicaReconciler(tasks, self.orchestrator.name, self.orchestrator.what)
-            self.orchestrator.watch(self.heard)  # before the first read, so that no change is missed
-        return self.reconciler
+    def _make(self, tasks: Tasks) -> ReplicaReconciler:
+        self.orchestrator.watch(self.heard)  # before the first read, so that no change is missed
+        return ReplicaReconciler(tasks, self.orchestrator.name, self.orchestrator.what)
 
-    def _read(self, reconciler: ReplicaReconciler) -> None:
-        with reconciler.tasks:
+    def _adopt(self) -> None:
+        self._read()
+
+    def _read(self) -> None:
+        reconciler = self.reconciler
+        with self._change():
             mark = reconciler.mark()
-            names = list(reconciler.accounts)
+        names = list(reconciler.accounts)
         try:
             seen = self.orchestrator.read([name for name in names if name not in self._barred])
         except PermanentError as error:
             if not reconciler.adopted:
                 raise
             raise TemporaryError(str(error)) from None  # it has worked before, so it may work again
-        with reconciler.tasks:
-            found = {name: self._barred.get(name, seen.get(name)) for name in names}
-            reconciler.apply(found, mark, self.clock())
-        self._plan(reconciler)
+        found = {name: self._barred.get(name, seen.get(name)) for name in names}
+        with self._change() as now:
+            reconciler.apply(found, mark, now)
+            reconciler.reconcile(now)
 
-    def _plan(self, reconciler: ReplicaReconciler) -> None:
-        """Submits all requests that are possible now; none before the first decision."""
-        with reconciler.tasks:
-            calls = reconciler.reconcile(self.clock())
-        for call in calls:
-            self._scalers.submit(call)
+    def _submit(self, operation: ScaleRequest) -> None:
+        self._scalers.submit(operation)
 
-    def _carry_out(self, call: ScaleRequest) -> None:
-        """Makes one request in a thread of the pool, records its result, and submits the requests it makes
-        possible."""
-        assert self.reconciler is not None
-        error: TemporaryError | PermanentError | None = None
-        log.debug("%s: asking for %d", call.name, call.instances)
-        try:
-            self.orchestrator.scale(call.name, call.instances)
-        except (TemporaryError, PermanentError) as failed:
-            error = failed
-        with self.reconciler.tasks:
-            self.reconciler.finish(call, error, self.clock())
-        self._plan(self.reconciler)
+    def _call(self, operation: ScaleRequest) -> str:
+        log.debug("%s: asking for %d", operation.name, operation.instances)
+        self.orchestrator.scale(operation.name, operation.instances)
+        return ""
+
+    def _done(self, operation: ScaleRequest, id: str, error: MicroscalingError | None) -> None:
+        with self._change() as now:
+            self.reconciler.finish(operation, error, now)
+            self.reconciler.reconcile(now)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from microscaling.demand.reason import TRY, TRY_GAVE, TRY_TOOK, Reason
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
-from microscaling.errors import PermanentError, TemporaryError
+from microscaling.errors import MicroscalingError, PermanentError, TemporaryError
 from microscaling.scheduler.occupied import KEPT, Occupied
 from microscaling.scheduler.replicas.unanswered import Unanswered
 from microscaling.scheduler.settling import Settling
@@ -49,6 +49,9 @@ class ScaleRequest:
 
     name: str
     instances: int
+
+    def __str__(self) -> str:
+        return f"{self.name}: scale to {self.instances}"
 
 
 class ReplicaState:
@@ -104,6 +107,7 @@ class ReplicaReconciler:
         self._touches = 0
         self._reconciled_at = 0.0
         """Time of the last complete `reconcile`, monotonic seconds."""
+        self._requests: list[ScaleRequest] = []
 
     # The state
 
@@ -181,13 +185,12 @@ class ReplicaReconciler:
 
     # The requests
 
-    def reconcile(self, now: float) -> list[ScaleRequest]:
-        """Returns the requests to make now; they count as under way from then on."""
+    def reconcile(self, now: float) -> None:
+        """Plans the requests that are possible now; they count as under way from then on."""
         if not self.acting or not self.adopted or self.leaving:
-            return []
+            return
         self._reconciled_at = now
         # Decreases first: increases may need the places they free.
-        calls: list[ScaleRequest] = []
         more: list[tuple[ReplicaState, int]] = []
         for task in self.tasks.by_priority():
             account = self.accounts[task.name]
@@ -195,15 +198,19 @@ class ReplicaReconciler:
             if account.asked is not None or not account.there or now < account.not_before:
                 continue
             if want < account.requested:
-                calls.append(self._ask(account, want))
+                self._ask(account, want)
             elif want > account.requested:
                 more.append((account, want))
-        return calls + self._more(more)
+        self._more(more)
 
-    def _more(self, more: list[tuple[ReplicaState, int]]) -> list[ScaleRequest]:
-        """Returns the requests for more instances that fit under the cap, the most important task's first.
-        One that does not fit waits for decreases under way; without any it takes the free places."""
-        calls: list[ScaleRequest] = []
+    def take(self) -> list[ScaleRequest]:
+        """Returns the planned requests, each once."""
+        requests, self._requests = self._requests, []
+        return requests
+
+    def _more(self, more: list[tuple[ReplicaState, int]]) -> None:
+        """Plans the requests for more instances that fit under the cap, the most important task's first. One
+        that does not fit waits for decreases under way; without any it takes the free places."""
         # While a call is under way, or in doubt, a task counts with the larger of its old and new number.
         accounts = self.accounts.values()
         room = max(0, self.tasks.max_containers - sum(account.ceiling for account in accounts))
@@ -212,9 +219,8 @@ class ReplicaReconciler:
             need = max(0, want - account.ceiling)
             instances = want - need + min(need, room)
             if instances > account.requested and (need <= room or not falling):
-                calls.append(self._ask(account, instances))
+                self._ask(account, instances)
             room -= min(need, room)
-        return calls
 
     def _want(self, account: ReplicaState, now: float) -> int:
         """Returns the task's demand; a task that cannot be scaled has none of its own."""
@@ -281,13 +287,13 @@ class ReplicaReconciler:
             if other.is_scalable and not other.backing_off and not other.held
         )
 
-    def _ask(self, account: ReplicaState, instances: int) -> ScaleRequest:
+    def _ask(self, account: ReplicaState, instances: int) -> None:
         account.asked = instances
         account.ceiling = max(account.ceiling, account.requested, instances)
         self._touch(account)
-        return ScaleRequest(account.task.name, instances)
+        self._requests.append(ScaleRequest(account.task.name, instances))
 
-    def finish(self, call: ScaleRequest, error: TemporaryError | PermanentError | None, now: float) -> None:
+    def finish(self, call: ScaleRequest, error: MicroscalingError | None, now: float) -> None:
         """Takes the result of a call; `error` is None if it was accepted."""
         account = self.accounts[call.name]
         account.asked = None
@@ -302,7 +308,8 @@ class ReplicaReconciler:
         if isinstance(error, PermanentError):
             self._refused(account, error, now)
             return
-        account.not_before = now + (error.delay_s or account.backoff.next())
+        delay_s = error.delay_s if isinstance(error, TemporaryError) else None
+        account.not_before = now + (delay_s or account.backoff.next())
         if account.episode.failed(now):
             # A conflict is normal, as during a deployment from outside.
             level = logging.INFO if isinstance(error, Conflict) else logging.WARNING
@@ -359,6 +366,10 @@ class ReplicaReconciler:
         self.draining = True
         for account in self.accounts.values():
             account.not_before = 0.0  # the end of the agent does not wait for a back-off
+
+    def leave(self) -> None:
+        """From now on nothing is requested: the orchestrator completes the accepted requests."""
+        self.leaving = True
 
     def next_due(self) -> float | None:
         """Returns the time at which a delayed request is due (monotonic seconds)."""
