@@ -9,14 +9,18 @@ from __future__ import annotations
 from typing import Any
 
 from microscaling import __version__
+from microscaling.demand.obstacle import shortage
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.log import masked
 from microscaling.metric.null import NullMetric
+from microscaling.target.band import band_of
 
 HEADER = "microscaling-detail"
 MAX_TEXT = 300
 """Characters of a reason."""
+MAX_OUTLOOKS = 200
+"""Tasks of an agent that tells what would change their number of containers."""
 
 
 def task_detail(task: Task) -> dict[str, Any]:
@@ -44,6 +48,20 @@ def task_detail(task: Task) -> dict[str, Any]:
     return detail
 
 
+def _outlook(task: Task) -> dict[str, Any]:
+    """Returns the rule, the containers that are lacking, and the readings at which it would move."""
+    told: dict[str, Any] = {"rule": task.target.type_name}
+    if task.is_remainder() or task.held or task.falling_back:
+        return told
+    if lacks := shortage(task):
+        told["lacks"] = lacks
+    if band := band_of(task.target, task.serving()):
+        told["more"] = band.more
+        if band.back >= 0:
+            told["back"] = band.back
+    return told
+
+
 def _is_measured(task: Task) -> bool:
     """Whether `metric.current` is a reading."""
     # The Go agent's `metric` does not show it: that is left out if it is 0, and if there is no reading.
@@ -53,6 +71,8 @@ def _is_measured(task: Task) -> bool:
 def agent_detail(tasks: Tasks, name: str, engine: str) -> dict[str, Any]:
     """Returns the object "detail". `name`: of this agent, for people; `engine`: LOCAL or SERVER, the engine
     that decides. The caller holds the lock."""
+    # With more tasks the message could become longer than the server reads.
+    few = len(tasks.tasks) <= MAX_OUTLOOKS
     detail: dict[str, Any] = {
         "name": name,
         "version": __version__,
@@ -60,7 +80,7 @@ def agent_detail(tasks: Tasks, name: str, engine: str) -> dict[str, Any]:
         "cap": tasks.cap,
         "hold": masked(tasks.hold)[:MAX_TEXT],
         "orphans": tasks.orphans[:MAX_TEXT],
-        "tasks": [task_detail(task) for task in tasks.tasks],
+        "tasks": [task_detail(task) | (_outlook(task) if few else {}) for task in tasks.tasks],
     }
     if tasks.occupied:
         detail["occupied"] = tasks.occupied

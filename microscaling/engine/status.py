@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from microscaling.demand.obstacle import obstacle, shortage
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 
@@ -48,38 +49,16 @@ class Status:
         again = [task for task in short if task in self._short]
         self._short = short
         for task in again[:MAX_SHORT]:
-            yield f"{task.name}: {_state(task)}; {self._obstacle(task)}"
+            yield f"{task.name}: {_state(task)}; {obstacle(task, self.tasks)}"
         if len(again) > MAX_SHORT:
             yield f"{len(again) - MAX_SHORT} more tasks have been short for a minute"
-
-    def _obstacle(self, task: Task) -> str:
-        if task.held:
-            return f"held: {task.held}"
-        if task.backing_off:
-            return "it keeps failing and backs off"
-        if not task.is_scalable:
-            return "it is not scalable"
-        if task.requested >= task.max_containers:
-            return f"it is at its maximum, {task.max_containers}"
-        if self.tasks.hold:
-            return self.tasks.hold
-        stopping = sum(other.stopping for other in self.tasks.tasks)
-        if stopping:
-            return f"it waits for {stopping} that stop"
-        cap = f"the cap, {self.tasks.cap}, is used up"
-        return f"{cap} (less {self.tasks.occupied_by})" if self.tasks.occupied_by else cap
 
 
 def _is_short(task: Task) -> bool:
     """Whether it wants more containers than it has, or cannot be measured."""
     if task.is_remainder() or task.falling_back:
         return False
-    return bool(task.held) or _wants(task) > 0
-
-
-def _wants(task: Task) -> int:
-    more = task.ideal_containers - task.requested
-    return 0 if more <= 0 or task.target.meeting(task.metric.current) else more
+    return bool(task.held) or shortage(task) > 0
 
 
 def _state(task: Task) -> str:
@@ -87,5 +66,5 @@ def _state(task: Task) -> str:
     runs = f"{task.running} of {task.min_containers}..{task.max_containers} run"
     if task.held:
         return runs
-    wants = _wants(task)
+    wants = shortage(task)
     return f"{task.target.words(task.metric.current)}, {runs}" + (f": wants {wants}" if wants else "")

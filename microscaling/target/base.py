@@ -76,6 +76,12 @@ class Target:
         """Returns how many containers more (fewer, if negative) the task should run at this reading."""
         raise NotImplementedError
 
+    def steady(self, current: int, running: int) -> int | None:
+        """Returns the change of `running` containers that the rule wants at a reading that does not move,
+        without any effect on its state; None if the reading and the containers alone do not say. It must not
+        fall while `current` rises."""
+        return None
+
     def reset(self) -> None:
         """Drops the state about the speed of change; called after a gap in the readings."""
 

@@ -39,6 +39,9 @@ class PerContainerTarget(Target):
             return seen.running
         return -(-seen.current // self.length)
 
+    def steady(self, current: int, running: int) -> int:
+        return self.decide(Observation(current, running, running, 0.0)) - running
+
     def words(self, current: int) -> str:
         return f"queue {current} at {self.length} for each"
 

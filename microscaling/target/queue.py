@@ -68,10 +68,12 @@ class QueueLengthTarget(Target):
             wanted += self._ki * self._integral(current, error)
         if len(readings) > samples:
             wanted += self._kd * ((current - readings[0]) / samples / self._beats)
-        try:
-            return floor(wanted + 0.5)
-        except (OverflowError, ValueError):  # absurd gains: no change is better than a dead engine
-            return 0
+        return _rounded(wanted)
+
+    def steady(self, current: int, running: int) -> int | None:
+        if self._ki or not TINY < self._kp < inf:
+            return None
+        return _rounded(self._kp * (current - self.length))
 
     def _integral(self, current: int, error: int) -> int:
         self._sum += error
@@ -97,6 +99,13 @@ class QueueLengthTarget(Target):
 
     def words(self, current: int) -> str:
         return f"queue {current} of target {self.length}"
+
+
+def _rounded(containers: float) -> int:
+    try:
+        return floor(containers + 0.5)
+    except (OverflowError, ValueError):  # absurd gains: no change is better than a dead engine
+        return 0
 
 
 TYPE = QueueLengthTarget

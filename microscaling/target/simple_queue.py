@@ -40,6 +40,9 @@ class SimpleQueueLengthTarget(Target):
             return 1
         return -1 if current < self._comfortable else 0  # not at it: exceeding, but no change
 
+    def steady(self, current: int, running: int) -> int:
+        return self.delta(current)
+
     def works_from(self) -> int:
         return 2  # its comfortable length is 1, and only 0 is below that
 

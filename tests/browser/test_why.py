@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from tests.browser.conftest import USER, Open, Site
 from tests.browser.test_page import card, cells, expect_count, text
+from tests.integration.agents import wait_for
+
+
+def says(found: Any, pattern: str) -> None:
+    """Waits until its text matches."""
+    wait_for(lambda: re.search(pattern, found.text_content() or ""), f"{pattern} in {found}", within_s=30)
 
 
 def test_manual_takes_over_what_is_wanted(scene: Site, open_page: Open) -> None:
@@ -61,3 +68,24 @@ def test_a_pause_without_an_effect_cannot_be_pressed(site: Site, open_page: Open
     text(page, "#mode-hint", "nothing to pause")
     assert pause.is_disabled()
     assert card(page, "checkout").count() == 1
+
+
+def test_each_card_says_why_now_and_what_would_change_it(scene: Site, open_page: Open) -> None:
+    page = open_page(scene.url)
+    first, rest = (card(page, name).locator(".now") for name in ("checkout", "batch"))
+    says(first, "^Needs no more than its minimum, 1; wants more from 33$")
+    says(rest, "^Takes what the others leave of the cap, 10$")
+    scene.queues.put("checkout", 500)
+    says(first, r"^Would want \d+: it is at its maximum, 8; gives back at 7 and fewer$")
+    lines = card(page, "checkout").locator(".key > span").all_text_contents()
+    assert lines == ["wants more from 33", "target 20", "gives back at 7"]
+    says(rest, "^Takes what the others leave of the cap, 10$")
+
+
+def test_a_local_agent_says_why(site: Site, open_page: Open) -> None:
+    site.running.configure(USER, "off", {"maxContainers": 5, "apps": site.apps()})
+    page = open_page(site.url)
+    site.queues.put("checkout", 500)
+    with site.agent(MSS_DEMAND_ENGINE="LOCAL"):
+        change = "gives back at 7 and fewer, wants more from 33"
+        says(card(page, "checkout").locator(".now"), rf"^Would want \d+: the cap, 5, is used up; {change}$")

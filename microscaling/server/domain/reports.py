@@ -47,6 +47,12 @@ class TaskReport:
     """Containers in `running` that are being stopped."""
     parked: int = 0
     """Containers in `requested` that wait for a place under the cap."""
+    rule: str = ""
+    lacks: int = 0
+    """Containers more than `requested` that its reading calls for, limits aside."""
+    back: int | None = None
+    more: int | None = None
+    """Readings at which it would give back, at and below, and want more, at and above."""
     overdue: bool = False
     """It has not settled for so long that it counts as settled."""
 
@@ -133,6 +139,11 @@ def _read_detail(report: Report, data: Mapping[str, Any]) -> None:
         if "parked" in entry:
             told.parked = _whole("parked", entry["parked"], MAX_COUNT) or 0
         told.overdue = "overdue" in entry and entry["overdue"] is True
+        if "rule" in entry:
+            told.rule = _text("rule", entry["rule"], MAX_NAME)
+            told.lacks = _whole("lacks", get("lacks"), MAX_METRIC) or 0
+            told.back = _whole("back", get("back"), MAX_METRIC)
+            told.more = _whole("more", get("more"), MAX_METRIC)
         if "metric" in entry:
             told.metric = _whole("metric", get("metric"), MAX_METRIC)
         elif told.target is not None and told.metric is None and not (told.held or told.fallback):

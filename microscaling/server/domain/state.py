@@ -8,12 +8,14 @@ from typing import Any
 from microscaling.demand.task import Task
 from microscaling.server.domain import modes
 from microscaling.server.domain.modes import Demand
+from microscaling.server.domain.outlook import Outlook, outlooks
 from microscaling.server.domain.reports import MAX_METRIC, TaskReport
 from microscaling.server.domain.user_config import target_of
 from microscaling.server.domain.users import Agent, Decision, User, Users, now_ms
 
 AGENTS_SHOWN = 50
 USERS_SHOWN = 500
+NO_OUTLOOK = Outlook()
 Json = dict[str, Any]
 
 
@@ -109,6 +111,7 @@ def state_of(user: User, late_s: float = 0.0) -> Json:
     sliders = modes.sliders(plan, wishes.sliders) if plan else {}
     sums = sums_of(user)
     reasons = _reasons(user) if _server_decides(user) else {}
+    views = outlooks(user, user.agents.values())
     order = [*models, *sorted(sums.keys() - models.keys(), key=lambda app: (_priority(sums[app]), app))]
     shown = list(user.agents.values())[-AGENTS_SHOWN:]  # the newest, as there may be thousands
     return {
@@ -125,7 +128,11 @@ def state_of(user: User, late_s: float = 0.0) -> Json:
             "local": sum(map(user.decides_itself, user.agents.values())),
             "shown": [_agent(agent) for agent in shown],
         },
-        "tasks": [_task(app, models.get(app), sums.get(app), sliders, reasons) for app in order],
+        "tasks": [
+            _task(app, models.get(app), sums.get(app), sliders, reasons)
+            | _outlook(views.get(app, NO_OUTLOOK))
+            for app in order
+        ],
     }
 
 
@@ -198,7 +205,7 @@ def _task(
         "priority": model.priority if model else told.priority if told else None,
         "min": model.min_containers if model else told.least if told else None,
         "max": model.max_containers if model else told.most if told else None,
-        "rule": _rule(model, target),
+        "rule": _rule(model, told, target),
         "image": model.image if model else "",
         "configured": model is not None,
         "reported": told is not None,
@@ -217,7 +224,18 @@ def _task(
     }
 
 
-def _rule(model: Task | None, target: int | None) -> str:
-    if model is None:
-        return "" if target is None else "Queue"
-    return model.target.type_name
+def _outlook(view: Outlook) -> Json:
+    band = view.band
+    return {
+        "now": view.now,
+        "back": band.back if band and band.back >= 0 else None,
+        "more": band.more if band else None,
+    }
+
+
+def _rule(model: Task | None, told: TaskReport | None, target: int | None) -> str:
+    if model is not None:
+        return model.target.type_name
+    if told is not None and told.rule:
+        return told.rule
+    return "" if target is None else "Queue"

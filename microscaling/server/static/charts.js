@@ -149,7 +149,7 @@ export class Shares extends Chart {
   }
 }
 
-/** One queue: its length and its target. */
+/** One queue: its length, its target, and the lengths at which its task wants more and gives back. */
 export class Queue extends Chart {
   constructor(place) {
     super(place, 96, false);
@@ -159,21 +159,25 @@ export class Queue extends Chart {
     if (!this.visible) return;
     const seen = past.slice(now, span, 500);
     const lengths = seen.of(task.app, "metric");
-    const target = seen.times.map(() => task.target);
+    const level = (items) => seen.times.map(() => items);
     this.span = span;
-    const data = [seen.times, lengths, target];
+    const data = [seen.times, lengths, level(task.target), level(task.more), level(task.back)];
     this.put(`${property}/${theme}`, () => this.options(property), data, now - span, now);
   }
 
   options(property) {
     const ink = colour(property);
+    const line = (name, dash) => ({ stroke: colour(name), width: 1.5, dash, points: { show: false } });
+    const top = ({ data }) => Math.max(1, highest(data[1]), highest(data[2]) * 1.3, highest(data[3]));
     return {
-      scales: { y: { range: (plot) => [0, Math.max(1, highest(plot.data[1]), highest(plot.data[2]) * 1.3) * 1.12] } },
+      scales: { y: { range: (plot) => [0, top(plot) * 1.12] } },
       axes: axes(() => this.span, 34, this.times),
       series: [
         {},
         { stroke: ink, fill: faded(ink, 0.16), width: 2, points: { show: false } },
-        { stroke: colour("--cap"), width: 1.5, dash: [5, 4], points: { show: false } },
+        line("--cap", [6, 5]),
+        line("--bad", [2, 3]),
+        line("--good", [2, 3]),
       ],
     };
   }

@@ -48,6 +48,14 @@ export function drawCells(place, cells) {
   }
 }
 
+const sentence = (words) => words && words[0].toUpperCase() + words.slice(1);
+
+/** The lines in a queue's chart, in words. */
+function thresholds({ target, more, back }) {
+  const lines = [["more", more, "wants more from"], ["target", target, "target"], ["back", back, "gives back at"]];
+  return lines.filter(([, items]) => items !== null).map(([kind, items, words]) => [kind, `${words} ${number(items)}`]);
+}
+
 const repeat = (n, value) => Array.from({ length: Math.max(0, n) }, () => value);
 
 export class Tasks {
@@ -85,20 +93,22 @@ export class Tasks {
       cells: el("div", { class: "cells", role: "img" }),
       more: el("span", { class: "more muted" }),
       about: el("p", { class: "about muted" }),
-      reason: el("p", { class: "reason" }),
+      now: el("p", { class: "now" }),
+      reason: el("p", { class: "reason muted" }),
       edit: el("button", { type: "button", class: "quiet", text: "Edit" }),
       slider: el("input", { type: "range", step: 1 }),
       sliderName: el("span", {}),
       output: el("output", {}),
       metric: el("p", { class: "metric" }),
       chart: el("div", { class: "chart", role: "img" }),
+      lines: el("p", { class: "key muted" }),
     };
     parts.sliderRow = el("label", { class: "slider", hidden: true }, parts.sliderName, parts.slider, parts.output);
-    parts.queue = el("div", { class: "queue", hidden: true }, parts.metric, parts.chart);
+    parts.queue = el("div", { class: "queue", hidden: true }, parts.metric, parts.chart, parts.lines);
     const counts = el("p", { class: "counts" }, parts.running, parts.wanted);
     const head = el("div", { class: "task-head" }, parts.rank, parts.name, parts.chips, counts);
     const row = el("div", { class: "cell-row" }, parts.cells, parts.more);
-    const left = el("div", { class: "task-left" }, row, parts.sliderRow, parts.reason, parts.about);
+    const left = el("div", { class: "task-left" }, row, parts.sliderRow, parts.now, parts.reason, parts.about);
     const foot = el("div", { class: "task-edit" }, parts.edit);
     const card = el("li", { class: "task" }, head, el("div", { class: "task-body" }, left, parts.queue), foot);
     card.parts = { ...parts, card };
@@ -130,7 +140,9 @@ export class Tasks {
     const rule = ruleInWords(task.rule ?? "");
     const limits = task.min === null || task.max === null ? "" : `${number(task.min)} to ${count(task.max, "container")}`;
     say(parts.about, [limits, rule, task.image].filter(Boolean).join(" · "));
-    say(parts.reason, task.held ? `Held: ${task.held}` : task.reason);
+    say(parts.now, sentence(task.now));
+    show(parts.now, Boolean(task.now));
+    say(parts.reason, task.held ? `Held: ${task.held}` : task.reason && `Last change: ${task.reason}`);
     show(parts.reason, Boolean(task.held || task.reason));
     show(parts.edit, task.configured);
     parts.edit.setAttribute("aria-label", `Edit ${task.app}`);
@@ -212,6 +224,13 @@ export class Tasks {
     parts.metric.classList.toggle("over", now !== null && now > task.target);
     const shown = now === null ? "no reading" : now;
     parts.chart.setAttribute("aria-label", `Queue of ${task.app} over time: now ${shown}, target ${task.target}`);
+    keyed(
+      parts.lines,
+      thresholds(task),
+      ([kind]) => kind,
+      ([kind]) => el("span", {}, el("i", { class: `key-${kind}` }), el("span")),
+      (item, [, words]) => say(item.lastChild, words),
+    );
     parts.task = task;
     parts.index = index;
     if (!parts.plot && this.charts < MOST_CHARTS) {
