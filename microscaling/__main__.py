@@ -16,7 +16,7 @@ from microscaling import log as logs
 from microscaling.agent import Agent
 from microscaling.arguments import parse
 from microscaling.demand.tasks import Tasks
-from microscaling.errors import ConfigError, ServerError, Stopped
+from microscaling.errors import ConfigError, Stopped
 from microscaling.settings import Settings
 from microscaling.supervision import health, privileges
 from microscaling.supervision.heartbeat import STARTING, Heartbeat
@@ -27,7 +27,7 @@ from microscaling.variables import check_names, report_ignored
 
 log = logging.getLogger("mssagent")
 
-FAILED, BAD_SETTINGS = 1, 2
+FAILED = 1
 LOOK_S = 0.02
 OF_HEALTH = ("MSS_HEALTH_FILE", "MSS_SERVER_ADDRESS")
 
@@ -116,8 +116,7 @@ def serve(environ: MutableMapping[str, str]) -> int:
 def _say(error: ConfigError) -> int:
     for problem in error.problems:
         sys.stderr.write(f"microscaling: {logs.masked(problem)}\n")
-    # A server that is away is no mistake in the settings.
-    return FAILED if isinstance(error, ServerError) else BAD_SETTINGS
+    return error.exit_code
 
 
 def build(environ: MutableMapping[str, str], stopping: threading.Event | None = None) -> Agent:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from microscaling.demand.tasks import Tasks
 from microscaling.engine.base import CLOSED, Engine, Slot
-from microscaling.errors import MicroscalingError, TemporaryError
+from microscaling.errors import ConfigError, MicroscalingError, TemporaryError
 from microscaling.monitor.base import Monitor
 from microscaling.scheduler.base import Scheduler
 from microscaling.supervision.heartbeat import RUNNING, STARTING, STOPPING, Heartbeat
@@ -66,7 +66,9 @@ class Agent:
         self.vitals = vitals or Heartbeat()
         self._stopping = stopping or threading.Event()
         self._failure = ""
-        """Reason for exit code 1; empty for exit code 0."""
+        """Reason for an exit code that is not 0."""
+        self._code = 1
+        """The exit code if there is such a reason."""
         self._begin = _Begin(self)
         self._counter = _Counter(self)
         self._scheduling = _Scheduling(self)
@@ -77,13 +79,13 @@ class Agent:
         self._stopping.set()
 
     def run(self) -> int:
-        """Returns the exit code: 0 after a requested stop with nothing left behind, else 1. The last line of
-        the log gives the code and its reason."""
+        """Returns the exit code: 0 after a requested stop with nothing left behind, 2 if a person has to mend
+        the settings before a start, else 1. The last line of the log gives the code and its reason."""
         with caught(self._stopping):
             self._run()
         if self._failure:
-            log.critical("stopped with exit code 1: %s", self._failure)
-            return 1
+            log.critical("stopped with exit code %d: %s", self._code, self._failure)
+            return self._code
         log.info("stopped")
         return 0
 
@@ -96,6 +98,8 @@ class Agent:
         self._begin.join(BEGIN_JOIN_S)
         if self._begin.error is not None:
             self._fail(self._begin)
+            if isinstance(self._begin.error, ConfigError):
+                self._code = self._begin.error.exit_code
         elif self._begin.done:
             self._watch()
             self._shut_down()
@@ -261,12 +265,14 @@ class _Begin(StoppableThread):
 
     def _patiently(self, step: Callable[[], None]) -> bool:
         """Tries a step until it succeeds; returns False if the thread was stopped before."""
-        backoff = Backoff(RETRY_S, MAX_RETRY_S, jitter=0.2)
+        backoff, episode = Backoff(RETRY_S, MAX_RETRY_S, jitter=0.2), FailureLog()
         while not self.stopped.is_set():
             try:
                 step()
             except TemporaryError as error:
-                if not self.waits:
+                if error.hopeless:
+                    raise ConfigError(str(error)) from error
+                if episode.failed(time.monotonic(), str(error)):
                     log.warning("waiting: %s", error)
                 self.waits = True
                 self.stopped.wait(error.delay_s or backoff.next())

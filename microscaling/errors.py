@@ -15,6 +15,9 @@ class ConfigError(MicroscalingError):
     Every line names the variable, file or field, and the remedy.
     """
 
+    exit_code = 2
+    """Code with which a process ends that cannot start because of it."""
+
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
@@ -28,6 +31,14 @@ class ConfigError(MicroscalingError):
 class ServerError(ConfigError):
     """The settings are valid, but their server is gone, or its answers are unusable."""
 
+    exit_code = 1
+
+
+class InUseError(ConfigError):
+    """The settings are valid, but another process uses the thing that they name, and may end."""
+
+    exit_code = 1
+
 
 class Stopped(MicroscalingError):
     """A wait was ended by a request to stop."""
@@ -38,11 +49,15 @@ class PermanentError(MicroscalingError):
 
 
 class TemporaryError(MicroscalingError):
-    """A failure that is worth a retry, after `delay_s` seconds if the other side named a delay."""
+    """A failure that is worth a retry, after `delay_s` seconds if the other side named a delay.
 
-    def __init__(self, message: str, delay_s: float | None = None) -> None:
+    `hopeless`: only a person can mend it, so a start does not wait for that. An agent that runs goes on.
+    """
+
+    def __init__(self, message: str, delay_s: float | None = None, hopeless: bool = False) -> None:
         super().__init__(message)
         self.delay_s = delay_s
+        self.hopeless = hopeless
 
 
 class MetricError(MicroscalingError):

@@ -239,6 +239,8 @@ class Settings:
         "`DOCKER_CONFIG`, else `~/.docker`",
         variable="DOCKER_CERT_PATH",
     )
+    docker_chosen: str = ""
+    """How the engine was chosen, in words; no variable: the scheduler finds it out."""
     nsq_stats_endpoint: str = _setting(
         "127.0.0.1:4151",
         "host:port of nsqd's HTTP interface; user and password may stand before it",
@@ -385,4 +387,5 @@ _TABLE: dict[str, dict[str, Any]] = {
         "default": f.default,
     }
     for f in fields(Settings)
+    if f.metadata
 }

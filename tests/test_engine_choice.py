@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pwd
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -117,36 +120,133 @@ def test_without_the_default_socket_the_current_context_is_asked(tmp_path: Path,
 
 
 AS_SOMEBODY_ELSE = """
-import logging, os
-from microscaling.clients.docker.engine import choose, warn_of_rights
-logging.basicConfig()
+import os, sys
+from microscaling import factory
+from microscaling.__main__ import main
+from microscaling.settings import Settings
+# The other user may not be able to read Python's library: what the agent will import is imported now.
+names = [group.names() for group in factory.CHOICES.values()]
+settings = factory.prepared(Settings(docker_host="unix:///nonexistent.sock", state_dir="/nonexistent"), {})
+factory.make_scheduler(settings, {}).cleanup()
+import encodings.idna, http.cookiejar, microscaling.agent, microscaling.engine.local
+user = int(sys.argv[1])
 os.setgroups([])
-os.setresgid(65532, 65532, 65532)
-os.setresuid(65532, 65532, 65532)
-warn_of_rights(choose(os.environ))
+os.setresgid(user, user, user)
+os.setresuid(user, user, user)
+sys.exit(main([]))
 """
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")
-@pytest.mark.parametrize("mode", [0o660, 0o666])
-def test_a_socket_that_it_may_not_use_is_named(tmp_path: Path, mode: int) -> None:
-    """And waited for: its owner can mend that meanwhile."""
+def start_as(user: int, **environ: str) -> subprocess.Popen[str]:
+    """The agent as another user, in none but its own group."""
+    return subprocess.Popen(
+        [sys.executable, "-c", AS_SOMEBODY_ELSE, str(user)],
+        cwd=ROOT,
+        env={**os.environ, **environ},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def told(process: subprocess.Popen[str], until: str) -> str:
+    """Reads its log to a line with these words, and returns that line."""
+    assert process.stderr
+    return next((line for line in process.stderr if until in line), "(its end)")
+
+
+@pytest.fixture
+def unused_socket() -> Iterator[str]:
+    """A socket at which nothing listens, in a folder that all users can reach."""
     path = f"/tmp/mss-test-{os.getpid()}.sock"
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(path)
-        try:
-            os.chmod(path, mode)
-            done = subprocess.run(
-                [sys.executable, "-c", AS_SOMEBODY_ELSE],
-                cwd=ROOT,
-                env=environ(tmp_path, DOCKER_HOST=f"unix://{path}"),
-                capture_output=True,
-                text=True,
-                check=True,
-                timeout=60,
-            )
-        finally:
-            os.unlink(path)
-    said = f"user 65532 may not use {path} (group root, mode 660): waiting until it may"
-    assert (said in done.stderr) == (mode == 0o660)
-    assert bool(done.stderr) == (mode == 0o660)
+        yield path
+        os.unlink(path)
+
+
+NOBODY = pwd.getpwnam("nobody").pw_uid
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another user")
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("user", "group", "mode", "way_out"),
+    [
+        (NOBODY, "daemon", 0o660, "sudo usermod -aG daemon nobody, then log in again"),
+        (65532, "daemon", 0o660, "run the agent with that group (docker run --group-add 1)"),
+        (NOBODY, "root", 0o660, "run the agent as root"),
+        (NOBODY, "daemon", 0o600, "run the agent as root"),
+    ],
+)
+def test_a_socket_without_permission_is_one_line_and_code_2(
+    tmp_path: Path, unused_socket: str, user: int, group: str, mode: int, way_out: str
+) -> None:
+    shutil.chown(unused_socket, group=group)
+    os.chmod(unused_socket, mode)
+    process = start_as(user, **environ(tmp_path, DOCKER_HOST=f"unix://{unused_socket}"))
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    name = "nobody" if user == NOBODY else str(user)
+    assert err.splitlines()[1:] == [
+        "microscaling: permission denied while trying to connect to the Docker daemon socket at "
+        f"unix://{unused_socket} (from DOCKER_HOST): this user, {name}, may not use it "
+        f"(owner root, group {group}, mode {mode:o}): {way_out}"
+    ]
+
+
+@needs_root
+def test_a_socket_in_a_folder_of_another_user(tmp_path: Path) -> None:
+    """Such as that of a rootless engine of another user: it is not taken for a missing one."""
+    folder = Path(f"/tmp/mss-test-{os.getpid()}")
+    folder.mkdir(mode=0o700)
+    try:
+        process = start_as(NOBODY, **environ(tmp_path, DOCKER_HOST=f"unix://{folder}/docker.sock"))
+        _, err = process.communicate(timeout=60)
+    finally:
+        folder.rmdir()
+    assert process.returncode == 2
+    assert err.splitlines()[-1].endswith(f"this user, nobody, may not look into {folder}")
+
+
+@needs_root
+@pytest.mark.parametrize("mode", [0o666, 0o000], ids=["all may", "is being made"])
+def test_a_socket_that_may_yet_answer_is_waited_for(tmp_path: Path, unused_socket: str, mode: int) -> None:
+    os.chmod(unused_socket, mode)
+    with start_as(NOBODY, **environ(tmp_path, DOCKER_HOST=f"unix://{unused_socket}")) as process:
+        says = "nothing listens on that socket" if mode else "permission denied while trying to connect"
+        assert "waiting: " in (line := told(process, "waiting")), line
+        assert says in line
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
+def test_while_it_waits_another_cause_is_said_too(tmp_path: Path) -> None:
+    """Of a missing socket the other engines that are here; then it appears, and nothing listens."""
+    (tmp_path / "podman").mkdir()
+    path, other = tmp_path / "d.sock", tmp_path / "podman/podman.sock"
+    at = {"DOCKER_HOST": f"unix://{path}", "XDG_RUNTIME_DIR": str(tmp_path)}
+    with socket.socket(socket.AF_UNIX) as podman, socket.socket(socket.AF_UNIX) as engine:
+        podman.bind(str(other))
+        with start(**environ(tmp_path, **at)) as process:
+            line = told(process, "waiting")
+            assert f"cannot connect to the Docker daemon at unix://{path} (from DOCKER_HOST): " in line
+            assert "there is no such socket; is the docker daemon running?" in line
+            assert f"unix://{other}" in line
+            engine.bind(str(path))
+            assert "nothing listens on that socket" in told(process, "waiting")
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
+def test_a_closed_port_is_waited_for(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        host = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+    with start(**environ(tmp_path, DOCKER_HOST=host)) as process:
+        line = told(process, "waiting")
+        said = f"cannot connect to the Docker daemon at {host} (from DOCKER_HOST): connection refused"
+        assert said in line
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert process.returncode == 0

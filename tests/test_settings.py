@@ -26,6 +26,7 @@ DEFAULTS = {
     "docker_host": "unix:///var/run/docker.sock",
     "docker_tls_verify": False,
     "docker_cert_path": "",
+    "docker_chosen": "",
     "demand_engine": "LOCAL",
     "marathon_api": "http://localhost:8080",
     "marathon_token": "",
@@ -93,7 +94,7 @@ def test_defaults(environ: dict[str, str]) -> None:
 
 def test_variables() -> None:
     assert [name for name in variables() if not name.startswith("MSS_")] == NOT_MSS
-    assert {f"MSS_{name.upper()}" for name in DEFAULTS} - set(variables()) == {
+    assert {f"MSS_{name.upper()}" for name in DEFAULTS if name != "docker_chosen"} - set(variables()) == {
         f"MSS_{name}" for name in NOT_MSS
     }
 

@@ -176,15 +176,15 @@ def test_a_server_that_answers_nonsense_is_an_error(tmp_path: Path, server: Fake
 @pytest.mark.parametrize(
     ("environ", "way_out"),
     [
-        ({}, "or MSS_CONFIG to FILE"),
-        ({"MSS_MONITOR": "none"}, "or MSS_CONFIG to FILE"),
+        ({}, "or MSS_CONFIG to FILE (microscaling -f FILE)"),
+        ({"MSS_MONITOR": "none"}, "or MSS_CONFIG to FILE (microscaling -f FILE)"),
         ({"MSS_CONFIG": "HARDCODED", "MSS_DEMAND_ENGINE": "SERVER"}, "or MSS_DEMAND_ENGINE to LOCAL"),
         (ALL_SERVER, "or MSS_DEMAND_ENGINE to LOCAL"),
     ],
 )
 def test_the_public_server_is_gone(tmp_path: Path, environ: dict[str, str], way_out: str) -> None:
     with Agent(tmp_path, **environ) as agent:
-        assert agent.process.wait(60) == 1
+        assert agent.process.wait(60) == 2
     (line,) = agent.log().splitlines()
     assert "the public server app.microscaling.com is gone; set MSS_API_ADDRESS to" in line
     assert way_out in line

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
-from microscaling.errors import ConfigError, ServerError
+from microscaling.errors import ConfigError
 from microscaling.settings import Settings
 from microscaling.utils.text import quoted
 from microscaling.utils.urls import check_url, cut
@@ -60,13 +60,13 @@ class ServerAddress:
 
 
 def needed_server(settings: Settings, instead: Mapping[str, str]) -> ServerAddress:
-    """Returns the server, for a part of the agent that cannot do without. Raises ConfigError, or
-    ServerError if it is the former public one; `instead` are the variables that could be set instead of
-    its address, and their values."""
+    """Returns the server, for a part of the agent that cannot do without. Raises ConfigError, also if it is
+    the former public one; `instead` are the variables that could be set instead of its address, and their
+    values."""
     address = ServerAddress.of(settings)
     if address.is_gone:
         others = "".join(f", or {variable} to {value}" for variable, value in instead.items())
-        raise ServerError(gone(f"set {VARIABLE} to a server of your own{others}"))
+        raise ConfigError(gone(f"set {VARIABLE} to a server of your own{others}"))
     return address
 
 

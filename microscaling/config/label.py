@@ -13,9 +13,10 @@ from microscaling.config.base import Config, ConfigPlugin
 from microscaling.config.images.base import Images, images_of
 from microscaling.config.images.labels import apply_labels
 from microscaling.demand.task import Task
-from microscaling.errors import PermanentError, Stopped, TemporaryError
+from microscaling.errors import ConfigError, PermanentError, Stopped, TemporaryError
 from microscaling.settings import Settings
 from microscaling.utils.backoff import Backoff
+from microscaling.utils.failure_log import FailureLog
 from microscaling.utils.text import one_line, quoted
 
 log = logging.getLogger("mssconfig")
@@ -88,20 +89,21 @@ class LabelConfig(Config):
         Stopped once `stopped` is set."""
         backoff = Backoff(RETRY_S, MAX_RETRY_S, jitter=0.2)
         until = time.monotonic() + patience_s
-        told = False
+        episode = FailureLog()
         while not self.stopped.is_set():
             try:
                 answer = step()
             except TemporaryError as error:
+                if error.hopeless:
+                    raise ConfigError(str(error)) from error
                 delay_s = error.delay_s or backoff.next()
                 if time.monotonic() + delay_s > until:
                     raise  # now, as the next try would come too late
-                if not told:
-                    told = True
+                if episode.failed(time.monotonic(), str(error)):
                     log.warning("waiting: %s", error)
                 self.stopped.wait(delay_s)
             else:
-                if told:
+                if episode.recovered():
                     log.info("it answers now, the start continues")
                 return answer
         raise Stopped("asked to stop before the labels were there")

@@ -109,7 +109,9 @@ def _is_no_json(error: ConfigError) -> bool:
 
 def make(settings: Settings) -> ServerConfig:
     """Returns the source. Raises ConfigError if there is no server to ask."""
-    return ServerConfig(settings, needed_server(settings, {"MSS_CONFIG": "FILE, ENVVAR or HARDCODED"}))
+    return ServerConfig(
+        settings, needed_server(settings, {"MSS_CONFIG": "FILE (microscaling -f FILE), ENVVAR or HARDCODED"})
+    )
 
 
 TYPE = ConfigPlugin("SERVER", "the server", make)

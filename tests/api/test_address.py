@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from microscaling.api.address import ServerAddress, needed_server
-from microscaling.errors import ConfigError, ServerError
+from microscaling.errors import ConfigError
 from microscaling.settings import Settings
 
 GOOD = [
@@ -67,7 +67,7 @@ def test_token(token: str, headers: dict[str, str]) -> None:
 @pytest.mark.parametrize("address", ["", "http://app.microscaling.com", "https://APP.microscaling.com:443"])
 def test_the_public_server_is_gone(address: str) -> None:
     settings = Settings.from_env({"MSS_API_ADDRESS": address})
-    with pytest.raises(ServerError) as caught:
+    with pytest.raises(ConfigError) as caught:
         needed_server(settings, {"MSS_DEMAND_ENGINE": "LOCAL"})
     assert caught.value.problems == (
         "MSS_API_ADDRESS: the public server app.microscaling.com is gone; set MSS_API_ADDRESS to a server of "

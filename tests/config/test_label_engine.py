@@ -13,7 +13,7 @@ from microscaling.config.base import CONFIGS
 from microscaling.config.images import docker as label_engine
 from microscaling.config.images.docker import EngineImages
 from microscaling.config.images.registry import RegistryImages
-from microscaling.errors import PermanentError, ServerError, TemporaryError
+from microscaling.errors import ConfigError, PermanentError, TemporaryError
 from microscaling.settings import Settings
 from tests.metric.faulty import Server, answers, breaks_off, hangs
 
@@ -90,5 +90,5 @@ def test_labels_are_read_where_the_containers_are_else_in_the_registry() -> None
         settings = Settings(config="LABEL", scheduler=scheduler, api_address="127.0.0.1:1")
         source = CONFIGS.chosen("MSS_CONFIG", "LABEL").make(settings)
         assert type(source.images) is kind  # type: ignore[attr-defined]
-    with pytest.raises(ServerError, match="is gone"):
+    with pytest.raises(ConfigError, match="is gone"):
         factory.make_tasks(Settings(config="LABEL"), {})

@@ -72,9 +72,8 @@ def agent(folder: Path, prefix: str, host: str, certificates: str, **environ: st
 
 
 REFUSED = {
-    "another engine": "CERTIFICATE_VERIFY_FAILED",
-    "another client": "TLSV1_ALERT_UNKNOWN_CA",
-    "": "Connection",  # not TLS at all: it hangs up
+    "another engine": "its certificate is not one of the authority in DOCKER_CERT_PATH (ca.pem): self",
+    "another client": "it refuses this client's certificate (TLSV1_ALERT_UNKNOWN_CA); it needs cert.pem",
 }
 
 
@@ -83,10 +82,16 @@ def test_both_sides_have_to_know_each_other(
 ) -> None:
     witness = Witness(client, prefix)
     for certificates, why in REFUSED.items():
-        with agent(tmp_path, prefix, host, folders.get(certificates, "")) as turned_away:
-            turned_away.says("waiting: ")
+        with agent(tmp_path, prefix, host, folders[certificates]) as turned_away:
+            turned_away.says("stopped with exit code 2: ")
+            assert f"cannot connect to the Docker daemon at {host} (from DOCKER_HOST; TLS with " in (
+                turned_away.log()
+            )
             assert why in turned_away.log()
-            assert turned_away.stop() == 0
+            assert turned_away.process.wait(60) == 2
+    with agent(tmp_path, prefix, host, "") as hung_up_on:  # not TLS at all
+        hung_up_on.says("waiting: cannot connect to the Docker daemon")
+        assert hung_up_on.stop() == 0
     with agent(tmp_path, prefix, host, folders["good"]) as welcome:
         witness.wait(a=2)
         assert welcome.stop() == 0
@@ -118,8 +123,9 @@ def test_by_a_context_and_from_dockers_own_folder(
     with agent(
         tmp_path, prefix, host, "", **by_context, DOCKER_CONFIG=str(tmp_path / "another client store")
     ) as refused:
-        refused.says("waiting: ")
-        assert refused.stop() == 0
+        refused.says("stopped with exit code 2: ")
+        assert 'from the context "far" (DOCKER_CONTEXT)' in refused.log().splitlines()[-1]
+        assert refused.process.wait(60) == 2
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "https_proxy"])

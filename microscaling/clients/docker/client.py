@@ -7,11 +7,13 @@ import os
 from typing import Any
 
 import docker
+import requests
 from docker.errors import DockerException
 from docker.transport import UnixHTTPAdapter
 from requests.adapters import HTTPAdapter
 
 from microscaling.clients.docker.engine import TLS_FILES
+from microscaling.clients.docker.unreachable import explained
 from microscaling.errors import ConfigError
 
 MAX_CONNECTIONS = 80
@@ -19,20 +21,25 @@ MAX_CONNECTIONS = 80
 
 
 def connect(
-    host: str, tls_verify: bool, cert_path: str, timeout_s: int, version: str = ""
+    host: str, tls_verify: bool, cert_path: str, timeout_s: int, version: str = "", chosen: str = ""
 ) -> docker.APIClient:
-    """Returns a client of the engine at `host`, with `timeout_s` for each call.
+    """Returns a client of the engine at `host`, with `timeout_s` for each call; `chosen` is how the engine
+    was chosen, for errors.
 
-    Without the `version` of its API it asks the engine, and raises DockerException if that is away. Raises
-    ConfigError if the certificates cannot be used.
+    Without the `version` of its API it asks the engine, and raises DockerException (Unreachable, with the
+    cause in words) if that is away. Raises ConfigError if the certificates cannot be used.
     """
-    client = _Client(
-        base_url=host,
-        version=version or "auto",
-        timeout=timeout_s,
-        tls=_tls(tls_verify, cert_path),
-        max_pool_size=MAX_CONNECTIONS,
-    )
+    tls = _tls(tls_verify, cert_path)
+    try:
+        client = _Client(
+            base_url=host,
+            version=version or "auto",
+            timeout=timeout_s,
+            tls=tls,
+            max_pool_size=MAX_CONNECTIONS,
+        )
+    except (DockerException, requests.exceptions.RequestException, OSError) as error:
+        raise explained(error, host, chosen) from error.__cause__
     if host.startswith("unix:"):
         client.mount("http+docker://", _KeptAlive(host.replace("unix:", "http+unix:"), timeout_s))
     elif not host.startswith(("npipe:", "ssh:")):

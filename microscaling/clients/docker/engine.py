@@ -7,18 +7,17 @@ raises plain Exceptions. (Their form: docker/cli, cli/context/store.)
 
 from __future__ import annotations
 
-import grp
 import hashlib
 import json
 import logging
 import os
 import pwd
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from microscaling.clients.docker.address import DEFAULT_HOST, DEFAULT_SOCKET, checked
+from microscaling.clients.docker.sockets import denial, denied
 from microscaling.errors import ConfigError
 from microscaling.utils.small_file import read_small
 from microscaling.utils.text import one_line, quoted
@@ -74,22 +73,13 @@ def choose(environ: Mapping[str, str]) -> ChosenEngine:
     return _of_variables(DEFAULT_HOST, why + unused, environ, folder)
 
 
-def warn_of_rights(engine: ChosenEngine) -> None:
-    """Logs a warning if this user may not use the engine's socket."""
-    # No error, as a person can mend it while the agent waits.
+def check_rights(engine: ChosenEngine) -> None:
+    """Raises ConfigError if this user may not use the engine's socket."""
+    # A process keeps the groups that it had at its start, so waiting would not help.
     path = engine.host.removeprefix("unix://")
-    if path == engine.host or not os.path.exists(path) or os.access(path, os.R_OK | os.W_OK):
-        return
-    found = os.stat(path)
-    try:
-        group = grp.getgrgid(found.st_gid).gr_name
-    except KeyError:
-        group = str(found.st_gid)
-    log.warning(
-        "user %d may not use %s (group %s, mode %o): waiting until it may; a user that is added to the group "
-        "counts from the agent's next start",
-        os.geteuid(), path, group, stat.S_IMODE(found.st_mode),
-    )  # fmt: skip
+    why = "" if path == engine.host else denial(path)
+    if why:
+        raise ConfigError(denied(f"{engine.host} ({engine.why})", why))
 
 
 def _of_variables(address: str, why: str, environ: Mapping[str, str], folder: str) -> ChosenEngine:

@@ -12,6 +12,7 @@ from docker.errors import APIError, DockerException
 from microscaling.clients.docker.client import connect
 from microscaling.clients.docker.errors import AWAY, said
 from microscaling.clients.docker.images import pull
+from microscaling.clients.docker.unreachable import is_hopeless
 from microscaling.config.images.base import Images
 from microscaling.demand.task import Task
 from microscaling.errors import UNEXPECTED, PermanentError, TemporaryError
@@ -44,7 +45,7 @@ class EngineImages(Images):
                 raise TemporaryError(said(error)) from error
             raise PermanentError(said(error)) from error
         except (requests.exceptions.RequestException, DockerException, OSError) as error:
-            raise TemporaryError(said(error)) from error
+            raise TemporaryError(said(error), hopeless=is_hopeless(error)) from error
         except UNEXPECTED as error:
             why = f"the answer is not one of a Docker engine ({type(error).__name__})"
             raise TemporaryError(why) from error
@@ -57,7 +58,9 @@ class EngineImages(Images):
     def _connected(self) -> docker.APIClient:
         if self._client is None:
             s = self._settings
-            self._client = connect(s.docker_host, s.docker_tls_verify, s.docker_cert_path, TIMEOUT_S)
+            self._client = connect(
+                s.docker_host, s.docker_tls_verify, s.docker_cert_path, TIMEOUT_S, chosen=s.docker_chosen
+            )
         return self._client
 
 

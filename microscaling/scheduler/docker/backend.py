@@ -26,6 +26,7 @@ from urllib3.exceptions import HTTPError
 from microscaling.clients.docker.client import connect
 from microscaling.clients.docker.errors import AWAY, said
 from microscaling.clients.docker.images import fetch, has, is_id, pull
+from microscaling.clients.docker.unreachable import is_hopeless
 from microscaling.demand.task import Task
 from microscaling.errors import UNEXPECTED, PermanentError, TemporaryError
 from microscaling.scheduler.containers.agent_id import Agent, AgentId
@@ -72,6 +73,7 @@ class DockerBackend(Backend):
         cert_path: str = "",
         pull_images: bool = True,
         agent: AgentId | None = None,
+        chosen: str = "",
     ) -> None:
         self.host = host
         self.tls_verify = tls_verify
@@ -79,6 +81,8 @@ class DockerBackend(Backend):
         self.pull_images = pull_images
         self.agent = agent
         """Identifies this agent on its containers; None: they get no agent's id."""
+        self.chosen = chosen
+        """How the engine was chosen, for errors."""
         self._entries = Entries()
         self._version = ""
         """The version of the engine's API; empty if unknown."""
@@ -267,7 +271,7 @@ class DockerBackend(Backend):
             return self._client
 
     def _connect(self, timeout_s: int, version: str = "") -> docker.APIClient:
-        return connect(self.host, self.tls_verify, self.cert_path, timeout_s, version)
+        return connect(self.host, self.tls_verify, self.cert_path, timeout_s, version, self.chosen)
 
 
 def _look_at_status(answer: requests.Response, **_: object) -> None:
@@ -294,7 +298,7 @@ def _errors(done: tuple[int, ...] = ()) -> Iterator[None]:
     except requests.exceptions.ReadTimeout as error:
         raise Unanswered(f"no answer from the engine within {CALL_TIMEOUT_S} s") from error
     except (requests.exceptions.RequestException, DockerException, OSError, HTTPError) as error:
-        raise BackendUnavailable(said(error)) from error
+        raise BackendUnavailable(said(error), hopeless=is_hopeless(error)) from error
     except UNEXPECTED as error:
         why = f"this is not an answer of a Docker engine ({type(error).__name__})"
         raise BackendUnavailable(why) from error

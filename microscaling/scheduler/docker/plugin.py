@@ -15,16 +15,17 @@ log = logging.getLogger("mssagent")
 def prepare(settings: Settings, environ: Mapping[str, str]) -> Settings:
     """Returns the settings with the address of the chosen engine; logs the choice and its reason. Raises
     ConfigError for an engine that can never answer."""
-    from microscaling.clients.docker.engine import choose, warn_of_rights
+    from microscaling.clients.docker.engine import check_rights, choose
 
     engine = choose(environ)
     log.info("Docker engine %s: %s", engine.host, engine.why)
-    warn_of_rights(engine)
+    check_rights(engine)
     return replace(
         settings,
         docker_host=engine.host,
         docker_tls_verify=engine.tls_verify,
         docker_cert_path=engine.cert_path,
+        docker_chosen=engine.why,
     )
 
 
@@ -37,7 +38,9 @@ def make(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
 
     s = settings
     agent = AgentId(s.state_dir or default_folder(environ), s.docker_host, source_of(s))
-    backend = DockerBackend(s.docker_host, s.docker_tls_verify, s.docker_cert_path, s.pull_images, agent)
+    backend = DockerBackend(
+        s.docker_host, s.docker_tls_verify, s.docker_cert_path, s.pull_images, agent, s.docker_chosen
+    )
     return ContainerScheduler(backend, stop_orphans=s.orphans == "stop")
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from microscaling.errors import UNEXPECTED, ConfigError
+from microscaling.errors import UNEXPECTED, ConfigError, InUseError
 
 log = logging.getLogger("mssscheduler")
 
@@ -72,8 +72,8 @@ class StateFolder:
         self._written = 0
 
     def open(self) -> None:
-        """Creates the folder if necessary, and takes its lock. Raises ConfigError: no task can run before a
-        person has fixed that."""
+        """Creates the folder if necessary, and takes its lock. Raises ConfigError if the folder cannot be
+        used, InUseError while another agent uses it."""
         try:
             self._lock_fd = self._lock(LOCK_WAIT_S)
         except OSError as error:
@@ -142,7 +142,7 @@ class StateFolder:
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise ConfigError(self._taken(fd)) from None
+                    raise InUseError(self._taken(fd)) from None
                 time.sleep(0.02)
         os.ftruncate(fd, 0)
         os.pwrite(fd, b"%d" % os.getpid(), 0)
