@@ -50,7 +50,7 @@ class Task:
     held: str = ""
     """Reason why no reading is available for a decision; empty if there is one."""
     backing_off: bool = False
-    """True after repeated failures: the scheduler delays its starts and sets its demand."""
+    """True after repeated failures: the scheduler delays its starts, and `limits` holds its demand."""
     reason: Reason | None = None
     """Reason for the last change of `demand`."""
     settled: bool = True

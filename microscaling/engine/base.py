@@ -21,8 +21,8 @@ Slot = queue.Queue[bool | None]
 class Engine(ABC):
     """Decides how many containers each task should have, in threads of its own.
 
-    Only the engine writes `demand` of a task, apart from the scheduler's back-off. It writes with the lock of
-    `Tasks` held, and does no I/O under that lock.
+    Only the engine writes `demand` of a task, apart from the rules of `demand.limits` that schedulers call.
+    It writes with the lock of `Tasks` held, and does no I/O under that lock.
     """
 
     def __init__(self) -> None:

@@ -49,7 +49,7 @@ def guard(tasks: Tasks, by_readings: bool = True) -> bool:
         if demand < task.min_containers:
             needy = True
     if free < 0 or needy:
-        # The scheduler sets the demand of tasks that back off, so they count and stay as they are.
+        # demand.limits sets the demand of tasks that back off, so they count and stay as they are.
         movable = [task for task in order if not task.backing_off]
         changed = _lower(movable, -free, tasks) or changed
         free, moved = max(0, free), True

@@ -129,7 +129,7 @@ def fulfil(tasks: Tasks, wants: Mapping[str, int]) -> None:
     before = [(task, task.demand, task.reason) for task in tasks.tasks]
     for task, demand, _ in before:
         wanted = wants.get(task.name, demand)
-        if wanted != demand and not task.backing_off:  # the scheduler sets the demand during a back-off
+        if wanted != demand and not task.backing_off:  # demand.limits sets it in a back-off
             task.demand = wanted
             task.reason = Reason(WANTS.format(wanted), demand, wanted)
     # Readings decide nothing here, so a task without one gives like any other.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from microscaling.demand import limits
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.plugins import Group, Variable
@@ -45,8 +46,7 @@ class Scheduler(ABC):
     def drain(self, tasks: Tasks) -> None:
         """Begins to stop all containers, even those of held tasks; returns without waiting for it."""
         with tasks:
-            for task in tasks.tasks:
-                task.demand = 0
+            limits.end(tasks)
         self.stop_start_tasks(tasks)
 
     def leave(self, tasks: Tasks) -> None:

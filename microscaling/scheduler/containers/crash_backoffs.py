@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 
-from microscaling.demand.reason import TRY, TRY_GAVE, TRY_TOOK, Reason
+from microscaling.demand import limits
 from microscaling.demand.task import Task
 from microscaling.scheduler.containers.container import Container, Phase
 from microscaling.scheduler.containers.crash_backoff import HOLDS_S, CrashLoopBackoff
 from microscaling.scheduler.containers.inventory import Inventory
-from microscaling.scheduler.occupied import KEPT, Occupied
-
-log = logging.getLogger("mssscheduler")
+from microscaling.scheduler.occupied import Occupied
+from microscaling.scheduler.probes import Probes, gives
 
 
 class CrashBackoffs:
@@ -20,8 +18,8 @@ class CrashBackoffs:
 
     def __init__(self, inventory: Inventory, occupied: Occupied) -> None:
         self.inventory = inventory
-        self.occupied = occupied
         tasks = inventory.tasks
+        self.probes = Probes(tasks, occupied)
         self._by_name = {task.name: CrashLoopBackoff(task, tasks.noun, tasks.nouns) for task in tasks.tasks}
 
     def record_failure(self, task: Task, why: str, now: float) -> None:
@@ -46,7 +44,13 @@ class CrashBackoffs:
         """Returns the back-off of one task."""
         return self._by_name[name]
 
-    def limit(self, task: Task) -> int:
+    def apply(self, task: Task) -> None:
+        """Limits the demand of a task that backs off, and then keeps a place for its probe."""
+        limit, trouble = self._limit(task), self._by_name[task.name]
+        if task.demand > limit and limits.hold_at(task, limit, trouble.why) and trouble.ran:
+            self.probes.keep_place(task)
+
+    def _limit(self, task: Task) -> int:
         """Returns the limit of a task that backs off: its running containers, and one more for a probe."""
         runs = [c for c in self.inventory.containers[task.name] if c.wanted and c.phase is Phase.RUNNING]
         return len(runs) + (self._by_name[task.name].probing and all(c.stable for c in runs))
@@ -63,8 +67,7 @@ class CrashBackoffs:
         for trouble in self._by_name.values():
             if trouble.open and self._is_stable(trouble, now):
                 trouble.stable()
-            if self.occupied.of(KEPT, trouble.task.name) and not self._keeps(trouble.task):
-                self._let_go(trouble.task)
+            self.probes.review(trouble.task)
             if trouble.due(now) and not self.inventory.draining:
                 self._try_again(trouble)
             elif trouble.probing and self._crowded(trouble.task):
@@ -99,93 +102,37 @@ class CrashBackoffs:
             if c.phase is Phase.RUNNING
         )
 
-    def keep_place(self, task: Task) -> None:
-        """Keeps a place for the probe of a task, just after a back-off has lowered its demand."""
-        trouble, tasks = self._by_name[task.name], self.inventory.tasks
-        others = sum(_counted(other) for other in tasks.tasks if other is not task)
-        free = others + task.demand < tasks.places()
-        # Otherwise a probe would stop a working container. Not for a task that never ran, nor if a remainder
-        # can give a place at any time, or another task has it already.
-        if trouble.ran and free and task.demand < task.max_containers and not self._soaks_up(task):
-            self.occupied.note(KEPT, task.name, 1)
-
-    def _let_go(self, task: Task) -> None:
-        """Releases the kept place."""
-        self.occupied.note(KEPT, task.name, 0)
-
-    def _keeps(self, task: Task) -> bool:
-        """True if the place stays kept: a more important task that is short gets it, unless this one is below
-        its minimum."""
-        if not task.backing_off or task.demand < task.min_containers:
-            return task.backing_off
-        return not any(
-            other.priority < task.priority and other.scale_up_count() > 0 and not other.is_remainder()
-            for other in self.inventory.tasks.tasks
-            if other.is_scalable and not other.backing_off and not other.held
-        )
-
     def _try_again(self, trouble: CrashLoopBackoff) -> None:
         task = trouble.task
         self.inventory.tasks.changed.set()
-        self._let_go(task)
+        self.probes.let_go(task)
         giver = self._giver(trouble)
         if giver is task or task.requested >= task.max_containers:
             trouble.suspend()
             return
         trouble.probing = True
-        limit = self.limit(task)
-        if limit <= task.demand:
-            return
-        if giver is None:
-            task.reason = Reason(TRY, task.demand, limit)
-        else:
-            more = limit - task.demand
-            after = giver.demand - more
-            giver.reason = Reason(TRY_GAVE, giver.demand, after, more, 0, task.name)
-            log.info("%s: %d -> %d (%s)", giver.name, giver.demand, after, giver.reason)
-            giver.demand = after
-            task.reason = Reason(TRY_TOOK, task.demand, limit, more, 0, giver.name)
-        log.info("%s: %d -> %d (%s)", task.name, task.demand, limit, task.reason)
-        task.demand = limit
+        limit = self._limit(task)
+        if limit > task.demand:
+            limits.try_again(task, limit, giver)
 
     def _giver(self, trouble: CrashLoopBackoff) -> Task | None:
         """Returns the task that gives its place to a probe; None if a place is free; the task itself if there
         is no place, and the common rules decide."""
         task, tasks = trouble.task, self.inventory.tasks
-        if sum(map(_counted, tasks.tasks)) < tasks.places():
+        if self.probes.has_place():
             return None
-        soaks_up = self._soaks_up(task)
-        if soaks_up is not None:
-            return soaks_up
+        remainder = self.probes.remainder_for(task)
+        if remainder is not None:
+            return remainder
         # A measured task does work, so it gives only to a task that has never run since the start: the least
         # important one above its minimum.
         able = [t for t in tasks.by_priority() if t.is_scalable and not t.backing_off]
         giver = next((t for t in reversed(able) if min(t.demand, t.requested) > t.min_containers), None)
-        return giver if giver and not trouble.ran and _gives(giver, task) else task
-
-    def _soaks_up(self, task: Task) -> Task | None:
-        """Returns the least important remainder that can give this task a place."""
-        for other in reversed(self.inventory.tasks.by_priority()):
-            able = other.is_remainder() and other.is_scalable and not other.backing_off
-            if able and other.demand > max(0, other.min_containers) and _gives(other, task):
-                return other
-        return None
+        return giver if giver and not trouble.ran and gives(giver, task) else task
 
     def _crowded(self, task: Task) -> bool:
         """True if more is requested than the cap allows, and this task has no claim to its part of it."""
         return self.inventory.tasks.check_capacity() < 0 and task.requested > task.min_containers
-
-
-def _gives(giver: Task, task: Task) -> bool:
-    """True if the giver comes after the task, or the task is below its minimum. A held giver gives only to a
-    more important task that is measured."""
-    comes_first = giver.priority > task.priority
-    entitled = comes_first or task.requested < task.min_containers
-    return entitled and (not giver.held or (comes_first and not task.held))
-
-
-def _counted(task: Task) -> int:
-    return max(task.demand, task.requested)
 
 
 def _steady_since(container: Container, trouble: CrashLoopBackoff) -> float:

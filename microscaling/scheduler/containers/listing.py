@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from microscaling.demand import limits
 from microscaling.scheduler.containers.backend import ListedContainer, State
 from microscaling.scheduler.containers.container import Container, Phase
 from microscaling.scheduler.containers.event_debt import EventDebt
@@ -58,7 +59,7 @@ class Listing:
         self._forget_gone(asked, now)
         if adopting:
             for task in reconciler.tasks.tasks:
-                task.demand = sum(1 for c in reconciler.containers[task.name] if c.wanted)
+                limits.adopt(task, sum(1 for c in reconciler.containers[task.name] if c.wanted))
         reconciler.away = False
         reconciler.answered = now
         self._missed = False

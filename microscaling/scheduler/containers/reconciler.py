@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import logging
 
-from microscaling.demand.reason import Reason
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import PermanentError
@@ -301,11 +300,7 @@ class ContainerReconciler(Inventory):
         if self.draining:
             return 0
         if task.backing_off:
-            limit = self.crash_backoffs.limit(task)
-            if task.demand > limit:
-                task.reason = Reason(self.crash_backoffs.of(task.name).why, task.demand, limit)
-                task.demand = limit
-                self.crash_backoffs.keep_place(task)
+            self.crash_backoffs.apply(task)
         return max(0, task.demand)
 
     def _add(self, task: Task, missing: int) -> None:

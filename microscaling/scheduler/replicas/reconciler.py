@@ -9,11 +9,12 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from microscaling.demand.reason import TRY, TRY_GAVE, TRY_TOOK, Reason
+from microscaling.demand import limits
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import MicroscalingError, PermanentError, TemporaryError
-from microscaling.scheduler.occupied import KEPT, Occupied
+from microscaling.scheduler.occupied import Occupied
+from microscaling.scheduler.probes import Probes
 from microscaling.scheduler.replicas.unanswered import Unanswered
 from microscaling.scheduler.settling import Settling
 from microscaling.utils.backoff import Backoff
@@ -102,8 +103,9 @@ class ReplicaReconciler:
         """Requests are allowed: False before the first decision."""
         self.leaving = False
         self.draining = False
-        self.occupied = Occupied(tasks)
-        self.accounts = {task.name: ReplicaState(task, self.occupied) for task in tasks.tasks}
+        occupied = Occupied(tasks)
+        self.probes = Probes(tasks, occupied)
+        self.accounts = {task.name: ReplicaState(task, occupied) for task in tasks.tasks}
         self._touches = 0
         self._reconciled_at = 0.0
         """Time of the last complete `reconcile`, monotonic seconds."""
@@ -153,7 +155,7 @@ class ReplicaReconciler:
             account.there = True
             account.said = ""
             task.backing_off = False
-            task.demand = task.requested
+            limits.adopt(task, task.requested)
         if account.locked and not seen.locked and not task.backing_off:
             account.not_before = 0.0
         account.locked = seen.locked
@@ -228,13 +230,11 @@ class ReplicaReconciler:
         if self.draining:
             return 0
         if task.backing_off and not account.trying:
-            # A kept place is no longer kept if a more important task needs it.
-            if self.occupied.of(KEPT, task.name) and self._somebody_is_short(task):
-                self.occupied.note(KEPT, task.name, 0)
+            self.probes.review(task)
+            if task.demand != task.requested:  # scaled from outside
+                self._give_up(account, "cannot be scaled")
             if account.there and now >= account.not_before:
                 self._try_again(account, now)
-            elif task.demand != task.requested:
-                self._give_up(account, "cannot be scaled")
         return max(0, task.demand)
 
     def _try_again(self, account: ReplicaState, now: float) -> None:
@@ -242,50 +242,19 @@ class ReplicaReconciler:
         waits again."""
         task = account.task
         self.tasks.changed.set()
-        self.occupied.note(KEPT, task.name, 0)
+        self.probes.let_go(task)
         # Running instances of other tasks are not given up for a probe. A task that never ran, or wants no
         # more, goes back to the common rules instead.
         if not account.ran or task.scale_up_count() <= 0:
             task.backing_off = False
             return
-        before, after = task.requested, task.requested + 1
-        if self._free() > 0:
-            task.reason = Reason(TRY, before, after)
-        elif giver := self._soaks_up(task):
-            giver.reason = Reason(TRY_GAVE, giver.demand, giver.demand - 1, 1, 0, task.name)
-            log.info("%s: %d -> %d (%s)", giver.name, giver.demand, giver.demand - 1, giver.reason)
-            giver.demand -= 1
-            task.reason = Reason(TRY_TOOK, before, after, 1, 0, giver.name)
-        else:
+        free = self.probes.has_place()
+        giver = None if free else self.probes.remainder_for(task)
+        if not free and giver is None:
             account.not_before = now + account.refusals.next()
             return
-        log.info("%s: %d -> %d (%s)", task.name, before, after, task.reason)
-        account.trying, task.demand = True, after
-
-    def _keep_place(self, task: Task) -> None:
-        """Keeps a place of the refused task free for its next probe, unless another task has it already."""
-        wanted = task.requested < task.max_containers and not self._soaks_up(task)
-        if wanted and self._free() > 0 and not self._somebody_is_short(task):
-            self.occupied.note(KEPT, task.name, 1)
-
-    def _free(self) -> int:
-        return self.tasks.places() - sum(max(task.demand, task.requested) for task in self.tasks.tasks)
-
-    def _soaks_up(self, task: Task) -> Task | None:
-        """Returns the least important remainder that can give this task a place."""
-        for other in reversed(self.tasks.by_priority()):
-            able = other.is_remainder() and other.is_scalable and not other.backing_off and not other.held
-            if able and other.priority > task.priority and other.demand > max(0, other.min_containers):
-                return other
-        return None
-
-    def _somebody_is_short(self, task: Task) -> bool:
-        """True if a more important task needs the kept place."""
-        return any(
-            other.priority < task.priority and other.scale_up_count() > 0 and not other.is_remainder()
-            for other in self.tasks.tasks
-            if other.is_scalable and not other.backing_off and not other.held
-        )
+        account.trying = True
+        limits.try_again(task, task.requested + 1, giver)
 
     def _ask(self, account: ReplicaState, instances: int) -> None:
         account.asked = instances
@@ -323,7 +292,7 @@ class ReplicaReconciler:
         task.stopping = max(0, task.running - task.requested)
         account.settling.restart(now)
         task.backing_off = account.trying = False
-        self.occupied.note(KEPT, task.name, 0)
+        self.probes.let_go(task)
         account.backoff.reset()
         account.refusals.reset()
         if account.episode.recovered() or account.said:
@@ -337,16 +306,15 @@ class ReplicaReconciler:
         self._say(account, str(error))
         self._give_up(account, "refused")
         if more:
-            self._keep_place(account.task)
+            self.probes.keep_place(account.task)
 
     def _give_up(self, account: ReplicaState, why: str) -> None:
         """Backs off: the task keeps its instances for now, and the engine plans without it."""
         task = account.task
         task.backing_off, account.trying = True, False
         account.unanswered.clear(account.requested)
-        if task.demand != task.requested and not self.draining:
-            task.reason = Reason(f"{why}: {account.said}", task.demand, task.requested)
-            task.demand = task.requested
+        if not self.draining:
+            limits.hold_at(task, task.requested, f"{why}: {account.said}")
         self.tasks.changed.set()
 
     def _say(self, account: ReplicaState, why: str) -> None:

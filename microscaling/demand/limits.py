@@ -1,0 +1,54 @@
+"""The changes of demand that a scheduler brings about: adoption, back-off, probes and the end.
+
+The engine decides at each beat; in between, a scheduler reports a fact here, and these rules of the decision
+apply it at once. No other module may write `Task.demand`, apart from the engines and the server; a test holds
+it. The caller holds the lock of `Tasks`.
+"""
+
+# At once, not at the next beat: the place of a failed container, or of a task that gives way to a probe,
+# changes hands under the same lock. In between, another task would take it, and the cap would be exceeded.
+
+from __future__ import annotations
+
+import logging
+
+from microscaling.demand.reason import TRY, TRY_GAVE, TRY_TOOK, Reason
+from microscaling.demand.task import Task
+from microscaling.demand.tasks import Tasks
+
+log = logging.getLogger("mssdemand")
+
+
+def adopt(task: Task, count: int) -> None:
+    """Takes over the containers that were found: the first decision starts from them."""
+    task.demand = count
+
+
+def hold_at(task: Task, count: int, why: str) -> bool:
+    """Limits a task to the containers that it can have while it backs off. Returns True if its demand was
+    another one."""
+    if task.demand == count:
+        return False
+    task.reason = Reason(why, task.demand, count)
+    task.demand = count
+    return True
+
+
+def try_again(task: Task, count: int, giver: Task | None) -> None:
+    """Raises a task that backs off to `count`, for a probe: in a free place, or in the place of a giver."""
+    before, more = task.demand, count - task.demand
+    task.reason = Reason(TRY, before, count)
+    if giver is not None:
+        after = giver.demand - more
+        giver.reason = Reason(TRY_GAVE, giver.demand, after, more, 0, task.name)
+        log.info("%s: %d -> %d (%s)", giver.name, giver.demand, after, giver.reason)
+        giver.demand = after
+        task.reason = Reason(TRY_TOOK, before, count, more, 0, giver.name)
+    log.info("%s: %d -> %d (%s)", task.name, before, count, task.reason)
+    task.demand = count
+
+
+def end(tasks: Tasks) -> None:
+    """Takes all containers from all tasks: the agent ends."""
+    for task in tasks.tasks:
+        task.demand = 0
