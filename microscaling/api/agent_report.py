@@ -6,10 +6,14 @@ beside "metrics". docs/server.md describes the form.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Collection
 from typing import Any
 
 from microscaling import __version__
+from microscaling.api.containers import container_entries
 from microscaling.demand.obstacle import shortage
+from microscaling.demand.shown import Failure
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.log import masked
@@ -19,8 +23,10 @@ from microscaling.target.band import band_of
 HEADER = "microscaling-detail"
 MAX_TEXT = 300
 """Characters of a reason."""
-MAX_OUTLOOKS = 200
-"""Tasks of an agent that tells what would change their number of containers."""
+MAX_LINES = 600
+"""Characters of the last lines of a container that failed."""
+MAX_MESSAGE = 240 * 1024
+"""Bytes of a report with all that people like to know; the server reads 256 KiB."""
 
 
 def task_detail(task: Task) -> dict[str, Any]:
@@ -62,17 +68,34 @@ def _outlook(task: Task) -> dict[str, Any]:
     return told
 
 
+def _failing(failure: Failure, now: float) -> dict[str, Any]:
+    told: dict[str, Any] = {"why": masked(failure.why)[:MAX_TEXT], "seconds": _seconds(now - failure.at)}
+    if failure.exit_code is not None:
+        told["exitCode"] = failure.exit_code
+    if failure.lines:
+        told["lines"] = masked(failure.lines)[-MAX_LINES:]
+    if failure.retry_at is not None and failure.retry_at > now:
+        told["retrySeconds"] = _seconds(failure.retry_at - now)
+    return told
+
+
+def _seconds(duration: float) -> int:
+    return max(0, round(duration))
+
+
 def _is_measured(task: Task) -> bool:
     """Whether `metric.current` is a reading."""
     # The Go agent's `metric` does not show it: that is left out if it is 0, and if there is no reading.
     return not (task.held or task.falling_back or isinstance(task.metric, NullMetric))
 
 
-def agent_detail(tasks: Tasks, name: str, engine: str) -> dict[str, Any]:
+def agent_detail(
+    tasks: Tasks, name: str, engine: str, asked: Collection[str] = (), brief: bool = False
+) -> dict[str, Any]:
     """Returns the object "detail". `name`: of this agent, for people; `engine`: LOCAL or SERVER, the engine
-    that decides. The caller holds the lock."""
-    # With more tasks the message could become longer than the server reads.
-    few = len(tasks.tasks) <= MAX_OUTLOOKS
+    that decides; `asked`: tasks whose containers the server asks for; `brief`: only what it needs to decide.
+    The caller holds the lock."""
+    told = [task_detail(task) for task in tasks.tasks]
     detail: dict[str, Any] = {
         "name": name,
         "version": __version__,
@@ -80,8 +103,16 @@ def agent_detail(tasks: Tasks, name: str, engine: str) -> dict[str, Any]:
         "cap": tasks.cap,
         "hold": masked(tasks.hold)[:MAX_TEXT],
         "orphans": tasks.orphans[:MAX_TEXT],
-        "tasks": [task_detail(task) | (_outlook(task) if few else {}) for task in tasks.tasks],
+        "tasks": told,
     }
+    if not brief:
+        now = time.monotonic()
+        for task, entry in zip(tasks.tasks, told, strict=True):
+            entry.update(_outlook(task))
+            if task.failure is not None:
+                entry["failing"] = _failing(task.failure, now)
+            if task.name in asked:
+                entry["containers"] = container_entries(tasks, task.name, now)
     if tasks.occupied:
         detail["occupied"] = tasks.occupied
     return detail

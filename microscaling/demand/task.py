@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from microscaling.demand.container import ContainerOptions
 from microscaling.demand.fallback import Fallback
 from microscaling.demand.reason import Reason
+from microscaling.demand.shown import Failure
 from microscaling.metric.base import Metric
 from microscaling.metric.null import NullMetric
 from microscaling.target.base import Target
@@ -73,6 +74,9 @@ class Task:
     """Stabilisation window of its scale-down in seconds; None: the default of all tasks."""
     measured_s: float = 0.5
     """Seconds between the last two measurements of its source."""
+    failure: Failure | None = None
+    """The last failure of its containers; None: none since they have proven stable. Only the scheduler writes
+    it."""
     idle_s: float = IDLE_S
     """Seconds with an empty queue before it gives containers back, one at a time, for every rule."""
 

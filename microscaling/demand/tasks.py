@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from operator import attrgetter
 from types import TracebackType
 
+from microscaling.demand.shown import ContainerView
 from microscaling.demand.task import Task
 
 _priority = attrgetter("priority")
@@ -35,6 +36,9 @@ class Tasks:
         self.hold = ""
         """Reason why no decision may be made now; empty if decisions are allowed. Only the scheduler writes
         it."""
+        self.containers: Callable[[str], list[ContainerView]] | None = None
+        """Lists the containers of the task with this name; None: the scheduler knows their number only. Only
+        the scheduler writes it; it is called with the lock held."""
         self.occupied = 0
         """Places under the cap taken by containers that do not stop. They are part of no task's demand, and
         the time of their end is unknown. Only the scheduler writes it."""

@@ -9,7 +9,8 @@ import time
 from typing import TYPE_CHECKING
 
 from microscaling.api.address import gone
-from microscaling.api.agent_report import HEADER, agent_detail
+from microscaling.api.agent_report import HEADER, MAX_MESSAGE, agent_detail
+from microscaling.api.containers import read_question
 from microscaling.api.metrics import metrics_message, task_metrics
 from microscaling.demand.tasks import Tasks
 from microscaling.monitor.base import Monitor, MonitorPlugin
@@ -19,6 +20,11 @@ if TYPE_CHECKING:  # the library for websockets is imported only if there is a s
     from microscaling.clients.websocket.connection import Connection
 
 log = logging.getLogger("mssagent")
+
+ANSWERS_S = 5.0
+"""Seconds for which the containers of a task are in the reports after the server has asked for them."""
+MAX_ASKED = 5
+"""Tasks whose containers may be in one report."""
 
 
 class ServerMonitor(Monitor):
@@ -34,6 +40,8 @@ class ServerMonitor(Monitor):
         self.name = name
         self.engine = engine
         self._closed = False
+        self._questions: dict[str, float] = {}
+        """Times of the server's questions for containers, by task."""
         self._lock = threading.Lock()
 
     def send_metrics(self, tasks: Tasks) -> None:
@@ -41,14 +49,34 @@ class ServerMonitor(Monitor):
         with self._lock:
             if self._closed:
                 return
-            self.connection.open(self)
+            self.connection.open(self, self.hear)
         if self.connection.connected:
             # Only a server that announces the header in its handshake understands details.
             more = bool(self.connection.said(HEADER))
-            with tasks:
-                told = [task_metrics(task) for task in tasks.tasks]
-                detail = agent_detail(tasks, self.name, self.engine) if more else None
-            self.connection.send(metrics_message(self.user_id, told, int(time.time()), detail))
+            text = self._message(tasks, more)
+            if len(text) > MAX_MESSAGE and more:  # JSON in ASCII: a character is a byte
+                text = self._message(tasks, more, brief=True)
+            self.connection.send(text)
+
+    def _message(self, tasks: Tasks, more: bool, brief: bool = False) -> str:
+        with tasks:
+            told = [task_metrics(task) for task in tasks.tasks]
+            detail = agent_detail(tasks, self.name, self.engine, self._asked(), brief) if more else None
+        return metrics_message(self.user_id, told, int(time.time()), detail)
+
+    def hear(self, message: bytes) -> None:
+        """Takes a message of the server; called in the connection's thread."""
+        if name := read_question(message):
+            with self._lock:
+                self._questions[name] = time.monotonic()
+                while len(self._questions) > MAX_ASKED:
+                    del self._questions[next(iter(self._questions))]
+
+    def _asked(self) -> set[str]:
+        """Returns the tasks whose containers the server has asked for lately."""
+        now = time.monotonic()
+        with self._lock:
+            return {name for name, asked in self._questions.items() if now - asked <= ANSWERS_S}
 
     def close(self) -> None:
         with self._lock:

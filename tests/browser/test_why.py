@@ -89,3 +89,45 @@ def test_a_local_agent_says_why(site: Site, open_page: Open) -> None:
     with site.agent(MSS_DEMAND_ENGINE="LOCAL"):
         change = "gives back at 7 and fewer, wants more from 33"
         says(card(page, "checkout").locator(".now"), rf"^Would want \d+: the cap, 5, is used up; {change}$")
+
+
+def test_failing_task_says_how_and_when_it_is_tried_again(site: Site, open_page: Open) -> None:
+    command = "sh -c 'echo no database at db:5432; exit 3'"
+    failing = {"name": "checkout", "priority": 1, "minContainers": 2, "maxContainers": 8}
+    site.configure("manual", {**failing, "ruleType": "Remainder", "config": {"command": command}})
+    page = open_page(site.url)
+    with site.agent():
+        place = card(page, "checkout").locator(".failing")
+        says(
+            place.locator("p"),
+            r"^Last failure (just now|\d+ s ago): process .* code 3\. Next try in \d+ s\. Its last lines:$",
+        )
+        says(place.locator("pre"), "^no database at db:5432$")
+        says(
+            card(page, "checkout").locator(".now"),
+            "^Its containers keep failing: it waits before the next try$",
+        )
+
+
+def test_containers_on_demand(scene: Site, open_page: Open) -> None:
+    page = open_page(scene.url)
+    expect_count(cells(page, "batch"), 9)
+    summary = card(page, "batch").get_by_text("Containers", exact=True)
+    summary.focus()
+    page.keyboard.press("Enter")
+    rows = card(page, "batch").locator(".containers tbody tr")
+    expect_count(rows, 9)
+    says(rows.first, r"process \d+.*running\d+ s$")
+    scene.queues.put("checkout", 500)
+    expect_count(rows, 2)
+    page.keyboard.press("Enter")
+    rows.first.wait_for(state="hidden")
+
+
+def test_an_agent_that_tells_no_containers(site: Site, open_page: Open) -> None:
+    site.configure("off")
+    page = open_page(site.url)
+    with site.running.agent(USER) as agent:
+        agent.report(checkout=(3, 3, 7))
+        card(page, "checkout").get_by_text("Containers", exact=True).click()
+        says(card(page, "checkout").locator(".containers p"), "^The agent tells their number only.$")

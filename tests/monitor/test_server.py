@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 
 import pytest
 
-from microscaling.api.agent_report import task_detail
+from microscaling.api.agent_report import agent_detail, task_detail
+from microscaling.api.containers import question
 from microscaling.clients.websocket.connection import Connection
+from microscaling.demand.shown import ContainerView, Failure
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.engine.readings import Readings
@@ -91,5 +94,64 @@ def test_before_the_first_answer_there_is_no_reading():
 
 def test_no_text_of_the_detail_has_a_secret():
     url = "http://me:hunter22@host"
-    told = task_detail(Task("p1", held=url, falling_back=url, reason=url))
-    assert {told[key] for key in ("held", "fallback", "reason")} == {"http://me:***@host"}
+    task = Task("p1", held=url, falling_back=url, reason=url, failure=Failure(url, 0.0, 1, url))
+    tasks = Tasks([task], 10)
+    tasks.containers = lambda name: [ContainerView("c1", url, "running", 1.0)]
+    (told,) = agent_detail(tasks, "web-1", "LOCAL", asked=["p1"])["tasks"]
+    texts = [told[key] for key in ("held", "fallback", "reason")]
+    texts += [told["failing"]["why"], told["failing"]["lines"], told["containers"][0]["name"]]
+    assert set(texts) == {"http://me:***@host"}
+    assert "hunter22" not in json.dumps(told)
+
+
+def test_the_last_failure_is_bounded(monkeypatch):
+    monkeypatch.setattr(time, "monotonic", lambda: 100.0)
+    failure = Failure("w" * 1000, 70.2, 3, "l" * 1000 + "end", 112.3)
+    (told,) = agent_detail(Tasks([Task("p1", failure=failure)], 10), "", "LOCAL")["tasks"]
+    told = told["failing"]
+    assert (told["exitCode"], told["seconds"], told["retrySeconds"]) == (3, 30, 12)
+    assert (len(told["why"]), len(told["lines"]), told["lines"][-3:]) == (300, 600, "end")
+
+
+def test_a_report_that_would_be_too_long_is_brief(monitor):
+    failures = [Task(f"p{n}", failure=Failure("w" * 300, 0.0, 1, "l" * 600)) for n in range(400)]
+    with monitor.server as server:
+        server.headers = [(b"Microscaling-Detail", b"1")]
+        for tasks in (Tasks(failures, 10), Tasks(failures[:9], 10)):
+            before = len(server.link.messages) if server.open else 0
+            wait_for(
+                lambda tasks=tasks, before=before: (
+                    monitor.send_metrics(tasks),
+                    server.open and len(server.link.messages) > before + 1,
+                )[1]
+            )
+            told = server.messages()[-1]["detail"]["tasks"]
+            assert len(told) == len(tasks.tasks)
+            assert {"failing" in entry for entry in told} == {len(told) == 9}
+            assert len(json.dumps(told)) < 256 * 1024
+
+
+def test_the_server_asks_for_containers(monitor):
+    tasks = Tasks([Task("p1"), Task("p2")], 10)
+    tasks.containers = lambda name: [ContainerView(f"{name}-{n}", "web", "running", 1.9) for n in range(99)]
+    for nonsense in (
+        b"",
+        b'{"containers": 1}',
+        b'{"containers": {"app": 1}}',
+        b'"containers"',
+        b'{"containers"',
+    ):
+        monitor.hear(nonsense)
+    monitor.hear(question("p1").encode())
+    with monitor.server as server:
+        server.headers = [(b"Microscaling-Detail", b"1")]
+        wait_for(lambda: (monitor.send_metrics(tasks), server.open and server.link.messages)[1])
+        first, other = server.messages()[0]["detail"]["tasks"]
+    assert first["containers"][0] == {"id": "p1-0", "name": "web", "state": "running", "seconds": 1}
+    assert len(first["containers"]) == 50
+    assert "containers" not in other
+
+
+def test_of_a_scheduler_without_containers_there_are_none():
+    (told,) = agent_detail(Tasks([Task("p1")], 10), "", "LOCAL", asked=["p1"])["tasks"]
+    assert told["containers"] is None

@@ -137,6 +137,10 @@ def test_a_task_that_keeps_failing_backs_off_and_comes_back(world: SimulatedEngi
     task = world.tasks.get_task("a")
     assert task.backing_off
     assert (task.demand, task.requested) == (0, 0), "its share is free for others"
+    failure, due = task.failure, world.reconciler.crash_backoffs.of("a").until
+    assert failure is not None
+    assert (failure.exit_code, failure.retry_at) == (None, due)
+    assert "could not be" in failure.why
     tries = world.reconciler.crash_backoffs.of("a").backoff
     for _ in range(100):
         world.tick()
@@ -148,6 +152,11 @@ def test_a_task_that_keeps_failing_backs_off_and_comes_back(world: SimulatedEngi
         world.run(0.1)
     assert not task.backing_off
     assert running(world)["a"] == 1, "one container was tried, and stayed up"
+    assert task.failure is not None, "it may fail again"
+    for _ in range(800):
+        world.tick()
+        world.run(0.1)
+    assert task.failure is None, "it has run ten times as long as the last delay"
 
 
 def test_a_container_that_is_tried_again_gets_a_place_that_others_have(world: SimulatedEngine) -> None:

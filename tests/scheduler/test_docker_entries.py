@@ -52,6 +52,15 @@ def test_one_without_an_id_is_skipped_among_others(odd: Any, caplog: pytest.LogC
     assert caplog.messages == ["an entry of the engine's listing has no id: it is skipped"]
 
 
+@pytest.mark.parametrize(
+    ("names", "name"),
+    [(["/shop-web-1", "/other/alias"], "shop-web-1"), ([], ""), (None, ""), ([7], ""), ("/x", "")],
+)
+def test_the_name_is_for_people_only(names: Any, name: str) -> None:
+    (seen,) = Entries().listed([{**GOOD, "Names": names}])
+    assert (seen.name, seen.state) == (name, State.RUNNING)
+
+
 @pytest.mark.parametrize("answer", [None, {}, {"message": "x"}, "text", 3, [{}], [None, 1]])
 def test_what_is_no_listing_at_all_is_no_empty_one(answer: Any) -> None:
     with pytest.raises(TypeError):

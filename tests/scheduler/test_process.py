@@ -50,8 +50,10 @@ def test_life_of_a_process(backend):
     assert states(backend) == {id: State.CREATED}
     backend.start(id)
     (seen,) = backend.list()
-    assert seen == ListedContainer(id, "sleeper", State.RUNNING, seen.created, "nonce-1")
     pid = pid_of(backend, id)
+    assert seen == ListedContainer(
+        id, "sleeper", State.RUNNING, seen.created, "nonce-1", name=f"process {pid}"
+    )
     assert os.getsid(pid) == os.getpgid(pid) == pid != os.getpgid(0)
     backend.stop(id, 5.0)
     assert states(backend) == {id: State.EXITED}

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+import websocket
 
 from microscaling.api.apps import apps_from_data, apps_from_parsed
 from microscaling.api.schema.declared import declared
@@ -152,3 +153,25 @@ def test_manual_begins_with_the_average_of_several_agents(server: Running) -> No
         until(both, "two agents")
         state = server.put("/api/users/several/mode", {"mode": "manual"})
         assert {task["app"]: task["slider"] for task in state["tasks"]} == {"p1": 6, "p2": 2}
+
+
+def test_containers_are_asked_for(server: Running) -> None:
+    shown = {"id": "c1", "name": "web-1", "state": "running", "seconds": 9}
+    task = {"app": "p1", "containers": [shown]}
+    with server.agent("asked") as agent, server.agent("asked") as go:
+        go.report(p1=(1, 1, 0))
+        agent.report({"name": "host-1", "tasks": [{"app": "p1"}]}, p1=(1, 1, 0))
+        until(lambda: server.get("/api/users/asked")["agents"]["connected"] == 2)
+        assert server.get("/api/users/asked/containers?app=p2") == {"app": "p2", "agents": []}
+        (entry,) = server.get("/api/users/asked/containers?app=p1")["agents"]
+        assert (entry["answered"], entry["containers"]) == (False, None), "it has not answered in time"
+        assert json.loads(agent.websocket.recv()) == {"containers": {"app": "p1"}}
+        agent.report({"name": "host-1", "tasks": [task]}, p1=(1, 1, 0))
+        until(lambda: server.get("/api/users/asked/containers?app=p1")["agents"][0]["answered"])
+        (entry,) = server.get("/api/users/asked/containers?app=p1")["agents"]
+        assert (entry["name"], entry["containers"]) == ("host-1", [shown])
+        agent.report({"tasks": [{**task, "containers": None}]}, p1=(1, 1, 0))
+        until(lambda: server.get("/api/users/asked/containers?app=p1")["agents"][0]["containers"] is None)
+        go.websocket.settimeout(0.2)
+        with pytest.raises(websocket.WebSocketTimeoutException):
+            go.websocket.recv()

@@ -58,6 +58,13 @@ def bystander(server: Running) -> Iterator[None]:
     assert server.process.poll() is None
 
 
+def told(key: str, value: object, **more: object) -> str:
+    """A report with a detail of one task."""
+    metrics = {"tasks": [{"app": "x", "runningCount": 1, "pendingCount": 1}]}
+    detail = {"tasks": [{"app": "x", key: value, **more}]}
+    return json.dumps({"user": "a", "metrics": metrics, "detail": detail})
+
+
 MESSAGES = {
     "not JSON": "message of an agent: the message is not JSON",
     "[]": "message of an agent: the message: expected an object",
@@ -83,6 +90,16 @@ MESSAGES = {
     ),
     '{"user": "a", "metrics": {"tasks": [{"app": "x", "metric": 1' + "0" * 30 + "}]}}": "metric: expected",
     '{"user": "a", "detail": []}': "detail: expected an object",
+    told("rule", ["Queue"]): "rule: expected text",
+    told("rule", "Queue", more=-1): "more: expected a whole number",
+    told("rule", "Queue", lacks="9"): "lacks: expected a whole number",
+    told("failing", "exit code 1"): "failing: expected an object",
+    told("failing", {"exitCode": 1e3}): "exitCode: expected a whole number",
+    told("failing", {"lines": ["x"]}): "lines: expected text",
+    told("containers", {}): "containers: expected a list of at most 50",
+    told("containers", [{}] * 51): "containers: expected a list of at most 50",
+    told("containers", ["c1"]): "containers: expected an object",
+    told("containers", [{"seconds": -1}]): "seconds: expected a whole number",
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from microscaling.api.agent_report import MAX_OUTLOOKS, agent_detail, task_detail
+from microscaling.api.agent_report import agent_detail
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.metric.toy import ToyMetric
@@ -56,7 +56,7 @@ def now(everyone: Users, user: User, about: AgentInfo | None, **tasks: TaskRepor
         ),
         (replace(QUEUE, held="no answer"), "no reading: stays at 4"),
         (replace(QUEUE, fallback="no answer"), "no reading: its fallback gives it 4"),
-        (replace(QUEUE, backing_off=True), "its containers keep failing: waits before the next try"),
+        (replace(QUEUE, backing_off=True), "its containers keep failing: it waits before the next try"),
         (REST, "takes what the others leave of the cap, 7"),
         (replace(REST, demand=1), "takes what the others leave of the cap, 7, and keeps its minimum"),
         (replace(REST, most=3), "takes what the others leave: it is at its maximum, 3"),
@@ -141,9 +141,3 @@ def test_what_an_agent_sends_is_what_the_page_gets() -> None:
         None,
         None,
     )
-
-
-def test_with_many_tasks_an_agent_sends_less() -> None:
-    tasks = [Task(f"p{n}", metric=ToyMetric(1)) for n in range(MAX_OUTLOOKS + 1)]
-    assert agent_detail(Tasks(tasks, 5), "web-1", "LOCAL")["tasks"] == [task_detail(task) for task in tasks]
-    assert agent_detail(Tasks(tasks[1:], 5), "web-1", "LOCAL")["tasks"][0]["rule"] == "Remainder"

@@ -64,6 +64,8 @@ class ListedContainer:
     """For an exited one; None if unknown."""
     paused: bool = False
     """It is RUNNING, but was paused from outside."""
+    name: str = ""
+    """Its name for people; empty if it has none."""
 
 
 @dataclass(frozen=True, slots=True)

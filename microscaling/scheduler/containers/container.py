@@ -75,6 +75,8 @@ class Container:
     asked: float = 0.0
     """Time of the request of the operation under way, monotonic seconds."""
     exit_code: int | None = None
+    name: str = ""
+    """Its name in the engine, as far as a listing has shown it."""
     failures: int = 0
     """Operations in a row without an answer, or with a failure that is not the container's."""
     not_before: float = 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from microscaling.demand.shown import Failure
 from microscaling.demand.task import Task
 from microscaling.utils.backoff import Backoff
 
@@ -58,10 +59,11 @@ class CrashLoopBackoff:
         """True if failures are remembered."""
         return bool(self.failures_in_a_row or self.delay)
 
-    def record_failure(self, why: str, now: float) -> None:
+    def record_failure(self, why: str, now: float, exit_code: int | None = None) -> None:
         """Counts one more failed container."""
         self.failures_in_a_row += 1
         task = self.task
+        task.failure = Failure(why, now, exit_code)
         if task.backing_off or self.failures_in_a_row >= STRIKES:
             self.back_off(why, now, FAILED)
             return
@@ -76,6 +78,9 @@ class CrashLoopBackoff:
             return  # this container was started before the back-off began
         self.delay = self.backoff.next()
         self.until = now + self.delay
+        if task.failure is None or task.failure.at != now:  # it ended in vain, which counts as no failure
+            task.failure = Failure(why, now, 0)
+        task.failure.retry_at = self.until
         self.probing = False
         self._why = reason
         task.backing_off = True
@@ -86,11 +91,12 @@ class CrashLoopBackoff:
         """The reason of the back-off."""
         return "its image is missing" if self.starving else self._why.format(nouns=self.nouns)
 
-    def starve(self) -> None:
+    def starve(self, now: float) -> None:
         """Backs off as long as the image is missing. The search for the image logs it."""
         self.starving = self.task.backing_off = True
         self.probing = False
         self.until = float("inf")
+        self.task.failure = Failure(self.why, now)
 
     def supplied(self) -> None:
         """Ends the back-off for a missing image; the next failure counts as the first."""
@@ -121,6 +127,7 @@ class CrashLoopBackoff:
         self.failures_in_a_row = 0
         self.delay = 0.0
         self.backoff.reset()
+        self.task.failure = None
 
     def excuse(self, since: float) -> None:
         """Forgives failures of an outage: the engine was away from `since` (monotonic seconds) on, and is
@@ -128,6 +135,7 @@ class CrashLoopBackoff:
         # Failures within 5 s before the outage count as its effect, too.
         if since - self.struck < HOLDS_S:
             self.failures_in_a_row = 0
+            self.task.failure = None
             if self.task.backing_off and not self.starving:
                 self.task.backing_off = self.probing = False
                 log.info("%s: the engine was away: no longer backing off", self.task.name)

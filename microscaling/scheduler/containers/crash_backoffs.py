@@ -22,13 +22,13 @@ class CrashBackoffs:
         self.probes = Probes(tasks, occupied)
         self._by_name = {task.name: CrashLoopBackoff(task, tasks.noun, tasks.nouns) for task in tasks.tasks}
 
-    def record_failure(self, task: Task, why: str, now: float) -> None:
+    def record_failure(self, task: Task, why: str, now: float, exit_code: int | None = None) -> None:
         """Counts one more failed start of this task."""
-        self._by_name[task.name].record_failure(why, now)
+        self._by_name[task.name].record_failure(why, now, exit_code)
 
-    def starve(self, task: Task) -> None:
+    def starve(self, task: Task, now: float) -> None:
         """Backs off, as the image of this task is missing."""
-        self._by_name[task.name].starve()
+        self._by_name[task.name].starve(now)
 
     def supplied(self, task: Task) -> None:
         """Ends that back-off, as the image is available again."""

@@ -14,6 +14,7 @@ from microscaling.scheduler.containers.listing import Listing
 from microscaling.scheduler.containers.orphans import Orphans
 from microscaling.scheduler.containers.reconciler import ContainerReconciler
 from microscaling.scheduler.containers.supplies import Supplies
+from microscaling.scheduler.containers.views import views
 from microscaling.scheduler.driver import JOIN_S, Driver
 from microscaling.secrets.environment import secrets_in
 from microscaling.secrets.masking import mask
@@ -135,6 +136,7 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
 
     def _make(self, tasks: Tasks) -> ContainerReconciler:
         reconciler = ContainerReconciler(tasks)
+        tasks.containers = lambda name: views(reconciler, name, self.clock())
         self.listing = Listing(reconciler, self.backend.name)
         self.orphans = Orphans(self.backend, tasks, self.stop_orphans)
         self.pools = [self._starters, self._stoppers, self.orphans.pool]
@@ -202,6 +204,10 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
             return
         container.unexpected_exit = False  # a removal may be repeated
         words = mask(self.backend.last_log_lines(container.id), secrets_in(container.task.env)).strip()
+        failure = container.task.failure
+        if self.tasks and failure and failure.exit_code == container.exit_code:
+            with self.tasks:
+                failure.lines = words
         code = "?" if container.exit_code is None else container.exit_code
         noun = self.tasks.noun if self.tasks else "container"
         log.info("%s: %s %s: exit code %s, last lines: %s", container.task.name, noun, container.short_id,

@@ -60,7 +60,7 @@ class Ends:
         elif container.exit_code == 0:
             self._done(container, how, up_s, now)
         elif up_s < self.crash_backoffs.of(task.name).stable_s and not container.outage:
-            self.crash_backoffs.record_failure(task, how, now)
+            self.crash_backoffs.record_failure(task, how, now, container.exit_code)
         else:
             log.warning("%s: %s", task.name, how)
 

@@ -94,6 +94,7 @@ class Listing:
             container.heard = False
 
     def _compare(self, container: Container, seen: ListedContainer, asked: int, now: float) -> None:
+        container.name = seen.name or container.name
         if container.touched > asked or seen.state is State.UNREAD:
             return
         reconciler = self.reconciler

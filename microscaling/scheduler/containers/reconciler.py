@@ -370,6 +370,6 @@ class ContainerReconciler(Inventory):
         blame = container.wanted and not container.outage
         self.forget(container)
         if isinstance(error, Missing):
-            self.crash_backoffs.starve(container.task)
+            self.crash_backoffs.starve(container.task, now)
         elif blame:
             self.crash_backoffs.record_failure(container.task, f"could not be created: {error}", now)

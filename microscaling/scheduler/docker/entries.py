@@ -97,12 +97,18 @@ class Entries:
             agent=_text_or_none(labels.get(AGENT_LABEL)),
             exit_code=_exit_code(_text_or_none(entry.get("Status"))),
             paused=state == "paused",
+            name=_first_name(entry.get("Names")),
         )
 
     def _name(self, key: str, what: str) -> None:
         if key not in self._named and len(self._named) < MAX_NAMED:
             self._named.add(key)
             log.warning("%s", what)
+
+
+def _first_name(names: Any) -> str:
+    """Returns the name of a container; an engine writes it with a slash before it."""
+    return _text_or_none(names[0]).removeprefix("/") if isinstance(names, list) and names else ""
 
 
 def _exit_code(status: str) -> int | None:

@@ -47,8 +47,16 @@ class Unit:
 
     def seen(self) -> ListedContainer:
         """Returns its entry in a listing."""
-        code = self.handle.exit_code if self.over and self.handle else None
-        return ListedContainer(self.id, self.task, self.state(), self.created, self.nonce, exit_code=code)
+        handle = self.handle
+        return ListedContainer(
+            self.id,
+            self.task,
+            self.state(),
+            self.created,
+            self.nonce,
+            exit_code=handle.exit_code if self.over and handle else None,
+            name=f"process {handle.pid}" if handle else "",
+        )
 
     def entry(self) -> Entry | None:
         """Returns its entry in the state file; None for a reserved one."""

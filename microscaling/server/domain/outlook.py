@@ -125,7 +125,7 @@ def _outlook(task: Task, tasks: Tasks, band: Band | None) -> Outlook:
 
 def _trouble(task: Task) -> str:
     if task.backing_off:
-        return "its containers keep failing: waits before the next try"
+        return "its containers keep failing: it waits before the next try"
     if task.falling_back:
         return f"no reading: its fallback gives it {task.demand}"
     if task.held:

@@ -16,6 +16,8 @@ from typing import Any
 
 import orjson
 
+from microscaling.api.agent_report import MAX_LINES
+from microscaling.api.containers import MAX_SHOWN
 from microscaling.server.limits import MAX_APPS, MAX_COUNT, MAX_NAME, MAX_REASON, Refused
 from microscaling.utils.text import clean
 
@@ -53,6 +55,11 @@ class TaskReport:
     back: int | None = None
     more: int | None = None
     """Readings at which it would give back, at and below, and want more, at and above."""
+    failing: dict[str, Any] | None = None
+    """The last failure of its containers."""
+    answered: bool = False
+    """The report has the answer to a question for its containers."""
+    containers: list[dict[str, Any]] | None = None
     overdue: bool = False
     """It has not settled for so long that it counts as settled."""
 
@@ -144,10 +151,40 @@ def _read_detail(report: Report, data: Mapping[str, Any]) -> None:
             told.lacks = _whole("lacks", get("lacks"), MAX_METRIC) or 0
             told.back = _whole("back", get("back"), MAX_METRIC)
             told.more = _whole("more", get("more"), MAX_METRIC)
+        if "failing" in entry:
+            told.failing = _read_failing(_object(entry["failing"], "failing"))
+        if "containers" in entry:
+            told.answered, told.containers = True, _read_containers(entry["containers"])
         if "metric" in entry:
             told.metric = _whole("metric", get("metric"), MAX_METRIC)
         elif told.target is not None and told.metric is None and not (told.held or told.fallback):
             told.metric = 0  # earlier versions of ours, without the key, leave out a reading of 0
+
+
+def _read_failing(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "why": _text("why", data.get("why"), MAX_REASON),
+        "exitCode": _whole("exitCode", data.get("exitCode"), MAX_COUNT, least=-MAX_COUNT),
+        "lines": _text("lines", data.get("lines"), MAX_LINES),
+        "seconds": _whole("seconds", data.get("seconds"), MAX_METRIC) or 0,
+        "retrySeconds": _whole("retrySeconds", data.get("retrySeconds"), MAX_METRIC),
+    }
+
+
+def _read_containers(data: object) -> list[dict[str, Any]] | None:
+    if data is None:
+        return None
+    if not isinstance(data, list) or len(data) > MAX_SHOWN:
+        raise Refused(f"containers: expected a list of at most {MAX_SHOWN}")
+    return [
+        {
+            "id": _text("id", each.get("id"), MAX_NAME),
+            "name": _text("name", each.get("name"), MAX_NAME),
+            "state": _text("state", each.get("state"), MAX_NAME),
+            "seconds": _whole("seconds", each.get("seconds"), MAX_METRIC),
+        }
+        for each in (_object(one, "containers") for one in data)
+    ]
 
 
 def demand_message(demand: Mapping[str, int]) -> str:

@@ -22,8 +22,8 @@ Json = dict[str, Any]
 class Sum:
     """The reports of all connected agents of a user on one task, added up."""
 
-    __slots__ = ("agents", "backing_off", "demand", "fallback", "held", "metric", "reading", "reason",
-                 "requested", "running", "starting", "stopping", "told")  # fmt: skip
+    __slots__ = ("agents", "backing_off", "demand", "failing", "fallback", "held", "metric", "reading",
+                 "reason", "requested", "running", "starting", "stopping", "told")  # fmt: skip
 
     def __init__(self) -> None:
         self.told: TaskReport | None = None
@@ -33,6 +33,7 @@ class Sum:
         self.reading: int | None = None
         """The same, without those of agents that hold the task, or are in fallback: these are out of date."""
         self.backing_off = False
+        self.failing: Json | None = None
         self.held = self.fallback = self.reason = ""
 
     def add(self, told: TaskReport, wanted: int | None, held: str) -> None:
@@ -62,6 +63,8 @@ class Sum:
             self.held = self.held or held
         if told.fallback:
             self.fallback = self.fallback or told.fallback
+        if told.failing:
+            self.failing = told.failing
         if told.reason:
             self.reason = told.reason
 
@@ -215,6 +218,7 @@ def _task(
         "starting": of.starting,
         "stopping": of.stopping,
         "backingOff": of.backing_off,
+        "failing": of.failing,
         "held": of.held,
         "fallback": of.fallback,
         "metric": of.metric if measured else None,

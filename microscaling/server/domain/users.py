@@ -47,6 +47,9 @@ class Line(Protocol):
     def evict(self) -> None:
         """Closes it, to make room."""
 
+    def ask(self, text: str) -> None:
+        """Sends a question, if the agent reads; never blocks."""
+
 
 @dataclass(slots=True, eq=False)
 class Agent:

@@ -214,6 +214,11 @@ class Link:
             self._sent.update(changes)
             self._protocol.send_text(demand_message(changes))
 
+    def ask(self, text: str) -> None:
+        """Sends a question, if the agent reads; never blocks."""
+        if self._protocol.can_send:
+            self._protocol.send_text(text)
+
     # The end
 
     def silent_s(self, now: float) -> float:

@@ -20,6 +20,7 @@ from microscaling.server.domain.reports import is_user
 from microscaling.server.domain.state import decisions_of, present_demand, state_of, users_of
 from microscaling.server.domain.user_config import Plan, read_plan
 from microscaling.server.domain.users import User, Users, UserSettings
+from microscaling.server.http.containers import containers_of
 from microscaling.server.http.events import EventHub, Watcher
 from microscaling.server.http.load import Load
 from microscaling.server.http.yaml_file import as_yaml
@@ -76,6 +77,7 @@ class Api:
             ("GET", one, self.state),
             ("GET", one + "/decisions", self.decisions),
             ("GET", one + "/history", self.history),
+            ("GET", one + "/containers", self.containers),
             ("GET", one + "/config", self.config),
             ("GET", one + "/config.json", self.download_json),
             ("GET", one + "/config.yaml", self.download_yaml),
@@ -147,6 +149,12 @@ class Api:
             raise Problem(400, "since: expected Unix milliseconds")
         text = await self.keeper.past(self._user(request).name, int(since))
         return Response(text, media_type="application/json")
+
+    async def containers(self, request: Request) -> Response:
+        """The single containers of the task `app`, for which the agents are asked now."""
+        app = request.query_params.get("app", "")
+        data = await containers_of(self._user(request), app)
+        return JSONResponse(data, headers={"Cache-Control": "no-store"})
 
     async def config(self, request: Request) -> Response:
         """The configuration of one user, and its version."""

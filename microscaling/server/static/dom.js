@@ -30,7 +30,7 @@ export function keyed(parent, items, key, make, update, gone = () => {}) {
   const wanted = new Set();
   let place = parent.firstElementChild;
   for (const [index, item] of items.entries()) {
-    const id = key(item);
+    const id = key(item, index);
     if (wanted.has(id)) continue;
     wanted.add(id);
     let child = known.get(id);

@@ -25,10 +25,15 @@ export const minute = (ms) => `${date(ms)}${minutes.format(new Date(ms))}`;
 /** How long ago, from milliseconds. */
 export function age(ms) {
   const seconds = Math.max(0, ms) / 1000;
-  if (seconds < 1.5) return "just now";
-  if (seconds < 90) return `${Math.round(seconds)} s ago`;
-  if (seconds < 5400) return `${Math.round(seconds / 60)} min ago`;
-  return `${Math.round(seconds / 3600)} h ago`;
+  return seconds < 1.5 ? "just now" : `${duration(seconds)} ago`;
+}
+
+/** How long, from seconds: "12 s", "5 min", "3 h", "2 days" */
+export function duration(seconds) {
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 129600) return `${Math.round(seconds / 3600)} h`;
+  return `${Math.round(seconds / 86400)} days`;
 }
 
 /** "a", "a and b", "a, b and c" */

@@ -2,6 +2,7 @@
 
 import { ask, pathOf } from "./api.js";
 import { colourOf, Queue } from "./charts.js";
+import { Containers, Failure } from "./containers.js";
 import { byId, el, keyed, say, show, throttled } from "./dom.js";
 import { count, list, minute, number, readingOf } from "./format.js";
 
@@ -102,15 +103,17 @@ export class Tasks {
       metric: el("p", { class: "metric" }),
       chart: el("div", { class: "chart", role: "img" }),
       lines: el("p", { class: "key muted" }),
+      containers: new Containers(),
+      failure: new Failure(),
     };
     parts.sliderRow = el("label", { class: "slider", hidden: true }, parts.sliderName, parts.slider, parts.output);
     parts.queue = el("div", { class: "queue", hidden: true }, parts.metric, parts.chart, parts.lines);
     const counts = el("p", { class: "counts" }, parts.running, parts.wanted);
     const head = el("div", { class: "task-head" }, parts.rank, parts.name, parts.chips, counts);
     const row = el("div", { class: "cell-row" }, parts.cells, parts.more);
-    const left = el("div", { class: "task-left" }, row, parts.sliderRow, parts.now, parts.reason, parts.about);
+    const left = el("div", { class: "task-left" }, row, parts.sliderRow, parts.now, parts.failure.element, parts.reason, parts.about);
     const foot = el("div", { class: "task-edit" }, parts.edit);
-    const card = el("li", { class: "task" }, head, el("div", { class: "task-body" }, left, parts.queue), foot);
+    const card = el("li", { class: "task" }, head, el("div", { class: "task-body" }, left, parts.queue), parts.containers.element, foot);
     card.parts = { ...parts, card };
     parts.edit.addEventListener("click", () => this.on.edit(card.parts.app));
     this.listen(card.parts);
@@ -146,6 +149,8 @@ export class Tasks {
     show(parts.reason, Boolean(task.held || task.reason));
     show(parts.edit, task.configured);
     parts.edit.setAttribute("aria-label", `Edit ${task.app}`);
+    parts.failure.draw(task.failing);
+    parts.containers.follow(this.user, task, 0);
     this.slider(parts, task);
     this.queue(parts, task, index);
   }
