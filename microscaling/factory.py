@@ -177,7 +177,7 @@ ENGINES: Mapping[str, Callable[[Settings, Connection | None], Engine]] = {"LOCAL
 
 def _check_sources(tasks: Iterable[Task]) -> None:
     """Raises ConfigError with everything that is missing to measure the tasks, each problem once."""
-    sources = {s.key: s for s in (task.metric.source for task in tasks) if s is not None}
+    sources = {source.key: source for task in tasks for source in task.metric.sources}
     problems: dict[str, None] = {}
     for source in sources.values():
         try:
@@ -191,8 +191,8 @@ def _check_sources(tasks: Iterable[Task]) -> None:
 def _secrets_of(task: Task) -> Iterable[str]:
     """Yields the secrets in a task's configuration: from its environment and from its metric."""
     yield from secrets_in(task.env)
-    if task.metric.source is not None:
-        yield from task.metric.source.secrets
+    for source in task.metric.sources:
+        yield from source.secrets
 
 
 def _merged(passed: list[str], own: list[str]) -> list[str]:

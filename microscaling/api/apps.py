@@ -16,13 +16,14 @@ from typing import Any
 
 from microscaling.api.schema.container import read_container
 from microscaling.api.schema.literals import warn_of_literals
-from microscaling.api.schema.metric import OF_ANY, metric_fields, read_metric
+from microscaling.api.schema.metric import OF_ANY, filled_in_keys, read_metric
 from microscaling.api.schema.plugin_fields import made, read_fields
 from microscaling.api.schema.policies import read_fallback, read_idle, read_window
 from microscaling.api.schema.section import Notes, Section, shown
+from microscaling.api.schema.unknown import note_unknown
 from microscaling.demand.task import Task
 from microscaling.errors import ConfigError
-from microscaling.metric.base import METRICS, Metric
+from microscaling.metric.base import Metric
 from microscaling.metric.null import NullMetric
 from microscaling.settings import Settings
 from microscaling.target.base import LENGTH, RULES, Target
@@ -61,7 +62,7 @@ def apps_from_parsed(
         if _is_object(entry, place, notes)
     }
     tasks = list(placed.values())
-    _warn_of_unknown(top)
+    note_unknown(top)
     _check_names(placed, notes)
     if not notes.problems:
         _warn_of_cap(tasks, max_containers, notes)
@@ -108,8 +109,8 @@ def _task(entry: Mapping[str, Any] | None, place: str, notes: Notes, settings: S
     )
     # The Go agent read these as well; nothing here depends on them.
     app.text("appType"), app.take("targetValue")
-    _warn_of_unknown(app, config)
-    warn_of_literals(entry or {}, metric_fields(app), place, notes)
+    note_unknown(app, config)
+    warn_of_literals(entry or {}, filled_in_keys(app, config), place, notes)
     return task
 
 
@@ -180,26 +181,6 @@ def _check_names(placed: Mapping[str, Task], notes: Notes) -> None:
         other = first.setdefault(task.name, place)
         if task.name and other != place:
             notes.problem(f"{place}.name", f"{quoted(task.name)} is the name of {other} too: change one")
-
-
-def _warn_of_unknown(*sections: Section) -> None:
-    for section in sections:
-        for key in section.left():
-            if key.startswith("x-"):  # extensions are to be ignored, as in Compose
-                continue
-            if section.notes.strict and key.casefold() not in _of_some_plugin():
-                other = nearest(key, section.known())
-                hint = f"; did you mean {other}?" if other else "; a name that begins with x- is ignored"
-                section.notes.problem(section.at(key), f"is not known{hint}")
-            else:
-                section.notes.warn(section.at(key), "is not known here, and ignored")
-
-
-def _of_some_plugin() -> set[str]:
-    """Returns the keys that some rule or metric reads."""
-    # They are no mistake with another rule or metric: a person may be about to change that.
-    of_rules = {field.key.casefold() for rule in RULES.all() for field in rule.fields}
-    return of_rules | {field.key.casefold() for metric in METRICS.all() for field in metric.fields}
 
 
 def _warn_of_cap(tasks: list[Task], cap: int, notes: Notes) -> None:

@@ -6,7 +6,8 @@ import threading
 from collections.abc import Callable, Iterable
 
 from microscaling.demand.task import Task
-from microscaling.engine.readings import MAX_AGE_BEATS, Poll, Readings
+from microscaling.engine.poll import Poll
+from microscaling.engine.readings import MAX_AGE_BEATS, Readings
 from microscaling.utils.threads import StoppableThread
 
 FIRST_PATIENCE_BEATS = 2.0

@@ -92,10 +92,17 @@ class Metric(ABC):
     """Time of the measurement by the source's own clock (seconds); None without one. Set by `read`."""
     source: Source | None = None
     """The source of the answers; None if there is none, then `current` always counts as fresh."""
+    terms: tuple[Metric, ...] = ()
+    """The metrics of which it is the sum; empty for any other metric."""
     at_least: int | None = None
     """Lower bound of the measurement (items). None: a negative number is an error."""
     missing: str = "empty"
     """The reading while the queue does not exist: `empty` (0 items) or `held` (an error)."""
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """All sources that it needs."""
+        return (self.source,) if self.source is not None else ()
 
     @abstractmethod
     def read(self, answer: Any) -> int:

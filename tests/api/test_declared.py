@@ -11,6 +11,7 @@ import pytest
 from microscaling.api.apps import apps_from_parsed
 from microscaling.api.schema import container, declared, metric, policies
 from microscaling.api.schema.section import Section
+from microscaling.api.schema.sources import SOURCES
 from microscaling.errors import ConfigError
 from microscaling.metric.base import METRICS
 from microscaling.plugins import Field
@@ -57,7 +58,7 @@ def test_the_parser_reads_what_is_declared(rule: Any, kind: Any, taken: dict[str
     expected = keys(*OF_CONTAINER, policies.IDLE, LENGTH, *rule.fields)
     expected |= {key.casefold() for key in metric.OF_ANY}
     if kind:
-        expected |= keys(*metric.KEYS, *kind.fields)
+        expected |= keys(*metric.KEYS, SOURCES, *kind.fields)
         expected |= keys(metric.MISSING) if kind.may_be_missing else set()
     assert taken["apps[0].config"] == expected
 
@@ -65,7 +66,7 @@ def test_the_parser_reads_what_is_declared(rule: Any, kind: Any, taken: dict[str
 def test_what_belongs_to_no_plugin_is_declared_once() -> None:
     for declarations in (declared.APP, declared.CONFIG):
         assert len(keys(*declarations)) == len(declarations)
-    assert keys(*declared.CONFIG) == keys(*OF_CONTAINER, policies.IDLE, *metric.KEYS, metric.MISSING)
+    assert keys(*declared.CONFIG) == keys(*OF_CONTAINER, policies.IDLE, *metric.KEYS, metric.MISSING, SOURCES)
     of_plugins = {key for kind in (*RULES.all(), *METRICS.all()) for key in keys(*kind.fields)}
     assert keys(*declared.CONFIG) & of_plugins == set()
 

@@ -77,7 +77,11 @@ def app_by(rule: type[Target]) -> dict[str, Any]:
 
 OTHERS = {"networks": {"a": None}, **ASKED}
 TASKS = [app_of(kind, OTHERS if i else BOX) for i, kind in enumerate(METRICS.all())]
-TASKS[-1] |= {"fallback": {"failureThreshold": 3, "containers": 2}, "scaleDownWindowSeconds": 30}
+TASKS += [
+    app_of(METRICS.all()[0], {**ASKED, "sources": [{"metricType": "Redis", "url": "redis://h", "key": "a"}]})
+]
+TASKS[-1] |= {"name": "several"}
+TASKS[0] |= {"fallback": {"failureThreshold": 3, "containers": 2}, "scaleDownWindowSeconds": 30}
 TASKS += [app_by(rule) for rule in RULES.all()]
 APPS = [{"name": "me", "maxContainers": 10, "apps": [task]} for task in TASKS]
 APPS += [{"maxContainers": 10, "apps": [TASKS[-1], TASKS[0]]}]

@@ -8,6 +8,7 @@ from typing import Any
 
 from microscaling.api.schema import container, metric, policies
 from microscaling.api.schema.key import Key
+from microscaling.api.schema.sources import SOURCES
 from microscaling.metric.base import METRICS
 from microscaling.plugins import Field
 from microscaling.target.base import RULES
@@ -93,6 +94,7 @@ CONFIG = (
     policies.IDLE,
     *metric.KEYS,
     metric.MISSING,
+    SOURCES,
     *container.KEYS,
 )
 """Keys of its `config` that belong to no rule and no metric."""

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from microscaling.api.schema import metric
 from microscaling.api.schema.declared import APP, CONFIG, IGNORED
 from microscaling.api.schema.key import Key, exactly
 from microscaling.api.schema.section import DECIMAL
+from microscaling.api.schema.sources import SOURCES, TYPE
 from microscaling.metric.base import METRICS
 from microscaling.plugins import Field
 from microscaling.target.base import RULES
@@ -34,6 +36,10 @@ FURTHER: Schema = {"patternProperties": {"^x-": True}, "additionalProperties": F
 """Keywords of an object without further keys, except for those that begin with x-."""
 
 
+SEVERAL: Schema = {"required": [SOURCES.key]}
+"""True of the `config` of a task with several sources."""
+
+
 def json_schema() -> Schema:
     """Returns the schema, with every rule and metric that can be loaded."""
     app: Schema = {
@@ -45,7 +51,8 @@ def json_schema() -> Schema:
     # All fields of plugins are listed here, because `additionalProperties` does not see those in `allOf`.
     of_plugins = {field.key: True for rule in RULES.all() for field in rule.fields}
     of_plugins |= {field.key: True for kind in METRICS.all() for field in kind.fields}
-    config = {"properties": of_plugins | _properties(CONFIG)} | FURTHER
+    config: Schema = {"properties": of_plugins | _properties(CONFIG)} | FURTHER
+    config["properties"] |= {SOURCES.key: _sources(app["properties"][TYPE])}
     app["properties"]["config"] |= config
     app["properties"]["ruleType"]["enum"] = [rule.type_name for rule in RULES.all()]
     app["properties"]["metricType"]["examples"] = [kind.type_name for kind in METRICS.all()]
@@ -71,13 +78,23 @@ def json_schema() -> Schema:
     } | FURTHER
 
 
+def _sources(type_name: Schema) -> Schema:
+    """Returns the schema of several sources: each has the fields of one metric, and the keys for every
+    metric."""
+    fields = {field.key: True for kind in METRICS.all() for field in kind.fields}
+    keys = fields | {TYPE: type_name} | _properties((*metric.KEYS, metric.MISSING))
+    return _of_field(SOURCES) | {"items": {"type": "object", "properties": keys} | FURTHER}
+
+
 def _rules() -> Iterable[Schema]:
     """Yields a condition for each rule: its fields, and a metric if it measures."""
     for rule in RULES.all():
         then = _with_fields(rule.fields)
         if rule.measures:
-            then["properties"]["metricType"] = {"enum": [kind.type_name for kind in METRICS.all()]}
-            then["required"] = ["metricType", *then["required"]]
+            then["properties"][TYPE] = {"enum": [kind.type_name for kind in METRICS.all()]}
+            # Each of several sources may have a type of its own.
+            of_several = {"properties": {"config": SEVERAL}, "required": ["config"]}
+            then |= {"if": of_several, "else": {"required": [TYPE]}}
         yield _when({"ruleType": {"const": rule.type_name}}, then, rule.summary)
 
 
@@ -86,7 +103,11 @@ def _metrics() -> Iterable[Schema]:
     measuring = {"enum": [rule.type_name for rule in RULES.all() if rule.measures]}
     for kind in METRICS.all():
         chosen = {"ruleType": measuring, "metricType": {"const": kind.type_name}}
-        yield _when(chosen, _with_fields(kind.fields), kind.summary)
+        then = _with_fields(kind.fields)
+        # A key may be missing here if each of several sources has its own.
+        config = then["properties"]["config"]
+        config |= {"if": SEVERAL, "else": {"required": config.pop("required")}}
+        yield _when(chosen, then, kind.summary)
 
 
 def _when(chosen: Schema, then: Schema, summary: str) -> Schema:

@@ -9,7 +9,6 @@ from typing import Any
 
 from microscaling.api.schema.section import Notes
 from microscaling.metric.base import METRICS
-from microscaling.plugins import Field
 from microscaling.secrets.references import REFERENCE
 from microscaling.utils.text import short
 
@@ -18,9 +17,10 @@ SHELL = re.compile(r"(^|[\s/])(ba|da|z|k)?sh\s+-\w*c\b")
 """A command with a shell, which replaces ${NAME} itself, by the variables of the container."""
 
 
-def warn_of_literals(app: Mapping[Any, Any], fields: Iterable[Field], place: str, notes: Notes) -> None:
-    """Searches a parsed description of a task. `fields`: the keys that its metric reads."""
-    filled = tuple(f"config.{field.key}".casefold() for field in fields if field.fills_in)
+def warn_of_literals(app: Mapping[Any, Any], filled_in: Iterable[str], place: str, notes: Notes) -> None:
+    """Searches a parsed description of a task. `filled_in`: the places, such as config.url, in which the
+    variables are filled in."""
+    filled = tuple(key.casefold() for key in filled_in)
     for path, text in _texts(app, ""):
         known = path.casefold()
         where = f"{place}.{short(path)}"

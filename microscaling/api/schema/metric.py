@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 from microscaling.api.schema.key import Key
 from microscaling.api.schema.plugin_fields import made, read_fields
-from microscaling.api.schema.section import Section
+from microscaling.api.schema.section import Notes, Section
+from microscaling.api.schema.sources import SOURCES, TYPE, each_source, has_sources
+from microscaling.api.schema.unknown import note_unknown
 from microscaling.errors import ConfigError
 from microscaling.metric.base import METRICS, Metric
 from microscaling.metric.missing import EMPTY, HELD
 from microscaling.metric.null import NullMetric
+from microscaling.metric.total import TotalMetric
 from microscaling.plugins import Field
 from microscaling.settings import Settings
 from microscaling.utils.text import alternatives
@@ -56,15 +61,27 @@ OF_ANY = ("queueName", "queueURL", "topicName", "channelName", "databaseURL", "q
 
 
 def read_metric(app: Section, config: Section, settings: Settings) -> Metric:
-    """Returns the metric that a task names; the NullMetric, and a note, if there is a problem."""
-    name = app.text("metricType")
+    """Returns the metric of a task, or the sum of its `sources`; the NullMetric, and a note, if there is a
+    problem."""
+    if not has_sources(config):
+        return _read_one(app, app, config, settings)
+    terms = []
+    for source in each_source(config):
+        terms.append(_read_one(source if source.text(TYPE) else app, app, source, settings))
+        note_unknown(source)
+    return TotalMetric(terms)
+
+
+def _read_one(named: Section, app: Section, config: Section, settings: Settings) -> Metric:
+    """Returns the metric that `named` names, with the values in `config`."""
+    name = named.text(TYPE)
     try:
         kind = METRICS.find(name, any_case=app.notes.strict)
     except ConfigError as error:
-        app.notes.problem(app.at("metricType"), str(error))
+        app.notes.problem(named.at(TYPE), str(error))
         return NullMetric()
     if kind is None:
-        app.wrong("metricType", alternatives(METRICS.names()), app.take("metricType") or "")
+        named.wrong(TYPE, alternatives(METRICS.names()), named.take(TYPE) or "")
         return NullMetric()
     values = read_fields(config, kind.fields, f"metricType {kind.type_name}")
     metric = None if values is None else made(config, lambda: kind.from_config(values, settings))
@@ -76,10 +93,22 @@ def read_metric(app: Section, config: Section, settings: Settings) -> Metric:
     return metric
 
 
-def metric_fields(app: Section) -> tuple[Field, ...]:
-    """Returns the fields of `config` that the metric of a task reads; none if there is no such metric."""
+def filled_in_keys(app: Section, config: Section) -> Iterator[str]:
+    """Yields the places below the task, such as "config.url", in which ${NAME} is replaced by a variable."""
+    yield from (f"config.{field.key}" for field in _fields_of(app) if field.fills_in)
+    # A rule that measures nothing does not read the key.
+    sources = config.take(SOURCES.key) if SOURCES.key in config.known() else None
+    for i, source in enumerate(sources if isinstance(sources, list) else ()):
+        named = Section(source, "", Notes(strict=app.notes.strict)) if isinstance(source, Mapping) else app
+        for field in _fields_of(named if named.take(TYPE) else app):
+            if field.fills_in:
+                yield f"config.{SOURCES.key}[{i}].{field.key}"
+
+
+def _fields_of(named: Section) -> tuple[Field, ...]:
+    """Returns the fields of the metric that `named` names; none if there is no such metric."""
     try:
-        kind = METRICS.find(app.text("metricType"), any_case=app.notes.strict)
+        kind = METRICS.find(named.text(TYPE), any_case=named.notes.strict)
     except ConfigError:
         kind = None
     return kind.fields if kind else ()

@@ -1,0 +1,30 @@
+"""Keys of a configuration that nothing reads, and are probably misspelt."""
+
+from __future__ import annotations
+
+from microscaling.api.schema.section import Section
+from microscaling.metric.base import METRICS
+from microscaling.target.base import RULES
+from microscaling.utils.text import nearest
+
+
+def note_unknown(*sections: Section) -> None:
+    """Notes every key that no call has read: a problem in YAML, unless another rule or metric reads it;
+    else a warning."""
+    for section in sections:
+        for key in section.left():
+            if key.startswith("x-"):  # extensions are to be ignored, as in Compose
+                continue
+            if section.notes.strict and key.casefold() not in _of_some_plugin():
+                other = nearest(key, section.known())
+                hint = f"; did you mean {other}?" if other else "; a name that begins with x- is ignored"
+                section.notes.problem(section.at(key), f"is not known{hint}")
+            else:
+                section.notes.warn(section.at(key), "is not known here, and ignored")
+
+
+def _of_some_plugin() -> set[str]:
+    """Returns the keys that some rule or metric reads."""
+    # They are no mistake with another rule or metric: a person may be about to change that.
+    of_rules = {field.key.casefold() for rule in RULES.all() for field in rule.fields}
+    return of_rules | {field.key.casefold() for metric in METRICS.all() for field in metric.fields}

@@ -1,0 +1,157 @@
+"""The measured value of a task: of one metric, or the sum of several."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+from microscaling.demand.task import Task
+from microscaling.engine.poll import Reading
+from microscaling.errors import MetricError
+from microscaling.metric.base import LARGEST, Metric, whole_number
+from microscaling.utils.failure_log import FailureLog
+
+log = logging.getLogger("mssengine")
+
+NOT_YET = "not measured yet"
+NUMBERS = re.compile(r"[0-9]+")
+
+
+class Part:
+    """One metric of a task: its current value, or the reason why there is none."""
+
+    def __init__(self, task: Task, metric: Metric) -> None:
+        self.task = task
+        self.metric = metric
+        self.value = 0
+        self.trouble = NOT_YET
+        self.told = FailureLog()
+        self.beats = 1.0
+        """Beats between its last two measurements."""
+        self.beat_s = 0.0
+        """Seconds of one beat, as of the last measurement."""
+        self.interval_s = 0.0
+        """Seconds between two requests to its source; 0: one at each beat."""
+        self._asked: float | None = None
+        self._stamp: float | None = None
+
+    def judge(self, reading: Reading, now: float, beat_s: float) -> None:
+        """Extracts the value from a good reading. Logs a failure once."""
+        try:
+            self.value = whole_number(self.metric.read(reading.answer), "measurement")
+            self.trouble = ""
+            self._pace(reading, beat_s)
+        except Exception as error:  # a faulty metric must not end the engine
+            self.trouble = str(error) if isinstance(error, MetricError) else repr(error)
+        if self.trouble:
+            if self.told.failed(now, NUMBERS.sub("#", self.trouble)):  # a bad value may differ each time
+                log.warning("%s held: %s", self.task.name, self.trouble)
+        elif self.told.recovered():
+            self.log_recovery()
+
+    def log_recovery(self) -> None:
+        """Logs that a bad value has been followed by a good one."""
+        # The sum may still lack another of its values.
+        log.info("%s: a good value again from %s", self.task.name, self.source_name)
+
+    @property
+    def source_name(self) -> str:
+        """The name of its source for logs."""
+        return self.metric.source.name if self.metric.source is not None else ""
+
+    def _pace(self, reading: Reading, beat_s: float) -> None:
+        """Computes the time between two measurements of the source, from the times of the requests, its own
+        time stamps, or its known interval."""
+        # An unchanged value is no evidence of an old measurement: queues do stand still.
+        metric = self.metric
+        asked, stamp = reading.asked, metric.stamp
+        span = 0.0
+        if stamp is not None and self._stamp is not None:
+            if stamp == self._stamp:  # still the same measurement
+                return
+            span = stamp - self._stamp
+        if self._asked is not None:
+            if asked == self._asked:
+                return
+            if asked - self._asked > span:
+                span = asked - self._asked
+        if not metric.interval_s and metric.pace_s > span:
+            span = metric.pace_s
+        self._asked, self._stamp, self.beat_s = asked, stamp, beat_s
+        beats = span / beat_s
+        self.beats = 1.0 if beats < 1.5 else float(round(beats))  # mostly 1: saves round() for thousands
+
+
+class Row(Part):
+    """One measured task: its current value, or the reason why there is none, and the task itself."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task, task.metric)
+        self.parts: tuple[Part, ...] = (self,)
+        """What is measured for it."""
+        self.ours = ""
+        """The text last written to `task.held`: a hold set elsewhere is not changed."""
+        if not task.held:  # a monitor may send the task before it is measured
+            task.held = self.ours = NOT_YET
+        self.gap = False
+        """True if it was held at the last look, or that was long ago: its target lacks recent
+        measurements."""
+        self.failures = 0
+        """Failed measurements in a row, at most one a beat, or one an interval."""
+        self._paced = 1.0
+        """The value of `beats` that the target has now."""
+        self._counted = float("-inf")
+
+    def log_recovery(self) -> None:
+        log.info("%s measured again", self.task.name)
+
+    def count(self, now: float, slack_s: float) -> None:
+        """Counts failed measurements; `slack_s`: how much earlier than its interval a request may be."""
+        if not self.trouble:
+            self.failures, self._counted = 0, float("-inf")
+        elif now - self._counted >= self.interval_s - slack_s:
+            self.failures += 1
+            self._counted = now
+
+    def apply(self) -> None:
+        """Writes the value, or the hold, to the task. The caller holds the lock."""
+        task = self.task
+        if not task.held or task.held == self.ours:
+            task.held = self.ours = self.trouble
+        if not self.trouble:
+            task.metric.current = self.value
+        if self.beats != self._paced:  # mostly unchanged: saves the call for thousands
+            self._paced = self.beats
+            task.target.paced(self.beats)
+            task.measured_s = self.beats * self.beat_s
+        if self.gap and not task.held:
+            task.target.reset()
+        self.gap = bool(task.held)
+
+
+class Total(Row):
+    """A task with several sources: its value is their sum, and there is none while one of them is missing."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
+        self.parts = tuple(Part(task, term) for term in task.metric.terms)
+
+    def add_up(self) -> None:
+        """Computes the sum after all parts were judged."""
+        for part in self.parts:
+            if part.metric.source is None:
+                part.value, part.trouble = part.metric.current, ""
+        failed = [part.trouble for part in self.parts if part.trouble]
+        self.trouble = f"{len(failed)} of its {len(self.parts)} sources: {failed[0]}" if failed else ""
+        if failed:
+            return
+        self.value = min(LARGEST, sum(part.value for part in self.parts))
+        # The slowest source tells how long the sum stands still.
+        slowest = max(self.parts, key=lambda part: part.beats)
+        self.beats, self.beat_s = slowest.beats, slowest.beat_s
+        self.interval_s = max(part.interval_s for part in self.parts)
+
+
+def row_of(task: Task) -> Row:
+    """Returns the row of a task with one source, or with several."""
+    return Total(task) if task.metric.terms else Row(task)

@@ -1,0 +1,115 @@
+"""A task with several sources: the sum, and what is said while one of them has no number."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from microscaling.demand.fallback import Fallback
+from microscaling.demand.task import Task
+from microscaling.engine.readings import Readings
+from microscaling.metric.base import LARGEST, MetricError
+from microscaling.metric.total import TotalMetric
+from microscaling.metric.toy import ToyMetric
+from tests.engine.test_local_readings import MAX_AGE_S, Number, Primed, beat
+
+
+def several(name: str, *shelves: str, **more: Any) -> Task:
+    """A task that takes one number from each of these shelves."""
+    return Task(name, metric=TotalMetric([Number(name, shelf) for shelf in shelves]), target=Primed(), **more)
+
+
+@pytest.fixture
+def said(caplog: pytest.LogCaptureFixture) -> Any:
+    caplog.set_level(logging.INFO, "mssengine")
+    return lambda: caplog.messages
+
+
+def test_the_sum_of_all() -> None:
+    a, b = several("a", "x", "y"), Task("b", metric=Number("b", "x"), target=Primed())
+    readings = Readings([a, b], MAX_AGE_S)
+    assert beat(readings, 0, x={"a": 3, "b": 9}, y={"a": 4}) == 0
+    assert (a.metric.current, b.metric.current, a.held) == (7, 9, "")
+    assert [poll.source.name for poll in readings.polls] == [
+        "x",
+        "y",
+    ]  # one request to a source for all tasks
+
+
+@pytest.mark.parametrize("wrong", [OSError("refused"), MetricError("refused"), {"a": -1}, {"a": None}, {}])
+def test_one_that_fails_makes_the_sum_no_number(wrong: Any, said: Any) -> None:
+    a, b = several("a", "x", "y", "z"), Task("b", metric=Number("b", "x"), target=Primed())
+    readings = Readings([a, b], MAX_AGE_S)
+    beat(readings, 0, x={"a": 3, "b": 9}, y={"a": 4}, z={"a": 5})
+    assert beat(readings, 0.5, x={"a": 7, "b": 1}, y=wrong, z={"a": 5}) == 1
+    assert (a.metric.current, b.metric.current, b.held) == (12, 1, "")
+    assert a.held.startswith("1 of its 3 sources: ")
+    assert len(said()) == 1
+    beat(readings, 1, x={"a": 7, "b": 1}, y={"a": 0}, z={"a": 5})
+    assert (a.metric.current, a.held) == (12, "")
+    assert len(said()) == 2
+
+
+def test_a_source_that_never_answered_is_no_zero() -> None:
+    a = several("a", "x", "y")
+    assert beat(Readings([a], MAX_AGE_S), 0, x={"a": 3}) == 1
+    assert (a.metric.current, a.held) == (0, "1 of its 2 sources: y: no answer yet")
+
+
+def test_what_is_said_names_the_task_once(said: Any) -> None:
+    a = Task("a", metric=TotalMetric([Number("a", "x"), Number("b", "x"), Number("a", "y")]), target=Primed())
+    readings = Readings([a], MAX_AGE_S)
+    beat(readings, 0, x=MetricError("away"), y=MetricError("gone"))
+    assert said() == ["a held: away", "a held: gone"]
+    assert a.held == "3 of its 3 sources: away"
+    beat(readings, 0.5, x={"a": 1, "b": 2}, y=MetricError("gone"))
+    assert said()[2:] == ["x answers again"]  # not "measured again", as the sum still lacks one
+    assert a.held == "1 of its 3 sources: gone"
+
+
+def test_failures_are_counted_once_a_beat() -> None:
+    a = several("a", "x", "y", fallback=Fallback(3, 2))
+    readings = Readings([a], MAX_AGE_S)
+    for i in range(3):
+        beat(readings, i / 2, x=MetricError("away"), y=MetricError("away"))
+    assert readings.rows()[0].failures == 3
+    beat(readings, 2, x={"a": 1}, y={"a": 2})
+    assert (readings.rows()[0].failures, a.metric.current) == (0, 3)
+
+
+def test_the_slowest_source_sets_the_pace() -> None:
+    a = several("a", "x", "y")
+    a.metric.terms[1].interval_s = 5
+    readings = Readings([a], MAX_AGE_S)
+    for i in range(21):
+        beat(readings, i / 2, x={"a": i}, y={"a": 100})
+    assert a.metric.current == 120
+    assert readings.rows()[0].beats == 10
+
+
+def test_a_term_without_a_source_is_as_it_was_set() -> None:
+    a = Task("a", metric=TotalMetric([Number("a", "x"), ToyMetric(5)]), target=Primed())
+    assert beat(Readings([a], MAX_AGE_S), 0, x={"a": 3}) == 0
+    assert a.metric.current == 8
+
+
+def test_no_sum_is_above_the_largest_number() -> None:
+    a = several("a", "x", "y")
+    beat(Readings([a], MAX_AGE_S), 0, x={"a": LARGEST}, y={"a": LARGEST})
+    assert (a.metric.current, a.held) == (LARGEST, "")
+
+
+def test_jobs_in_flight_are_those_of_all_that_count_them() -> None:
+    metric = TotalMetric([Number("a", "x"), Number("a", "y"), Number("a", "z")])
+    assert metric.in_flight is None
+    metric.terms[0].in_flight, metric.terms[2].in_flight = 2, 1
+    assert metric.in_flight == 3
+
+
+def test_it_can_be_asked_by_itself() -> None:
+    metric = TotalMetric([Number("a", "x"), Number("a", "y")])
+    metric.sources[0].answer, metric.sources[1].answer = {"a": 1}, {"a": 2}  # type: ignore[attr-defined]
+    metric.update()
+    assert (metric.current, metric.read([{"a": 5}, {"a": 6}])) == (3, 11)
