@@ -8,8 +8,9 @@ SHELL := /bin/sh
 -include .env
 PYTHON_IMAGE ?= $(shell sed -n 's/^ARG BASE=//p' Dockerfile)
 BUILD_NETWORK ?= default
-IMAGE ?= microscaling/microscaling
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' microscaling/__init__.py)
+# A tag that exists only here: without one, Docker would pull the Go agent where this was not built.
+IMAGE ?= microscaling/microscaling:$(VERSION)
 # Arguments for pytest: make test ARGS="-k scaling -x"
 ARGS ?=
 # Processes that run the tests, which mostly wait; 0: none but pytest's own, as a debugger wants it.
@@ -56,7 +57,7 @@ format: ## lay out the code as `make lint` wants it
 	$(bin)/ruff format .
 	$(bin)/ruff check --fix .
 
-image: ## build the image microscaling/microscaling
+image: ## build the image microscaling/microscaling:VERSION
 	docker build --network $(BUILD_NETWORK) --build-arg BASE=$(PYTHON_IMAGE) $(pip_args) \
 		--build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse -q --verify HEAD) \
 		--build-arg CREATED=$$(date -u +%Y-%m-%dT%H:%M:%SZ) -t $(IMAGE) .
@@ -81,7 +82,7 @@ chaos: ## faults at random on real parts, for minutes (ARGS="--seed 1 --minutes 
 	@scripts/venv test
 	@$(bin)/python -m tests.chaos $(ARGS)
 
-jobs: ## the README's example to the last of 100 jobs, 20 times (some minutes; ARGS=... goes to pytest)
+jobs: ## the example without an engine of docs/schedulers.md to the last of 100 jobs, 20 times (some minutes; ARGS=... goes to pytest)
 	@scripts/venv demo yaml test
 	@MSS_TEST_JOBS_ROUNDS=20 MSS_TEST_JOBS=100 $(bin)/python -m pytest -o faulthandler_timeout=0 tests/test_last_job.py $(ARGS)
 

@@ -108,7 +108,7 @@ def serve(environ: MutableMapping[str, str]) -> int:
             raise
         missing = (error.name or "something").partition(".")[0]
         raise ConfigError(
-            f"the server needs an extra: pip install 'microscaling[server]' ({missing} is missing)"
+            f"the server needs an extra: pip install '.[server]' in the clone ({missing} is missing)"
         ) from None
     return server.run(settings, environ)
 

@@ -94,7 +94,7 @@ def by_group() -> dict[str, list[str]]:
 
 
 def _environment() -> str:
-    lines = ["environment variables (defaults and meanings: the table in README.md):"]
+    lines = ["environment variables (defaults and meanings: docs/variables.md):"]
     for title, names in by_group().items():
         text = f"{title}: {', '.join(names)}"
         lines += textwrap.wrap(

@@ -1,4 +1,4 @@
-"""Writes the tables that repeat knowledge of the code into README and docs: `python -m scripts.docs`.
+"""Writes the tables that repeat knowledge of the code into the docs: `python -m scripts.docs`.
 
 A table stands between `<!-- made by make docs: NAME -->` and `<!-- end -->`. With `--check` nothing is
 written, and the exit code is 1 if a page differs.
@@ -111,7 +111,7 @@ def _of_field(field: Field) -> str:
 
 def more(name: str) -> str:
     """The link to the page that has more about a row; empty if there is none."""
-    return f" ([more](docs/{MORE[name]}))" if name in MORE else ""
+    return f" ([more]({MORE[name]}))" if name in MORE else ""
 
 
 TABLES: dict[str, Callable[[], str]] = {

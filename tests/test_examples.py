@@ -1,38 +1,214 @@
-"""Whatever we ship that starts an agent keeps its environment out of the containers: people copy examples."""
+"""Every example of the README and the docs is one that works, as people copy them.
+
+Configurations are read, Compose files and manifests parsed, and commands looked at. What starts an agent
+keeps its environment out of the containers. scripts/walkthrough runs README and quickstart as they stand.
+"""
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import re
-from collections.abc import Iterator, Mapping
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from microscaling import __version__, arguments
+from microscaling.api.demand import read_demand
+from microscaling.config.file import FileConfig
+from microscaling.server.domain.reports import read_report
+from microscaling.settings import Settings, files, variables
+from scripts.docs import OF_THE_IMAGE
+from tests.commands import Command, commands
+from tests.pages import DOCS, README, ROOT, Block, blocks, blocks_of
+
 yaml = pytest.importorskip("yaml")
 
-ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-MANIFESTS = [
-    path for folder in (ROOT, ROOT / "deploy") for path in sorted(folder.glob("*.y*ml")) if path.is_file()
+EXAMPLES = ROOT / "examples" / "quickstart"
+COMPOSE_FILES = [
+    ROOT / "docker-compose.yml",
+    *(ROOT / "deploy").glob("docker-compose*.yml"),
+    *EXAMPLES.glob("docker*.yml"),
 ]
+MANIFESTS = [*COMPOSE_FILES, ROOT / "deploy" / "kubernetes.yaml"]
 UNITS = sorted((ROOT / "deploy").glob("*.service"))
-AGENT = re.compile(r"(^|[\s/])microscaling( -f \S+)?$")
-"""At the end of a command: the program, the module or the image."""
-CREATES_NOTHING = ("KUBERNETES", "MARATHON", "TOY")
+CREATES_NO_CONTAINERS = ("KUBERNETES", "MARATHON", "PROCESS", "TOY")
+OTHER_VARIABLES = {"DOCKER_SOCKET", "PYTHON_IMAGE", "SERVER_PORT"}
+"""Of the compose files and the Makefile."""
+ELSEWHERE = {
+    ("plugins.md", "python"): "tests/test_plugins_page.py",
+    ("plugins.md", "toml"): "tests/test_plugins_page.py",
+    ("plugins.md", "json"): "tests/test_plugins_page.py",
+    ("security.md", "text"): "tests/integration/test_socket_proxy.py",
+    ("quickstart.md", "text"): "tests/test_quickstart.py",
+    ("operations.md", "text"): "tests/test_quickstart.py",
+}
+"""Page and language of blocks -> the file that tries them."""
+WALKED = ("README.md", "quickstart.md")
+"""Pages whose commands scripts/walkthrough runs."""
+BY_HAND = {
+    "docker buildx imagetools inspect python:3.12.13-slim-bookworm": "asks a registry",
+    "dockerd-rootless-setuptool.sh install": "sets up an engine for a user; tried by hand, as the page says",
+    "kubectl apply -n NAMESPACE -f deploy/kubernetes.yaml": "applied in test_kubernetes_real.py",
+    "systemctl --user start podman.socket": "tests/integration/test_podman.py starts Podman's service itself",
+}
+"""Commands that are not run here, and why."""
+
+
+def test_each_block_is_handled() -> None:
+    unknown = [
+        str(b) for b in blocks() if (b.page.name, b.language) not in ELSEWHERE and b.language not in HANDLERS
+    ]
+    assert unknown == [], "blocks of code that no test tries"
+    assert [name for name in ELSEWHERE.values() if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize(
+    "block", [b for b in blocks() if (b.page.name, b.language) not in ELSEWHERE], ids=str
+)
+def test_blocks(
+    block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in re.findall(r"\$\{(\w+)\}", block.text):
+        monkeypatch.setenv(name, "secret")
+    monkeypatch.chdir(tmp_path)
+    HANDLERS[block.language](block)
+    assert caplog.messages == []
+
+
+def check_yaml(block: Block) -> None:
+    found = yaml.safe_load(block.text)
+    if "apps" in found:
+        read_configuration(block.text, "yaml")
+    elif "config" in found:  # a task's, without its name
+        read_task(found)
+    elif "url" in found:  # what a task's config says of its source
+        read_task({"metricType": "HTTP", "config": found})
+    elif "cap_drop" in found:  # what a Compose file says of a service
+        service = {"image": f"microscaling/microscaling:{__version__}", **found}
+        Path("docker-compose.yml").write_text(yaml.safe_dump({"services": {"agent": service}}))
+        check_compose(Path("docker-compose.yml").resolve())
+    else:
+        assert found["kind"] == "Role"  # tests/scheduler/test_kubernetes.py compares it
+
+
+def read_task(part: dict[str, Any]) -> None:
+    app = {"name": "a", "maxContainers": 1, "ruleType": "PerContainer", **part}
+    app["config"] = {"targetPerContainer": 1, **part["config"]}
+    if "targetQueueLength" in app["config"]:
+        app["ruleType"] = "SimpleQueue"
+        del app["config"]["targetPerContainer"]
+    read_configuration(json.dumps({"maxContainers": 1, "apps": [app]}), "json")
+
+
+def read_configuration(text: str, language: str) -> None:
+    path = Path(f"tasks.{language}")
+    path.write_text(text)
+    tasks, cap = FileConfig(Settings(config_file=str(path))).get_apps("")
+    assert tasks
+    assert cap > 0
+
+
+def check_json(block: Block) -> None:
+    """A configuration, or messages of the server's page."""
+    decoder, rest = json.JSONDecoder(), block.text.strip()
+    while rest:
+        found, end = decoder.raw_decode(rest)
+        if "apps" in found:
+            read_configuration(rest[:end], "json")
+        elif "tasks" in found.get("metrics", ()):
+            assert read_report(rest[:end]).tasks
+        elif "demand" in found:
+            assert read_demand(rest[:end].encode())
+        else:
+            assert block.page.name == "server.md", "what is it?"
+        rest = rest[end:].lstrip()
+
+
+def check_shell(block: Block) -> None:
+    done = subprocess.run(["sh", "-n"], input=block.text, capture_output=True, text=True)
+    assert done.stderr == ""
+    for command in commands(block.text):
+        check_command(command, block)
+
+
+def check_command(command: Command, block: Block) -> None:
+    known = {*variables(), *files(), *OF_THE_IMAGE, "DOCKER_HOST", *OTHER_VARIABLES}
+    assert {*command.environ} <= known, command.line
+    line = command.line.partition(" #")[0].strip()
+    if command.arguments is not None:
+        arguments.parse(command.arguments)
+        assert is_narrow(command.environ) or command.arguments[:1] in (("server",), ("schema",)), line
+        assert not command.image or command.image.endswith(f":{__version__}"), line
+    elif command.words[0] == "make":
+        assert re.search(rf"^{command.words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE), line
+    elif command.words[1:2] == ("-m",):
+        assert command.words[2] == "venv" or importlib.util.find_spec(command.words[2]), line
+    else:
+        assert block.page.name in WALKED or line in BY_HAND, f"nothing runs this: {line}"
+
+
+def check_python(block: Block) -> None:
+    assert block.text == (EXAMPLES / "worker.py").read_text()
+
+
+HANDLERS: Mapping[str, Callable[[Block], None]] = {
+    "json": check_json,
+    "python": check_python,
+    "sh": check_shell,
+    "yaml": check_yaml,
+}
+
+
+def test_the_quickstarts_files_are_as_shown() -> None:
+    tasks = (EXAMPLES / "tasks.yaml").read_text()
+    assert [b.text for b in blocks_of(DOCS / "quickstart.md", "yaml")] == [tasks]
+    (of_readme,) = blocks_of(README, "yaml")
+    assert tasks.startswith(of_readme.text)
+    assert tasks[len(of_readme.text) :].startswith("  - name: ")
+
+
+def test_the_quickstarts_containers_do_what_its_processes_do() -> None:
+    tasks, containers = (
+        yaml.safe_load((EXAMPLES / f"{name}.yaml").read_text()) for name in ("tasks", "containers")
+    )
+    for app in (*tasks["apps"], *containers["apps"]):
+        for key in ("image", "networkMode", "volumes", "databaseURL"):
+            app["config"].pop(key, None)
+        app["config"]["command"] = app["config"]["command"].replace("/worker.py", "worker.py")
+    assert tasks == containers
+    read = FileConfig(Settings(config_file=str(EXAMPLES / "containers.yaml"))).get_apps("")
+    assert read[1] == 6
+
+
+@pytest.mark.parametrize("path", COMPOSE_FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_compose_files(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MSS_CONFIG_DATA", "{}")
+    check_compose(path)
+
+
+def check_compose(path: Path) -> None:
+    """Compose itself reads it; without one that is all we can say."""
+    if subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0:
+        command = ["docker", "compose"]
+    elif shutil.which("docker-compose"):
+        command = ["docker-compose"]
+    else:
+        pytest.skip("neither docker compose nor docker-compose is here to read it")
+    done = subprocess.run(
+        [*command, "-f", str(path), "config", "-q"], capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def is_narrow(environ: Mapping[str, str]) -> bool:
     passed = environ.get("MSS_PASS_ENV", "")
-    return passed not in ("", "*") or environ.get("MSS_SCHEDULER") in CREATES_NOTHING
-
-
-def commands_of(page: str) -> Iterator[str]:
-    """Those in blocks of code that start an agent with settings; lines that go on in the next are one."""
-    for line in re.sub(r"\\\n\s*", "", page).splitlines():
-        command = line.partition(" # ")[0].rstrip()
-        if line.startswith("    ") and "MSS_" in command and AGENT.search(command) and " ... " not in command:
-            yield command.strip()
+    creates_none = environ.get("MSS_SCHEDULER") in CREATES_NO_CONTAINERS or "MSS_DRY_RUN" in environ
+    return passed not in ("", "*") or creates_none
 
 
 def agents_of(manifest: str) -> Iterator[tuple[str, dict[str, str]]]:
@@ -50,16 +226,7 @@ def _is_server(service: dict[str, Any]) -> bool:
     return "server" in service.get("command", ())
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
-def test_commands(page: Path) -> None:
-    commands = list(commands_of(page.read_text("utf-8")))
-    wide = [c for c in commands if not is_narrow(dict(re.findall(r"\b(MSS_[A-Z_]+)=(\S*)", c)))]
-    assert wide == []
-    if page.name == "README.md":
-        assert len(commands) == 2
-
-
-@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_manifests(path: Path) -> None:
     agents = list(agents_of(path.read_text("utf-8")))
     assert agents, "no agent in it: is it known here how it looks?"
@@ -72,8 +239,24 @@ def test_units(path: Path) -> None:
     assert is_narrow(dict(said))
 
 
-def test_what_is_not_narrow_is_noticed() -> None:
-    (command,) = commands_of("    A=b MSS_CONFIG=FILE \\\n        microscaling   # so\n")
-    assert command == "A=b MSS_CONFIG=FILE microscaling"
-    assert not is_narrow({"MSS_CONFIG": "FILE"})
-    assert not is_narrow({"MSS_PASS_ENV": "*"})
+def block(text: str, page: Path = DOCS / "operations.md") -> Block:
+    return Block(page, 1, "sh", text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "MSS_PASS_ENV=* microscaling",
+        "A=b MSS_PASS_ENV=none \\\n    microscaling",
+        "MSS_PASS_ENV=none MSS_DRYRUN=true microscaling -f tasks.yaml",
+        "MSS_PASS_ENV=none microscaling --fiel tasks.yaml",
+        "docker run --rm -e MSS_PASS_ENV=none microscaling/microscaling",
+        "make nothing-of-the-kind",
+        "python3 -m scripts.nothing",
+        "rm -r /",
+        "if",
+    ],
+)
+def test_what_would_not_work_is_noticed(text: str) -> None:
+    with pytest.raises((AssertionError, SystemExit)):
+        check_shell(block(text))

@@ -1,4 +1,5 @@
-"""The README's example without a container engine works to the last job, with real processes and SQLite.
+"""The example of docs/schedulers.md without a container engine works to the last job, with real processes
+and SQLite.
 
 `make jobs` does it 20 times with 100 jobs each.
 """
@@ -17,7 +18,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.pages import DOCS, ROOT, section
+
 ROUNDS = int(os.environ.get("MSS_TEST_JOBS_ROUNDS", "1"))
 JOBS = int(os.environ.get("MSS_TEST_JOBS", "40"))
 PATIENCE_S = 180.0
@@ -39,11 +41,11 @@ while not stopped:
 
 
 def example() -> str:
-    """The README's own words."""
-    section = (ROOT / "README.md").read_text("utf-8").partition("### Without a container engine")[2]
-    found = re.search(r"```yaml\n(.*?)```", section, re.DOTALL)
-    assert found
-    return found[1]
+    """The page's own words."""
+    (text,) = re.findall(
+        r"```yaml\n(.*?)```", section(DOCS / "schedulers.md", "## Local processes"), re.DOTALL
+    )
+    return str(text)
 
 
 class Queue:
@@ -96,7 +98,7 @@ def agent(folder: Path, config: str) -> Iterator[subprocess.Popen[bytes]]:
 
 @pytest.mark.parametrize("target", ["as it stands", "10", "1"])
 def test_to_the_last_job(target: str, tmp_path: Path) -> None:
-    pytest.importorskip("yaml", reason="PyYAML is not here: pip install 'microscaling[yaml]'")
+    pytest.importorskip("yaml", reason="PyYAML is not here: pip install '.[yaml]'")
     (tmp_path / "mailer.py").write_text(MAILER)
     queue = Queue(tmp_path / "jobs.db")
     config = example().replace("python3 mailer.py", f"{sys.executable} {tmp_path / 'mailer.py'}")

@@ -57,7 +57,7 @@ def _nsq_metric(url: str, folder: Path) -> None:
 
 
 def _sqs_metric(url: str, folder: Path) -> None:
-    pytest.importorskip("boto3", reason="pip install 'microscaling[sqs]'")
+    pytest.importorskip("boto3", reason="pip install '.[sqs]'")
     from microscaling.metric.sqs import SQSMetric
 
     said = {
@@ -77,7 +77,7 @@ def _sqs_metric(url: str, folder: Path) -> None:
 
 
 def _azure_metric(url: str, folder: Path) -> None:
-    pytest.importorskip("azure.storage.queue", reason="pip install 'microscaling[azure]'")
+    pytest.importorskip("azure.storage.queue", reason="pip install '.[azure]'")
     from microscaling.metric.azure_queue import Account, AzureQueueMetric
     from tests.services.azurite import connection_string
 
@@ -117,7 +117,7 @@ def _marathon(url: str, folder: Path) -> None:
 
 def _kubernetes(url: str, folder: Path) -> None:
     yaml = pytest.importorskip("yaml")
-    pytest.importorskip("kubernetes", reason="pip install 'microscaling[kubernetes]'")
+    pytest.importorskip("kubernetes", reason="pip install '.[kubernetes]'")
     from microscaling.clients.kubernetes.client import Kube
 
     named = {"cluster": "x", "user": "x"}
@@ -198,7 +198,7 @@ def test_a_redirect_from_https_to_http_is_not_followed(
 
 def test_a_redis_that_says_it_has_moved_is_not_followed(other: Server) -> None:
     """As the nodes of a cluster do; the password would go along."""
-    pytest.importorskip("redis", reason="pip install 'microscaling[redis]'")
+    pytest.importorskip("redis", reason="pip install '.[redis]'")
     from microscaling.metric.redis import RedisMetric
 
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -25,7 +25,7 @@ from tests.fakes.server import FakeServer, wait_for
 from tests.metric.faulty import Server
 from tests.server.running import PLAN, Running
 
-pytest.importorskip("redis", reason="redis is not here: pip install 'microscaling[redis]'")
+pytest.importorskip("redis", reason="redis is not here: pip install '.[redis]'")
 
 ROOT = Path(__file__).parents[1]
 WORD = re.compile(".{0,60}(?:canary|Y2FuYXJ5).{0,40}")

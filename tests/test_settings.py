@@ -13,8 +13,10 @@ import pytest
 
 from microscaling.errors import ConfigError
 from microscaling.settings import Settings, files, variables
+from tests.pages import DOCS
 
-README = Path(__file__).parent.parent / "README.md"
+VARIABLES = DOCS / "variables.md"
+
 DEFAULTS = {
     "scheduler": "DOCKER",
     "api_address": "app.microscaling.com",
@@ -99,8 +101,8 @@ def test_variables() -> None:
     }
 
 
-def test_readme_lists_exactly_these() -> None:
-    rows = re.findall(r"^\| `([A-Z0-9]+_[A-Z0-9_]+)` \| (.*?) \|", README.read_text("utf-8"), re.MULTILINE)
+def test_the_docs_list_exactly_these() -> None:
+    rows = re.findall(r"^\| `([A-Z0-9]+_[A-Z0-9_]+)` \| (.*?) \|", VARIABLES.read_text("utf-8"), re.MULTILINE)
     listed = {name: default.replace("`", "") for name, default in rows}
     assert listed == {name: default for name, (default, _) in variables().items()} | OF_THE_IMAGE
     assert len(rows) == len(listed)
@@ -216,7 +218,7 @@ def test_a_secret_may_be_in_a_file(variable: str, data: bytes, tmp_path: Path) -
 
 def test_these_may_be_in_files() -> None:
     assert sorted(files()) == sorted(f"{variable}_FILE" for variable in IN_FILES)
-    text = README.read_text("utf-8")
+    text = VARIABLES.read_text("utf-8")
     assert [name for name in files() if f"`{name}`" not in text] == []
 
 

@@ -17,7 +17,7 @@ from microscaling.utils.text import one_line, short
 
 DEADLINE_S = 2.0
 MAX_BYTES = 2**20
-NEEDS_LIBRARY = "metricType AzureQueue needs azure-storage-queue: pip install 'microscaling[azure]'"
+NEEDS_LIBRARY = "metricType AzureQueue needs azure-storage-queue: pip install '.[azure]' in the clone"
 NEEDS_ACCOUNT = (
     "is not set; metricType AzureQueue needs it, or AZURE_STORAGE_CONNECTION_STRING in place of name and key"
 )

@@ -20,7 +20,7 @@ __all__ = ["KINDS", "RedisMetric", "RedisSource", "check_url", "command_of"]
 
 DEADLINE_S = 1.0
 KINDS = ("list", "stream", "group")
-NEEDS_LIBRARY = "metricType Redis needs redis: pip install 'microscaling[redis]'"
+NEEDS_LIBRARY = "metricType Redis needs redis: pip install '.[redis]' in the clone"
 SCANS = 10
 SCANNED = 1000
 """Keys per SCAN, and SCANS of them: Redis is searched for other names among 10,000 keys at most."""

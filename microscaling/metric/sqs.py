@@ -20,7 +20,7 @@ from microscaling.utils.text import one_line
 DEADLINE_S = 2.0
 MAX_BYTES = 2**20
 ATTRIBUTE = "ApproximateNumberOfMessages"
-NEEDS_BOTO3 = "metricType SQS needs boto3: pip install 'microscaling[sqs]'"
+NEEDS_BOTO3 = "metricType SQS needs boto3: pip install '.[sqs]' in the clone"
 NEEDS_REGION = "AWS_REGION: is not set; metricType SQS needs it, the region of the queues, such as eu-west-1"
 
 

@@ -13,7 +13,7 @@ from microscaling.utils.text import one_line
 try:
     import yaml
 except ImportError:
-    raise ConfigError("YAML needs an extra: pip install 'microscaling[yaml]', or write JSON") from None
+    raise ConfigError("YAML needs an extra: pip install '.[yaml]' in the clone, or write JSON") from None
 
 MAX_TOLD = 200
 """Characters of the library's error that ours quotes."""

@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -24,11 +23,9 @@ from microscaling.target.base import RULES
 from scripts.demo.processes import Processes
 from scripts.demo.tasks import configuration
 from tests.fuzz.test_apps import APPS
+from tests.pages import ROOT, blocks
 from tests.server.running import PLAN
 
-ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-EXAMPLE = re.compile(r"^```(?:yaml|json)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 VALUES = {"whole": 7, "number": 0.5, "flag": True, "headers": {"A": "b"}}
 """Of these kinds; of the others, text will do."""
 SCHEMA = json_schema()
@@ -36,10 +33,11 @@ SCHEMA = json_schema()
 
 def examples() -> Iterator[Any]:
     """Every configuration that a page or a manifest shows, and those of demo, server and tests."""
-    for page in PAGES:
-        for i, text in enumerate(EXAMPLE.findall(page.read_text("utf-8"))):
-            if '"apps"' in text or "apps:" in text:
-                yield pytest.param(yaml.safe_load(text), id=f"{page.name}-{i}")
+    for block in blocks("yaml", "json"):
+        if re.search(r'^(apps:|  "apps":)', block.text, re.MULTILINE):
+            yield pytest.param(yaml.safe_load(block.text), id=str(block))
+    for path in sorted((ROOT / "examples").glob("*/*.yaml")):
+        yield pytest.param(yaml.safe_load(path.read_text("utf-8")), id=path.name)
     for found in yaml.safe_load_all((ROOT / "deploy" / "kubernetes.yaml").read_text("utf-8")):
         if found["kind"] == "ConfigMap":
             yield pytest.param(yaml.safe_load(found["data"]["tasks.yaml"]), id="kubernetes.yaml")
@@ -78,9 +76,16 @@ def test_examples_fit(data: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_examples_are_found() -> None:
     names = [str(example.id) for example in examples()]
-    assert len([name for name in names if name.startswith("README.md-")]) >= 5
-    assert "kubernetes.yaml" in names
-    assert "failures.md-0" in names
+    for page in (
+        "README.md",
+        "configuration.md",
+        "failures.md",
+        "quickstart.md",
+        "schedulers.md",
+        "sources.md",
+    ):
+        assert any(name.startswith(f"{page}-") for name in names), page
+    assert {"kubernetes.yaml", "tasks.yaml", "containers.yaml"} <= {*names}
 
 
 def value_of(field: Field) -> Any:

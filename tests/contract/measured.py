@@ -248,7 +248,7 @@ class RabbitMQQueue(Remote):
         self.url = self.rabbit.url.replace("//", "//guest:guest@")
 
     def metric(self) -> Metric:
-        # As in the README: these two parameters make RabbitMQ count now, and not every 5 s.
+        # As in docs/sources.md: these two parameters make RabbitMQ count now, and not every 5 s.
         fresh = "disable_stats=true&enable_queue_totals=true"
         one = "name=%5Ejobs%24&use_regex=true&page=1&page_size=1"
         return HTTPMetric(f"{self.way}/api/queues/%2F?{one}&{fresh}", "items[0].messages_ready")

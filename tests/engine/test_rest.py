@@ -67,7 +67,7 @@ def test_what_was_given_for_more_is_not_taken_by_what_gave_it() -> None:
     assert run.demand() == [6, 0]
 
 
-def test_the_readmes_queue_of_60_jobs() -> None:
+def test_the_docs_queue_of_60_jobs() -> None:
     run = Driven(by_queue("mailer", 0, max_containers=4))
     waiting, seen = 60.0, []
     for _ in range(400):

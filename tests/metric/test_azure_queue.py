@@ -12,7 +12,7 @@ from microscaling.metric.azure_queue import Account, AzureQueueMetric, AzureQueu
 from tests.metric.faulty import Server, answers, faults
 from tests.services.azurite import ACCOUNT, KEY, connection_string
 
-pytest.importorskip("azure.storage.queue", reason="pip install 'microscaling[azure]'")
+pytest.importorskip("azure.storage.queue", reason="pip install '.[azure]'")
 
 COUNT = "x-ms-approximate-messages-count: "
 
@@ -135,9 +135,9 @@ def test_the_account_is_that_of_the_environment(monkeypatch: pytest.MonkeyPatch)
 def test_the_library_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "azure.storage.queue", None)
     metric = AzureQueueMetric("q", Account("mine", KEY))
-    with pytest.raises(ConfigError, match=r"pip install 'microscaling\[azure\]'"):
+    with pytest.raises(ConfigError, match=r"pip install '\.\[azure\]' in the clone"):
         metric.source.check()
-    with pytest.raises(MetricError, match=r"pip install 'microscaling\[azure\]'"):
+    with pytest.raises(MetricError, match=r"pip install '\.\[azure\]' in the clone"):
         metric.update()
 
 

@@ -18,7 +18,7 @@ from tests.metric.proxy import Pipe, Proxy
 from tests.services.redis import PASSWORD, QUOTED, RedisServer
 from tests.services.service import free_port
 
-pytest.importorskip("redis", reason="redis is not here: pip install 'microscaling[redis]'")
+pytest.importorskip("redis", reason="redis is not here: pip install '.[redis]'")
 
 URL = "redis://127.0.0.1:1"
 
@@ -315,9 +315,9 @@ def test_equal_questions_are_one_source_and_the_password_is_nowhere() -> None:
 def test_the_library_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "redis", None)
     monkeypatch.setitem(sys.modules, "redis.connection", None)
-    with pytest.raises(ConfigError, match=r"pip install 'microscaling\[redis\]'"):
+    with pytest.raises(ConfigError, match=r"pip install '\.\[redis\]' in the clone"):
         RedisMetric(URL, "k").source.check()
-    with pytest.raises(MetricError, match=r"pip install 'microscaling\[redis\]'"):
+    with pytest.raises(MetricError, match=r"pip install '\.\[redis\]' in the clone"):
         RedisMetric(URL, "k").update()
 
 

@@ -16,7 +16,7 @@ from microscaling.metric import sqs
 from microscaling.metric.sqs import SQSMetric, SQSSource
 from tests.metric.faulty import Server, answers, faults
 
-pytest.importorskip("boto3", reason="boto3 is not here: pip install 'microscaling[sqs]'")
+pytest.importorskip("boto3", reason="boto3 is not here: pip install '.[sqs]'")
 
 QUEUE = "https://sqs.eu-west-1.amazonaws.com/1/jobs"
 
@@ -159,9 +159,9 @@ def test_a_region_is_needed(server, region, environ, found, monkeypatch, tmp_pat
 
 def test_boto3_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "boto3", None)
-    with pytest.raises(ConfigError, match=r"pip install 'microscaling\[sqs\]'"):
+    with pytest.raises(ConfigError, match=r"pip install '\.\[sqs\]' in the clone"):
         SQSMetric(QUEUE, "eu-west-1").source.check()
-    with pytest.raises(MetricError, match=r"pip install 'microscaling\[sqs\]'"):
+    with pytest.raises(MetricError, match=r"pip install '\.\[sqs\]' in the clone"):
         SQSMetric(QUEUE, "eu-west-1").update()
 
 

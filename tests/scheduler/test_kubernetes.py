@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import sys
-import textwrap
 import threading
 import time
 from contextlib import contextmanager
@@ -33,6 +31,7 @@ from microscaling.settings import Settings
 from tests.fakes.kubernetes import ACCOUNT, MANIFEST, FakeKubernetes
 from tests.fakes.kubernetes import Refused as Refusal
 from tests.metric.nsqd import wait_for
+from tests.pages import DOCS, blocks_of
 
 
 @pytest.fixture
@@ -331,10 +330,9 @@ def test_the_manifest_allows_no_more_than_is_used(fake, kube):
     assert used == allowed
 
 
-def test_the_readme_shows_the_role_of_the_manifest(fake):
-    readme = (MANIFEST.parents[1] / "README.md").read_text("utf-8")
-    block = re.search(r"\n    apiVersion: rbac.*?\n(?=\n)", readme, re.DOTALL)
-    assert yaml.safe_load(textwrap.dedent(block[0]))["rules"] == fake.rules
+def test_the_docs_show_the_role_of_the_manifest(fake):
+    (role,) = [b for b in blocks_of(DOCS / "schedulers.md", "yaml") if b.text.startswith("apiVersion: rbac")]
+    assert yaml.safe_load(role.text)["rules"] == fake.rules
 
 
 def test_the_configuration_in_the_manifest_is_good(tmp_path, caplog):
@@ -438,7 +436,7 @@ def test_a_missing_library_is_named(monkeypatch):
     for name in ("client", "login"):
         monkeypatch.delitem(sys.modules, f"microscaling.clients.kubernetes.{name}", raising=False)
     monkeypatch.delitem(sys.modules, "microscaling.scheduler.kubernetes.orchestrator", raising=False)
-    with pytest.raises(ConfigError, match=r"pip install 'microscaling\[kubernetes\]'"):
+    with pytest.raises(ConfigError, match=r"pip install '\.\[kubernetes\]' in the clone"):
         factory.make_scheduler(Settings(scheduler="KUBERNETES"), {})
 
 

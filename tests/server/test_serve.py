@@ -66,7 +66,7 @@ def test_without_the_extra_one_clear_line() -> None:
     hide = "import sys; sys.modules['starlette'] = None; sys.argv = ['microscaling', 'server'];"
     code, err = run("-c", f"{hide} from microscaling.__main__ import main; sys.exit(main())")
     assert code == 2
-    way_out = "pip install 'microscaling[server]' (starlette is missing)"
+    way_out = "pip install '.[server]' in the clone (starlette is missing)"
     assert err == f"microscaling: the server needs an extra: {way_out}\n"
 
 

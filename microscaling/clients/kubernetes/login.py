@@ -20,7 +20,7 @@ try:
     from kubernetes.client.exceptions import ApiException
 except ImportError:
     raise ConfigError(
-        "MSS_SCHEDULER=KUBERNETES needs the package kubernetes: pip install 'microscaling[kubernetes]'"
+        "MSS_SCHEDULER=KUBERNETES needs the package kubernetes: pip install '.[kubernetes]' in the clone"
     ) from None
 
 __all__ = ["ApiException", "client", "hang_up", "log_in", "token_place"]

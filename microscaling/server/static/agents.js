@@ -15,14 +15,14 @@ export class Agents {
     }
   }
 
-  /** `token`: whether agents need one. */
-  draw(state, token) {
+  /** `server`: its version, and `token`: whether agents need one. */
+  draw(state, { server, token }) {
     const { connected, shown } = state.agents;
     this.shown = shown.toReversed();
     say(byId("agents-count"), connected > shown.length ? `${number(connected)}, the last ${shown.length}:` : number(connected));
     show(byId("agents-some"), connected > 0);
     show(byId("attach"), connected === 0);
-    if (connected === 0) this.attach(state, token);
+    if (connected === 0) this.attach(state, server, token);
     keyed(
       this.place,
       this.shown,
@@ -64,7 +64,7 @@ export class Agents {
     }
   }
 
-  attach(state, token) {
+  attach(state, server, token) {
     const address = location.protocol === "https:" ? location.origin : location.host;
     const settings = [
       `MSS_API_ADDRESS=${address}`,
@@ -77,7 +77,7 @@ export class Agents {
     say(byId("attach-shell"), `${settings.join(" \\\n")} \\\nmicroscaling`);
     const options = settings.map((setting) => `  -e ${setting} \\\n`).join("");
     const docker = "docker run --rm --network host \\\n  -v /var/run/docker.sock:/var/run/docker.sock \\\n";
-    say(byId("attach-docker"), `${docker}${options}  microscaling/microscaling`);
+    say(byId("attach-docker"), `${docker}${options}  microscaling/microscaling:${server}`);
     show(byId("attach-config"), !state.configured);
   }
 

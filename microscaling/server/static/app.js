@@ -133,7 +133,7 @@ class Page {
     show(byId("main"), true);
     this.tasks.draw(state, this.user);
     this.decisions.order(state.tasks);
-    this.agents.draw(state, this.hello.token);
+    this.agents.draw(state, this.hello);
     this.agents.tick(state.now);
     this.modes(state);
     show(byId("busy"), state.lateSeconds > 0);
