@@ -28,7 +28,7 @@ from microscaling.variables import check_names, report_ignored
 log = logging.getLogger("mssagent")
 
 FAILED = 1
-LOOK_S = 0.02
+POLL_INTERVAL_S = 0.02
 OF_HEALTH = ("MSS_HEALTH_FILE", "MSS_SERVER_ADDRESS")
 
 
@@ -135,12 +135,12 @@ def build(environ: MutableMapping[str, str], stopping: threading.Event | None = 
     connection = factory.make_connection(settings)
     engine = factory.make_engine(settings, connection)
     scheduler = factory.make_scheduler(settings, environ)
-    vitals = Heartbeat(_health_file(settings, environ), notifier)
+    heartbeat = Heartbeat(_health_file(settings, environ), notifier)
     try:
-        tasks = _until(stopping, lambda: factory.make_tasks(settings, environ), vitals)
+        tasks = _until(stopping, lambda: factory.make_tasks(settings, environ), heartbeat)
     except BaseException:
         # A health file that stays would look like an agent that has died.
-        vitals.close()
+        heartbeat.close()
         raise
     monitors = factory.make_monitors(settings, connection)
     log.info(
@@ -155,7 +155,7 @@ def build(environ: MutableMapping[str, str], stopping: threading.Event | None = 
     )
     report_ignored(settings, environ)
     leave = settings.on_exit == "leave"
-    return Agent(tasks, engine, scheduler, monitors, leave, settings.exit_timeout_s, stopping, vitals)
+    return Agent(tasks, engine, scheduler, monitors, leave, settings.exit_timeout_s, stopping, heartbeat)
 
 
 def _health_file(settings: Settings, environ: Mapping[str, str]) -> health.HealthFile:
@@ -178,15 +178,15 @@ class _Configuring(StoppableThread):
         self.stop()
 
 
-def _until(stopping: threading.Event, make: Callable[[], Tasks], vitals: Heartbeat) -> Tasks:
+def _until(stopping: threading.Event, make: Callable[[], Tasks], heartbeat: Heartbeat) -> Tasks:
     """Waits for the tasks. Raises Stopped if `stopping` is set first."""
     thread = _Configuring(make)
     # It is never joined after a stop: the wait inside may have no end, and the process is about to exit.
     thread.start()
     while thread.is_alive() and not stopping.is_set():
-        thread.join(LOOK_S)
+        thread.join(POLL_INTERVAL_S)
         report_unheeded()
-        vitals.tell(STARTING, lambda: "starting: waiting for the configuration")
+        heartbeat.tell(STARTING, lambda: "starting: waiting for the configuration")
     if thread.error is not None:
         raise thread.error
     if thread.tasks is None:

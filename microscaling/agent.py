@@ -25,11 +25,11 @@ log = logging.getLogger("mssagent")
 
 COUNT_EVERY_S = 0.5
 MONITOR_EVERY_S = 0.5
-LOOK_EVERY_S = 0.5
+POLL_INTERVAL_S = 0.5
 """Seconds between two checks for due retries and for dead threads."""
 RETRY_S, MAX_RETRY_S = 0.25, 1.0
 """Upper bound of the retry delay, so the end of any outage is noticed within a second."""
-SHUTDOWN_LOOK_S = 0.02
+SHUTDOWN_POLL_INTERVAL_S = 0.02
 JOIN_S = 3.0
 BEGIN_JOIN_S = 1.0
 """Longest wait (seconds) for a count under way when the agent stops during its start."""
@@ -42,7 +42,7 @@ class Agent:
 
     With `leave`, the containers keep running at the end, and the next agent adopts them. Otherwise all of
     them are stopped; while they cannot be counted this takes up to `exit_timeout_s` seconds plus the longest
-    stop grace. `vitals` gets the state of the agent all the while.
+    stop grace. `heartbeat` gets the state of the agent all the while.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Agent:
         leave: bool = False,
         exit_timeout_s: float = 30.0,
         stopping: threading.Event | None = None,
-        vitals: Heartbeat | None = None,
+        heartbeat: Heartbeat | None = None,
     ) -> None:
         self.tasks = tasks
         self.engine = engine
@@ -63,7 +63,7 @@ class Agent:
         self.leave = leave
         self.exit_timeout_s = exit_timeout_s
         self.demand_update: Slot = queue.Queue(maxsize=1)
-        self.vitals = vitals or Heartbeat()
+        self.heartbeat = heartbeat or Heartbeat()
         self._stopping = stopping or threading.Event()
         self._failure = ""
         """Reason for an exit code that is not 0."""
@@ -92,7 +92,7 @@ class Agent:
     def _run(self) -> None:
         self._begin.start()
         while self._begin.is_alive() and not self._stopping.is_set():
-            self._begin.join(SHUTDOWN_LOOK_S)
+            self._begin.join(SHUTDOWN_POLL_INTERVAL_S)
             self._tell(STARTING)
         self._begin.stop()
         self._begin.join(BEGIN_JOIN_S)
@@ -118,7 +118,7 @@ class Agent:
         for thread in self._reporting:
             thread.start()
         self._tell(RUNNING)
-        while not self._failure and not self._stopping.wait(LOOK_EVERY_S):
+        while not self._failure and not self._stopping.wait(POLL_INTERVAL_S):
             self._tell(RUNNING)
             # Not is_alive(): for a moment of its start a thread has an ident and is not yet alive.
             dead = next((thread for thread in self._threads() if thread.over), None)
@@ -148,7 +148,7 @@ class Agent:
         loops += [("beats", thread) for thread in self.engine.threads[:1]]
         # While stopping, loops have ended already: their old due times would look like a standstill.
         due = {name: thread.due for name, thread in loops if thread.due and state == RUNNING}
-        self.vitals.tell(state, lambda: self._says(state), due)
+        self.heartbeat.tell(state, lambda: self._says(state), due)
 
     def _says(self, state: str) -> str:
         if state == STARTING:
@@ -166,7 +166,7 @@ class Agent:
         says = [f"{running} of {self.tasks.cap} {self.tasks.nouns} run"]
         if self.tasks.outside:
             says.append(f"{self.tasks.outside} places are taken by {self.tasks.nouns} of removed tasks")
-        if self._counter.episode.failing:
+        if self._counter.failure_log.failing:
             says.append("they cannot be counted now, trying again")
         says += [
             f"{word}: {_named(names)}" for word, names in (("held", held), ("backing off", failing)) if names
@@ -207,7 +207,7 @@ class Agent:
             if retry is not None and retry <= time.monotonic():
                 _try(lambda: self.scheduler.stop_start_tasks(self.tasks))
             self._tell(STOPPING)
-            patience.wait(SHUTDOWN_LOOK_S)
+            patience.wait(SHUTDOWN_POLL_INTERVAL_S)
 
     def _close(self) -> None:
         for monitor in self.monitors:
@@ -216,7 +216,7 @@ class Agent:
         if late:
             log.warning("still waiting for an answer: %s", ", ".join(thread.name for thread in late))
         self._surely(self.scheduler.cleanup)  # after the counter, which uses it
-        self.vitals.close()
+        self.heartbeat.close()
 
     def _surely(self, step: Callable[[], None]) -> None:
         """Runs one step of the shutdown; an exception is logged, and the other steps still run."""
@@ -265,14 +265,14 @@ class _Begin(StoppableThread):
 
     def _patiently(self, step: Callable[[], None]) -> bool:
         """Tries a step until it succeeds; returns False if the thread was stopped before."""
-        backoff, episode = Backoff(RETRY_S, MAX_RETRY_S, jitter=0.2), FailureLog()
+        backoff, failure_log = Backoff(RETRY_S, MAX_RETRY_S, jitter=0.2), FailureLog()
         while not self.stopped.is_set():
             try:
                 step()
             except TemporaryError as error:
                 if error.hopeless:
                     raise ConfigError(str(error)) from error
-                if episode.failed(time.monotonic(), str(error)):
+                if failure_log.failed(time.monotonic(), str(error)):
                     log.warning("waiting: %s", error)
                 self.waits = True
                 self.stopped.wait(error.delay_s or backoff.next())
@@ -290,19 +290,19 @@ class _Counter(StoppableThread):
     def __init__(self, agent: Agent) -> None:
         super().__init__("mss-counter")
         self.agent = agent
-        self.episode = FailureLog()
+        self.failure_log = FailureLog()
         self.backoff = Backoff(RETRY_S, MAX_RETRY_S, jitter=0.2)
 
     def cycle(self) -> None:
         try:
             self.agent.scheduler.count_all_tasks(self.agent.tasks)
         except TemporaryError as error:
-            if self.episode.failed(time.monotonic()):
+            if self.failure_log.failed(time.monotonic()):
                 log.warning("cannot count the running %s: %s; trying again", self.agent.tasks.nouns, error)
             # rest(), as a long delay that the backend asked for is no standstill.
             self.rest(error.delay_s or self.backoff.next())
             return
-        if self.episode.recovered():
+        if self.failure_log.recovered():
             log.info("the running %s can be counted again", self.agent.tasks.nouns)
         self.backoff.reset()
         self.stopped.wait(COUNT_EVERY_S)
@@ -334,8 +334,8 @@ class _Scheduling(StoppableThread):
 
     def _patience(self) -> float:
         retry = self.agent.scheduler.next_retry()
-        soon = LOOK_EVERY_S if retry is None else max(0.0, retry - time.monotonic())
-        return min(soon, LOOK_EVERY_S)
+        soon = POLL_INTERVAL_S if retry is None else max(0.0, retry - time.monotonic())
+        return min(soon, POLL_INTERVAL_S)
 
 
 class _Reporting(StoppableThread):
@@ -345,15 +345,15 @@ class _Reporting(StoppableThread):
         super().__init__(f"mss-monitor-{type(monitor).__name__}")
         self.agent = agent
         self.monitor = monitor
-        self.episode = FailureLog()
+        self.failure_log = FailureLog()
 
     def cycle(self) -> None:
         try:
             self.monitor.send_metrics(self.agent.tasks)
         except TemporaryError as error:
-            if self.episode.failed(time.monotonic()):
+            if self.failure_log.failed(time.monotonic()):
                 log.warning("%s: %s", type(self.monitor).__name__, error)
         else:
-            if self.episode.recovered():
+            if self.failure_log.recovered():
                 log.info("%s works again", type(self.monitor).__name__)
         self.stopped.wait(MONITOR_EVERY_S)

@@ -207,7 +207,7 @@ class Starting(StoppableThread):
 
 
 def test_a_thread_that_is_only_just_starting_is_not_taken_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("microscaling.agent.LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr("microscaling.agent.POLL_INTERVAL_S", 0.01)
     agent = make(Scheduler())
     seen: list[Starting] = []
 

@@ -234,7 +234,7 @@ def test_what_systemd_hears(systemd: tuple[socket.socket, str], monkeypatch: pyt
         "WATCHDOG_PID": str(PID),
         "OTHER": "stays",
     }
-    vitals = Heartbeat(notifier=SystemdNotifier.of(environ))
+    heartbeat = Heartbeat(notifier=SystemdNotifier.of(environ))
     assert environ == {"OTHER": "stays"}, "it is for this process alone"
     now = time.monotonic()
     for state, says, loops, told in [
@@ -249,7 +249,7 @@ def test_what_systemd_hears(systemd: tuple[socket.socket, str], monkeypatch: pyt
         (RUNNING, "stuck", {"beats": now, "counting": now - 60}, {"STATUS": "stuck"}),
         (STOPPING, "stopping", {}, {"STOPPING": "1", "STATUS": "stopping", "WATCHDOG": "1"}),
     ]:
-        vitals.tell(state, lambda says=says: says, loops)  # type: ignore[misc]
+        heartbeat.tell(state, lambda says=says: says, loops)  # type: ignore[misc]
         assert heard(sock) == told
 
 

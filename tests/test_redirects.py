@@ -100,7 +100,7 @@ def _websocket(url: str, folder: Path) -> None:
     connection = Connection(address.websocket_url, address.headers)
     connection.open(url)
     try:
-        wait_for(lambda: connection.threads[0].trouble.failing)  # type: ignore[attr-defined]
+        wait_for(lambda: connection.threads[0].failure_log.failing)  # type: ignore[attr-defined]
     finally:
         connection.close(url)
 

@@ -89,7 +89,7 @@ class LabelConfig(Config):
         Stopped once `stopped` is set."""
         backoff = Backoff(RETRY_S, MAX_RETRY_S, jitter=0.2)
         until = time.monotonic() + patience_s
-        episode = FailureLog()
+        failure_log = FailureLog()
         while not self.stopped.is_set():
             try:
                 answer = step()
@@ -99,11 +99,11 @@ class LabelConfig(Config):
                 delay_s = error.delay_s or backoff.next()
                 if time.monotonic() + delay_s > until:
                     raise  # now, as the next try would come too late
-                if episode.failed(time.monotonic(), str(error)):
+                if failure_log.failed(time.monotonic(), str(error)):
                     log.warning("waiting: %s", error)
                 self.stopped.wait(delay_s)
             else:
-                if episode.recovered():
+                if failure_log.recovered():
                     log.info("it answers now, the start continues")
                 return answer
         raise Stopped("asked to stop before the labels were there")

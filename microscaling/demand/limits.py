@@ -34,16 +34,16 @@ def hold_at(task: Task, count: int, why: str) -> bool:
     return True
 
 
-def try_again(task: Task, count: int, giver: Task | None) -> None:
-    """Raises a task that backs off to `count`, for a probe: in a free place, or in the place of a giver."""
+def try_again(task: Task, count: int, donor: Task | None) -> None:
+    """Raises a task that backs off to `count`, for a probe: in a free place, or in the place of a donor."""
     before, more = task.demand, count - task.demand
     task.reason = Reason(TRY, before, count)
-    if giver is not None:
-        after = giver.demand - more
-        giver.reason = Reason(TRY_GAVE, giver.demand, after, more, 0, task.name)
-        log.info("%s: %d -> %d (%s)", giver.name, giver.demand, after, giver.reason)
-        giver.demand = after
-        task.reason = Reason(TRY_TOOK, before, count, more, 0, giver.name)
+    if donor is not None:
+        after = donor.demand - more
+        donor.reason = Reason(TRY_GAVE, donor.demand, after, more, 0, task.name)
+        log.info("%s: %d -> %d (%s)", donor.name, donor.demand, after, donor.reason)
+        donor.demand = after
+        task.reason = Reason(TRY_TOOK, before, count, more, 0, donor.name)
     log.info("%s: %d -> %d (%s)", task.name, before, count, task.reason)
     task.demand = count
 

@@ -38,18 +38,18 @@ class Donors:
         given: Given = {}
         left = wants
         while left > 0 and self._next < len(self.tasks):
-            giver = self.tasks[self._next]
-            if lower_only and giver.priority <= taker.priority:
+            donor = self.tasks[self._next]
+            if lower_only and donor.priority <= taker.priority:
                 break
-            gives = min(left, giver.demand - self.floor(giver))
+            gives = min(left, donor.demand - self.floor(donor))
             if gives <= 0:
                 self._next += 1
                 continue
-            before = giver.demand
-            giver.demand -= gives
-            by, was = taker.name, giver.reason
-            giver.reason = Reason(self.rule, before, giver.demand, wants, 0, by).on_top_of(was)
-            given[giver] = gives
+            before = donor.demand
+            donor.demand -= gives
+            by, was = taker.name, donor.reason
+            donor.reason = Reason(self.rule, before, donor.demand, wants, 0, by).on_top_of(was)
+            given[donor] = gives
             left -= gives
         return given
 

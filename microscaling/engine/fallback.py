@@ -64,7 +64,7 @@ class FallbackRow:
             return
         if self.target is None:
             task.target = self.target = FallbackTarget(task, self.fallback)
-        task.falling_back = row.trouble
+        task.falling_back = row.problem
         if task.held == row.ours:  # a hold set elsewhere, for another reason, stays
             task.held = ""
 
@@ -96,16 +96,16 @@ class Fallbacks:
                 in_force += 1
                 if each.told.failed(now):
                     what = f"{each.row.task.name} to {target.containers}"
-                    # One log line for all tasks with the same trouble, such as those of one source.
-                    self._began.setdefault(each.row.trouble, []).append(what)
+                    # One log line for all tasks with the same problem, such as those of one source.
+                    self._began.setdefault(each.row.problem, []).append(what)
             elif each.told.failing and each.told.recovered():
                 self._ended.append(each.row.task.name)
         return in_force
 
     def say(self) -> None:
         """Logs the fallbacks that have begun or ended; called without the lock."""
-        for trouble, tasks in self._began.items():
-            log.warning("fallback: %s: %s", few(tasks), trouble)
+        for problem, tasks in self._began.items():
+            log.warning("fallback: %s: %s", few(tasks), problem)
         if self._ended:
             log.info("fallback over: %s", few(self._ended))
         self._began, self._ended = {}, []

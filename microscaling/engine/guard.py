@@ -108,10 +108,10 @@ def _raise(movable: list[Task], free: int, by_readings: bool) -> tuple[bool, int
         taken = min(free, wants)
         left = wants - taken
         given: Given = {}
-        for givers, lower_only in to_held if by_readings and task.held else to_fresh:
+        for donors, lower_only in to_held if by_readings and task.held else to_fresh:
             if left:
-                for giver, gave in givers.give(task, left, lower_only).items():
-                    given[giver] = given.get(giver, 0) + gave
+                for donor, gave in donors.give(task, left, lower_only).items():
+                    given[donor] = given.get(donor, 0) + gave
                     left -= gave
         if left < wants:
             _take(task, wants, wants - left, free, given)

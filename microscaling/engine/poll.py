@@ -73,7 +73,7 @@ class Poll:
         else:
             self.finish(clock(), answer)
 
-    def trouble(self, reading: Reading | None, now: float, max_age_s: float) -> str:
+    def problem(self, reading: Reading | None, now: float, max_age_s: float) -> str:
         """Returns the reason why a reading cannot be used at `now`; empty if it can."""
         if reading is None:
             return f"{self.source.name}: no answer yet"

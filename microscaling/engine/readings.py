@@ -83,12 +83,12 @@ class Readings:
         self._judged = now
         for poll, parts, told in self._groups:
             reading = poll.reading  # once: a new one may come at any time
-            trouble = poll.trouble(reading, now, self._max_age_s(poll))
-            if trouble:
-                if told.failed(now, QUOTED.sub(r"\1", trouble)):
-                    log.warning("%s held: %s", _names(parts), trouble)
+            problem = poll.problem(reading, now, self._max_age_s(poll))
+            if problem:
+                if told.failed(now, QUOTED.sub(r"\1", problem)):
+                    log.warning("%s held: %s", _names(parts), problem)
                 for part in parts:
-                    part.trouble = trouble
+                    part.problem = problem
             elif reading is not None:
                 if told.recovered():
                     # A sum may still lack another of its values, so only these are known to be measured.
@@ -100,7 +100,7 @@ class Readings:
         for total in self._totals:
             total.add_up()
         for row in self._rows:
-            if row.trouble or row.failures:  # otherwise there is nothing to count or reset
+            if row.problem or row.failures:  # otherwise there is nothing to count or reset
                 row.count(now, self._slack_s)
 
     def _max_age_s(self, poll: Poll) -> float:
@@ -111,7 +111,7 @@ class Readings:
         held = 0
         for row in self._rows:
             row.apply()
-            held += bool(row.trouble)
+            held += bool(row.problem)
         return held
 
 

@@ -23,7 +23,7 @@ def reallocate(tasks: Tasks) -> bool:
     order = tasks.by_priority()
     free = tasks.places() - sum(map(counted, order))
     changed = False
-    givers: Donors | None = None
+    donors: Donors | None = None
     for task in order:
         # Each task at most once per measurement, and only if it was settled then: an ideal from the middle
         # of a change must not be applied twice.
@@ -35,8 +35,8 @@ def reallocate(tasks: Tasks) -> bool:
         taken = max(0, min(free, wants))
         given: Given = {}
         if taken < wants and not task.is_remainder():
-            givers = givers or Donors(filter(_may_give, reversed(order)), minimum, GAVE_WAY)
-            given = givers.give(task, wants - taken)
+            donors = donors or Donors(filter(_may_give, reversed(order)), minimum, GAVE_WAY)
+            given = donors.give(task, wants - taken)
         if taken or given:
             _take(task, wants, taken, free, given)
             free -= taken
@@ -66,5 +66,5 @@ def _take(task: Task, wants: int, taken: int, free: int, given: Given) -> None:
         task.reason = Reason(UP, before, after, wants, free, "", task.target, current)
     task.demand = after
     task.reallocated = True
-    for giver in given:
-        giver.reallocated = True
+    for donor in given:
+        donor.reallocated = True

@@ -109,13 +109,13 @@ class Rests:
             return False
         order = tasks.by_priority()
         free = tasks.places() - sum(map(counted, order))
-        givers = Donors(filter(_may_give, reversed(order)), minimum, LAST_GAVE)
+        donors = Donors(filter(_may_give, reversed(order)), minimum, LAST_GAVE)
         changed = False
         for task in order:
             if task not in lacking:
                 free -= _short(task)  # other tasks have just given these places for it
                 continue
-            given: Given = {} if free > 0 else givers.give(task, 1)
+            given: Given = {} if free > 0 else donors.give(task, 1)
             if free > 0 or given:
                 _take(task, free, given)
                 free -= (not given) + _short(task)

@@ -24,7 +24,7 @@ class Part:
         self.task = task
         self.metric = metric
         self.value = 0
-        self.trouble = NOT_YET
+        self.problem = NOT_YET
         self.told = FailureLog()
         self.beats = 1.0
         """Beats between its last two measurements."""
@@ -39,13 +39,13 @@ class Part:
         """Extracts the value from a good reading. Logs a failure once."""
         try:
             self.value = whole_number(self.metric.read(reading.answer), "measurement")
-            self.trouble = ""
+            self.problem = ""
             self._pace(reading, beat_s)
         except Exception as error:  # a faulty metric must not end the engine
-            self.trouble = str(error) if isinstance(error, MetricError) else repr(error)
-        if self.trouble:
-            if self.told.failed(now, NUMBERS.sub("#", self.trouble)):  # a bad value may differ each time
-                log.warning("%s held: %s", self.task.name, self.trouble)
+            self.problem = str(error) if isinstance(error, MetricError) else repr(error)
+        if self.problem:
+            if self.told.failed(now, NUMBERS.sub("#", self.problem)):  # a bad value may differ each time
+                log.warning("%s held: %s", self.task.name, self.problem)
         elif self.told.recovered():
             self.log_recovery()
 
@@ -107,7 +107,7 @@ class Row(Part):
 
     def count(self, now: float, slack_s: float) -> None:
         """Counts failed measurements; `slack_s`: how much earlier than its interval a request may be."""
-        if not self.trouble:
+        if not self.problem:
             self.failures, self._counted = 0, float("-inf")
         elif now - self._counted >= self.interval_s - slack_s:
             self.failures += 1
@@ -117,8 +117,8 @@ class Row(Part):
         """Writes the value, or the hold, to the task. The caller holds the lock."""
         task = self.task
         if not task.held or task.held == self.ours:
-            task.held = self.ours = self.trouble
-        if not self.trouble:
+            task.held = self.ours = self.problem
+        if not self.problem:
             task.metric.current = self.value
         if self.beats != self._paced:  # mostly unchanged: saves the call for thousands
             self._paced = self.beats
@@ -140,9 +140,9 @@ class Total(Row):
         """Computes the sum after all parts were judged."""
         for part in self.parts:
             if part.metric.source is None:
-                part.value, part.trouble = part.metric.current, ""
-        failed = [part.trouble for part in self.parts if part.trouble]
-        self.trouble = f"{len(failed)} of its {len(self.parts)} sources: {failed[0]}" if failed else ""
+                part.value, part.problem = part.metric.current, ""
+        failed = [part.problem for part in self.parts if part.problem]
+        self.problem = f"{len(failed)} of its {len(self.parts)} sources: {failed[0]}" if failed else ""
         if failed:
             return
         self.value = min(LARGEST, sum(part.value for part in self.parts))

@@ -150,44 +150,44 @@ def _give_way(order: list[Task], asks: list[Ask]) -> bool:
     Each asker, in order of priority, takes from tasks of strictly lower priority their surplus above the
     minimum, the last in the order first, until it has enough.
     """
-    givers = [
+    donors = [
         task
         for task in reversed(order)
         if task.requested > task.min_containers and task.is_scalable and not task.backing_off
     ]
-    if not givers:
+    if not donors:
         return False
     # A later asker overwrites the result of an earlier one, so only the last one to reach a donor counts.
     # Walking the askers backwards finds it without trying each with each: a donor that gives in full always
     # ends at the same demand, and is passed for good.
-    can_give = [task.requested - task.min_containers for task in givers]
+    can_give = [task.requested - task.min_containers for task in donors]
     sums = list(accumulate(can_give))
     lower = done = 0
     for asker, short in reversed(asks):
-        while lower < len(givers) and givers[lower].priority > asker.priority:
+        while lower < len(donors) and donors[lower].priority > asker.priority:
             lower += 1
         if not lower:
             continue
         in_full = bisect_right(sums, short, 0, lower)
         for i in range(done, in_full):
-            _give(givers[i], can_give[i], asker, short)
+            _give(donors[i], can_give[i], asker, short)
         done = max(done, in_full)
         rest = short - (sums[in_full - 1] if in_full else 0)
         if done == in_full < lower and rest:
-            _give(givers[in_full], rest, asker, short)
+            _give(donors[in_full], rest, asker, short)
             done += 1
     return done > 0
 
 
-def _give(giver: Task, given: int, asker: Task, short: int) -> None:
-    after, demand = giver.requested - given, giver.demand
+def _give(donor: Task, given: int, asker: Task, short: int) -> None:
+    after, demand = donor.requested - given, donor.demand
     if after != demand:
-        was = giver.reason  # the donor may have given back just before
-        giver.reason = Reason(GAVE_WAY, demand, after, short, 0, asker.name).on_top_of(was)
+        was = donor.reason  # the donor may have given back just before
+        donor.reason = Reason(GAVE_WAY, demand, after, short, 0, asker.name).on_top_of(was)
         if after > demand:
-            giver.reason.wants = given
-            _from_requested(giver, GAVE_LATE)
-        giver.demand = after
+            donor.reason.wants = given
+            _from_requested(donor, GAVE_LATE)
+        donor.demand = after
 
 
 def _from_requested(task: Task, rule: str) -> None:

@@ -20,7 +20,7 @@ from microscaling.utils.threads import StoppableThread, stop_all
 
 log = logging.getLogger("mssengine")
 
-LOOK_EVERY_S = 0.5
+POLL_INTERVAL_S = 0.5
 """Interval of the comparison with the server's demand, if no event comes earlier."""
 JOIN_S = 5.0
 SOURCES_JOIN_S = 0.25
@@ -96,7 +96,7 @@ class DemandThread(StoppableThread):
                 tasks.changed.set()
 
     def cycle(self) -> None:
-        self.tasks.changed.wait(LOOK_EVERY_S)
+        self.tasks.changed.wait(POLL_INTERVAL_S)
         if self.stopped.is_set():
             return
         with self.tasks as tasks:

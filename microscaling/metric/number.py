@@ -13,7 +13,7 @@ from microscaling.utils.text import one_line
 
 NUMBER = re.compile(r"[+-]?([0-9]{1,30}(\.[0-9]*)?|\.[0-9]{1,30})([eE][+-]?[0-9]{1,3})?")
 """Bounded, because the digits of 1e999999999 would fill the memory."""
-LONGEST = 1000
+MAX_LENGTH = 1000
 """Maximum length of a text that may be a number; a longer one, such as a whole document, is not parsed."""
 NOT_A_NUMBER = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 
@@ -53,8 +53,8 @@ def _is_finite(number: float | Decimal) -> bool:
 
 
 def _parsed(value: object) -> object:
-    if isinstance(value, (bytes, str)) and len(value) > LONGEST:
-        return value[:LONGEST]  # enough for the quotation in the error
+    if isinstance(value, (bytes, str)) and len(value) > MAX_LENGTH:
+        return value[:MAX_LENGTH]  # enough for the quotation in the error
     if isinstance(value, bytes):
         value = value.decode("ascii", "replace")
     if isinstance(value, str):

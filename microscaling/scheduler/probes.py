@@ -55,12 +55,12 @@ class Probes:
         )
 
 
-def gives(giver: Task, task: Task) -> bool:
-    """True if the giver comes after the task, or the task is below its minimum. A held giver gives only to a
+def gives(donor: Task, task: Task) -> bool:
+    """True if the donor comes after the task, or the task is below its minimum. A held donor gives only to a
     more important task that is measured."""
-    comes_first = giver.priority > task.priority
+    comes_first = donor.priority > task.priority
     entitled = comes_first or task.requested < task.min_containers
-    return entitled and (not giver.held or (comes_first and not task.held))
+    return entitled and (not donor.held or (comes_first and not task.held))
 
 
 def _counted(task: Task) -> int:

@@ -45,7 +45,7 @@ log = logging.getLogger("mssserver")
 
 FAILED = 1
 GRACE_S = 3
-LOOK_S = 5.0
+POLL_INTERVAL_S = 5.0
 MAX_WAITING = 1000
 """Connections without a request yet."""
 COLLECT_AFTER = 20_000
@@ -168,7 +168,7 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Called by uvicorn ten times a second. Returns whether to end."""
-        if counter % int(LOOK_S * 10) == 0:
+        if counter % int(POLL_INTERVAL_S * 10) == 0:
             self._drop_idle()
         report_unheeded()
         return self.jobs.failed or self.stopping.is_set() or await super().on_tick(counter)

@@ -49,7 +49,7 @@ class Report:
         """Whether the process still runs, healthy or not."""
         return start_time(self.pid) == self.started
 
-    def trouble(self, now: float) -> str:
+    def problem(self, now: float) -> str:
         """Describes the agent's problem; "" if it is healthy."""
         if not self.lives():
             return f"process {self.pid} has ended, and was: {self.says}"
@@ -193,14 +193,14 @@ def check(path: str, now: float) -> tuple[bool, str]:
     """Returns whether the agent that writes this file is healthy, and one line about it."""
     try:
         report = _read(path)
-        trouble, says = report.trouble(now), report.says
+        problem, says = report.problem(now), report.says
     except FileNotFoundError:
         return False, f"no agent runs: there is no {path}"
     except OSError as error:
         return False, f"{path} cannot be read: {error.strerror}"
     except UNREADABLE:
         return False, f"{path} is no health file of an agent"
-    return not trouble, one_line(trouble or says)
+    return not problem, one_line(problem or says)
 
 
 def check_user(environ: Mapping[str, str], now: float) -> tuple[bool, str]:

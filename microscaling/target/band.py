@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from microscaling.target.base import Target
 
-LONGEST = 2**31
+MAX_READING = 2**31
 """Items; a longer queue is not looked at."""
 
 
@@ -33,7 +33,7 @@ def band_of(target: Target, running: int) -> Band | None:
     def change(current: int) -> int:
         return target.steady(current, running) or 0
 
-    readings = range(LONGEST)
+    readings = range(MAX_READING)
     more = bisect_left(readings, True, key=lambda c: change(c) > 0 and not target.meeting(c))
     kept = bisect_left(readings, True, key=lambda c: not (change(c) < 0 and target.exceeding(c)))
-    return Band(kept - 1, more) if more < LONGEST else None
+    return Band(kept - 1, more) if more < MAX_READING else None

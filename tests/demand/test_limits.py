@@ -67,11 +67,11 @@ def test_a_probe_in_a_free_place() -> None:
 
 
 def test_a_probe_in_the_place_of_another_task_keeps_the_sum() -> None:
-    task, giver = Task("a", demand=1), Task("rest", demand=4)
-    limits.try_again(task, 2, giver)
-    assert (task.demand, giver.demand) == (2, 3)
+    task, donor = Task("a", demand=1), Task("rest", demand=4)
+    limits.try_again(task, 2, donor)
+    assert (task.demand, donor.demand) == (2, 3)
     assert str(task.reason) == "tries again, in the place of one of rest"
-    assert str(giver.reason) == "gives 1 to a, which tries again"
+    assert str(donor.reason) == "gives 1 to a, which tries again"
 
 
 def test_adoption_and_end() -> None:

@@ -87,7 +87,7 @@ def never_busy(reconciler: ContainerReconciler, container: Container, now: float
 
 
 def an_error_is_a_zero(row: Row) -> None:
-    if row.trouble:
+    if row.problem:
         row.task.held = row.ours = ""
         row.task.metric.current = 0
 
@@ -145,7 +145,7 @@ MUTANTS = [
     ("nobody waits for an answer", "one at a time", also(ContainerReconciler, "_next_step", never_busy)),
     ("an error is a zero", "reading", also(Row, "apply", an_error_is_a_zero)),
     ("what is held gives", "scale-down", instead(scaling, "guard", what_is_held_gives)),
-    ("a reading never gets old", "reading", instead(Poll, "trouble", only_the_first_is_missed)),
+    ("a reading never gets old", "reading", instead(Poll, "problem", only_the_first_is_missed)),
     ("the guard sleeps", "sum of demand", instead(scaling, "guard", lambda *_, **__: False)),
     ("minimums are a wish", "convergence", instead(guard, "_raise", lambda movable, free, *_: (False, free))),
     ("the least important come first", "convergence", instead(Tasks, "by_priority", most_important_last)),

@@ -16,7 +16,7 @@ from microscaling.scheduler.replicas.reconciler import Conflict, ReplicaReconcil
 CAP = 10
 
 
-def ledger_of(cap: int = CAP, **there: int | None) -> ReplicaReconciler:
+def reconciler_of(cap: int = CAP, **there: int | None) -> ReplicaReconciler:
     """Adopted at time 0, the most important first; None: it is not there."""
     tasks = Tasks([Task(name, priority=i) for i, name in enumerate(there)], cap)
     reconciler = ReplicaReconciler(tasks, "Fake", "app")
@@ -35,7 +35,7 @@ def requests(reconciler: ReplicaReconciler, now: float) -> list[ScaleRequest]:
 
 def demand(reconciler: ReplicaReconciler, now: float = 0.0, **counts: int) -> list[ScaleRequest]:
     for name, count in counts.items():
-        reconciler.accounts[name].task.demand = count
+        reconciler.states[name].task.demand = count
     return requests(reconciler, now)
 
 
@@ -48,13 +48,13 @@ def state(reconciler: ReplicaReconciler) -> dict[str, tuple[int, int, int]]:
 
 
 def test_adopts_what_is_there_and_asks_for_nothing() -> None:
-    reconciler = ledger_of(a=3, b=0)
+    reconciler = reconciler_of(a=3, b=0)
     assert state(reconciler) == {"a": (3, 3, 3), "b": (0, 0, 0)}
     assert requests(reconciler, 0.0) == []
 
 
 def test_before_the_first_decision_nothing_is_asked_for() -> None:
-    reconciler = ledger_of(a=3)
+    reconciler = reconciler_of(a=3)
     reconciler.acting = False
     assert demand(reconciler, a=5) == []
     reconciler.acting = True
@@ -62,7 +62,7 @@ def test_before_the_first_decision_nothing_is_asked_for() -> None:
 
 
 def test_one_call_at_a_time_and_the_latest_demand_wins() -> None:
-    reconciler = ledger_of(a=1)
+    reconciler = reconciler_of(a=1)
     (call,) = demand(reconciler, a=3)
     assert demand(reconciler, a=4) == demand(reconciler, a=5) == []
     reconciler.finish(call, None, 1.0)
@@ -70,13 +70,13 @@ def test_one_call_at_a_time_and_the_latest_demand_wins() -> None:
 
 
 def test_somebody_else_has_scaled_it() -> None:
-    reconciler = ledger_of(a=3)
+    reconciler = reconciler_of(a=3)
     read(reconciler, 1.0, a=Replicas(6, 6))
     assert requests(reconciler, 1.0) == [ScaleRequest("a", 3)]
 
 
 def test_what_gives_way_is_accepted_before_anything_else_is_asked_for() -> None:
-    reconciler = ledger_of(a=2, b=8)
+    reconciler = reconciler_of(a=2, b=8)
     (down,) = demand(reconciler, a=8, b=2)
     assert down == ScaleRequest("b", 2)
     reconciler.finish(down, None, 1.0)
@@ -84,14 +84,14 @@ def test_what_gives_way_is_accepted_before_anything_else_is_asked_for() -> None:
 
 
 def test_what_is_free_is_taken_if_what_gives_way_is_locked() -> None:
-    reconciler = ledger_of(a=2, b=6)
+    reconciler = reconciler_of(a=2, b=6)
     (down,) = demand(reconciler, a=8, b=2)
     reconciler.finish(down, Conflict("locked"), 1.0)
     assert requests(reconciler, 1.0) == [ScaleRequest("a", 4)]
 
 
 def test_what_is_free_goes_to_the_most_important() -> None:
-    reconciler = ledger_of(a=0, b=0, c=10)
+    reconciler = reconciler_of(a=0, b=0, c=10)
     (down,) = demand(reconciler, a=3, b=1, c=6)
     assert down == ScaleRequest("c", 6)
     reconciler.finish(down, TemporaryError("no answer"), 1.0)
@@ -101,7 +101,7 @@ def test_what_is_free_goes_to_the_most_important() -> None:
 
 
 def test_above_the_cap_only_less_is_asked_for() -> None:
-    reconciler = ledger_of(a=8, b=8)
+    reconciler = reconciler_of(a=8, b=8)
     (down,) = demand(reconciler, a=9, b=1)
     reconciler.finish(down, Conflict("locked"), 1.0)
     assert requests(reconciler, 1.0) == []
@@ -119,16 +119,16 @@ def test_above_the_cap_only_less_is_asked_for() -> None:
 def test_what_became_of_a_call_decides_what_is_free(
     error: Exception | None, then: list[ScaleRequest]
 ) -> None:
-    reconciler = ledger_of(a=0, b=0)
+    reconciler = reconciler_of(a=0, b=0)
     (call,) = demand(reconciler, a=9)
     reconciler.finish(call, error, 1.0)
     if error is not None:
-        reconciler.accounts["a"].task.demand = 0
+        reconciler.states["a"].task.demand = 0
     assert demand(reconciler, 1.0, b=2) == then
 
 
 def test_a_doubt_lasts_until_it_is_read_back() -> None:
-    reconciler = ledger_of(a=0, b=0)
+    reconciler = reconciler_of(a=0, b=0)
     (call,) = demand(reconciler, a=9)
     early = reconciler.mark()
     reconciler.finish(call, TemporaryError("no answer"), 1.0)
@@ -141,7 +141,7 @@ def test_a_doubt_lasts_until_it_is_read_back() -> None:
 
 def test_a_conflict_settles_no_doubt() -> None:
     """What locks it may be just what the lost call has begun."""
-    reconciler = ledger_of(a=0, b=0)
+    reconciler = reconciler_of(a=0, b=0)
     (call,) = demand(reconciler, a=9)
     reconciler.finish(call, TemporaryError("no answer"), 0.0)
     assert requests(reconciler, 1.0) == [call]
@@ -150,7 +150,7 @@ def test_a_conflict_settles_no_doubt() -> None:
 
 
 def test_an_answer_from_before_a_call_says_nothing_of_what_is_requested() -> None:
-    reconciler = ledger_of(a=1)
+    reconciler = reconciler_of(a=1)
     mark = reconciler.mark()
     (call,) = demand(reconciler, a=3)
     reconciler.finish(call, None, 1.0)
@@ -159,7 +159,7 @@ def test_an_answer_from_before_a_call_says_nothing_of_what_is_requested() -> Non
 
 
 def test_conflicts_back_off_and_never_give_up() -> None:
-    reconciler = ledger_of(a=1)
+    reconciler = reconciler_of(a=1)
     demand(reconciler, a=2)
     now, waits = 0.0, []
     for _ in range(9):
@@ -174,10 +174,10 @@ def test_conflicts_back_off_and_never_give_up() -> None:
 
 
 def test_what_has_come_due_and_finds_no_room_is_not_due_over_and_over() -> None:
-    reconciler = ledger_of(a=1, b=9)
+    reconciler = reconciler_of(a=1, b=9)
     (call,) = demand(reconciler, b=8)
     assert demand(reconciler, a=2) == []
-    reconciler.accounts["a"].not_before = 0.25
+    reconciler.states["a"].not_before = 0.25
     assert reconciler.next_due() == 0.25
     assert requests(reconciler, 0.25) == []
     assert reconciler.next_due() is None
@@ -186,7 +186,7 @@ def test_what_has_come_due_and_finds_no_room_is_not_due_over_and_over() -> None:
 
 
 def test_a_success_ends_the_back_off() -> None:
-    reconciler = ledger_of(a=1)
+    reconciler = reconciler_of(a=1)
     (call,) = demand(reconciler, a=2)
     for now in (0.0, 1.0, 2.0):
         reconciler.finish(call, Conflict("locked"), now)
@@ -199,7 +199,7 @@ def test_a_success_ends_the_back_off() -> None:
 
 
 def test_a_lock_that_is_seen_to_go_is_not_waited_for() -> None:
-    reconciler = ledger_of(a=1)
+    reconciler = reconciler_of(a=1)
     (call,) = demand(reconciler, a=2)
     reconciler.finish(call, Conflict("locked"), 0.0)
     read(reconciler, 0.1, a=Replicas(1, 1, locked=True))
@@ -209,7 +209,7 @@ def test_a_lock_that_is_seen_to_go_is_not_waited_for() -> None:
 
 
 def test_a_lock_that_was_never_seen_is_waited_for() -> None:
-    reconciler = ledger_of(a=1)
+    reconciler = reconciler_of(a=1)
     (call,) = demand(reconciler, a=2)
     reconciler.finish(call, Conflict("locked"), 0.0)
     read(reconciler, 0.1, a=Replicas(1, 1))
@@ -217,33 +217,33 @@ def test_a_lock_that_was_never_seen_is_waited_for() -> None:
 
 
 def test_a_delay_that_was_asked_for_is_kept() -> None:
-    reconciler = ledger_of(a=1)
+    reconciler = reconciler_of(a=1)
     (call,) = demand(reconciler, a=2)
     reconciler.finish(call, TemporaryError("too many requests", 3.0), 0.0)
     assert reconciler.next_due() == 3.0
 
 
 def test_what_is_missing_is_said_once_and_not_created(caplog: pytest.LogCaptureFixture) -> None:
-    reconciler = ledger_of(a=None, b=1)
+    reconciler = reconciler_of(a=None, b=1)
     reconciler.apply({"a": None}, reconciler.mark(), 1.0)
     assert demand(reconciler, 1.0, a=3, b=2) == [ScaleRequest("b", 2)]
-    task = reconciler.accounts["a"].task
+    task = reconciler.states["a"].task
     assert (task.demand, task.backing_off) == (0, True)
     assert len(caplog.messages) == 1
     assert caplog.messages[0].startswith("a: Fake has no app a;")
 
 
 def test_what_was_missing_is_adopted_when_it_comes() -> None:
-    reconciler = ledger_of(a=None)
+    reconciler = reconciler_of(a=None)
     read(reconciler, 1.0, a=Replicas(2, 1))
-    task = reconciler.accounts["a"].task
+    task = reconciler.states["a"].task
     assert (task.demand, task.requested, task.running, task.backing_off) == (2, 2, 1, False)
     assert demand(reconciler, 1.0, a=3) == [ScaleRequest("a", 3)]
 
 
 def test_what_is_refused_is_said_once_and_its_share_is_free(caplog: pytest.LogCaptureFixture) -> None:
-    reconciler = ledger_of(a=1)
-    task = reconciler.accounts["a"].task
+    reconciler = reconciler_of(a=1)
+    task = reconciler.states["a"].task
     for now in (0.0, 1.0, 3.0):
         (call,) = demand(reconciler, now, a=5)
         assert not task.backing_off
@@ -255,7 +255,7 @@ def test_what_is_refused_is_said_once_and_its_share_is_free(caplog: pytest.LogCa
 
 
 def test_what_was_refused_and_is_accepted_is_well_again() -> None:
-    reconciler = ledger_of(a=1)
+    reconciler = reconciler_of(a=1)
     (call,) = demand(reconciler, a=5)
     reconciler.finish(call, PermanentError("forbidden"), 0.0)
     assert requests(reconciler, 1.0) == []
@@ -265,15 +265,15 @@ def test_what_was_refused_and_is_accepted_is_well_again() -> None:
 
 
 def test_one_that_may_not_be_looked_at_keeps_its_share() -> None:
-    reconciler = ledger_of(a=4, b=0)
+    reconciler = reconciler_of(a=4, b=0)
     reconciler.apply({"a": PermanentError("may not get it")}, reconciler.mark(), 1.0)
     assert demand(reconciler, 1.0, a=0, b=10) == [ScaleRequest("b", 6)]
     assert state(reconciler)["a"] == (4, 4, 4)
 
 
 def test_pending_instances_do_not_freeze_a_task() -> None:
-    reconciler = ledger_of(a=1)
-    task = reconciler.accounts["a"].task
+    reconciler = reconciler_of(a=1)
+    task = reconciler.states["a"].task
     (call,) = demand(reconciler, a=3)
     reconciler.finish(call, None, 5.0)
     read(reconciler, 34.9, a=Replicas(3, 2))
@@ -287,18 +287,18 @@ def test_pending_instances_do_not_freeze_a_task() -> None:
 
 
 def test_another_number_gets_a_time_of_its_own_to_settle() -> None:
-    reconciler = ledger_of(a=1)
+    reconciler = reconciler_of(a=1)
     (call,) = demand(reconciler, a=3)
     reconciler.finish(call, None, 0.0)
     read(reconciler, 30.0, a=Replicas(3, 1))
     (call,) = demand(reconciler, 31.0, a=2)
     reconciler.finish(call, None, 31.0)
     read(reconciler, 60.0, a=Replicas(2, 1))
-    assert not reconciler.accounts["a"].task.overdue
+    assert not reconciler.states["a"].task.overdue
 
 
 def test_drain_asks_for_none_whatever_stands_against_it() -> None:
-    reconciler = ledger_of(a=3, b=2, c=None)
+    reconciler = reconciler_of(a=3, b=2, c=None)
     (call,) = demand(reconciler, b=4)
     reconciler.finish(call, PermanentError("forbidden"), 0.0)
     reconciler.drain()
@@ -312,7 +312,7 @@ def test_drain_asks_for_none_whatever_stands_against_it() -> None:
 
 
 def test_drain_is_not_over_while_one_is_locked() -> None:
-    reconciler = ledger_of(a=3)
+    reconciler = reconciler_of(a=3)
     reconciler.drain()
     (call,) = requests(reconciler, 0.0)
     reconciler.finish(call, Conflict("locked"), 0.0)
@@ -322,7 +322,7 @@ def test_drain_is_not_over_while_one_is_locked() -> None:
 
 
 def test_leave_waits_for_what_is_under_way_and_asks_for_nothing_more() -> None:
-    reconciler = ledger_of(a=3, b=3)
+    reconciler = reconciler_of(a=3, b=3)
     (call,) = demand(reconciler, a=5)
     reconciler.leaving = True
     assert demand(reconciler, b=1) == []

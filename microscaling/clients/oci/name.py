@@ -17,7 +17,7 @@ PATH = re.compile(rf"{COMPONENT}(?:/{COMPONENT})*")
 REGISTRY = re.compile(rf"{HOST}(?::[0-9]{{1,5}})?")
 TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
-LONGEST, MAX_PATH = 1024, 255
+MAX_LENGTH, MAX_PATH = 1024, 255
 DOCKER_IO = "docker.io"
 
 
@@ -60,7 +60,7 @@ def parse_name(image: str) -> ImageName:
     if registry == DOCKER_IO and "/" not in path:
         path = f"library/{path}"
     good = (
-        len(image) <= LONGEST
+        len(image) <= MAX_LENGTH
         and REGISTRY.fullmatch(registry)
         and PATH.fullmatch(path)
         and len(path) <= MAX_PATH

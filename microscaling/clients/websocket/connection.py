@@ -104,7 +104,7 @@ class _Keeper(StoppableThread):
         self.said: Mapping[str, str] = {}
         self.waker = Waker()
         self.backoff = Backoff(RETRY_S, MAX_RETRY_S, JITTER)
-        self.trouble = FailureLog()
+        self.failure_log = FailureLog()
         self._since = float("inf")
         self._tls: ssl.SSLContext | None = None
         self._outbox: str | None = None
@@ -164,7 +164,7 @@ class _Keeper(StoppableThread):
         self.said = link.said
         self._set_connected(True)
         self._since = time.monotonic()
-        again = self.trouble.recovered()
+        again = self.failure_log.recovered()
         first = not self.backoff.tries
         log.log(
             logging.INFO if again or first else logging.DEBUG,
@@ -190,7 +190,7 @@ class _Keeper(StoppableThread):
             self._outbox = None  # a message for the last connection must not go over the next
 
     def _say_lost(self, why: Lost) -> None:
-        if self.trouble.failed(time.monotonic()):
+        if self.failure_log.failed(time.monotonic()):
             log.warning("no connection to the server at %s: %s; retrying", self.connection.url, why)
         else:
             log.debug("no connection to the server at %s: %s", self.connection.url, why)

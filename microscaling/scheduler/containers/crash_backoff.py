@@ -10,7 +10,7 @@ from microscaling.utils.backoff import Backoff
 
 log = logging.getLogger("mssscheduler")
 
-STRIKES = 3
+MAX_FAILURES = 3
 """Failures in a row before a task backs off."""
 HOLDS_S = 5.0
 """A probe that has run for this long ends the back-off."""
@@ -42,7 +42,7 @@ class CrashLoopBackoff:
         self.probing = False
         self.ran = False
         """A container of it has proven stable since the agent's start, or was found running then."""
-        self.struck = float("-inf")
+        self.failed_at = float("-inf")
         """Time of the last failure, monotonic seconds."""
         self.delay = 0.0
         """The last delay in seconds; 0 if it was reset."""
@@ -64,15 +64,17 @@ class CrashLoopBackoff:
         self.failures_in_a_row += 1
         task = self.task
         task.failure = Failure(why, now, exit_code)
-        if task.backing_off or self.failures_in_a_row >= STRIKES:
+        if task.backing_off or self.failures_in_a_row >= MAX_FAILURES:
             self.back_off(why, now, FAILED)
             return
-        self.struck = now
-        log.warning("%s: %s (%d of %d before it backs off)", task.name, why, self.failures_in_a_row, STRIKES)
+        self.failed_at = now
+        log.warning(
+            "%s: %s (%d of %d before it backs off)", task.name, why, self.failures_in_a_row, MAX_FAILURES
+        )
 
     def back_off(self, why: str, now: float, reason: str) -> None:
         """Begins or extends the back-off."""
-        self.struck = now
+        self.failed_at = now
         task = self.task
         if self.starving or (task.backing_off and not self.probing):
             return  # this container was started before the back-off began
@@ -118,7 +120,7 @@ class CrashLoopBackoff:
     def _resume(self, why: str) -> None:
         """Ends the back-off; a single failure is enough for the next one."""
         if self.task.backing_off and not self.starving:
-            self.failures_in_a_row = STRIKES - 1
+            self.failures_in_a_row = MAX_FAILURES - 1
             self.task.backing_off = self.probing = False
             log.info("%s: %s: no longer backing off", self.task.name, why)
 
@@ -133,7 +135,7 @@ class CrashLoopBackoff:
         """Forgives failures of an outage: the engine was away from `since` (monotonic seconds) on, and is
         back. The delay of the next back-off is kept."""
         # Failures within 5 s before the outage count as its effect, too.
-        if since - self.struck < HOLDS_S:
+        if since - self.failed_at < HOLDS_S:
             self.failures_in_a_row = 0
             self.task.failure = None
             if self.task.backing_off and not self.starving:
@@ -152,7 +154,7 @@ class CrashLoopBackoff:
         """Ends the back-off without a probe, as no place is free for one; the next failure doubles the
         delay."""
         # Meanwhile the task counts like any other, so that it can give way.
-        self.failures_in_a_row = STRIKES - 1
+        self.failures_in_a_row = MAX_FAILURES - 1
         self.task.backing_off = self.probing = False
 
     def due(self, now: float) -> bool:

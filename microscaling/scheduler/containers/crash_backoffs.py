@@ -46,8 +46,8 @@ class CrashBackoffs:
 
     def apply(self, task: Task) -> None:
         """Limits the demand of a task that backs off, and then keeps a place for its probe."""
-        limit, trouble = self._limit(task), self._by_name[task.name]
-        if task.demand > limit and limits.hold_at(task, limit, trouble.why) and trouble.ran:
+        limit, backoff = self._limit(task), self._by_name[task.name]
+        if task.demand > limit and limits.hold_at(task, limit, backoff.why) and backoff.ran:
             self.probes.keep_place(task)
 
     def _limit(self, task: Task) -> int:
@@ -64,61 +64,61 @@ class CrashBackoffs:
                     self._by_name[container.task.name].held()
             if container.stable and container.phase is Phase.RUNNING:
                 self._by_name[container.task.name].ran = True
-        for trouble in self._by_name.values():
-            if trouble.open and self._is_stable(trouble, now):
-                trouble.stable()
-            self.probes.review(trouble.task)
-            if trouble.due(now) and not self.inventory.draining:
-                self._try_again(trouble)
-            elif trouble.probing and self._crowded(trouble.task):
-                trouble.suspend()
+        for backoff in self._by_name.values():
+            if backoff.open and self._is_stable(backoff, now):
+                backoff.stable()
+            self.probes.review(backoff.task)
+            if backoff.due(now) and not self.inventory.draining:
+                self._try_again(backoff)
+            elif backoff.probing and self._crowded(backoff.task):
+                backoff.suspend()
 
     def excuse(self, since: float) -> None:
         """Forgives the failures of an outage: the engine was away from `since` (monotonic seconds) on. Later
         failures of the present containers are forgiven, too."""
-        for trouble in self._by_name.values():
-            trouble.excuse(since)
+        for backoff in self._by_name.values():
+            backoff.excuse(since)
         for container in self.inventory.all():
             container.outage = True
         self.inventory.tasks.changed.set()
 
     def times(self) -> Iterator[float]:
         """Yields the times at which `check` may have work, monotonic seconds."""
-        for trouble in self._by_name.values():
-            if trouble.task.backing_off and not trouble.probing:
-                yield trouble.until
-            if trouble.open:
+        for backoff in self._by_name.values():
+            if backoff.task.backing_off and not backoff.probing:
+                yield backoff.until
+            if backoff.open:
                 running = [
-                    c for c in self.inventory.containers[trouble.task.name] if c.phase is Phase.RUNNING
+                    c for c in self.inventory.containers[backoff.task.name] if c.phase is Phase.RUNNING
                 ]
                 yield from (c.started + HOLDS_S for c in running if not c.stable and c.started is not None)
-                yield from (_steady_since(c, trouble) + trouble.stable_s for c in running)
+                yield from (_steady_since(c, backoff) + backoff.stable_s for c in running)
 
-    def _is_stable(self, trouble: CrashLoopBackoff, now: float) -> bool:
+    def _is_stable(self, backoff: CrashLoopBackoff, now: float) -> bool:
         """True if a container has run for long enough since the last failure."""
-        return not trouble.task.backing_off and any(
-            self.inventory.alive_at(c, now) - _steady_since(c, trouble) >= trouble.stable_s
-            for c in self.inventory.containers[trouble.task.name]
+        return not backoff.task.backing_off and any(
+            self.inventory.alive_at(c, now) - _steady_since(c, backoff) >= backoff.stable_s
+            for c in self.inventory.containers[backoff.task.name]
             if c.phase is Phase.RUNNING
         )
 
-    def _try_again(self, trouble: CrashLoopBackoff) -> None:
-        task = trouble.task
+    def _try_again(self, backoff: CrashLoopBackoff) -> None:
+        task = backoff.task
         self.inventory.tasks.changed.set()
         self.probes.let_go(task)
-        giver = self._giver(trouble)
-        if giver is task or task.requested >= task.max_containers:
-            trouble.suspend()
+        donor = self._donor(backoff)
+        if donor is task or task.requested >= task.max_containers:
+            backoff.suspend()
             return
-        trouble.probing = True
+        backoff.probing = True
         limit = self._limit(task)
         if limit > task.demand:
-            limits.try_again(task, limit, giver)
+            limits.try_again(task, limit, donor)
 
-    def _giver(self, trouble: CrashLoopBackoff) -> Task | None:
+    def _donor(self, backoff: CrashLoopBackoff) -> Task | None:
         """Returns the task that gives its place to a probe; None if a place is free; the task itself if there
         is no place, and the common rules decide."""
-        task, tasks = trouble.task, self.inventory.tasks
+        task, tasks = backoff.task, self.inventory.tasks
         if self.probes.has_place():
             return None
         remainder = self.probes.remainder_for(task)
@@ -127,14 +127,14 @@ class CrashBackoffs:
         # A measured task does work, so it gives only to a task that has never run since the start: the least
         # important one above its minimum.
         able = [t for t in tasks.by_priority() if t.is_scalable and not t.backing_off]
-        giver = next((t for t in reversed(able) if min(t.demand, t.requested) > t.min_containers), None)
-        return giver if giver and not trouble.ran and gives(giver, task) else task
+        donor = next((t for t in reversed(able) if min(t.demand, t.requested) > t.min_containers), None)
+        return donor if donor and not backoff.ran and gives(donor, task) else task
 
     def _crowded(self, task: Task) -> bool:
         """True if more is requested than the cap allows, and this task has no claim to its part of it."""
         return self.inventory.tasks.check_capacity() < 0 and task.requested > task.min_containers
 
 
-def _steady_since(container: Container, trouble: CrashLoopBackoff) -> float:
+def _steady_since(container: Container, backoff: CrashLoopBackoff) -> float:
     """Returns the later of the container's start and its task's last failure."""
-    return trouble.struck if container.started is None else max(container.started, trouble.struck)
+    return backoff.failed_at if container.started is None else max(container.started, backoff.failed_at)

@@ -113,12 +113,12 @@ class Ends:
 
     def _done(self, container: Container, how: str, up_s: float, now: float) -> None:
         task = container.task
-        turnover, trouble = self._turnovers[task.name], self.crash_backoffs.of(task.name)
+        turnover, backoff = self._turnovers[task.name], self.crash_backoffs.of(task.name)
         turnover.observe(now)
         turnover.over += 1
         if not turnover.ended_in_vain(container.started, up_s):
             turnover.worked()
-            trouble.worked()
+            backoff.worked()
             container.unexpected_exit = False  # the output of thousands of jobs does not belong in this log
             if task.name not in self._mentioned:
                 self._mentioned.add(task.name)
@@ -126,7 +126,7 @@ class Ends:
                 log.info("%s: %s that end with code 0 have done their work: no failures", task.name, nouns)
             log.debug("%s: %s", task.name, how)
         elif task.backing_off or turnover.in_vain >= IN_VAIN:
-            trouble.back_off(f"{how}, {self._in_vain(turnover)}", now, BACKS_OFF_IN_VAIN)
+            backoff.back_off(f"{how}, {self._in_vain(turnover)}", now, BACKS_OFF_IN_VAIN)
         else:
             turnover.owe(container.started)
             told = turnover.in_vain >= SAID_FROM and not turnover.said

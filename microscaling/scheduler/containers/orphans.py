@@ -23,7 +23,7 @@ PATIENCE_S = 10.0
 """Seconds from the first sight of one to its stop: an agent that is just starting may claim its task."""
 GRACE_S = 10.0
 """Seconds from SIGTERM to SIGKILL, as in `docker stop`: the grace of its task is unknown."""
-AGAIN_S = 30.0
+RETRY_DELAY_S = 30.0
 STOPPERS = 4
 COUNTED = (Origin.EARLIER, Origin.UNSURE, Origin.UNSIGNED)
 """The origins that count under the cap: containers of any other agent count under its own cap."""
@@ -180,7 +180,7 @@ class Orphans:
             log.exception("%s: stopping %s", seen.task, seen.id[:12])
             error = failed
         with self.tasks:
-            self._due[seen.id] = time.monotonic() + AGAIN_S
+            self._due[seen.id] = time.monotonic() + RETRY_DELAY_S
         if error is None:
             log.info("%s: %s %s of an earlier configuration is stopped",
                      quoted(seen.task), self.tasks.noun, seen.id[:12])  # fmt: skip

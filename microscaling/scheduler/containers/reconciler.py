@@ -286,8 +286,8 @@ class ContainerReconciler(Inventory):
         container.may_run, container.unknown = container.start_unconfirmed, False
         if container.phase in (Phase.EXITED, Phase.REMOVING):
             return
-        unasked = container.phase in (Phase.STARTING, Phase.RUNNING) and not container.unwanted
-        if unasked:
+        unexpected = container.phase in (Phase.STARTING, Phase.RUNNING) and not container.unwanted
+        if unexpected:
             self.ends.judge(container, how, now if alive is None else alive, now)
         else:
             self._remove_later(container, now)

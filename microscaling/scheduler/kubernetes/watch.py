@@ -16,7 +16,7 @@ from microscaling.utils.threads import StoppableThread
 
 log = logging.getLogger("mssscheduler")
 
-AGAIN_S, MAX_AGAIN_S = 0.1, 5.0
+RETRY_DELAY_S, MAX_RETRY_DELAY_S = 0.1, 5.0
 LASTS_S = 2.0
 """A watch that was open for this long resets the retry delay."""
 
@@ -38,7 +38,7 @@ class Watcher(StoppableThread):
         self._watch: Watch | None = None
         self._lock = threading.Lock()
         self._wanted = threading.Event()
-        self._backoff = Backoff(AGAIN_S, MAX_AGAIN_S, jitter=0.2)
+        self._backoff = Backoff(RETRY_DELAY_S, MAX_RETRY_DELAY_S, jitter=0.2)
 
     @property
     def position(self) -> int | None:

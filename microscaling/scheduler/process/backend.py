@@ -38,7 +38,7 @@ KILL_WAIT_S = 5.0
 CLOSE_WAIT_S = 5.0
 GRACE_S = 1.0
 """Grace of a task that this agent does not know, for the processes that its leader left."""
-LOOK_S = 0.05
+POLL_INTERVAL_S = 0.05
 """Polling interval for a process that is being stopped, or has no pidfd."""
 CARE_S = 1.0
 """Interval of the care for orphans and the state folder."""
@@ -359,7 +359,7 @@ class ProcessBackend(Backend):
             left = deadline - time.monotonic()
             if left <= 0:
                 return False
-            process.ended.wait(min(LOOK_S, left))
+            process.ended.wait(min(POLL_INTERVAL_S, left))
         return True
 
     def _emit(self, event: Event) -> None:
@@ -383,7 +383,7 @@ class ProcessBackend(Backend):
                 continue
             fds = family.fds()
             if fds is None:
-                most_s = min(most_s, LOOK_S if family.leader.child else 10 * LOOK_S)
+                most_s = min(most_s, POLL_INTERVAL_S if family.leader.child else 10 * POLL_INTERVAL_S)
             for fd in fds or ():
                 poll.register(fd, select.POLLIN)
             if family.kill_at > now:

@@ -6,9 +6,9 @@ import contextlib
 import os
 
 # A file and not a pipe, as a pipe would not outlive the agent.
-MOST = 1 << 20
+MAX_BYTES = 1 << 20
 KEPT = 1 << 14
-"""Bytes: a file longer than MOST is cut to its last KEPT."""
+"""Bytes: a file longer than MAX_BYTES is cut to its last KEPT."""
 
 
 def tail(path: str) -> bytes:
@@ -24,7 +24,7 @@ def tail(path: str) -> bytes:
 def trim(path: str) -> None:
     """Cuts the file if it is too long."""
     with contextlib.suppress(OSError):
-        if os.path.getsize(path) > MOST:
+        if os.path.getsize(path) > MAX_BYTES:
             end = tail(path)
             os.truncate(path, 0)  # the writer appends, so it goes on at the new end
             with open(path, "ab") as file:

@@ -128,7 +128,7 @@ class OrchestratorScheduler(Driver[ReplicaReconciler, ScaleRequest]):
         reconciler = self.reconciler
         with self._change():
             mark = reconciler.mark()
-        names = list(reconciler.accounts)
+        names = list(reconciler.states)
         try:
             seen = self.orchestrator.read([name for name in names if name not in self._barred])
         except PermanentError as error:

@@ -22,8 +22,8 @@ from microscaling.utils.failure_log import FailureLog
 
 log = logging.getLogger("mssscheduler")
 
-CONFLICT_S, CONFLICT_MOST_S = 0.25, 5.0
-REFUSED_S, REFUSED_MOST_S = 1.0, 60.0
+CONFLICT_DELAY_S, MAX_CONFLICT_DELAY_S = 0.25, 5.0
+REFUSED_DELAY_S, MAX_REFUSED_DELAY_S = 1.0, 60.0
 
 
 class Conflict(TemporaryError):
@@ -67,8 +67,8 @@ class ReplicaState:
         """Instances requested by the call under way."""
         self.ceiling = 0
         """Upper bound of the orchestrator's number now: more than `requested` while a call is under way, or
-        in `doubt`."""
-        self.doubt = False
+        unconfirmed."""
+        self.unconfirmed = False
         """The acceptance of the last call is unknown."""
         self.touched = 0
         self.there = False
@@ -80,10 +80,10 @@ class ReplicaState:
         self.trying = False
         """It backs off, and one more instance is requested as a probe."""
         self.settling = Settling(task)
-        self.backoff = Backoff(CONFLICT_S, CONFLICT_MOST_S)
-        self.refusals = Backoff(REFUSED_S, REFUSED_MOST_S)
-        self.episode = FailureLog()
-        self.said = ""
+        self.backoff = Backoff(CONFLICT_DELAY_S, MAX_CONFLICT_DELAY_S)
+        self.refusals = Backoff(REFUSED_DELAY_S, MAX_REFUSED_DELAY_S)
+        self.failure_log = FailureLog()
+        self.obstacle = ""
         """The last logged obstacle to scaling it; empty without one."""
 
 
@@ -105,7 +105,7 @@ class ReplicaReconciler:
         self.draining = False
         occupied = Occupied(tasks)
         self.probes = Probes(tasks, occupied)
-        self.accounts = {task.name: ReplicaState(task, occupied) for task in tasks.tasks}
+        self.states = {task.name: ReplicaState(task, occupied) for task in tasks.tasks}
         self._touches = 0
         self._reconciled_at = 0.0
         """Time of the last complete `reconcile`, monotonic seconds."""
@@ -122,28 +122,28 @@ class ReplicaReconciler:
         """Takes over the orchestrator's state, except where a request was made since `mark`. The first call
         adopts everything: demand becomes the requested number."""
         for name, seen in found.items():
-            account = self.accounts[name]
-            task = account.task
+            state = self.states[name]
+            task = state.task
             before = (task.requested, task.running)
-            old = account.asked is not None or account.touched > mark
+            old = state.asked is not None or state.touched > mark
             if isinstance(seen, Replicas):
-                self._there(account, seen, old)
+                self._there(state, seen, old)
             elif not old:
-                self._barred(account, seen)
-            self._settle(account, now)
+                self._barred(state, seen)
+            self._settle(state, now)
             if (task.requested, task.running) != before:
                 self.tasks.changed.set()
         self.adopted = True
 
-    def _there(self, account: ReplicaState, seen: Replicas, old: bool) -> None:
-        task = account.task
+    def _there(self, state: ReplicaState, seen: Replicas, old: bool) -> None:
+        task = state.task
         task.running = seen.running
-        account.ran = account.ran or seen.running > 0
+        state.ran = state.ran or seen.running > 0
         if old:
             return
-        task.requested = account.requested = account.ceiling = seen.requested
-        account.doubt = False
-        if not account.there:
+        task.requested = state.requested = state.ceiling = seen.requested
+        state.unconfirmed = False
+        if not state.there:
             if self.adopted:
                 log.info(
                     "%s: %s has the %s now, with %d instances",
@@ -152,37 +152,37 @@ class ReplicaReconciler:
                     self.what,
                     seen.requested,
                 )
-            account.there = True
-            account.said = ""
+            state.there = True
+            state.obstacle = ""
             task.backing_off = False
             limits.adopt(task, task.requested)
-        if account.locked and not seen.locked and not task.backing_off:
-            account.not_before = 0.0
-        account.locked = seen.locked
+        if state.locked and not seen.locked and not task.backing_off:
+            state.not_before = 0.0
+        state.locked = seen.locked
 
-    def _barred(self, account: ReplicaState, why: PermanentError | None) -> None:
+    def _barred(self, state: ReplicaState, why: PermanentError | None) -> None:
         """Takes a task out of the allocation: it cannot be scaled, so its share is free for others."""
-        task = account.task
-        account.there = False
+        task = state.task
+        state.there = False
         if why is None:
-            task.requested = task.running = account.requested = account.ceiling = 0
-            account.doubt = False
+            task.requested = task.running = state.requested = state.ceiling = 0
+            state.unconfirmed = False
         missing = f"{self.name} has no {self.what} {task.name}; waiting for it, as the agent creates none"
-        said = str(why or missing)
-        self._say(account, said)
-        self._give_up(account, "cannot be scaled")
+        obstacle = str(why or missing)
+        self._say(state, obstacle)
+        self._give_up(state, "cannot be scaled")
 
-    def _settle(self, account: ReplicaState, now: float) -> None:
+    def _settle(self, state: ReplicaState, now: float) -> None:
         """Updates `stopping` and the time limit for settling."""
-        task = account.task
+        task = state.task
         if self.acting and not self.draining:
-            account.unanswered.look(account.requested, now)
+            state.unanswered.look(state.requested, now)
         # Running instances above the requested number are on their way out.
         task.stopping = max(0, task.running - task.requested)
         # Replicas may stay pending without end, and must not freeze their task.
         if not self.adopted:
-            account.settling.restart(now)
-        elif account.settling.look(now):
+            state.settling.restart(now)
+        elif state.settling.look(now):
             self.tasks.changed.set()
 
     # The requests
@@ -195,14 +195,14 @@ class ReplicaReconciler:
         # Decreases first: increases may need the places they free.
         more: list[tuple[ReplicaState, int]] = []
         for task in self.tasks.by_priority():
-            account = self.accounts[task.name]
-            want = self._want(account, now)
-            if account.asked is not None or not account.there or now < account.not_before:
+            state = self.states[task.name]
+            want = self._want(state, now)
+            if state.asked is not None or not state.there or now < state.not_before:
                 continue
-            if want < account.requested:
-                self._ask(account, want)
-            elif want > account.requested:
-                more.append((account, want))
+            if want < state.requested:
+                self._ask(state, want)
+            elif want > state.requested:
+                more.append((state, want))
         self._more(more)
 
     def take(self) -> list[ScaleRequest]:
@@ -213,127 +213,127 @@ class ReplicaReconciler:
     def _more(self, more: list[tuple[ReplicaState, int]]) -> None:
         """Plans the requests for more instances that fit under the cap, the most important task's first. One
         that does not fit waits for decreases under way; without any it takes the free places."""
-        # While a call is under way, or in doubt, a task counts with the larger of its old and new number.
-        accounts = self.accounts.values()
-        room = max(0, self.tasks.max_containers - sum(account.ceiling for account in accounts))
-        falling = any(a.asked is not None and a.asked < a.requested for a in accounts)
-        for account, want in more:
-            need = max(0, want - account.ceiling)
+        # While a call is under way, or unconfirmed, a task counts with the larger of its old and new number.
+        states = self.states.values()
+        room = max(0, self.tasks.max_containers - sum(state.ceiling for state in states))
+        falling = any(a.asked is not None and a.asked < a.requested for a in states)
+        for state, want in more:
+            need = max(0, want - state.ceiling)
             instances = want - need + min(need, room)
-            if instances > account.requested and (need <= room or not falling):
-                self._ask(account, instances)
+            if instances > state.requested and (need <= room or not falling):
+                self._ask(state, instances)
             room -= min(need, room)
 
-    def _want(self, account: ReplicaState, now: float) -> int:
+    def _want(self, state: ReplicaState, now: float) -> int:
         """Returns the task's demand; a task that cannot be scaled has none of its own."""
-        task = account.task
+        task = state.task
         if self.draining:
             return 0
-        if task.backing_off and not account.trying:
+        if task.backing_off and not state.trying:
             self.probes.review(task)
             if task.demand != task.requested:  # scaled from outside
-                self._give_up(account, "cannot be scaled")
-            if account.there and now >= account.not_before:
-                self._try_again(account, now)
+                self._give_up(state, "cannot be scaled")
+            if state.there and now >= state.not_before:
+                self._try_again(state, now)
         return max(0, task.demand)
 
-    def _try_again(self, account: ReplicaState, now: float) -> None:
+    def _try_again(self, state: ReplicaState, now: float) -> None:
         """Ends a back-off, or tries one more instance in a free place or in place of a remainder's; else
         waits again."""
-        task = account.task
+        task = state.task
         self.tasks.changed.set()
         self.probes.let_go(task)
         # Running instances of other tasks are not given up for a probe. A task that never ran, or wants no
         # more, goes back to the common rules instead.
-        if not account.ran or task.scale_up_count() <= 0:
+        if not state.ran or task.scale_up_count() <= 0:
             task.backing_off = False
             return
         free = self.probes.has_place()
-        giver = None if free else self.probes.remainder_for(task)
-        if not free and giver is None:
-            account.not_before = now + account.refusals.next()
+        donor = None if free else self.probes.remainder_for(task)
+        if not free and donor is None:
+            state.not_before = now + state.refusals.next()
             return
-        account.trying = True
-        limits.try_again(task, task.requested + 1, giver)
+        state.trying = True
+        limits.try_again(task, task.requested + 1, donor)
 
-    def _ask(self, account: ReplicaState, instances: int) -> None:
-        account.asked = instances
-        account.ceiling = max(account.ceiling, account.requested, instances)
-        self._touch(account)
-        self._requests.append(ScaleRequest(account.task.name, instances))
+    def _ask(self, state: ReplicaState, instances: int) -> None:
+        state.asked = instances
+        state.ceiling = max(state.ceiling, state.requested, instances)
+        self._touch(state)
+        self._requests.append(ScaleRequest(state.task.name, instances))
 
     def finish(self, call: ScaleRequest, error: MicroscalingError | None, now: float) -> None:
         """Takes the result of a call; `error` is None if it was accepted."""
-        account = self.accounts[call.name]
-        account.asked = None
-        self._touch(account)
+        state = self.states[call.name]
+        state.asked = None
+        self._touch(state)
         if error is None:
-            self._accepted(account, call.instances, now)
+            self._accepted(state, call.instances, now)
             return
         # Any other error leaves open whether the orchestrator has accepted the request.
-        account.doubt = account.doubt or not isinstance(error, (Conflict, PermanentError))
-        if not account.doubt:
-            account.ceiling = account.requested
+        state.unconfirmed = state.unconfirmed or not isinstance(error, (Conflict, PermanentError))
+        if not state.unconfirmed:
+            state.ceiling = state.requested
         if isinstance(error, PermanentError):
-            self._refused(account, error, now)
+            self._refused(state, error, now)
             return
         delay_s = error.delay_s if isinstance(error, TemporaryError) else None
-        account.not_before = now + (delay_s or account.backoff.next())
-        if account.episode.failed(now):
+        state.not_before = now + (delay_s or state.backoff.next())
+        if state.failure_log.failed(now):
             # A conflict is normal, as during a deployment from outside.
             level = logging.INFO if isinstance(error, Conflict) else logging.WARNING
             log.log(level, "%s: %s; trying again", call.name, error)
 
-    def _accepted(self, account: ReplicaState, instances: int, now: float) -> None:
-        task = account.task
-        account.requested = account.ceiling = instances
-        account.unanswered.clear(instances)
-        account.doubt = False
+    def _accepted(self, state: ReplicaState, instances: int, now: float) -> None:
+        task = state.task
+        state.requested = state.ceiling = instances
+        state.unanswered.clear(instances)
+        state.unconfirmed = False
         task.stopping = max(0, task.running - task.requested)
-        account.settling.restart(now)
-        task.backing_off = account.trying = False
+        state.settling.restart(now)
+        task.backing_off = state.trying = False
         self.probes.let_go(task)
-        account.backoff.reset()
-        account.refusals.reset()
-        if account.episode.recovered() or account.said:
+        state.backoff.reset()
+        state.refusals.reset()
+        if state.failure_log.recovered() or state.obstacle:
             log.info("%s: can be scaled again, %d asked for", task.name, instances)
-        account.said = ""
+        state.obstacle = ""
         self.tasks.changed.set()
 
-    def _refused(self, account: ReplicaState, error: PermanentError, now: float) -> None:
-        account.not_before = now + account.refusals.next()
-        more = account.ran and account.task.demand > account.requested
-        self._say(account, str(error))
-        self._give_up(account, "refused")
+    def _refused(self, state: ReplicaState, error: PermanentError, now: float) -> None:
+        state.not_before = now + state.refusals.next()
+        more = state.ran and state.task.demand > state.requested
+        self._say(state, str(error))
+        self._give_up(state, "refused")
         if more:
-            self.probes.keep_place(account.task)
+            self.probes.keep_place(state.task)
 
-    def _give_up(self, account: ReplicaState, why: str) -> None:
+    def _give_up(self, state: ReplicaState, why: str) -> None:
         """Backs off: the task keeps its instances for now, and the engine plans without it."""
-        task = account.task
-        task.backing_off, account.trying = True, False
-        account.unanswered.clear(account.requested)
+        task = state.task
+        task.backing_off, state.trying = True, False
+        state.unanswered.clear(state.requested)
         if not self.draining:
-            limits.hold_at(task, task.requested, f"{why}: {account.said}")
+            limits.hold_at(task, task.requested, f"{why}: {state.obstacle}")
         self.tasks.changed.set()
 
-    def _say(self, account: ReplicaState, why: str) -> None:
-        if account.said != why:
-            log.error("%s: %s", account.task.name, why)
-        account.said = why
+    def _say(self, state: ReplicaState, why: str) -> None:
+        if state.obstacle != why:
+            log.error("%s: %s", state.task.name, why)
+        state.obstacle = why
 
-    def _touch(self, account: ReplicaState) -> None:
+    def _touch(self, state: ReplicaState) -> None:
         """From now on, answers requested earlier do not change its requested number."""
         self._touches += 1
-        account.touched = self._touches
+        state.touched = self._touches
 
     # The end
 
     def drain(self) -> None:
         """Sets the demand of all tasks to 0, for good."""
         self.draining = True
-        for account in self.accounts.values():
-            account.not_before = 0.0  # the end of the agent does not wait for a back-off
+        for state in self.states.values():
+            state.not_before = 0.0  # the end of the agent does not wait for a back-off
 
     def leave(self) -> None:
         """From now on nothing is requested: the orchestrator completes the accepted requests."""
@@ -346,22 +346,22 @@ class ReplicaReconciler:
         # A time before the last `reconcile` needs no other call: a request that was not possible then waits
         # for another change.
         due = [
-            a.not_before for a in self.accounts.values()
+            a.not_before for a in self.states.values()
             if a.there and a.asked is None and a.not_before > self._reconciled_at
             and (self._differs(a) or a.task.backing_off)
         ]  # fmt: skip
         return min(due, default=None)
 
-    def _differs(self, account: ReplicaState) -> bool:
-        return account.requested != (0 if self.draining else account.task.demand)
+    def _differs(self, state: ReplicaState) -> bool:
+        return state.requested != (0 if self.draining else state.task.demand)
 
     @property
     def idle(self) -> bool:
         """True if no call is under way, and after `drain` no instance is requested any more."""
-        accounts = self.accounts.values()
-        busy = any(account.asked is not None for account in accounts)
-        return not busy and not (self.draining and not self.leaving and any(a.ceiling for a in accounts))
+        states = self.states.values()
+        busy = any(state.asked is not None for state in states)
+        return not busy and not (self.draining and not self.leaving and any(a.ceiling for a in states))
 
     def left(self) -> list[str]:
         """Describes the instances that are still requested."""
-        return [f"{a.ceiling} of {a.task.name}" for a in self.accounts.values() if a.ceiling]
+        return [f"{a.ceiling} of {a.task.name}" for a in self.states.values() if a.ceiling]

@@ -51,7 +51,7 @@ def _of(user: User, agent: Agent) -> dict[str, Outlook]:
         return _by_our_engine(agent)
     sliders = modes.sliders(wishes.plan, wishes.sliders) if wishes.mode == modes.MANUAL else None
     return {
-        app: Outlook(_trouble(_task_of(app, told)) or _by_hand(app, agent, sliders, wishes.plan.cap))
+        app: Outlook(_problem(_task_of(app, told)) or _by_hand(app, agent, sliders, wishes.plan.cap))
         for app, told in agent.tasks.items()
         if app in agent.wanted
     }
@@ -109,9 +109,9 @@ def _task_of(app: str, told: TaskReport) -> Task:
 
 
 def _outlook(task: Task, tasks: Tasks, band: Band | None) -> Outlook:
-    trouble = _trouble(task)
-    if trouble or task.is_remainder():
-        return Outlook(trouble or _of_the_rest(task, tasks))
+    problem = _problem(task)
+    if problem or task.is_remainder():
+        return Outlook(problem or _of_the_rest(task, tasks))
     wants = task.requested + shortage(task)
     if wants > task.demand:
         said = f"would want {wants}: {obstacle(task, tasks)}"
@@ -123,7 +123,7 @@ def _outlook(task: Task, tasks: Tasks, band: Band | None) -> Outlook:
     return Outlook(f"{said}; {change}" if change else said, band)
 
 
-def _trouble(task: Task) -> str:
+def _problem(task: Task) -> str:
     if task.backing_off:
         return "its containers keep failing: it waits before the next try"
     if task.falling_back:

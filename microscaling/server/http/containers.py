@@ -11,7 +11,7 @@ from microscaling.server.domain.users import Agent, User
 
 ANSWER_S = 2.5
 """Longest wait for the answers: agents report twice a second."""
-LOOK_S = 0.1
+POLL_INTERVAL_S = 0.1
 MAX_ASKED = 20
 """Agents that are asked, those that connected last."""
 
@@ -25,7 +25,7 @@ async def containers_of(user: User, app: str) -> dict[str, Any]:
         agent.line.ask(question(app))
     deadline = time.monotonic() + ANSWER_S
     while not all(_has_answered(agent, app) for agent in agents) and time.monotonic() < deadline:
-        await asyncio.sleep(LOOK_S)
+        await asyncio.sleep(POLL_INTERVAL_S)
     return {"app": app, "agents": [_entry(agent, app) for agent in agents]}
 
 

@@ -21,7 +21,7 @@ MAX_OFTEN_S = 0.1
 """Shortest time between two states of one user."""
 MAX_OF_TIME = 0.08
 """Part of the server's time for states: with many users and agents they are sent less often."""
-AT_LEAST_S = 2.0
+REFRESH_INTERVAL_S = 2.0
 """Longest time between two states, so that the shown ages of reports advance."""
 COMMENT_S = 15.0
 RETRY_MS = 1000
@@ -103,9 +103,9 @@ class EventHub:
         if screen is None or screen.timer is not None or self._closed:
             return
         loop = asyncio.get_running_loop()
-        # So all states together take at most MAX_OF_TIME, unless AT_LEAST_S is shorter.
+        # So all states together take at most MAX_OF_TIME, unless REFRESH_INTERVAL_S is shorter.
         interval = max(MAX_OFTEN_S, self._costs_s * len(self._screens) / MAX_OF_TIME)
-        wait = max(0.0, screen.drawn + min(interval, AT_LEAST_S) - loop.time())
+        wait = max(0.0, screen.drawn + min(interval, REFRESH_INTERVAL_S) - loop.time())
         screen.timer = loop.call_later(wait, self._draw, user.name)
 
     def admit(self, name: str) -> Watcher:
@@ -194,11 +194,11 @@ class EventHub:
             self._users_version += 1
 
     async def _beat(self) -> None:
-        """Sends a state to every page at least each AT_LEAST_S, also without changes."""
+        """Sends a state to every page at least each REFRESH_INTERVAL_S, also without changes."""
         while True:
-            await asyncio.sleep(AT_LEAST_S)
+            await asyncio.sleep(REFRESH_INTERVAL_S)
             self._look_at_users()
             now = asyncio.get_running_loop().time()
             for name, screen in list(self._screens.items()):
-                if now - screen.drawn >= AT_LEAST_S * 0.9:
+                if now - screen.drawn >= REFRESH_INTERVAL_S * 0.9:
                     self._draw(name)

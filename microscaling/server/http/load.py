@@ -11,7 +11,7 @@ from microscaling.utils.failure_log import FailureLog
 
 log = logging.getLogger("mssserver")
 
-LOOK_S = 0.25
+POLL_INTERVAL_S = 0.25
 LATE_S = 1.0
 """Delay from which on the server counts as too busy."""
 REMEMBERED = 20
@@ -51,6 +51,6 @@ class Load:
         """Measures the delay of a short sleep, four times a second."""
         while True:
             before = time.monotonic()
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(POLL_INTERVAL_S)
             now = time.monotonic()
-            self.looked(now - before - LOOK_S, now)
+            self.looked(now - before - POLL_INTERVAL_S, now)

@@ -50,7 +50,7 @@ class Persistence:
         self.ready = False
         self._thread = ThreadPoolExecutor(1, "mss-store")
         self._lock = asyncio.Lock()
-        self._trouble = FailureLog()
+        self._failure_log = FailureLog()
 
     def load(self) -> None:
         """Puts the stored settings into effect. Unusable ones are logged, and stay in the store."""
@@ -165,8 +165,8 @@ class Persistence:
                     cleaned = loop.time()
                     await self._run(self.history.reread_names)
             except StoreError as error:
-                if self._trouble.failed(loop.time()):
+                if self._failure_log.failed(loop.time()):
                     log.error("history is being lost: %s", error)
             else:
-                if self._trouble.recovered():
+                if self._failure_log.recovered():
                     log.info("history is being kept again")
