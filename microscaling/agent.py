@@ -11,14 +11,15 @@ from collections.abc import Callable, Iterable, Iterator
 
 from microscaling.demand.tasks import Tasks
 from microscaling.engine.base import CLOSED, Engine, Slot
-from microscaling.errors import ConfigError, MicroscalingError, TemporaryError
+from microscaling.errors import ConfigError, MicroscalingError, Stopped, TemporaryError
 from microscaling.monitor.base import Monitor
 from microscaling.scheduler.base import Scheduler
 from microscaling.supervision.heartbeat import RUNNING, STARTING, STOPPING, Heartbeat
 from microscaling.supervision.signals import caught, report_unheeded
 from microscaling.utils.backoff import Backoff
 from microscaling.utils.failure_log import FailureLog
-from microscaling.utils.text import one_line
+from microscaling.utils.patience import Patience
+from microscaling.utils.text import few, one_line
 from microscaling.utils.threads import StoppableThread, stop_all
 
 log = logging.getLogger("mssagent")
@@ -33,8 +34,6 @@ SHUTDOWN_POLL_INTERVAL_S = 0.02
 JOIN_S = 3.0
 BEGIN_JOIN_S = 1.0
 """Longest wait (seconds) for a count under way when the agent stops during its start."""
-NAMES = 5
-"""Maximum number of task names in one line."""
 
 
 class Agent:
@@ -154,7 +153,7 @@ class Agent:
         if state == STARTING:
             return (
                 f"starting: waiting for the backend of the {self.tasks.nouns}"
-                if self._begin.waits
+                if self._begin.patience.waits
                 else "starting"
             )
         if state == STOPPING:
@@ -169,7 +168,7 @@ class Agent:
         if self._counter.failure_log.failing:
             says.append("they cannot be counted now, trying again")
         says += [
-            f"{word}: {_named(names)}" for word, names in (("held", held), ("backing off", failing)) if names
+            f"{word}: {few(names)}" for word, names in (("held", held), ("backing off", failing)) if names
         ]
         return "; ".join(says)
 
@@ -228,11 +227,6 @@ class Agent:
             self._failure = self._failure or f"a step of the shutdown has failed: {error!r}"
 
 
-def _named(names: list[str]) -> str:
-    more = f" and {len(names) - NAMES} more" if len(names) > NAMES else ""
-    return ", ".join(names[:NAMES]) + more
-
-
 def _try(step: Callable[[], None]) -> None:
     try:
         step()
@@ -247,8 +241,7 @@ class _Begin(StoppableThread):
     def __init__(self, agent: Agent) -> None:
         super().__init__("mss-begin")
         self.agent = agent
-        self.waits = False
-        """A step has failed for now and is tried again."""
+        self.patience = Patience(log, MAX_RETRY_S, self.stopped)
         self.done = False
         """The running containers are adopted: from now on the agent is responsible for them."""
 
@@ -256,32 +249,17 @@ class _Begin(StoppableThread):
         scheduler, tasks = self.agent.scheduler, self.agent.tasks
         steps = [functools.partial(scheduler.init_scheduler, task) for task in tasks.tasks]
         steps.append(functools.partial(scheduler.count_all_tasks, tasks))
-        self.done = all(self._patiently(step) for step in steps)
+        try:
+            for step in steps:
+                self.patience.run(step)
+        except Stopped:
+            return
+        self.done = True
         with tasks:
             found = [f"{task.running} of {task.name}" for task in tasks.tasks if task.running]
-        if found and self.done:
+        if found:
             log.info("adopted running %s: %s", tasks.nouns, ", ".join(found))
         self.stop()
-
-    def _patiently(self, step: Callable[[], None]) -> bool:
-        """Tries a step until it succeeds; returns False if the thread was stopped before."""
-        backoff, failure_log = Backoff(RETRY_S, MAX_RETRY_S, jitter=0.2), FailureLog()
-        while not self.stopped.is_set():
-            try:
-                step()
-            except TemporaryError as error:
-                if error.hopeless:
-                    raise ConfigError(str(error)) from error
-                if failure_log.failed(time.monotonic(), str(error)):
-                    log.warning("waiting: %s", error)
-                self.waits = True
-                self.stopped.wait(error.delay_s or backoff.next())
-            else:
-                if self.waits:
-                    log.info("it answers now, the start continues")
-                self.waits = False
-                return True
-        return False
 
 
 class _Counter(StoppableThread):

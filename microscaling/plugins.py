@@ -24,11 +24,10 @@ from microscaling.errors import ConfigError
 from microscaling.log import keep_secret
 from microscaling.secrets.secret_file import SUFFIX
 from microscaling.settings import given
-from microscaling.utils.text import one_line, quoted
+from microscaling.utils.text import MAX_OF_REASON, one_line, quoted
 
 log = logging.getLogger("mssutils")
 
-MAX_OF_REASON = 200
 KINDS = ("text", "whole", "number", "flag", "choice", "url", "headers")
 """Kinds of fields: a string; a whole number; a number; true or false; one of `choices`; a URL, and an object
 of HTTP headers, both with ${NAME} filled in."""

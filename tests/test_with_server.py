@@ -148,17 +148,17 @@ def test_a_local_engine_does_not_need_the_server(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_told_to_stop_it_does_not_wait_for_the_server(tmp_path: Path, number: signal.Signals) -> None:
     with Agent(tmp_path, FakeServer(), MSS_CONFIG="SERVER") as agent:
-        agent.says("waiting for the server")
+        agent.says("waiting: http")
         agent.process.send_signal(number)
         assert agent.process.wait(30) == 0
     assert agent.log().splitlines()[-1].endswith("asked to stop before the start was over")
-    assert agent.log().count("waiting for the server") == 1
+    assert agent.log().count("waiting: http") == 1
 
 
 def test_a_server_that_is_away_at_the_start_is_waited_for(tmp_path: Path) -> None:
     server = FakeServer()
     with Agent(tmp_path, server, **ALL_SERVER) as agent:
-        agent.says("waiting for the server")
+        agent.says("waiting: http")
         with server:
             server.messages()
             assert agent.stop() == 0

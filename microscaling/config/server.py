@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 
 from microscaling.api.address import ServerAddress, needed_server
 from microscaling.api.apps import apps_from_data
@@ -11,15 +10,15 @@ from microscaling.clients.http.client import Answer, Client, FetchError
 from microscaling.clients.http.retry_after import pause_s
 from microscaling.config.base import Config, ConfigPlugin, problems_of
 from microscaling.demand.task import Task
-from microscaling.errors import ConfigError, ServerError, Stopped
+from microscaling.errors import ConfigError, ServerError
 from microscaling.settings import Settings
-from microscaling.utils.backoff import Backoff
+from microscaling.utils.patience import Patience
 from microscaling.utils.text import quoted
 
 log = logging.getLogger("mssconfig")
 
 MAX_BYTES = 4 * 2**20
-RETRY_S, MAX_RETRY_S, JITTER = 0.25, 2.0, 0.3
+MAX_RETRY_S = 2.0
 LATER = (408, 425, 429)
 """The statuses below 500 that are temporary (RFC 9110, 8470, 6585)."""
 HEADERS = {"Content-Type": "application/json"}
@@ -30,18 +29,18 @@ class ServerConfig(Config):
     """`GET /apps/USER` at the server that MSS_API_ADDRESS names.
 
     Retries while the server is away (refuses, hangs, breaks off, or answers 5xx) or busy (408, 425, 429),
-    with the pauses of its Retry-After, until `stopped` is set: then `get_apps` raises Stopped. For any
-    other answer than a configuration it raises ServerError with the URL and the answer.
+    with the pauses of its Retry-After. For any other answer than a configuration it raises ServerError
+    with the URL and the answer.
     """
 
     def __init__(self, settings: Settings, address: ServerAddress | None = None) -> None:
         self.settings = settings
         self.address = ServerAddress.of(settings) if address is None else address
-        self.stopped = threading.Event()
+        self._patience = Patience(log, MAX_RETRY_S)
 
     def get_apps(self, user_id: str) -> tuple[list[Task], int]:
         url = self.address.apps_url(user_id)
-        body = self._patiently(url)
+        body = self._answer(url)
         try:
             with problems_of(url):
                 return apps_from_data(body, self.settings)
@@ -49,26 +48,13 @@ class ServerConfig(Config):
             came = f"; it answers {quoted(body.decode('utf-8', 'replace'))}" if _is_no_json(error) else ""
             raise ServerError(*(problem + came for problem in error.problems)) from None
 
-    def _patiently(self, url: str) -> bytes:
-        """Returns the body of the server's answer, after waiting for the server. Raises Stopped."""
+    def _answer(self, url: str) -> bytes:
+        """Returns the body of the server's answer, after waiting for the server."""
         client = Client(max_bytes=MAX_BYTES)
-        backoff = Backoff(RETRY_S, MAX_RETRY_S, JITTER)
         try:
-            while not self.stopped.is_set():
-                try:
-                    body = self._ask(client, url)
-                except FetchError as error:
-                    if backoff.tries == 0:  # once only: the retries would fill the log
-                        log.warning("waiting for the server: %s", error)
-                    asked_s = error.retry_after_s if isinstance(error, Busy) else 0.0
-                    self.stopped.wait(max(backoff.next(), asked_s))
-                else:
-                    if backoff.tries:
-                        log.info("the server answers")
-                    return body
+            return self._patience.run(lambda: self._ask(client, url))
         finally:
             client.close()
-        raise Stopped("asked to stop before the server was there")
 
     def _ask(self, client: Client, url: str) -> bytes:
         """Asks once. Raises FetchError if a retry may help, else ServerError."""
@@ -87,13 +73,14 @@ class ServerConfig(Config):
 
 
 class Busy(FetchError):
-    """The server is busy. `retry_after_s` is the pause that it asks for, in seconds; 0: none."""
+    """The server is busy; `delay_s` is the pause that it asks for."""
 
     def __init__(self, message: str, answer: Answer) -> None:
         # 429 for every status: `pause_s` knows the header with 429 and 503 only, and all of LATER mean it.
-        self.retry_after_s = pause_s(429, answer.headers)
-        asks = f"; it asks for a pause of {self.retry_after_s:.0f} s" if self.retry_after_s else ""
+        pause = pause_s(429, answer.headers)
+        asks = f"; it asks for a pause of {pause:.0f} s" if pause else ""
         super().__init__(message + asks, answer.status)
+        self.delay_s = pause
 
 
 def _told(answer: Answer) -> str:

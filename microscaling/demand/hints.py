@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from microscaling.demand.task import Task
 from microscaling.target.simple_queue import SimpleQueueLengthTarget
+from microscaling.utils.text import few
 
-NAMED = 5
-"""Maximum number of task names in one hint."""
 TIES = (
     "priority: {names} have the same, {priority}: when they want more than the cap allows, the first in the "
     "list takes all of it, and the others keep their minimum; give each a priority of its own"
@@ -39,7 +38,7 @@ def _small_targets(tasks: Iterable[Task]) -> Iterator[str]:
                 task.name
             )
     for (rule, length, works), names in small.items():
-        yield SMALL.format(names=_few(names), length=length, rule=rule, works=works)
+        yield SMALL.format(names=few(names), length=length, rule=rule, works=works)
 
 
 def _ties(tasks: Iterable[Task], cap: int) -> Iterator[str]:
@@ -51,8 +50,4 @@ def _ties(tasks: Iterable[Task], cap: int) -> Iterator[str]:
             tied.setdefault(task.priority, []).append(task)
     for priority, able in sorted(tied.items()):
         if len(able) > 1 and sum(task.max_containers for task in able) > cap:
-            yield TIES.format(names=_few([task.name for task in able]), priority=priority)
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+            yield TIES.format(names=few([task.name for task in able]), priority=priority)

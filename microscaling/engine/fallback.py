@@ -6,10 +6,11 @@ import logging
 
 from microscaling.demand.fallback import Fallback
 from microscaling.demand.task import Task
-from microscaling.engine.readings import Readings, few
+from microscaling.engine.readings import Readings
 from microscaling.engine.row import Row
 from microscaling.target.base import Observation, Target
 from microscaling.utils.failure_log import FailureLog
+from microscaling.utils.text import few
 
 log = logging.getLogger("mssengine")
 

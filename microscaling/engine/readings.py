@@ -11,14 +11,13 @@ from microscaling.demand.task import Task
 from microscaling.engine.poll import Poll
 from microscaling.engine.row import Part, Row, Total, row_of
 from microscaling.utils.failure_log import FailureLog
+from microscaling.utils.text import few
 
 log = logging.getLogger("mssengine")
 
 QUOTED = re.compile(r"(answers with HTTP [0-9]+).*")
 """The server's text of an error is cut off for comparison: it may have a new identifier in it each time."""
 MAX_AGE_BEATS = 3
-NAMES = 5
-"""Maximum number of task names in a log line."""
 
 
 class Readings:
@@ -113,12 +112,6 @@ class Readings:
             row.apply()
             held += bool(row.problem)
         return held
-
-
-def few(names: list[str]) -> str:
-    """Returns the first of these names, and the number of the others, for a log line."""
-    named = ", ".join(names[:NAMES])
-    return named if len(names) <= NAMES else f"{named} and {len(names) - NAMES} more"
 
 
 def _names(parts: Iterable[Part]) -> str:

@@ -14,8 +14,8 @@ from microscaling.engine import scaling
 from microscaling.engine.base import Engine, Slot, put_closed, put_token
 from microscaling.engine.decider import changes_since, demands_of, say
 from microscaling.engine.meter import MeterThread
-from microscaling.engine.readings import few
 from microscaling.utils.failure_log import FailureLog
+from microscaling.utils.text import few
 from microscaling.utils.threads import StoppableThread, stop_all
 
 log = logging.getLogger("mssengine")

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from microscaling.clients.http.client import MAX_OF_REASON, Client, FetchError
+from microscaling.clients.http.client import Client, FetchError
 from microscaling.errors import ConfigError, MetricError
 from microscaling.metric.base import Metric, Source, whole_number
 from microscaling.plugins import Field
 from microscaling.settings import Settings
-from microscaling.utils.text import one_line, short
+from microscaling.utils.text import cause_of, short
 
 DEADLINE_S = 2.0
 MAX_BYTES = 2**20
@@ -150,7 +150,7 @@ def _reason(error: Exception) -> str:
     if status is not None:
         named = f", {short(str(getattr(code, 'value', code)))}" if code else ""
         return f"answers with HTTP {status}{named}"
-    return one_line((str(error).splitlines() or [""])[0][:MAX_OF_REASON]) or type(error).__name__
+    return cause_of(error, (str(error).splitlines() or [""])[0])
 
 
 class AzureQueueMetric(Metric):

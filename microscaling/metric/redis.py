@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from microscaling.clients.http.client import MAX_OF_REASON, public_url
+from microscaling.clients.http.client import public_url
 from microscaling.errors import ConfigError, MetricError
 from microscaling.metric.base import Metric, Source, whole_number
 from microscaling.metric.missing import HELD, Absent, Hint, alike
@@ -14,7 +14,7 @@ from microscaling.metric.redis_connection import check_url, connection
 from microscaling.plugins import Field
 from microscaling.secrets.masking import secrets_of_url
 from microscaling.settings import Settings
-from microscaling.utils.text import one_line
+from microscaling.utils.text import cause_of
 
 __all__ = ["KINDS", "RedisMetric", "RedisSource", "check_url", "command_of"]
 
@@ -120,13 +120,13 @@ class RedisSource(Source):
         try:
             return used.ask(command, self._until - time.monotonic())
         except redis.ResponseError as error:
-            raise _Refused(_reason(error)) from None
+            raise _Refused(cause_of(error)) from None
         except TimeoutError:
             self.close()  # a late answer would be taken for that to the next command
             raise MetricError(f"{self.name}: no complete answer within {self._deadline_s:g} s") from None
         except (redis.RedisError, OSError, ValueError, LookupError, TypeError, RecursionError) as error:
             self.close()
-            raise MetricError(f"{self.name}: {_reason(error)}") from None
+            raise MetricError(f"{self.name}: {cause_of(error)}") from None
 
     def limit(self, seconds: float) -> None:
         super().limit(seconds)
@@ -141,10 +141,6 @@ class RedisSource(Source):
 
 class _Refused(Exception):
     """An error reply of Redis: the connection itself works."""
-
-
-def _reason(error: Exception) -> str:
-    return one_line(str(error)[:MAX_OF_REASON]) or type(error).__name__
 
 
 class RedisMetric(Metric):

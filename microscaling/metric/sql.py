@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from microscaling.clients.http.client import MAX_OF_REASON
 from microscaling.errors import ConfigError, MetricError
 from microscaling.metric.base import Metric, Source
 from microscaling.metric.number import items
@@ -15,7 +14,7 @@ from microscaling.metric.sqlite_file import Database, public_name
 from microscaling.plugins import Field
 from microscaling.secrets.masking import secrets_of_url
 from microscaling.settings import Settings
-from microscaling.utils.text import one_line
+from microscaling.utils.text import cause_of
 
 DEADLINE_S = 1.0
 FORM = "sqlite:////path/of/it.db"
@@ -42,7 +41,7 @@ class SQLSource(Source):
         except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
             if time.monotonic() >= deadline:
                 raise MetricError(f"{self.name}: no answer within {self._deadline_s:g} s") from None
-            why = one_line(str(error)[:MAX_OF_REASON])
+            why = cause_of(error)
             if "unable to open" in why or "I/O error" in why:  # SQLite gives no reason for these
                 why = self._database.obstacle() or why
             raise MetricError(f"{self.name}: {why}") from None

@@ -9,13 +9,13 @@ from collections.abc import Hashable, Mapping
 from functools import partial
 from typing import Any
 
-from microscaling.clients.http.client import MAX_OF_REASON, Answer, Client, FetchError, public_url
+from microscaling.clients.http.client import Answer, Client, FetchError, public_url
 from microscaling.errors import ConfigError, MetricError
 from microscaling.metric.base import Metric, Source, whole_number
 from microscaling.plugins import Field
 from microscaling.settings import Settings
 from microscaling.utils.deadline_call import DeadlineCaller
-from microscaling.utils.text import one_line
+from microscaling.utils.text import cause_of
 
 DEADLINE_S = 2.0
 MAX_BYTES = 2**20
@@ -147,8 +147,8 @@ def _reason(error: Exception) -> str:
     """Returns boto3's error in one line; the code and message of AWS if it answered."""
     said = getattr(error, "response", {}).get("Error", {})
     if said:
-        return one_line(f"{said.get('Code', 'error')}: {said.get('Message', '')}"[:MAX_OF_REASON])
-    return one_line(str(error)[:MAX_OF_REASON]) or type(error).__name__
+        return cause_of(error, f"{said.get('Code', 'error')}: {said.get('Message', '')}")
+    return cause_of(error)
 
 
 class SQSMetric(Metric):

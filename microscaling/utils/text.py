@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 MAX_SHOWN = 120
 """Characters of a foreign value that an error shows."""
+MAX_OF_REASON = 200
+"""Characters of a foreign error that ours quotes."""
+MAX_NAMES = 5
+"""Names in one line."""
 
 
 def one_line(text: str) -> str:
@@ -26,6 +30,17 @@ def quoted(text: str) -> str:
     if len(text) > MAX_SHOWN:
         text = text[:MAX_SHOWN] + "..."
     return '"' + one_line(text.replace("\\", "\\\\").replace('"', '\\"')) + '"'
+
+
+def cause_of(error: BaseException, text: str | None = None) -> str:
+    """The text of a foreign error on one line, cut after MAX_OF_REASON characters; without one its type."""
+    return one_line((str(error) if text is None else text)[:MAX_OF_REASON].strip()) or type(error).__name__
+
+
+def few(names: Sequence[str]) -> str:
+    """Returns the first MAX_NAMES of these names, and the number of the others."""
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return ", ".join(names[:MAX_NAMES]) + more
 
 
 def clean(text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,7 +14,7 @@ from microscaling.config.images.labels import PREFIX, apply_labels
 from microscaling.config.label import LabelConfig
 from microscaling.demand.fallback import Fallback
 from microscaling.demand.task import Task
-from microscaling.errors import PermanentError, Stopped, TemporaryError
+from microscaling.errors import PermanentError, TemporaryError
 from microscaling.target.remainder import RemainderTarget
 from microscaling.target.simple_queue import SimpleQueueLengthTarget
 
@@ -254,15 +253,6 @@ def test_patience_with_registries_is_for_all_images_together(caplog: pytest.LogC
     assert [m for m in caplog.messages if "cannot be read" in m] == [
         f"image {image}: its labels cannot be read, so none applies: away" for image in "xy"
     ]
-
-
-def test_a_stop_ends_the_wait() -> None:
-    config = LabelConfig(Given(a_task(image="x")), Shelf(x=[TemporaryError("away", 60)]))
-    timer = threading.Timer(0.05, config.stopped.set)
-    timer.start()
-    with pytest.raises(Stopped):
-        config.get_apps("me")
-    timer.join()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from microscaling.clients.http.client import Answer
 from microscaling.config.server import Busy, ServerConfig
-from microscaling.errors import ConfigError, ServerError, Stopped
+from microscaling.errors import ConfigError, ServerError
 from microscaling.settings import Settings
 from tests.fakes.server import APPS, FakeServer, wait_for
 from tests.metric.faulty import Server
@@ -108,15 +108,11 @@ def test_a_server_that_is_away_is_waited_for_and_said_once(caplog):
         server.answer = lambda user: ("200 OK", json.dumps(APPS).encode())
         getting.join(30)
     assert getting.got[1] == 10
-    (waiting,) = caplog.messages
-    assert waiting == f"waiting for the server: http://{server.endpoint}/apps/hello: Connection refused"
-
-
-def test_the_wait_ends_when_it_is_told_to():
-    getting = Getting(config(FakeServer()))
-    getting.config.stopped.set()
-    getting.join(30)
-    assert isinstance(getting.error, Stopped)
+    url = f"http://{server.endpoint}/apps/hello"
+    assert caplog.messages == [
+        f"waiting: {url}: Connection refused",
+        f'waiting: {url}: answers with HTTP 503: "starting"',
+    ]
 
 
 def test_something_else_on_that_port_is_not_waited_for():
@@ -160,10 +156,10 @@ def test_a_server_that_is_busy_is_left_alone_for_as_long_as_it_asks():
     date = "Wed, 15 Nov 2023 12:00:00 GMT"
     for asked, expected in (("7", 7.0), ("86400", 3600.0), ("Wed, 15 Nov 2023 12:01:30 GMT", 90.0)):
         busy = Busy("busy", Answer(429, {"Retry-After": asked, "Date": date}, b""))
-        assert busy.retry_after_s == expected
+        assert busy.delay_s == expected
         # Else nothing in the log would say why the agent does not start.
         assert str(busy) == f"busy; it asks for a pause of {expected:.0f} s"
     for asked in ("soon", "", "-5", date):
         busy = Busy("busy", Answer(503, {"Retry-After": asked, "Date": date}, b""))
-        assert busy.retry_after_s == 0.0
+        assert busy.delay_s == 0.0
         assert str(busy) == "busy"

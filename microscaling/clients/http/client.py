@@ -19,7 +19,7 @@ from microscaling.clients.http.proxies import by_proxy, is_loopback
 from microscaling.clients.http.retry_after import Pause, pause_s
 from microscaling.errors import TemporaryError
 from microscaling.secrets.masking import secrets_of_headers, secrets_of_url
-from microscaling.utils.text import one_line
+from microscaling.utils.text import cause_of, one_line
 from microscaling.utils.urls import basic, credentials, cut
 
 if TYPE_CHECKING:  # requests takes 0.1 to 0.2 s to import, so it is left until the first request
@@ -29,7 +29,6 @@ DEADLINE_S = 5.0
 MAX_BYTES = 16 * 2**20
 CHUNK = 2**16
 MAX_OF_ERROR = 2**16
-MAX_OF_REASON = 200
 """Characters of a reason, which may quote an answer that is not HTTP."""
 REDIRECTS = (301, 302, 303, 307, 308)
 WAITS = "answers with HTTP {}, and is not asked again for {:.1f} s, as its Retry-After says"
@@ -44,9 +43,8 @@ class FetchError(TemporaryError):
     """
 
     def __init__(self, message: str, status: int | None = None, hopeless: bool = False) -> None:
-        super().__init__(message)
+        super().__init__(message, hopeless=hopeless)
         self.status = status
-        self.hopeless = hopeless
 
 
 @dataclass(frozen=True)
@@ -238,7 +236,7 @@ def reason_of(error: BaseException, deadline_s: float) -> str:
         return root.strerror
     if isinstance(error, ValueError):  # InvalidURL and its kin
         return "not a URL that can be asked"
-    return one_line(str(root)[:MAX_OF_REASON].strip()) or type(root).__name__
+    return cause_of(root)
 
 
 def _new_session() -> requests.Session:

@@ -9,11 +9,10 @@ from urllib.parse import urlsplit
 
 import urllib3
 
-from microscaling.clients.http.client import MAX_OF_REASON
 from microscaling.clients.http.deadline import deadline_pools
 from microscaling.clients.http.proxies import is_loopback
 from microscaling.errors import ConfigError
-from microscaling.utils.text import one_line
+from microscaling.utils.text import cause_of, one_line
 
 try:
     from kubernetes import client, config
@@ -66,7 +65,7 @@ def _told(error: Exception) -> str:
     if not isinstance(error, config.ConfigException):
         return f"is not of the form of a kubeconfig ({type(error).__name__})"
     said = " ".join(QUOTED.split(str(error), maxsplit=1)[0].split())
-    return one_line(said[:MAX_OF_REASON]) or type(error).__name__
+    return cause_of(error, said)
 
 
 def _readable(path: str) -> None:

@@ -40,7 +40,7 @@ from microscaling.scheduler.containers.backend import (
     Unanswered,
 )
 from microscaling.scheduler.docker.body import LABEL, create_body
-from microscaling.scheduler.docker.entries import PODMAN_KINDS, Entries
+from microscaling.scheduler.docker.entries import PODMAN_KINDS, Entries, text_of
 
 if TYPE_CHECKING:
     from docker.types.daemon import CancellableStream
@@ -152,7 +152,7 @@ class DockerBackend(Backend):
         with _errors():
             client = self._client_now()
             body = create_body(task, nonce, self.agent.id if self.agent else "")
-            id = _text(client.create_container_from_config(body)["Id"])  # type: ignore[no-untyped-call]
+            id = text_of(client.create_container_from_config(body)["Id"])  # type: ignore[no-untyped-call]
             try:
                 for network in task.container.networks[1:]:
                     client.connect_container_to_network(id, network)
@@ -319,9 +319,3 @@ def _events(stream: Iterable[Any]) -> Iterator[Any]:
     # Only errors of the stream are converted: those in the handling of an event are not its fault.
     with _asking():
         yield from stream
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str) and value:
-        return value
-    raise TypeError(f"expected text, got a {type(value).__name__}")

@@ -48,7 +48,7 @@ class Entries:
         """Parses a message of GET /events; returns None for an invalid one, or another label."""
         try:
             attributes = event["Actor"]["Attributes"]
-            kind, id = _text(event["Action"]), _text(event["Actor"]["ID"])
+            kind, id = text_of(event["Action"]), text_of(event["Actor"]["ID"])
             if LABEL not in attributes:
                 return None
             code = attributes.get("exitCode")
@@ -117,7 +117,8 @@ def _exit_code(status: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """Returns a value that must be a text, and not empty. Raises TypeError."""
     if isinstance(value, str) and value:
         return value
     raise TypeError(f"expected text, got a {type(value).__name__}")

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from microscaling.engine.readings import few
 from microscaling.server.domain import modes
 from microscaling.server.domain.modes import Demand, Queues
 from microscaling.server.domain.reports import AgentInfo, Report, TaskReport
@@ -24,6 +23,7 @@ from microscaling.server.limits import (
     Full,
     Refused,
 )
+from microscaling.utils.text import few
 
 log = logging.getLogger("mssserver")
 
