@@ -20,7 +20,7 @@ from microscaling.log import keep_secret
 from microscaling.metric.base import METRICS
 from microscaling.monitor.base import MONITORS, Monitor, MonitorPlugin
 from microscaling.plugins import Group, not_available
-from microscaling.scheduler.base import SCHEDULERS, Scheduler
+from microscaling.scheduler.base import SCHEDULERS, Scheduler, SchedulerPlugin
 from microscaling.secrets.environment import credentials_in, passed_on, secrets_in
 from microscaling.settings import Settings
 from microscaling.utils.text import quoted
@@ -69,6 +69,7 @@ def make_tasks(settings: Settings, environ: Mapping[str, str]) -> Tasks:
     # Before any message about a task, so that the log masks them.
     keep_secret(value for task in tasks for value in _secrets_of(task))
     _check_sources(tasks)
+    _check_words(scheduler, tasks)
     if scheduler.check is not None:
         scheduler.check(tasks)
     for hint in hints(tasks, max_containers):
@@ -184,6 +185,20 @@ def _check_sources(tasks: Iterable[Task]) -> None:
             source.check()
         except ConfigError as error:
             problems |= dict.fromkeys(error.problems)
+    if problems:
+        raise ConfigError(*problems)
+
+
+def _check_words(scheduler: SchedulerPlugin, tasks: Iterable[Task]) -> None:
+    """Raises ConfigError with every key of `config` that the scheduler cannot do."""
+    # All of them, and not only the first, so that a person can fix them in one go.
+    problems = [
+        f"{task.name}: config.{word}: MSS_SCHEDULER={scheduler.type_name} cannot do it: leave it out"
+        + ("" if scheduler.creates_containers else f", and set it where its {scheduler.summary} are made")
+        for task in tasks
+        for word in task.container.words
+        if not scheduler.takes(word)
+    ]
     if problems:
         raise ConfigError(*problems)
 

@@ -61,7 +61,7 @@ def choices(name: str) -> str:
 
 def keys(declared: Iterable[Key]) -> str:
     """The keys that belong to no rule and no metric."""
-    rows = ((key.key, _default(key), key.meaning + more(key.key)) for key in declared)
+    rows = ((", ".join((key.key, *key.also)), _default(key), key.meaning + more(key.key)) for key in declared)
     return table(("key", "default", "meaning"), rows)
 
 

@@ -53,6 +53,32 @@ def test_credentials_that_are_passed_on_are_named_but_not_shown(caplog: pytest.L
     assert "hunter" not in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("scheduler", "word", "line"),
+    [
+        ("DOCKER", "output", "a: config.output: MSS_SCHEDULER=DOCKER cannot do it: leave it out"),
+        ("DOCKER", "read_only", ""),
+        ("PROCESS", "read_only", "a: config.read_only: MSS_SCHEDULER=PROCESS cannot do it: leave it out"),
+        ("PROCESS", "output", ""),
+        ("KUBERNETES", "read_only", "a: config.read_only: MSS_SCHEDULER=KUBERNETES cannot do it: leave it "
+         "out, and set it where its deployments are made"),
+        ("MARATHON", "user", "a: config.user: MSS_SCHEDULER=MARATHON cannot do it"),
+    ],
+)  # fmt: skip
+def test_a_word_that_the_scheduler_cannot_do_is_refused(scheduler: str, word: str, line: str) -> None:
+    value = True if word == "read_only" else "inherit"
+    app = {"name": "a", "maxContainers": 1, "config": {"image": "x", "command": "run", word: value}}
+    chosen = settings(
+        MSS_SCHEDULER=scheduler, MSS_CONFIG="ENVVAR", MSS_CONFIG_DATA=json.dumps({"apps": [app]})
+    )
+    if not line:
+        factory.make_tasks(chosen, {})
+        return
+    with pytest.raises(ConfigError) as error:
+        factory.make_tasks(chosen, {})
+    assert str(error.value).startswith(line)
+
+
 def test_what_is_missing_to_measure_is_said_at_once_and_once() -> None:
     queue = {"ruleType": "Queue", "maxContainers": 1}
     config = {"targetQueueLength": 1, "queueURL": "https://sqs/1/q", "queueName": "q"}

@@ -14,13 +14,17 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from microscaling.api.schema.container import read_container
+from microscaling.api.schema.container import COMMAND, IMAGE, KEYS, SPELLINGS, read_container
+from microscaling.api.schema.files import Files
 from microscaling.api.schema.literals import warn_of_literals
 from microscaling.api.schema.metric import OF_ANY, filled_in_keys, read_metric
+from microscaling.api.schema.misplaced import note_misplaced
 from microscaling.api.schema.plugin_fields import made, read_fields
 from microscaling.api.schema.policies import read_fallback, read_idle, read_window
+from microscaling.api.schema.refused import refuse
 from microscaling.api.schema.section import Notes, Section, shown
 from microscaling.api.schema.unknown import note_unknown
+from microscaling.api.schema.variables import fill_in
 from microscaling.demand.task import Task
 from microscaling.errors import ConfigError
 from microscaling.metric.base import Metric
@@ -45,19 +49,22 @@ def apps_from_parsed(
     settings: Settings | None = None,
     warn: Callable[[str], None] | None = None,
     strict: bool = False,
+    elsewhere: bool = False,
 ) -> tuple[list[Task], int]:
     """As `apps_from_data`, for parsed data (from YAML, for example). `warn` gets the warnings about probable
-    mistakes, in place of the log."""
+    mistakes, in place of the log. `elsewhere`: for an agent elsewhere, so no variable and no file is read."""
     settings = Settings.from_env(os.environ) if settings is None else settings
     warn = functools.partial(log.warning, "%s") if warn is None else warn
-    notes = Notes(strict=strict)  # all problems are collected, so that a person can fix them in one go
+    # All problems are collected, so that a person can fix them in one go.
+    notes = Notes(strict=strict, elsewhere=elsewhere)
     if data is not None and not isinstance(data, Mapping):
         raise ConfigError(f"expected an object with maxContainers and apps, got {shown(data)}")
     top = Section({} if data is None else data, "", notes)
     max_containers = top.whole("maxContainers", least=0)
     top.text("name")
+    files = Files.of(top)
     placed = {
-        place: _task(entry, place, notes, settings)
+        place: _task(entry, place, notes, settings, files)
         for place, entry in top.entries("apps")
         if _is_object(entry, place, notes)
     }
@@ -80,14 +87,17 @@ def _is_object(entry: Any, place: str, notes: Notes) -> bool:
     return False
 
 
-def _task(entry: Mapping[str, Any] | None, place: str, notes: Notes, settings: Settings) -> Task:
+def _task(
+    entry: Mapping[str, Any] | None, place: str, notes: Notes, settings: Settings, files: Files
+) -> Task:
     app = Section(entry or {}, place, notes)
-    name, priority, config = _name(app), app.whole("priority"), app.section("config")
+    name, priority, config = _name(app), app.whole("priority"), app.section("config", SPELLINGS)
+    fill_in(config, (IMAGE, COMMAND, *KEYS))
     least, most = app.whole("minContainers", least=0), app.whole("maxContainers", least=0)
     _check_counts(app, least, most)
     target, metric = _rule(app, config, least, most, settings)
     measured = target.measures
-    container = read_container(config, most)
+    container = read_container(config, most, files)
     task = Task(
         name=name,
         priority=priority,
@@ -96,7 +106,7 @@ def _task(entry: Mapping[str, Any] | None, place: str, notes: Notes, settings: S
         max_delta=most - least,
         is_scalable=True,
         image=config.text("image"),
-        command=config.text("command"),
+        command=container.command,
         target=target,
         metric=metric,
         env=container.env,
@@ -109,6 +119,8 @@ def _task(entry: Mapping[str, Any] | None, place: str, notes: Notes, settings: S
     )
     # The Go agent read these as well; nothing here depends on them.
     app.text("appType"), app.take("targetValue")
+    refuse(config)
+    note_misplaced(app, config)
     note_unknown(app, config)
     warn_of_literals(entry or {}, filled_in_keys(app, config), place, notes)
     return task

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Mount:
     """A file system that the container sees."""
 
     kind: str
-    """`bind`, `volume` or `tmpfs`."""
+    """`bind`, `volume` or `tmpfs`; `file`: a bind of a file that has to exist."""
     source: str
     """A path on the host, or a volume's name; empty for tmpfs."""
     target: str
@@ -45,3 +46,16 @@ class ContainerOptions:
     labels: Mapping[str, str] = field(default_factory=dict)
     stop_grace_s: float = 1.0
     """Seconds between asking a container to stop and forcing it."""
+    command: tuple[str, ...] = ()
+    """The words of the command, if it was given as a list."""
+    user: str = ""
+    """User, or user:group; empty: the image's, or the agent's own."""
+    request: Mapping[str, Any] = field(default_factory=dict)
+    """Further fields of the engine's request for a container, by place: `HostConfig.Init`, `Hostname`."""
+    directory: str = ""
+    """The folder in which a local process runs; empty: the agent's own."""
+    output: str = ""
+    """Of a local process: `inherit`, or the file for its output; empty: a file of bounded length, for the
+    log."""
+    words: tuple[str, ...] = ()
+    """The keys of the configuration that not every scheduler can do, and that are given."""

@@ -92,6 +92,9 @@ class SchedulerPlugin:
     """One of the things that run, in messages to people."""
     check: Callable[[Iterable[Task]], None] | None = None
     """Raises ConfigError with everything in the tasks that this scheduler cannot run."""
+    takes: Callable[[str], bool] = lambda word: False
+    """Whether it can do a key of `config` such as read_only or directory. Others are refused: without them
+    the container would be another one."""
     prepare: Callable[[Settings, Mapping[str, str]], Settings] | None = None
     """Called before anything else is made: returns the settings with the parts that the scheduler has to find
     out first, such as the engine's address. Raises ConfigError."""

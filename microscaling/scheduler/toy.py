@@ -39,4 +39,4 @@ def make(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
     return ToyScheduler()
 
 
-TYPE = SchedulerPlugin("TOY", "pretends", make)
+TYPE = SchedulerPlugin("TOY", "pretends", make, takes=lambda word: True)

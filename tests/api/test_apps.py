@@ -111,7 +111,7 @@ def queue(metric_type: str, /, **config: Any) -> dict[str, Any]:
             {"config": {"targetQueueLength": -1}},
             "apps[0].config.targetQueueLength: expected a whole number, 0 or",
         ),
-        ({"config": {"command": ["a"]}}, "apps[0].config.command: expected text, got a list"),
+        ({"config": {"command": {"a": 1}}}, "apps[0].config.command: expected text, got an object"),
         (
             {
                 "ruleType": "Queue",
@@ -328,12 +328,20 @@ def test_missing_means_nothing_where_that_is_an_error(caplog: pytest.LogCaptureF
     assert said == ["apps[0].config.missing: is not known here, and ignored"]
 
 
-PLAIN = "variables are filled in in the url and the headers of HTTP, and the url of Redis, only"
+PLAIN = (
+    "variables are filled in in the url and the headers of HTTP, and the url of Redis, and in the options of "
+    "containers except for commands, only"
+)
 LITERAL = [
     ("NSQ", {"topicName": "${TOPIC}"}, [f"topicName: ${{TOPIC}} is taken literally: {PLAIN}"]),
     ("SQL", {"databaseURL": "sqlite:///${A}/q", "query": "SELECT 1"}, ["databaseURL: ${A} is taken"]),
     ("Redis", {"url": "redis://h", "key": "${X}"}, [f"key: ${{X}} is taken literally: {PLAIN}"]),
-    ("Redis", {"url": "redis://h", "key": "k", "env": ["A=${B}", "C=d"]}, ["env[0]: ${B} is taken"]),
+    ("Redis", {"url": "redis://h", "key": "k", "env": ["A=${HERE}", "C=$${D}"]}, []),
+    (
+        "Redis",
+        {"url": "redis://h", "key": "k", "environment": {"A": "${HERE:-x}"}},
+        ["environment.A: ${HERE...} is taken literally: only the form ${NAME} is"],
+    ),
     (
         "HTTP",
         {"url": "http://h/?q=${X:-hunter22}"},
@@ -341,8 +349,13 @@ LITERAL = [
     ),
     ("HTTP", {"url": "http://h", "headers": {"A": "${1}"}}, ["headers.A: ${1...} is taken literally: only"]),
     ("HTTP", {"url": "http://h/${HERE}", "headers": {"A": "x${HERE}"}}, []),
-    ("HTTP", {"url": "http://h", "image": "a:${TAG}", "x-note": "${A}"}, ["image: ${TAG} is taken"]),
+    ("HTTP", {"url": "http://h", "image": "a:${HERE}", "x-note": "${A}"}, []),
     ("HTTP", {"url": "http://h", "command": "sh -c 'echo ${A}'"}, []),
+    ("HTTP", {"url": "http://h", "command": ["sh", "-c", "echo ${A}"]}, []),
+    ("HTTP", {"url": "http://h", "command": ["run", "${A}"]}, ["command[1]: ${A} is taken"]),
+    ("HTTP", {"url": "http://h", "entrypoint": ["${A}"]}, ["entrypoint[0]: ${A} is taken"]),
+    ("HTTP", {"url": "http://h", "healthcheck": {"test": "test ${A}"}}, []),
+    ("HTTP", {"url": "http://h", "healthcheck": {"test": ["CMD", "${A}"]}}, ["healthcheck.test[1]: ${A} is"]),
     ("HTTP", {"url": "http://h", "command": "worker --queue ${A}"}, ["command: ${A} is taken"]),
     ("HTTP", {"url": "http://h", "path": "a.b", "command": "echo $A $(b) {c}"}, []),
 ]

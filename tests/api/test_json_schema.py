@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from microscaling.api.apps import apps_from_parsed
+from microscaling.api.schema.declared import CONFIG
 from microscaling.api.schema.json_schema import json_schema
 from microscaling.metric.base import METRICS
 from microscaling.plugins import Field
@@ -22,6 +23,7 @@ from microscaling.server.domain.user_config import DEMO
 from microscaling.target.base import RULES
 from scripts.demo.processes import Processes
 from scripts.demo.tasks import configuration
+from tests.api.test_words import FORMS, REFUSALS
 from tests.fuzz.test_apps import APPS
 from tests.pages import ROOT, blocks
 from tests.server.running import PLAN
@@ -131,7 +133,7 @@ BAD = {
 }
 BAD_CONFIG: dict[str, Any] = {
     "imagee": "x",
-    "command": ["run"],
+    "command": [{}],
     "targetQueueLength": -1,
     "idleSeconds": "soon",
     "intervalSeconds": 3601,
@@ -161,6 +163,36 @@ def test_mistakes_in_config(key: str) -> None:
     app = {**QUEUE, "config": {**BOTH, key: BAD_CONFIG[key]}}
     (error,) = errors({"apps": [app]})
     assert error.startswith("$.apps[0].config")
+
+
+@pytest.mark.parametrize("config", [config for config, _, _ in FORMS])
+def test_words_of_compose(config: dict[str, Any]) -> None:
+    """Their forms fit, and so does a variable in place of each value that may refer to one."""
+    assert errors({"apps": [{"name": "a", "config": config}]}) == []
+    (key,) = (key for key in CONFIG for spelling in key.spellings if spelling in config)
+    if key.refers:
+        assert errors({"apps": [{"name": "a", "config": {key.key: "${NAME}"}}]}) == []
+
+
+IN_RELATION = (
+    *("deploy.resources.limits.cpus", "environment", "ulimits.nofile: soft", "entrypoint: cannot be split"),
+    *(
+        "gpus[0].count",
+        "sysctls: the",
+        "hostname: is",
+        "secrets[0]: there",
+        "env_file: ",
+        "image: the variable",
+    ),
+    *("security_opt[0]: the seccomp", "dns: ", "stop_grace_period: expected at most", "healthcheck.test"),
+)
+"""Problems in the relation of values, to the outside, or in the finer form of a text."""
+
+
+@pytest.mark.parametrize(("config", "line"), REFUSALS)
+def test_refusals_of_words(config: dict[str, Any], line: str) -> None:
+    found = errors({"apps": [{"name": "a", "config": config}], "secrets": {"token": {"file": "/t"}}})
+    assert bool(found) != line.startswith(IN_RELATION)
 
 
 def test_keys_that_begin_with_x_are_left_alone() -> None:

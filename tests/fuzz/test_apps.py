@@ -32,6 +32,23 @@ BOX = {
     {"type": "tmpfs", "target": "/t"}], "env": {"A": 1, "DB_PASSWORD": SECRET}, "labels": ["a=b"],
     "x-note": 1,
 }  # fmt: skip
+GPU = {"driver": "nvidia", "count": 1, "capabilities": ["gpu"], "options": {"a": 1}}
+CHECK = {"test": ["CMD", "true"], "interval": "30s", "timeout": "1s", "start_period": "5s", "retries": 3}
+WORDS = {
+    "image": "a/b:c", "command": ["sh", "-c", "a  b"], "networkMode": "bridge", "user": "1000:1000",
+    "env_file": [{"path": "/not/there", "required": False}], "entrypoint": ["a", "b"], "working_dir": "/d",
+    "secrets": {"s": {"file": "/s", "target": "t"}}, "configs": {"c": {"file": "/c"}}, "group_add": ["a", 7],
+    "read_only": True, "privileged": False, "cap_drop": ["ALL"], "cap_add": ["NET_ADMIN"], "init": True,
+    "security_opt": ["no-new-privileges:true", "label=type:x"], "ipc": "private", "pid": "host",
+    "tmpfs": ["/run", "/t:size=1m"], "ulimits": {"nofile": {"soft": 1, "hard": 2}, "nproc": 7},
+    "pids_limit": 9, "cpu_shares": 512, "cpuset": "0-1", "mem_reservation": "1m", "memswap_limit": -1,
+    "devices": ["/dev/null:/dev/n:r", {"source": "/dev/zero"}], "gpus": [GPU], "shm_size": "1m",
+    "extra_hosts": {"a": "10.0.0.1", "b": ["::1"]}, "dns": ["10.0.0.1"], "dns_search": "a.b",
+    "dns_opt": ["ndots:2"], "hostname": "h", "domainname": "d", "healthcheck": CHECK, "stop_signal": "SIGINT",
+    "logging": {"driver": "json-file", "options": {"max-size": "1m"}}, "sysctls": ["net.core.somaxconn=1"],
+    "deploy": {"resources": {"limits": {}, "reservations": {"devices": [GPU]}}},
+    "restart": "no", "directory": "/d", "output": "inherit",
+}  # fmt: skip
 ASKED = {"idleSeconds": 3, "intervalSeconds": 1, "timeoutSeconds": 0.5, "atLeast": 0}
 SAMPLES: dict[tuple[str, str], Any] = {
     ("HTTP", "url"): f"http://u:{SECRET}@h/x",
@@ -83,8 +100,9 @@ TASKS += [
 TASKS[-1] |= {"name": "several"}
 TASKS[0] |= {"fallback": {"failureThreshold": 3, "containers": 2}, "scaleDownWindowSeconds": 30}
 TASKS += [app_by(rule) for rule in RULES.all()]
+TASKS += [{"name": "words", "maxContainers": 3, "ruleType": "Remainder", "config": WORDS}]
 APPS = [{"name": "me", "maxContainers": 10, "apps": [task]} for task in TASKS]
-APPS += [{"maxContainers": 10, "apps": [TASKS[-1], TASKS[0]]}]
+APPS += [{"maxContainers": 10, "apps": [TASKS[-2], TASKS[0]]}]
 
 
 def test_the_words_are_good_and_complete() -> None:

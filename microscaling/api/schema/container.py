@@ -7,23 +7,34 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from microscaling.api.schema.deploy import DEPLOY, read_deploy
+from microscaling.api.schema.files import ENV_FILE, Files, read_env_files, read_files
+from microscaling.api.schema.files import KEYS as OF_FILES
 from microscaling.api.schema.key import Key, exactly
 from microscaling.api.schema.ports import PORTS, read_ports
-from microscaling.api.schema.section import INT64, Section, shown
+from microscaling.api.schema.refused import RESTART, read_restart
+from microscaling.api.schema.section import DECIMAL, Section, shown
 from microscaling.api.schema.volumes import VOLUMES, read_mounts
+from microscaling.api.schema.word import DURATION, MEMORY, flag, matching, memory, nanoseconds, pairs, under
+from microscaling.api.schema.words import WORDS, read_words, words_of
 from microscaling.demand.container import ContainerOptions
-from microscaling.utils.text import clean, short
+from microscaling.utils.text import clean
 
 HOST = "host"
-RESERVED_LABELS = ("com.microscaling.microscaling-in-a-box", "com.microscaling.nonce")
+CONTAINER = "container:"
+RESERVED_LABELS = (
+    "com.microscaling.microscaling-in-a-box",
+    "com.microscaling.nonce",
+    "com.microscaling.agent",
+    "com.microscaling.number",
+)
 MODE = re.compile(r"host|none|bridge|container:.+")
-# The forms that Docker and Compose read (go-units, RAMInBytes): all units are powers of 1,024.
-MEMORY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{0,6})?|\.[0-9]{1,6})\s*([bB]|[kmgtpKMGTP](?:[iI]?[bB])?)?")
-UNITS = {"b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}
+USER = r"[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?"
 MAX_CPUS = 4096.0
 MAX_GRACE_S = 3600.0
 ASSIGNMENTS = {
@@ -33,21 +44,44 @@ ASSIGNMENTS = {
 }
 """The shape of `env` and `labels`: a list of "NAME=value", or a map."""
 IMAGE = Key(
-    "image", "Image", wide=True, hint="example/worker:1.4", meaning="image of the containers", in_form=True
+    "image",
+    "Image",
+    wide=True,
+    hint="example/worker:1.4",
+    meaning="image of the containers",
+    in_form=True,
+    refers=True,
 )
 COMMAND = Key(
     "command",
     "Command",
     wide=True,
     hint="empty: the image's own",
-    meaning="command, instead of the image's own; split at white space",
+    meaning="command, instead of the image's own; text is split at white space, a list is taken as it is",
     in_form=True,
+    shape={"type": ["string", "array"], "items": {"type": ["string", "integer"]}},
 )
-KEYS = (
+OF_PROCESSES = (
+    Key(
+        "directory",
+        "Folder",
+        refers=True,
+        meaning="with `MSS_SCHEDULER=PROCESS`: where the command runs; containers have `working_dir`",
+    ),
+    Key(
+        "output",
+        "Output",
+        refers=True,
+        default_in_words="kept for the log",
+        meaning="with `MSS_SCHEDULER=PROCESS`: `inherit` (the agent's own), or a file to append it to",
+    ),
+)
+OLDER = (
     Key(
         "env",
         "Environment",
         kind="shape",
+        also=("environment",),
         meaning="variables of the containers, list or map; a name without a value takes the agent's own",
         shape=ASSIGNMENTS | {"propertyNames": {"pattern": "^[^=]+$"}},
     ),
@@ -55,6 +89,7 @@ KEYS = (
         "networkMode",
         "Network mode",
         default=HOST,
+        also=("network_mode",),
         meaning="`host`, `bridge`, `none` or `container:NAME`",
         shape={"pattern": exactly(MODE.pattern)},
     ),
@@ -83,6 +118,7 @@ KEYS = (
         "Memory",
         kind="shape",
         default_in_words="no limit",
+        also=("mem_limit",),
         meaning='`"64m"`, `"1gb"`, or bytes',
         shape={"type": ["integer", "string"], "minimum": 0, "pattern": exactly(MEMORY.pattern)},
     ),
@@ -97,51 +133,136 @@ KEYS = (
     Key(
         "stopGraceSeconds",
         "Grace",
-        kind="number",
+        kind="shape",
         default=1,
-        most=MAX_GRACE_S,
-        meaning="seconds between asking a container to end and forcing it",
+        also=("stop_grace_period",),
+        meaning='seconds, or text such as `"1m30s"`, between asking a container to end and forcing it',
+        shape={
+            "type": ["number", "string"],
+            "minimum": 0,
+            "maximum": MAX_GRACE_S,
+            "pattern": exactly(f"{DECIMAL.pattern}|{DURATION.pattern}"),
+        },
     ),
 )
+KEYS = (
+    *(replace(key, refers=True) for key in OLDER),
+    *OF_FILES,
+    Key(
+        "user",
+        "User",
+        kind="shape",
+        refers=True,
+        meaning="user, and group, of its processes: `1000:1000`, `www-data`",
+        shape={"type": ["string", "integer"], "pattern": exactly(USER)},
+    ),
+    *WORDS,
+    DEPLOY,
+    Key(
+        RESTART,
+        "Restart",
+        kind="shape",
+        meaning="only `no`: the agent replaces containers",
+        shape={"enum": ["no", False]},
+    ),
+    *OF_PROCESSES,
+)
 """Further keys of `config` for the containers."""
+OF_SOME = tuple(key.key for key in KEYS if key.key not in {of.key for of in OLDER} | {ENV_FILE.key, RESTART})
+"""Keys that a scheduler may not be able to do; then they are refused."""
+SPELLINGS = {
+    spelling.casefold(): key.key
+    for key in (IMAGE, COMMAND, *KEYS)
+    for spelling in key.spellings[1:]
+    if spelling.casefold() != key.key.casefold()
+}
+"""By another spelling of a key, the key."""
 
 
 @dataclass(frozen=True)
 class ContainerConfig:
     """The options that were read, ready for a Task."""
 
+    command: str
     env: list[str]
     network_mode: str
     publish_all_ports: bool
     options: ContainerOptions
 
 
-def read_container(config: Section, most: int) -> ContainerConfig:
-    """Reads the optional keys of `config`; `most` is the task's maximum of containers.
+def read_container(config: Section, most: int, files: Files) -> ContainerConfig:
+    """Reads the optional keys of `config`; `most` is the task's maximum of containers, `files` those that
+    the configuration defines.
 
     The defaults are the Go agent's: the host's network, all ports published (which the engine ignores
     there), a grace of 1 s.
     """
     mode, networks = _network(config)
-    ports = read_ports(config, most)
-    if ports and mode == HOST:
+    command, words = _command(config)
+    # The Go agent read publishAllPorts and left it at true; on the host's network it means nothing, and with
+    # that of another container engines refuse it.
+    publish = (flag(config, "publishAllPorts") is not False or mode == HOST) and not mode.startswith(
+        CONTAINER
+    )
+    options = ContainerOptions(
+        command=words,
+        networks=networks,
+        ports=read_ports(config, most),
+        mounts=(*read_mounts(config), *read_files(config, files)),
+        memory=memory(config, "memory") or 0,
+        cpus=config.number("cpus", 0.0, MAX_CPUS, "a number of processors"),
+        labels=_labels(config),
+        stop_grace_s=_grace(config),
+        user=matching(USER, 'a user such as 1000, "1000:1000" or "www-data"')(config, "user") or "",
+        request=read_words(config) | dict(read_deploy(config, MAX_CPUS)),
+        directory=config.text("directory"),
+        output=config.text("output"),
+        words=tuple(key for key in OF_SOME if config.take(key) is not None),
+    )
+    _check_network(config, mode, options)
+    read_restart(config)
+    return ContainerConfig(command, _env(config), mode, publish, options)
+
+
+def _command(config: Section) -> tuple[str, tuple[str, ...]]:
+    """Returns the command as text, and the words of one that is a list."""
+    if not isinstance(config.take("command"), list):
+        return config.text("command"), ()
+    # As text too, for messages, and for the scheduler of processes, which splits it into the same words.
+    words = words_of(config, "command") or []
+    return shlex.join(words), tuple(words)
+
+
+def _grace(config: Section) -> float:
+    duration = nanoseconds(config.take("stopGraceSeconds"))
+    if duration is None:  # a number, as the key itself has it; Compose's spelling takes text with a unit
+        return config.number("stopGraceSeconds", 1.0, MAX_GRACE_S, "a number of seconds")
+    if duration > MAX_GRACE_S * 1e9:
+        config.wrong("stopGraceSeconds", f"at most {MAX_GRACE_S:g} seconds", config.take("stopGraceSeconds"))
+    return duration / 1e9
+
+
+def _check_network(config: Section, mode: str, options: ContainerOptions) -> None:
+    """Notes a problem for each option that engines refuse with this network."""
+    if options.ports and mode == HOST:
         config.notes.problem(
             config.at("ports"),
             "the containers are on the host's network, where no port can be published: add "
             '"networkMode": "bridge", or networks',
         )
-    # The Go agent read publishAllPorts and left it at true; on the host's network it means nothing.
-    publish = config.flag("publishAllPorts", True) or mode == HOST
-    options = ContainerOptions(
-        networks=networks,
-        ports=ports,
-        mounts=read_mounts(config),
-        memory=_memory(config),
-        cpus=config.number("cpus", 0.0, MAX_CPUS, "a number of processors"),
-        labels=_labels(config),
-        stop_grace_s=config.number("stopGraceSeconds", 1.0, MAX_GRACE_S, "a number of seconds"),
-    )
-    return ContainerConfig(_env(config), mode, publish, options)
+    # With a create that is refused, or a start that fails, the task would only back off for ever.
+    sysctls = options.request.get("HostConfig.Sysctls", {})
+    if mode == HOST and any(name.startswith("net.") for name in sysctls):
+        config.notes.problem(
+            config.at("sysctls"),
+            "the containers are on the host's network, the net. settings of which are the host's: add "
+            '"networkMode": "bridge", or networks',
+        )
+    for key in ("ports", "hostname", "dns", "extra_hosts"):
+        if mode.startswith(CONTAINER) and config.take(key) is not None:
+            config.notes.problem(
+                config.at(key), f"is that of the other container with networkMode {mode}: leave it out"
+            )
 
 
 def _network(config: Section) -> tuple[str, tuple[str, ...]]:
@@ -168,7 +289,7 @@ def _names(config: Section, key: str) -> Iterator[tuple[str, Any, Any]]:
     """Yields place, name and options of the entries of a list of names, or of a map by name."""
     value = config.take(key)
     if isinstance(value, Mapping):
-        yield from ((_under(config, key, name), name, options) for name, options in value.items())
+        yield from ((under(config, key, name), name, options) for name, options in value.items())
     else:
         yield from ((place, name, None) for place, name in config.entries(key))
 
@@ -177,7 +298,9 @@ def _env(config: Section) -> list[str]:
     """Returns the list of "NAME=value". A NAME without a value takes the agent's own variable, and is left
     out if there is none."""
     env: dict[str, str] = {}
-    for name, value in _assignments(config, "env"):
+    given = {name: value for _, name, value in pairs(config, "env")}
+    # As in Compose: a variable of the task's own goes before one of a file.
+    for name, value in {**read_env_files(config), **given}.items():
         found = os.environ.get(name) if value is None else value
         if found is not None:
             env[name] = found
@@ -185,59 +308,9 @@ def _env(config: Section) -> list[str]:
 
 
 def _labels(config: Section) -> dict[str, str]:
-    labels = {name: value or "" for name, value in _assignments(config, "labels")}
+    labels = {name: value or "" for _, name, value in pairs(config, "labels")}
     for name in RESERVED_LABELS:
         if name in labels:
             place = f"{config.at('labels')}.{name}"
             config.notes.problem(place, "the agent itself sets this label: leave it out")
     return labels
-
-
-def _assignments(config: Section, key: str) -> Iterator[tuple[str, str | None]]:
-    """Yields name and value of the entries of a list of "NAME=value", or of a map; None: no value."""
-    # No error quotes a value, as it may be a secret.
-    value = config.take(key)
-    if isinstance(value, Mapping):
-        yield from _mapped(config, key, value)
-        return
-    for place, entry in config.entries(key):
-        if not isinstance(entry, str):
-            config.notes.problem(place, f'expected text such as "NAME=value", got {shown(entry)}')
-            continue
-        name, equals, rest = clean(entry).partition("=")
-        if name:
-            yield name, rest if equals else None
-        else:
-            config.notes.problem(place, "there is no name before the =")
-
-
-def _mapped(config: Section, key: str, values: Mapping[Any, Any]) -> Iterator[tuple[str, str | None]]:
-    for name, value in values.items():
-        place = _under(config, key, name)
-        if not isinstance(name, str) or not name or "=" in name:
-            config.notes.problem(place, f"expected a name without =, got {shown(name)}")
-        # A bool is refused, as `true` without quotes would become "True".
-        elif isinstance(value, bool) or not isinstance(value, (str, int, float, type(None))):
-            config.notes.problem(place, f"expected text or a number, got {shown(value)}: put it in quotes")
-        else:
-            yield clean(name), value if value is None else clean(str(value))
-
-
-def _under(config: Section, key: str, name: object) -> str:
-    return f"{config.at(key)}.{short(str(name))}"
-
-
-def _memory(config: Section) -> int:
-    value = config.take("memory")
-    if value is None:
-        return 0
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    match = MEMORY.fullmatch(str(value)) if whole or isinstance(value, str) else None
-    if match is None:
-        config.wrong("memory", 'bytes, or text such as "64m" or "1gb"', value)
-        return 0
-    memory = int(float(match[1]) * UNITS[(match[2] or "b")[0].lower()])
-    if memory not in INT64:
-        config.wrong("memory", "a number of bytes of at most 64 bits", value)
-        return 0
-    return memory

@@ -120,10 +120,10 @@ def declared() -> dict[str, Any]:
 
 
 def _as_data(keys: Iterable[Field]) -> list[dict[str, Any]]:
-    # Without `check`, which is a function, and `shape`, which is for the JSON Schema.
+    # Without functions, and without the parts for the JSON Schema and the parser alone.
+    left_out = ("check", "read", "shape", "to", "also", "refers")
     return [
-        {_camel(f.name): getattr(key, f.name) for f in fields(key) if f.name not in ("check", "shape")}
-        for key in keys
+        {_camel(f.name): getattr(key, f.name) for f in fields(key) if f.name not in left_out} for key in keys
     ]
 
 

@@ -7,16 +7,18 @@ variable that is not set), are left to the parser.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from microscaling.api.schema import metric
 from microscaling.api.schema.declared import APP, CONFIG, IGNORED
+from microscaling.api.schema.files import FOLDERS
 from microscaling.api.schema.key import Key, exactly
 from microscaling.api.schema.section import DECIMAL
 from microscaling.api.schema.sources import SOURCES, TYPE
 from microscaling.metric.base import METRICS
 from microscaling.plugins import Field
+from microscaling.secrets.references import REFERENCE
 from microscaling.target.base import RULES
 
 Schema = dict[str, Any]
@@ -32,6 +34,17 @@ OF_KIND: dict[str, Schema] = {
     "headers": {"type": "object", "additionalProperties": {"type": ["string", "integer"]}},
     "shape": {},
 }
+FILES: Schema = {
+    "description": "files of the engine's host, by name",
+    "type": "object",
+    "additionalProperties": {
+        "type": "object",
+        "properties": {"file": {"type": "string", "pattern": "^/"}},
+        "required": ["file"],
+        "additionalProperties": False,
+    },
+}
+"""The shape of `secrets` and `configs` beside `apps`."""
 FURTHER: Schema = {"patternProperties": {"^x-": True}, "additionalProperties": False}
 """Keywords of an object without further keys, except for those that begin with x-."""
 
@@ -74,7 +87,8 @@ def json_schema() -> Schema:
                 "type": "string",
             },
             "apps": {"title": "Tasks", "description": "the tasks", "type": "array", "items": app},
-        },
+        }
+        | dict.fromkeys(FOLDERS, FILES),
     } | FURTHER
 
 
@@ -124,7 +138,28 @@ def _with_fields(fields: tuple[Field, ...]) -> Schema:
 
 
 def _properties(keys: Iterable[Field]) -> dict[str, Schema]:
-    return {key.key: _of_field(key) for key in keys}
+    return {
+        spelling: _of_field(key)
+        for key in keys
+        for spelling in (key.spellings if isinstance(key, Key) else (key.key,))
+    }
+
+
+def _or_reference(schema: Mapping[str, Any]) -> Schema:
+    """Returns the schema of a value in which variables are filled in: text with ${NAME} fits everywhere."""
+    # Inside too: a list may have a variable in one of its entries only.
+    made: Schema = {
+        keyword: _or_reference(inner)
+        if keyword in ("items", "additionalProperties") and isinstance(inner, Mapping)
+        else {name: _or_reference(of) if of is not True else of for name, of in inner.items()}
+        if keyword == "properties"
+        else inner
+        for keyword, inner in schema.items()
+    }
+    if "pattern" not in made and "enum" not in made and "string" in made.get("type", ()):
+        return made
+    titles = {name: made.pop(name) for name in ("title", "description", "default") if name in made}
+    return titles | {"anyOf": [made, {"type": "string", "pattern": REFERENCE.pattern}]}
 
 
 def _of_field(field: Field) -> Schema:
@@ -140,4 +175,7 @@ def _of_field(field: Field) -> Schema:
     for keyword, value in (("default", field.default), ("minimum", field.least), ("maximum", field.most)):
         if value is not None:
             found[keyword] = value
-    return found | dict(field.shape) if isinstance(field, Key) else found
+    if not isinstance(field, Key):
+        return found
+    found |= field.shape
+    return _or_reference(found) if field.refers else found

@@ -23,6 +23,21 @@ class Key(Field):
     """Keywords of JSON Schema besides those of the kind; all of them, if the kind is "shape"."""
     in_form: bool = False
     """Whether the form has a field for it; else it is part of the form's JSON."""
+    also: tuple[str, ...] = ()
+    """Other spellings of the key, such as Compose's."""
+    refers: bool = False
+    """Whether each ${NAME} in its value is replaced by the agent's environment variable."""
+
+    @property
+    def fills_in(self) -> bool:
+        return self.refers
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """All names of the key, its own first: one with underscores has camelCase too."""
+        first, *others = self.key.split("_")
+        camel = first + "".join(map(str.capitalize, others))
+        return (self.key, *self.also, *([camel] if others else []))
 
     def __post_init__(self) -> None:
         if self.kind != "shape":

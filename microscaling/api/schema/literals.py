@@ -7,12 +7,19 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from microscaling.api.schema.container import IMAGE, KEYS
 from microscaling.api.schema.section import Notes
 from microscaling.metric.base import METRICS
 from microscaling.secrets.references import REFERENCE
 from microscaling.utils.text import short
 
 ANY = re.compile(r"\$\{(\w*)[^}]*\}")
+TOP = re.compile(r"config\.([^.\[]+)")
+"""The place of a key of `config`."""
+OF_CONTAINERS = {
+    f"config.{name}".casefold() for key in (IMAGE, *KEYS) if key.refers for name in key.spellings
+}
+COMMANDS = ("config.command", "config.entrypoint", "config.healthcheck")
 SHELL = re.compile(r"(^|[\s/])(ba|da|z|k)?sh\s+-\w*c\b")
 """A command with a shell, which replaces ${NAME} itself, by the variables of the container."""
 
@@ -23,18 +30,34 @@ def warn_of_literals(app: Mapping[Any, Any], filled_in: Iterable[str], place: st
     filled = tuple(key.casefold() for key in filled_in)
     for path, text in _texts(app, ""):
         known = path.casefold()
+        key = TOP.match(known)
         where = f"{place}.{short(path)}"
-        inside = any(known == key or known.startswith(f"{key}.") for key in filled)
-        if known == "config.command" and SHELL.search(text):
+        of_containers = key is not None and key[0] in OF_CONTAINERS
+        inside = of_containers or any(known == at or known.startswith(f"{at}.") for at in filled)
+        if key is not None and key[0] in COMMANDS and _in_shell(app, key[1], text):
             continue
         for found in ANY.finditer(text):
             whole = REFERENCE.fullmatch(found[0])
             # Never all of it: ${NAME:-default} may have a password for a default.
             shown = found[0] if whole else f"${{{found[1]}...}}"
+            if of_containers and text[: found.start()].endswith("$"):
+                continue  # $${ stands for a literal ${
             if not inside:
                 notes.warn(where, f"{short(shown)} is taken literally: {_elsewhere()}")
             elif not whole:
                 notes.warn(where, f"{short(shown)} is taken literally: only the form ${{NAME}} is filled in")
+
+
+def _in_shell(app: Mapping[Any, Any], key: str, text: str) -> bool:
+    """Whether a text of a command is for a shell: by itself, or as one of the words in a list."""
+    configs = (config for name, config in app.items() if str(name).casefold() == "config")
+    words = [value for config in configs for name, value in config.items() if str(name).casefold() == key]
+    if key == "healthcheck":  # its plain text and its CMD-SHELL are for one
+        tests = (of.get("test") for of in words if isinstance(of, Mapping))
+        return not any(isinstance(test, list) and "CMD" in test[:1] for test in tests)
+    return any(
+        SHELL.search(" ".join(map(str, value)) if isinstance(value, list) else text) for value in words
+    )
 
 
 @functools.cache
@@ -42,7 +65,7 @@ def _elsewhere() -> str:
     """Names the keys in which variables are filled in."""
     keys = {m.type_name: [f"the {f.key}" for f in m.fields if f.fills_in] for m in METRICS.all()}
     said = ", and ".join(f"{' and '.join(of)} of {name}" for name, of in keys.items() if of)
-    return f"variables are filled in in {said}, only"
+    return f"variables are filled in in {said}, and in the options of containers except for commands, only"
 
 
 def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:

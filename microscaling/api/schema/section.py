@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import inf
+from types import MappingProxyType
 from typing import Any
 
 from microscaling.utils.strict_json import Object
@@ -31,6 +32,8 @@ class Notes:
     # JSON is read as the Go agent reads it: to the letter, with warnings only.
     ports: int = 0
     """The number of ports read so far, of all tasks."""
+    elsewhere: bool = False
+    """The tasks are for an agent elsewhere: files and variables of this process are not theirs."""
 
     def problem(self, place: str, what: str) -> None:
         """Notes an error: the configuration will be refused."""
@@ -67,17 +70,28 @@ def shown(value: object) -> str:
 
 class Section:
     """One object. Keys match in upper or lower case, null counts as absent, and every read returns a value
-    of the right type: the default, and a note, if the value is invalid."""
+    of the right type: the default, and a note, if the value is invalid. `also` maps other spellings to
+    keys."""
 
-    def __init__(self, data: Mapping[Any, Any], place: str, notes: Notes) -> None:
+    def __init__(
+        self,
+        data: Mapping[Any, Any],
+        place: str,
+        notes: Notes,
+        also: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.place = place
         self.notes = notes
         self._data: dict[str, Any] = {}
         self._spelled: dict[str, str] = {}
         self._taken: dict[str, str] = {}
+        self._also: dict[str, str] = {}
+        """By key, the other spelling that was used."""
         repeated = list(getattr(data, "repeated", ()))
         for spelled, value in data.items():
             key = str(spelled).casefold()
+            if key in also:
+                key = self._known_as(str(spelled), also[key], value, data)
             if key in self._data:
                 repeated.append(str(spelled))
                 if value is None:
@@ -88,7 +102,19 @@ class Section:
 
     def at(self, key: str) -> str:
         """Returns the place of a key, as errors name it."""
+        key = self._also.get(key.casefold(), key)
         return f"{self.place}.{short(key)}" if self.place else short(key)
+
+    def _known_as(self, spelled: str, key: str, value: Any, data: Mapping[Any, Any]) -> str:
+        """Returns the key that a spelling stands for. Notes a problem if that is given too."""
+        # Null counts as absent, here too.
+        given = [str(name) for name, other in data.items() if other is not None]
+        twin = next((name for name in given if name.casefold() == key.casefold()), None)
+        if twin is not None and value is not None:
+            self.notes.problem(self.at(spelled), f"{twin} is given too, which means the same: leave one out")
+        elif twin is None:
+            self._also[key.casefold()] = spelled
+        return key.casefold()
 
     def take(self, key: str) -> Any:
         """Returns the raw value; None if it is absent. The key counts as known from now on."""
@@ -146,13 +172,18 @@ class Section:
         self.wrong(key, "true or false", value)
         return default
 
-    def section(self, key: str) -> Section:
-        """Returns an inner object; an empty one if absent."""
+    def change(self, key: str, change: Callable[[Any], Any]) -> None:
+        """Replaces the value of a key, if there is one. The key does not count as known by that."""
+        if self._data.get(key.casefold()) is not None:
+            self._data[key.casefold()] = change(self._data[key.casefold()])
+
+    def section(self, key: str, also: Mapping[str, str] = MappingProxyType({})) -> Section:
+        """Returns an inner object; an empty one if absent. `also` maps other spellings of its keys."""
         value = self.take(key)
         if value is not None and not isinstance(value, Mapping):
             self.wrong(key, "an object", value)
             value = None
-        return Section(Object() if value is None else value, self.at(key), self.notes)
+        return Section(Object() if value is None else value, self.at(key), self.notes, also)
 
     def entries(self, key: str) -> Iterator[tuple[str, Any]]:
         """Yields place and value of each entry of a list; nothing if absent."""

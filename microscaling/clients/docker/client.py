@@ -41,6 +41,8 @@ def connect(
     except (DockerException, requests.exceptions.RequestException, OSError) as error:
         raise explained(error, host, chosen) from error.__cause__
     if host.startswith("unix:"):
+        # It still has the connection of the request for the version.
+        client.get_adapter("http+docker://").close()
         client.mount("http+docker://", _KeptAlive(host.replace("unix:", "http+unix:"), timeout_s))
     elif not host.startswith(("npipe:", "ssh:")):
         # max_pool_size goes only to the library's own adapters

@@ -34,8 +34,11 @@ def create_body(task: Task, nonce: str, agent: str = "") -> dict[str, Any]:
         "Labels": {**options.labels, **marks},
         "HostConfig": host,
     }
-    if task.command.split():
-        body["Cmd"] = task.command.split()
+    command = options.command or task.command.split()
+    if command:
+        body["Cmd"] = [*command]
+    if options.user:
+        body["User"] = options.user
     if options.ports:
         body["ExposedPorts"] = {_exposed(port): {} for port in options.ports}
         host["PortBindings"] = _bindings(options.ports)
@@ -45,6 +48,9 @@ def create_body(task: Task, nonce: str, agent: str = "") -> dict[str, Any]:
         host["Memory"] = options.memory
     if options.cpus:
         host["NanoCpus"] = round(options.cpus * 1e9)
+    for place, value in options.request.items():
+        of, _, name = place.rpartition(".")
+        (host if of else body)[name] = value
     return body
 
 
@@ -66,7 +72,9 @@ def _bind(mount: Mount) -> str:
 
 
 def _mount(mount: Mount) -> dict[str, Any]:
-    body: dict[str, Any] = {"Type": mount.kind, "Target": mount.target, "ReadOnly": mount.read_only}
+    # Unlike a bind, which is a folder if there is no such file: a secret must not be an empty folder.
+    kind = "bind" if mount.kind == "file" else mount.kind
+    body: dict[str, Any] = {"Type": kind, "Target": mount.target, "ReadOnly": mount.read_only}
     if mount.source:
         body["Source"] = mount.source
     return body

@@ -44,6 +44,11 @@ def make(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
     return ContainerScheduler(backend, stop_orphans=s.orphans == "stop")
 
 
+def takes(word: str) -> bool:
+    """True for all words of containers."""
+    return word not in ("directory", "output")
+
+
 TYPE = SchedulerPlugin(
-    "DOCKER", "containers of a Docker engine", make, creates_containers=True, prepare=prepare
+    "DOCKER", "containers of a Docker engine", make, creates_containers=True, takes=takes, prepare=prepare
 )

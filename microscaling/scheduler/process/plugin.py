@@ -32,6 +32,11 @@ def check(tasks: Iterable[Task]) -> None:
         raise ConfigError(*problems)
 
 
+def takes(word: str) -> bool:
+    """True for the words of processes."""
+    return word in ("user", "directory", "output")
+
+
 TYPE = SchedulerPlugin(
-    "PROCESS", "local processes", make, creates_containers=True, noun="process", check=check
+    "PROCESS", "local processes", make, creates_containers=True, noun="process", check=check, takes=takes
 )

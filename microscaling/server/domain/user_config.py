@@ -72,7 +72,7 @@ def read_plan(data: Any, settings: Settings) -> Plan:
     warnings: list[str] = []
     # The text is parsed again, so that the checked data are those that agents will get.
     checked = _without_references(parse(text.encode()))
-    tasks, cap = apps_from_parsed(checked, settings, warnings.append)
+    tasks, cap = apps_from_parsed(checked, settings, warnings.append, elsewhere=True)
     if len(tasks) > MAX_APPS:
         raise ConfigError(f"apps: {len(tasks)} are too many, {MAX_APPS} are the most")
     long = [f"apps[{i}].name" for i, task in enumerate(tasks) if len(task.name) > MAX_NAME]

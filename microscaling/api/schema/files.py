@@ -1,0 +1,194 @@
+"""Reads the keys of a task that name files: `env_file`, `secrets` and `configs`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from microscaling.api.schema.key import Key
+from microscaling.api.schema.section import Section, shown
+from microscaling.demand.container import Mount
+from microscaling.utils import env_file
+from microscaling.utils.small_file import read_small
+from microscaling.utils.text import clean
+
+MAX_ENV_FILE = 1 << 20
+FOLDERS = {"secrets": "/run/secrets/", "configs": "/"}
+"""The folders in a container for these files."""
+WAY_OUT = "expected the absolute path of a file on the engine's host"
+
+
+def _of(key: str, label: str, meaning: str) -> Key:
+    target = {"source": {"type": "string"}, "target": {"type": "string"}}
+    file = {"file": {"type": "string", "pattern": "^/"}, "target": {"type": "string"}}
+    return Key(
+        key,
+        label,
+        kind="shape",
+        refers=True,
+        meaning=meaning,
+        shape={
+            "type": ["array", "object"],
+            "items": {
+                "type": ["string", "object"],
+                "properties": target,
+                "required": ["source"],
+                "additionalProperties": False,
+            },
+            "additionalProperties": {
+                "type": "object",
+                "properties": file,
+                "required": ["file"],
+                "additionalProperties": False,
+            },
+        },
+    )
+
+
+ENV_FILE = Key(
+    "env_file",
+    "Files of variables",
+    kind="shape",
+    refers=True,
+    meaning="files of NAME=value on the agent's machine, read at its start; `env` goes before them",
+    shape={
+        "type": ["string", "array"],
+        "items": {
+            "type": ["string", "object"],
+            "properties": {"path": {"type": "string"}, "required": {"type": "boolean"}},
+            "required": ["path"],
+            "additionalProperties": False,
+        },
+    },
+)
+KEYS = (
+    ENV_FILE,
+    _of(
+        "secrets",
+        "Secrets",
+        "files of the engine's host, read-only in /run/secrets: `{token: {file: /etc/app/token}}`, or names "
+        "of `secrets` beside `apps`",
+    ),
+    _of("configs", "Configuration files", "the same with `configs`, in /"),
+)
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files that `secrets` and `configs` beside `apps` define: the path of each name."""
+
+    paths: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, top: Section) -> Files:
+        """Reads both keys of a configuration."""
+        return cls({key: dict(_defined(top.section(key))) for key in FOLDERS})
+
+
+def _defined(given: Section) -> Iterator[tuple[str, str]]:
+    for name, value in given.items():
+        entry = Section(value if isinstance(value, Mapping) else {}, given.at(name), given.notes)
+        path = _path(entry)
+        for key in entry.left():
+            entry.notes.problem(entry.at(key), "is not known: there is file")
+        yield name, path
+
+
+def _path(entry: Section) -> str:
+    path = entry.text("file")
+    # A relative path would be one of the agent's machine or container, and the engine mounts its own.
+    if not path.startswith("/"):
+        entry.wrong("file", WAY_OUT.removeprefix("expected "), entry.take("file"))
+    return path
+
+
+def read_files(config: Section, files: Files) -> Iterator[Mount]:
+    """Yields the mount of each file of `secrets` and `configs`."""
+    for key, folder in FOLDERS.items():
+        value = config.take(key)
+        if isinstance(value, Mapping):
+            for name, entry in config.section(key).items():
+                yield _mount(entry, f"{config.at(key)}.{name}", clean(name), folder, config)
+            continue
+        for place, entry in config.entries(key):
+            yield from _named(entry, place, folder, files.paths.get(key, {}), config)
+
+
+def _mount(entry: Any, place: str, name: str, folder: str, config: Section) -> Mount:
+    given = Section(entry if isinstance(entry, Mapping) else {}, place, config.notes)
+    mount = Mount("file", _path(given), _target(given, name, folder), True)
+    _refuse_others(given)
+    return mount
+
+
+def _named(entry: Any, place: str, folder: str, paths: Mapping[str, str], config: Section) -> Iterator[Mount]:
+    given = Section(entry if isinstance(entry, Mapping) else {"source": entry}, place, config.notes)
+    name = given.text("source")
+    if name in paths:
+        yield Mount("file", paths[name], _target(given, name, folder), True)
+    else:
+        key = "secrets" if folder == FOLDERS["secrets"] else "configs"
+        config.notes.problem(
+            place, f"there is no {shown(name)} in {key} beside apps: {{{key}: {{NAME: {{file: /path}}}}}}"
+        )
+    _refuse_others(given)
+
+
+def _target(given: Section, name: str, folder: str) -> str:
+    target = given.text("target") or name
+    return target if target.startswith("/") else folder + target
+
+
+def _refuse_others(given: Section) -> None:
+    for key in given.left():
+        owner = key in ("uid", "gid", "mode")
+        why = (
+            "a mounted file has the owner and mode that it has on the host: set them there"
+            if owner
+            else "is not known"
+        )
+        given.notes.problem(given.at(key), why)
+
+
+def read_env_files(config: Section) -> dict[str, str | None]:
+    """Returns the variables in the files of `env_file`; those of later files go before. None: a name without
+    a value."""
+    found: dict[str, str | None] = {}
+    value = config.take("env_file")
+    entries = [(config.at("env_file"), value)] if isinstance(value, str) else config.entries("env_file")
+    for place, entry in entries:
+        path, needed = _env_file(entry, place, config)
+        if path and not config.notes.elsewhere:
+            found |= _variables(path, needed, place, config)
+    return found
+
+
+def _env_file(entry: Any, place: str, config: Section) -> tuple[str, bool]:
+    if isinstance(entry, str) and entry:
+        return entry, True
+    if not isinstance(entry, Mapping):
+        config.notes.problem(place, f"expected the path of a file, got {shown(entry)}")
+        return "", True
+    given = Section(entry, place, config.notes)
+    path, needed = given.text("path"), given.flag("required", True)
+    if not path:
+        config.notes.problem(given.at("path"), "is missing: the path of a file of NAME=value")
+    for key in given.left():
+        config.notes.problem(given.at(key), "is not known: there are path and required")
+    return path, needed
+
+
+def _variables(path: str, needed: bool, place: str, config: Section) -> dict[str, str | None]:
+    # Only a missing file may be left out: one that cannot be read is a mistake.
+    if not needed and not os.path.exists(path):
+        return {}
+    try:
+        return {clean(name): value for name, value in env_file.parse(read_small(path, MAX_ENV_FILE))}
+    except UnicodeDecodeError:
+        why = "is not text in UTF-8"
+    except ValueError as error:
+        why = str(error)
+    config.notes.problem(place, f"{shown(path)}: {why}")
+    return {}
