@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from microscaling import __version__
 from microscaling.settings import variables
-from microscaling.utils.text import nearest, quoted
+from microscaling.utils.text import nearest, one_line, quoted
 
 COMMANDS = {
     "server": "the server, with its web page, for agents with MSS_CONFIG=SERVER or MSS_MONITOR=SERVER",
@@ -38,6 +38,22 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 """Title -> names, or beginnings of names, of variables. The longest one that fits a variable decides."""
 
 
+AS_RUN = ("run", "start", "up", "agent", "apply", "serve")
+"""Commands that people expect; the agent needs none."""
+AS_FILE = ("-c", "--config", "--configuration", "--filename", "--tasks", "--apps")
+AS_VARIABLE = {
+    "-v": "MSS_LOG_DEBUG=all",
+    "--verbose": "MSS_LOG_DEBUG=all",
+    "--debug": "MSS_LOG_DEBUG=all",
+    "--dry-run": "MSS_DRY_RUN=true",
+    "--port": "MSS_SERVER_ADDRESS=host:port",
+    "--host": "MSS_SERVER_ADDRESS=host:port",
+    "--listen": "MSS_SERVER_ADDRESS=host:port",
+    "--token": "MSS_SERVER_TOKEN=...",
+}
+"""Options that people expect, and the variables in their place."""
+
+
 class _Parser(argparse.ArgumentParser):
     """Names the argument that is probably meant in place of an unknown one."""
 
@@ -59,7 +75,6 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "-f",
         "--file",
-        default="",
         help="the configuration, JSON or YAML: MSS_CONFIG=FILE and MSS_CONFIG_FILE in one",
     )
     parser.add_argument(
@@ -74,14 +89,38 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error(_unknown(unknown[0], ["--file", "--health", "--version", "--help", *COMMANDS]))
     if asked.command is not None and asked.command not in COMMANDS:
         parser.error(_unknown(asked.command, COMMANDS))
+    if asked.file == "":
+        parser.error("argument -f/--file: expected a path, got an empty one")
+    if asked.file is not None and (asked.command or asked.health):
+        other = asked.command or "--health"
+        parser.error(f"argument -f/--file: is for the agent, and has no meaning with {other}")
     return asked
 
 
 def _unknown(argument: str, known: Sequence[str] | Mapping[str, str]) -> str:
+    option = argument.partition("=")[0]
     meant = nearest(argument, known)
-    if not meant and argument.endswith((".json", ".yml", ".yaml")):
-        meant = f"-f {argument}"
-    return f"unknown argument {quoted(argument)}" + (f"; did you mean {meant}?" if meant else "")
+    if argument in AS_RUN:
+        hint = "; the agent needs no command: microscaling -f FILE"
+    elif option in AS_FILE:
+        hint = "; did you mean -f FILE?"
+    elif argument.endswith((".json", ".yml", ".yaml")):
+        hint = f"; did you mean -f {one_line(argument)}?"
+    elif meant:
+        hint = f"; did you mean {meant}?"
+    else:
+        variable = _variable(option)
+        hint = f"; it is a variable: {variable}" if variable else ""
+    return f"unknown argument {quoted(argument)}{hint}"
+
+
+def _variable(option: str) -> str:
+    """Returns the variable in the place of an option, such as MSS_SCHEDULER=... for --scheduler; "" if there
+    is none."""
+    name = f"MSS_{option.removeprefix('--').replace('-', '_').upper()}"
+    return AS_VARIABLE.get(option) or (
+        f"{name}=..." if option.startswith("--") and name in variables() else ""
+    )
 
 
 def by_group() -> dict[str, list[str]]:

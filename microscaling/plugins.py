@@ -24,7 +24,7 @@ from microscaling.errors import ConfigError
 from microscaling.log import keep_secret
 from microscaling.secrets.secret_file import SUFFIX
 from microscaling.settings import given
-from microscaling.utils.text import MAX_OF_REASON, one_line, quoted
+from microscaling.utils.text import MAX_OF_REASON, nearest, one_line, quoted
 
 log = logging.getLogger("mssutils")
 
@@ -244,8 +244,12 @@ class Group(Generic[P]):
 
 def not_available(variable: str, name: str, names: Iterable[str]) -> ConfigError:
     """Returns the error for a variable that names none of what is available."""
-    allowed = ", ".join(names)
-    return ConfigError(f"{variable}={name} is not available in this version; set {variable} to: {allowed}")
+    names = list(names)
+    other = nearest(name, names)
+    hint = f"did you mean {other}? " if other else ""
+    return ConfigError(
+        f"{variable}={name} is not available in this version; {hint}set {variable} to: {', '.join(names)}"
+    )
 
 
 @functools.cache

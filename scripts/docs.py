@@ -20,6 +20,7 @@ from microscaling.metric.base import METRICS
 from microscaling.plugins import Field
 from microscaling.settings import in_words, variables
 from microscaling.target.base import RULES
+from scripts import mistakes
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -114,12 +115,21 @@ def more(name: str) -> str:
     return f" ([more]({MORE[name]}))" if name in MORE else ""
 
 
+def first_mistakes() -> str:
+    """The file in which they are made, and a table for each group."""
+    parts = [f"```yaml\n{mistakes.APPS}```"]
+    for title, group in mistakes.GROUPS.items():
+        parts += [f"## {title}", table(("typed", "answer", "exit code"), mistakes.rows(group))]
+    return "\n\n".join(parts)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "settings": settings,
     "app": lambda: keys(APP),
     "config": lambda: keys(CONFIG),
     "rules": rules,
     "metrics": metrics,
+    "mistakes": first_mistakes,
 }
 
 

@@ -123,26 +123,30 @@ AS_SOMEBODY_ELSE = """
 import os, sys
 from microscaling import factory
 from microscaling.__main__ import main
+from microscaling.metric.base import METRICS
 from microscaling.settings import Settings
+from microscaling.target.base import RULES
 # The other user may not be able to read Python's library: what the agent will import is imported now.
 names = [group.names() for group in factory.CHOICES.values()]
 settings = factory.prepared(Settings(docker_host="unix:///nonexistent.sock", state_dir="/nonexistent"), {})
 factory.make_scheduler(settings, {}).cleanup()
-import encodings.idna, http.cookiejar, microscaling.agent, microscaling.engine.local
+METRICS.names(), RULES.names()
+import encodings.idna, http.cookiejar, microscaling.agent, microscaling.engine.local, redis
+import microscaling.utils.yaml_text
 user = int(sys.argv[1])
 os.setgroups([])
 os.setresgid(user, user, user)
 os.setresuid(user, user, user)
-sys.exit(main([]))
+sys.exit(main(sys.argv[2:]))
 """
 
 
-def start_as(user: int, **environ: str) -> subprocess.Popen[str]:
+def start_as(user: int, *arguments: str, cwd: Path = ROOT, **environ: str) -> subprocess.Popen[str]:
     """The agent as another user, in none but its own group."""
     return subprocess.Popen(
-        [sys.executable, "-c", AS_SOMEBODY_ELSE, str(user)],
-        cwd=ROOT,
-        env={**os.environ, **environ},
+        [sys.executable, "-c", AS_SOMEBODY_ELSE, str(user), *arguments],
+        cwd=cwd,
+        env={"PATH": os.environ["PATH"], **environ, "PYTHONPATH": str(ROOT)},
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -10,7 +10,7 @@ import pytest
 
 from microscaling import factory
 from microscaling.engine.local import LocalEngine
-from microscaling.errors import ConfigError, ServerError
+from microscaling.errors import ConfigError
 from microscaling.scheduler.dry_run import DryRunScheduler
 from microscaling.scheduler.toy import ToyScheduler
 from microscaling.settings import Settings
@@ -141,9 +141,11 @@ def test_the_public_server_is_gone(caplog: pytest.LogCaptureFixture) -> None:
     assert factory.make_monitors(settings()) == []
     (told,) = caplog.messages
     assert "app.microscaling.com is gone; no metrics are sent" in told
-    with pytest.raises(ServerError, match="or MSS_CONFIG to FILE, ENVVAR or HARDCODED"):
+    with pytest.raises(
+        ConfigError, match=r"or MSS_CONFIG to FILE \(microscaling -f FILE\), ENVVAR or HARDCODED"
+    ):
         factory.make_tasks(settings(), {})
-    with pytest.raises(ServerError, match="or MSS_DEMAND_ENGINE to LOCAL"):
+    with pytest.raises(ConfigError, match="or MSS_DEMAND_ENGINE to LOCAL"):
         factory.make_engine(settings(MSS_DEMAND_ENGINE="SERVER"))
 
 

@@ -22,7 +22,7 @@ from microscaling.supervision.heartbeat import RUNNING, STARTING, STOPPING, Hear
 from microscaling.supervision.systemd import SystemdNotifier
 from microscaling.utils.process import start_time
 from tests.fakes.server import FakeServer, wait_for
-from tests.test_main import ROOT, TOY, run, start
+from tests.test_main import APPS, ROOT, TOY, run, start
 from tests.test_startup import HEAVY
 
 PID, STARTED = os.getpid(), start_time(os.getpid()) or ""
@@ -355,7 +355,14 @@ def test_two_agents_of_one_user(tmp_path: Path) -> None:
 
 AWAY = [
     (
-        {"MSS_SCHEDULER": "DOCKER", "DOCKER_HOST": "unix:///nonexistent.sock", "MSS_PULL_IMAGES": "false"},
+        {
+            "MSS_SCHEDULER": "DOCKER",
+            "DOCKER_HOST": "unix:///nonexistent.sock",
+            "MSS_PULL_IMAGES": "false",
+            "MSS_CONFIG_DATA": json.dumps(
+                {"maxContainers": 4, "apps": [{**APPS["apps"][0], "config": {"image": "none"}}]}
+            ),
+        },
         "starting: waiting for the backend of the containers",
     ),
     ({"MSS_CONFIG": "SERVER", "MSS_API_ADDRESS": "127.0.0.1:9"}, "starting: waiting for the configuration"),

@@ -59,6 +59,8 @@ def apps_from_parsed(
     notes = Notes(strict=strict, elsewhere=elsewhere)
     if data is not None and not isinstance(data, Mapping):
         raise ConfigError(f"expected an object with maxContainers and apps, got {shown(data)}")
+    if data and "services" in data and "apps" not in data:
+        raise ConfigError("is a Compose file (it has services): a configuration has maxContainers and apps")
     top = Section({} if data is None else data, "", notes)
     max_containers = top.whole("maxContainers", least=0)
     top.text("name")
@@ -69,14 +71,13 @@ def apps_from_parsed(
         if _is_object(entry, place, notes)
     }
     tasks = list(placed.values())
-    note_unknown(top)
     _check_names(placed, notes)
-    if not notes.problems:
-        _warn_of_cap(tasks, max_containers, notes)
+    _check_cap(top, tasks, max_containers)
+    note_unknown(top)
+    if notes.problems:  # without the warnings, which are clearer once these are mended
+        raise ConfigError(*notes.problems)
     for warning in notes.warnings:
         warn(warning)
-    if notes.problems:
-        raise ConfigError(*notes.problems)
     return tasks, max_containers
 
 
@@ -142,7 +143,8 @@ def _check_counts(app: Section, least: int, most: int) -> None:
             f"is {least}, above maxContainers, which is {most}: raise one or lower the other",
         )
     elif not most:
-        app.notes.warn(app.at("maxContainers"), "is 0 or missing: this task will never get a container")
+        there = app.take("maxContainers")
+        app.notes.missing(app.at("maxContainers"), there, "this task will never get a container")
 
 
 def _rule(app: Section, config: Section, least: int, most: int, settings: Settings) -> tuple[Target, Metric]:
@@ -158,11 +160,10 @@ def _rule(app: Section, config: Section, least: int, most: int, settings: Settin
     if not rule.measures:
         return target or RemainderTarget(most), NullMetric()
     # A value that is no number is a problem already, so only a missing or zero length is worth the warning.
-    if LENGTH in rule.fields and not length and not config.take(LENGTH.key):
-        config.notes.warn(
-            config.at(LENGTH.key),
-            "is 0 or missing: this task asks for more as long as there is an item",
-        )
+    there = config.take(LENGTH.key)
+    if LENGTH in rule.fields and not length and not there:
+        what = "this task asks for more as long as there is an item"
+        config.notes.missing(config.at(LENGTH.key), there, what)
     return target or RemainderTarget(most), read_metric(app, config, settings)
 
 
@@ -178,7 +179,7 @@ def _chosen_rule(app: Section) -> type[Target]:
     if rule is None:
         names = RULES.names()
         if app.notes.strict:
-            app.wrong("ruleType", alternatives(names), name)
+            app.none_of("ruleType", names, name)
         else:
             other = nearest(name, names)
             hint = f"; did you mean {other}?" if other else ""
@@ -195,12 +196,13 @@ def _check_names(placed: Mapping[str, Task], notes: Notes) -> None:
             notes.problem(f"{place}.name", f"{quoted(task.name)} is the name of {other} too: change one")
 
 
-def _warn_of_cap(tasks: list[Task], cap: int, notes: Notes) -> None:
-    least = sum(task.min_containers for task in tasks)
-    if not tasks:
-        notes.warn("apps", "is empty or missing: there is nothing to scale")
-    elif not cap:
-        notes.warn("maxContainers", "is 0 or missing: no container will run")
+def _check_cap(top: Section, tasks: list[Task], cap: int) -> None:
+    notes, least = top.notes, sum(task.min_containers for task in tasks)
+    if not top.take("apps"):
+        note = notes.problem if notes.strict and top.take("apps") is None else notes.warn
+        note("apps", "is empty or missing: there is nothing to scale")
+    elif not top.take("maxContainers"):
+        notes.missing("maxContainers", top.take("maxContainers"), "no container will run")
     elif least > cap:
         notes.warn(
             "maxContainers",

@@ -29,6 +29,7 @@ class FileConfig(Config):
         with problems_of(one_line(path)):
             data = _read(path)
             if not path.lower().endswith(YAML):
+                _check_json(data)
                 return apps_from_data(data, self.settings)
             # Imported only here, because it needs the extra `yaml`.
             from microscaling.utils.yaml_text import parse
@@ -37,6 +38,13 @@ class FileConfig(Config):
             if parsed is None:
                 raise ConfigError("is empty: it holds no configuration")
             return apps_from_parsed(parsed, self.settings, strict=True)
+
+
+def _check_json(data: bytes) -> None:
+    """Raises ConfigError if the file is probably YAML under another name."""
+    begin = data.lstrip()[:1]
+    if begin and begin not in b"{[" and (b":" in data or begin == b"#"):
+        raise ConfigError("does not begin like JSON, and only .yml and .yaml are read as YAML: rename it")
 
 
 def _read(path: str) -> bytes:

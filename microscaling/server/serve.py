@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import logging
 import os
@@ -95,7 +96,7 @@ def listen(settings: Settings) -> socket.socket:
     except OSError as error:
         sock.close()
         raise ConfigError(
-            f"MSS_SERVER_ADDRESS: cannot listen at {quoted(settings.server_address)}: {error.strerror}",
+            f"MSS_SERVER_ADDRESS: cannot listen at {quoted(settings.server_address)}: {_why(error)}",
         ) from None
     return sock
 
@@ -191,6 +192,14 @@ class Server(uvicorn.Server):
             if connection in self._idle and self._idle[connection] is asked:
                 connection.transport.abort()
         self._idle = idle
+
+
+def _why(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "another process listens there (a second server?): end it, or choose another port"
+    if error.errno == errno.EACCES:
+        return "permission denied: ports below 1024 are for root, choose a higher one"
+    return error.strerror or str(error)
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -30,9 +30,17 @@ def parse(data: bytes) -> Any:
         return json.loads(text, object_pairs_hook=_object, parse_int=_whole, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        raise ConfigError(f"not JSON: {where}: {one_line(error.msg)}") from None
+        raise ConfigError(f"not JSON: {where}: {_reason(text, error)}") from None
     except RecursionError:
         raise ConfigError("not JSON that can be read: nested too deeply") from None
+
+
+def _reason(text: str, error: json.JSONDecodeError) -> str:
+    # Until Python 3.13 the library's error is that a value, or a name in quotes, is missing there.
+    before, after = text[: error.pos].rstrip(), text[error.pos :].lstrip(" \t\r\n,")
+    if after[:1] in ("]", "}") and (before.endswith(",") or text[error.pos : error.pos + 1] == ","):
+        return f"a comma before {after[0]}: remove it"
+    return one_line(error.msg)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> Object:

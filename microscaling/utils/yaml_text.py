@@ -17,6 +17,12 @@ except ImportError:
 
 MAX_TOLD = 200
 """Characters of the library's error that ours quotes."""
+HINTS = {
+    "found character '\\t'": "a tab: indent with spaces",
+    "expected <block end>": "this line is indented in another way than those before it",
+    "mapping values are not allowed": "a `key:` inside a value: is the indentation right?",
+}
+"""Parts of the library's errors, and plainer words."""
 TAG = "tag:yaml.org,2002:"
 CORE = (
     # tag, pattern of the plain text, characters that it can begin with
@@ -92,7 +98,9 @@ def parse(data: bytes) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise ConfigError(f"not YAML: {where}{_told(error.problem or str(error))}") from None
+        problem = error.problem or str(error)
+        hint = next((hint for part, hint in HINTS.items() if part in problem), "")
+        raise ConfigError(f"not YAML: {where}{hint or _told(problem)}") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"not YAML: {_told(str(error))}") from None
     except (ValueError, LookupError) as error:

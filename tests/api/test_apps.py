@@ -101,7 +101,7 @@ def queue(metric_type: str, /, **config: Any) -> dict[str, Any]:
         ),
         (
             {"ruleType": "Queue"},
-            f'apps[0].metricType: expected {alternatives(METRICS.names())}, got ""',
+            f"apps[0].metricType: is missing: expected {alternatives(METRICS.names())}",
         ),
         (
             {"ruleType": "Queue", "metricType": "SQL", "config": {"query": "q"}},

@@ -81,12 +81,16 @@ def test_variables_are_filled_in_in_each(monkeypatch: pytest.MonkeyPatch) -> Non
     ("config", "more", "problem"),
     [
         ({"sources": []}, {}, "apps[0].config.sources: is empty: leave it out, or name a queue"),
-        ({"sources": "a"}, {}, 'apps[0].config.sources: expected a list, got "a"'),
+        (
+            {"sources": "a"},
+            {},
+            'apps[0].config.sources: expected a list, whose entries begin with -, got "a"',
+        ),
         ({"sources": ["a"]}, {}, 'apps[0].config.sources[0]: expected an object, got "a"'),
         (
             {"sources": [{"key": "a"}], "url": "redis://r"},
             {},
-            'apps[0].metricType: expected AzureQueue, HTTP, NSQ, Redis, SQL or SQS, got ""',
+            "apps[0].metricType: is missing: expected AzureQueue, HTTP, NSQ, Redis, SQL or SQS",
         ),
         (
             {"sources": [{**REDIS, "key": "a"}, {**REDIS, "metricType": "Rediss", "key": "b"}]},

@@ -70,7 +70,8 @@ def test_file(tmp_path: Path, name: str, data: bytes) -> None:
 @pytest.mark.parametrize(
     ("name", "data", "problem"),
     [
-        ("a.json", AS_YAML, "not JSON: line 1, column 1: "),
+        ("a.json", AS_YAML, "does not begin like JSON, and only .yml and .yaml are read as YAML"),
+        ("a.json", b"none", "not JSON: line 1, column 1: "),
         ("a.json", b"", "not JSON: it is empty"),
         ("a.json", b'{"apps": [{}]}', "apps[0].name: is missing"),
         ("a.yml", b"a: [", "not YAML: line 1, column 5: "),
@@ -85,8 +86,8 @@ def test_file(tmp_path: Path, name: str, data: bytes) -> None:
         ("a.yml", b"? [a]\n: b", "not YAML: line 1: a key has to be text"),
         ("a.yml", b"&a {b: *a}", "not YAML: line 1, column 1: found unconstructable recursive node"),
         ("a.yml", b"[" * 10_000, "not YAML that can be read: nested too deeply"),
-        ("a.yml", b"maxContainers: .nan", "maxContainers: expected a whole number, got nan"),
-        ("a.yml", b"maxContainers: 1_000", 'maxContainers: expected a whole number, got "1_000"'),
+        ("a.yml", b"{maxContainers: .nan, apps: []}", "maxContainers: expected a whole number, got nan"),
+        ("a.yml", b"{maxContainers: 1_000, apps: []}", 'maxContainers: expected a whole number, got "1_000"'),
         ("a.json", b" " * (MAX_BYTES + 1), "is longer than"),
     ],
 )
@@ -131,6 +132,6 @@ def test_yaml_that_overrides_what_it_merged_repeats_nothing(
     assert not caplog.messages
 
 
-def test_yaml_that_repeats_a_key_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    read(tmp_path / "a.yml", AS_YAML + b"maxContainers: 5\n")
-    assert caplog.messages == ["maxContainers: is there more than once; the last one counts"]
+def test_yaml_that_repeats_a_key_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"maxContainers: is there more than once: remove one$"):
+        read(tmp_path / "a.yml", AS_YAML + b"maxContainers: 5\n")

@@ -60,7 +60,7 @@ def test_values_of_a_metric_too(tmp_path: Path) -> None:
 
 def test_an_unknown_rule_is_refused(tmp_path: Path) -> None:
     text = GOOD.format(rule="Queues", metric="NSQ", config="topicName: a, channelName: b")
-    expected = f'apps[0].ruleType: expected {alternatives(RULES.names())}, got "Queues"'
+    expected = f'apps[0].ruleType: expected {alternatives(RULES.names())}, got "Queues"; did you mean Queue?'
     assert problems(tmp_path, text) == [expected]
 
 

@@ -93,7 +93,10 @@ def source(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Source]:
         yield made
 
 
-STRICTER_IN_YAML = re.compile('"ruleType":"queue"|"unknown":1|^null$')
+STRICTER_IN_YAML = re.compile(
+    "ruleType: expected|: is not known|is missing|is empty or missing|more than once|is empty: it holds"
+)
+"""What a person who writes YAML has forgotten or misspelt: tests/config/test_yaml_strict.py."""
 
 
 @pytest.fixture(autouse=True)
@@ -112,15 +115,20 @@ def test_vectors(case: dict[str, Any], source: Source) -> None:
     """The Go agent's descriptions mean the same through every source; but YAML is not as strict as JSON
     about what is no description at all."""
     config = source.holds(case["json"].encode())
-    if source.kind == "FILE.yaml" and STRICTER_IN_YAML.search(case["json"]):
-        pytest.skip("YAML is read more strictly, and in any case: tests/config/test_yaml_strict.py")
     if case["error"] or case["stricter"]:
         if source.kind == "FILE.yaml" and case["json"].strip() in GOOD_AS_YAML:
             pytest.skip("no JSON, but good YAML")
         with pytest.raises(ConfigError):
             config.get_apps(USER)
         return
-    tasks, cap = config.get_apps(USER)
+    if source.kind == "FILE.yaml" and '"ruleType":"queue"' in case["json"]:
+        pytest.skip("in YAML values match in any case")
+    try:
+        tasks, cap = config.get_apps(USER)
+    except ConfigError as error:
+        if source.kind != "FILE.yaml" or not all(map(STRICTER_IN_YAML.search, error.problems)):
+            raise
+        pytest.skip("YAML is read more strictly")
     assert cap == case["max_containers"]
     wanted = case["tasks"] or []
     assert [like_vector(task, keys) for task, keys in zip(tasks, wanted, strict=True)] == wanted

@@ -16,7 +16,6 @@ from microscaling.metric.null import NullMetric
 from microscaling.metric.total import TotalMetric
 from microscaling.plugins import Field
 from microscaling.settings import Settings
-from microscaling.utils.text import alternatives
 
 MAX_INTERVAL_S = 3600.0
 MAX_TIMEOUT_S = 300.0
@@ -81,7 +80,7 @@ def _read_one(named: Section, app: Section, config: Section, settings: Settings)
         app.notes.problem(named.at(TYPE), str(error))
         return NullMetric()
     if kind is None:
-        named.wrong(TYPE, alternatives(METRICS.names()), named.take(TYPE) or "")
+        named.none_of(TYPE, METRICS.names(), name)
         return NullMetric()
     values = read_fields(config, kind.fields, f"metricType {kind.type_name}")
     metric = None if values is None else made(config, lambda: kind.from_config(values, settings))

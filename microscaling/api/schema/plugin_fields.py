@@ -11,7 +11,7 @@ from microscaling.api.schema.section import Section, shown
 from microscaling.errors import ConfigError
 from microscaling.plugins import Field
 from microscaling.secrets.references import Unset, filled_in, filled_in_url
-from microscaling.utils.text import alternatives, clean, one_line
+from microscaling.utils.text import clean, one_line
 
 
 def read_fields(config: Section, fields: Iterable[Field], by: str) -> dict[str, Any] | None:
@@ -63,7 +63,8 @@ def _absent(config: Section, field: Field, by: str, there: Any) -> Any:
         config.notes.problem(config.at(field.key), f"is missing: {by} needs it")
         raise _Unusable
     if field.expected and not there:  # the Go agent accepts such a task
-        config.notes.warn(config.at(field.key), "is missing: with nothing to measure, the task stays put")
+        note = config.notes.problem if config.notes.strict else config.notes.warn
+        note(config.at(field.key), "is missing: with nothing to measure, the task stays put")
     return ABSENT[field.kind] if field.default is None else field.default
 
 
@@ -80,7 +81,7 @@ def _choice(config: Section, field: Field, there: Any) -> str:
         same = (choice for choice in field.choices if choice.casefold() == value.casefold())
         value = next(same, value)
     if value not in field.choices:
-        config.wrong(field.key, alternatives(field.choices), value)
+        config.none_of(field.key, field.choices, value)
         raise _Unusable
     return value
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import inf
 from types import MappingProxyType
 from typing import Any
 
 from microscaling.utils.strict_json import Object
-from microscaling.utils.text import clean, quoted, short
+from microscaling.utils.text import alternatives, clean, nearest, quoted, short
 
 INT64 = range(-(2**63), 2**63)
 DECIMAL = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
@@ -42,6 +42,18 @@ class Notes:
     def warn(self, place: str, what: str) -> None:
         """Notes a probable mistake."""
         _note(self.warnings, place, what)
+
+    def misspelt(self, place: str) -> None:
+        """Forgets that a key is missing, as it is there, and misspelt."""
+        self.problems = [note for note in self.problems if not note.startswith(f"{place}: is missing")]
+
+    def missing(self, place: str, there: object, what: str) -> None:
+        """Notes a key that is 0 or missing. Missing in YAML it is an error: the Go agent, which lets it pass,
+        reads JSON."""
+        if self.strict and there is None:
+            self.problem(place, f"is missing: without it {what}")
+        else:
+            self.warn(place, f"is 0 or missing: {what}")
 
 
 def _note(notes: list[str], place: str, what: str) -> None:
@@ -98,7 +110,10 @@ class Section:
                     continue  # null changes nothing, as in Go
             self._data[key], self._spelled[key] = value, str(spelled)
         for spelled in repeated:
-            notes.warn(self.at(spelled), "is there more than once; the last one counts")
+            if notes.strict:
+                notes.problem(self.at(spelled), "is there more than once: remove one")
+            else:
+                notes.warn(self.at(spelled), "is there more than once; the last one counts")
 
     def at(self, key: str) -> str:
         """Returns the place of a key, as errors name it."""
@@ -124,6 +139,16 @@ class Section:
     def wrong(self, key: str, expected: str, value: object) -> None:
         """Notes an invalid value of a key."""
         self.notes.problem(self.at(key), f"expected {expected}, got {shown(value)}")
+
+    def none_of(self, key: str, names: Iterable[str], value: str) -> None:
+        """Notes a value that is none of the names, with the nearest one."""
+        names = list(names)
+        if value:
+            other = nearest(value, names)
+            hint = f"; did you mean {other}?" if other else ""
+            self.notes.problem(self.at(key), f"expected {alternatives(names)}, got {shown(value)}{hint}")
+        else:
+            self.notes.problem(self.at(key), f"is missing: expected {alternatives(names)}")
 
     def text(self, key: str) -> str:
         """Returns a string; "" if absent."""
@@ -189,7 +214,8 @@ class Section:
         """Yields place and value of each entry of a list; nothing if absent."""
         value = self.take(key)
         if value is not None and not isinstance(value, list):
-            self.wrong(key, "a list", value)
+            begin = ", whose entries begin with -" if self.notes.strict else ""
+            self.wrong(key, f"a list{begin}", value)
             return
         for i, entry in enumerate(value or ()):
             yield f"{self.at(key)}[{i}]", entry

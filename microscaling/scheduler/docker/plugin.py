@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from microscaling.demand.task import Task
+from microscaling.errors import ConfigError
 from microscaling.scheduler.base import Scheduler, SchedulerPlugin
 from microscaling.settings import Settings
 
@@ -49,6 +51,23 @@ def takes(word: str) -> bool:
     return word not in ("directory", "output")
 
 
+def check(tasks: Iterable[Task]) -> None:
+    """Raises ConfigError with every task that can have containers and has no image."""
+    problems = [
+        f"{task.name}: has no image; MSS_SCHEDULER=DOCKER runs config.image"
+        for task in tasks
+        if task.max_containers and not task.image
+    ]
+    if problems:
+        raise ConfigError(*problems)
+
+
 TYPE = SchedulerPlugin(
-    "DOCKER", "containers of a Docker engine", make, creates_containers=True, takes=takes, prepare=prepare
+    "DOCKER",
+    "containers of a Docker engine",
+    make,
+    creates_containers=True,
+    check=check,
+    takes=takes,
+    prepare=prepare,
 )

@@ -22,7 +22,10 @@ def unreadable(task: Task) -> str:
         argv = shell_words.split(task.command)
     except shell_words.OpenQuote as error:
         return f"the command {task.command!r} cannot be read: {error}"
-    if argv and not argv[0]:
+    if not argv:
+        only_image = ", and an image is no use to it" if task.image else ""
+        return f"has no command; MSS_SCHEDULER=PROCESS runs config.command{only_image}"
+    if not argv[0]:
         return f"the command {task.command!r} names no program: its first word is empty"
     found = shell_words.shell_feature(argv)
     if not found:
@@ -38,8 +41,6 @@ def words(task: Task, environ: Mapping[str, str]) -> list[str]:
     if problem := unreadable(task):
         raise PermanentError(problem)
     argv = [str(word) for word in shell_words.split(task.command)]
-    if not argv:
-        raise PermanentError("has no command; MSS_SCHEDULER=PROCESS runs config.command")
     # The PATH of the task counts, as the process will have it.
     path = shutil.which(argv[0], path=environment(task, environ).get("PATH", os.defpath))
     if path is None:

@@ -91,7 +91,7 @@ def open_store(path: str) -> Store:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         return Store(path)
     except (OSError, sqlite3.Error, ValueError) as error:
-        text = str(error) or type(error).__name__
+        text = getattr(error, "strerror", "") or str(error) or type(error).__name__
         if "locked" in text:
             text = "another process has it open: is there a second server?"
         raise ConfigError(f"MSS_SERVER_STORE: {path} cannot be used: {text}") from None
