@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from docker import APIClient
 
+from microscaling.demand.task import Task
+from microscaling.scheduler.docker.backend import DockerBackend
 from tests.integration import engines
 from tests.integration.agents import AgentProcess, Queues, Witness, app, queue_app, wait_for
 from tests.integration.engines import give_up
@@ -99,3 +101,17 @@ def test_a_paused_one_stands_in_nobodys_way(
         assert frozen in witness.left()
         assert agent.stop() == 0
     assert not witness.left()
+
+
+def test_a_name_that_another_container_has_is_left_out(
+    client: APIClient, prefix: str, podman: OwnPodman
+) -> None:
+    task = Task(f"{prefix}a", image=engines.BUSYBOX, network_mode="none")
+    foreign = client.create_container(engines.BUSYBOX, name=f"{prefix}a-1")["Id"]
+    backend = DockerBackend(podman.host, pull_images=False)
+    try:
+        id = backend.create(task, "n1")
+        assert client.inspect_container(id)["Name"].removeprefix("/") == f"{prefix}a-2"
+    finally:
+        client.remove_container(foreign)
+        backend.close()

@@ -60,6 +60,8 @@ class ListedContainer:
     """The nonce of its `create`; empty if it has none."""
     agent: str = ""
     """The id of the agent that created it; empty if it has none."""
+    number: int = 0
+    """Its number among the containers of its task; 0 if it has none."""
     exit_code: int | None = None
     """For an exited one; None if unknown."""
     paused: bool = False

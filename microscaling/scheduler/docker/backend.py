@@ -6,6 +6,7 @@ import builtins
 import contextlib
 import logging
 import math
+import re
 import shlex
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -41,6 +42,7 @@ from microscaling.scheduler.containers.backend import (
 )
 from microscaling.scheduler.docker.body import LABEL, create_body
 from microscaling.scheduler.docker.entries import PODMAN_KINDS, Entries, text_of
+from microscaling.scheduler.docker.numbers import Numbers, name_of
 
 if TYPE_CHECKING:
     from docker.types.daemon import CancellableStream
@@ -52,6 +54,9 @@ PULL_TIMEOUT_S = 60
 """Longest pause between two messages of progress."""
 LAST_LINES, LAST_CHARACTERS = 5, 1000
 KINDS = ("create", "start", "kill", "die", "destroy", "pause", "unpause")
+TAKEN = re.compile("name .* is already in use")
+MAX_TRIES = 500
+"""Most names that are tried for one container; a refusal takes the engine 1 or 2 ms."""
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 ORIGINS = {
     Agent.ME: Origin.EARLIER,
@@ -84,6 +89,7 @@ class DockerBackend(Backend):
         self.chosen = chosen
         """How the engine was chosen, for errors."""
         self._entries = Entries()
+        self._numbers = Numbers()
         self._version = ""
         """The version of the engine's API; empty if unknown."""
         self._client: docker.APIClient | None = None
@@ -151,8 +157,7 @@ class DockerBackend(Backend):
     def _create(self, task: Task, nonce: str) -> str:
         with _errors():
             client = self._client_now()
-            body = create_body(task, nonce, self.agent.id if self.agent else "")
-            id = text_of(client.create_container_from_config(body)["Id"])  # type: ignore[no-untyped-call]
+            id = self._create_named(client, task, nonce)
             try:
                 for network in task.container.networks[1:]:
                     client.connect_container_to_network(id, network)
@@ -161,6 +166,24 @@ class DockerBackend(Backend):
                     self.remove(id)
                 raise
             return id
+
+    def _create_named(self, client: docker.APIClient, task: Task, nonce: str) -> str:
+        """Creates a container with the lowest number that is free, and whose name is; returns its id."""
+        number, tries, id = 0, 0, ""
+        while not id:
+            number, tries = self._numbers.take(task.name, above=number), tries + 1
+            body = create_body(task, nonce, self.agent.id if self.agent else "", number)
+            try:
+                answer = client.create_container_from_config(  # type: ignore[no-untyped-call]
+                    body, name_of(task.name, number)
+                )
+                id = text_of(answer["Id"])
+            except APIError as error:
+                if not _is_taken(error) or tries >= MAX_TRIES:
+                    raise
+            finally:
+                self._numbers.created(task.name, number, id)
+        return id
 
     def start(self, id: str) -> None:
         with _errors():
@@ -173,6 +196,7 @@ class DockerBackend(Backend):
     def remove(self, id: str) -> None:
         with _errors(done=(404, 409)):
             self._client_now().remove_container(id, v=True, force=True)
+        self._numbers.removed(id)
 
     def last_log_lines(self, id: str) -> str:
         try:
@@ -184,8 +208,11 @@ class DockerBackend(Backend):
         return str(output.decode("utf-8", "replace"))[-LAST_CHARACTERS:]
 
     def list(self) -> list[ListedContainer]:
+        asked = self._numbers.ask()
         with _asking():
-            return self._entries.listed(self._client_now().containers(all=True, filters={"label": LABEL}))
+            found = self._entries.listed(self._client_now().containers(all=True, filters={"label": LABEL}))
+        self._numbers.listed(asked, found)
+        return found
 
     def watch(self, ready: Callable[[], None], on_event: Callable[[Event], None]) -> None:
         # Not by label: the filter of Podman 4 takes no label without its value, and then matches nothing.
@@ -205,6 +232,8 @@ class DockerBackend(Backend):
             for event in _events(stream):
                 read = self._entries.event(event)
                 if read is not None:
+                    if read.kind == "destroy":
+                        self._numbers.removed(read.id)
                     on_event(read)
         finally:
             with self._lock:
@@ -272,6 +301,12 @@ class DockerBackend(Backend):
 
     def _connect(self, timeout_s: int, version: str = "") -> docker.APIClient:
         return connect(self.host, self.tls_verify, self.cert_path, timeout_s, version, self.chosen)
+
+
+def _is_taken(error: APIError) -> bool:
+    """Whether a create was refused because another container has the name."""
+    # Docker answers 409, as a proxy may for its own reasons, and Podman 4 answers 500.
+    return TAKEN.search(str(error.explanation)) is not None
 
 
 def _look_at_status(answer: requests.Response, **_: object) -> None:

@@ -14,9 +14,11 @@ NONCE_LABEL = "com.microscaling.nonce"
 
 AGENT_LABEL = "com.microscaling.agent"
 """The id of the agent that created it, the same in all its lives: see agent_id.py."""
+NUMBER_LABEL = "com.microscaling.number"
+"""Its number among the containers of its task, which its name ends in."""
 
 
-def create_body(task: Task, nonce: str, agent: str = "") -> dict[str, Any]:
+def create_body(task: Task, nonce: str, agent: str = "", number: int = 0) -> dict[str, Any]:
     """Returns the body of POST /containers/create (Docker Engine API v1.41).
 
     Without options in the configuration it is the Go agent's: image, command, environment, label, network
@@ -27,7 +29,9 @@ def create_body(task: Task, nonce: str, agent: str = "") -> dict[str, Any]:
         "NetworkMode": options.networks[0] if options.networks else task.network_mode,
         "PublishAllPorts": task.publish_all_ports,
     }
-    marks = {LABEL: task.name, NONCE_LABEL: nonce, **({AGENT_LABEL: agent} if agent else {})}
+    marks = {LABEL: task.name, NONCE_LABEL: nonce}
+    marks |= {AGENT_LABEL: agent} if agent else {}
+    marks |= {NUMBER_LABEL: str(number)} if number else {}
     body: dict[str, Any] = {
         "Image": task.image,
         "Env": list(task.env),

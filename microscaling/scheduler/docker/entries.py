@@ -12,7 +12,7 @@ import re
 from typing import Any
 
 from microscaling.scheduler.containers.backend import Event, ListedContainer, State
-from microscaling.scheduler.docker.body import AGENT_LABEL, LABEL, NONCE_LABEL
+from microscaling.scheduler.docker.body import AGENT_LABEL, LABEL, NONCE_LABEL, NUMBER_LABEL
 from microscaling.utils.text import quoted
 
 log = logging.getLogger("mssscheduler")
@@ -23,6 +23,7 @@ STATES = {"created": State.CREATED, "exited": State.EXITED, "dead": State.EXITED
 PODMAN_KINDS = {"died": "die", "remove": "destroy"}
 """Podman's words for kinds of events."""
 EXITED = re.compile(r"Exited \((\d{1,9})\)")
+NUMBER = re.compile(r"[0-9]{1,9}")
 MAX_NAMED = 1000
 
 
@@ -95,6 +96,7 @@ class Entries:
             created=(float(created) if good else 0.0) + place * 1e-6,
             nonce=_text_or_none(labels.get(NONCE_LABEL)),
             agent=_text_or_none(labels.get(AGENT_LABEL)),
+            number=_number(_text_or_none(labels.get(NUMBER_LABEL))),
             exit_code=_exit_code(_text_or_none(entry.get("Status"))),
             paused=state == "paused",
             name=_first_name(entry.get("Names")),
@@ -115,6 +117,10 @@ def _exit_code(status: str) -> int | None:
     """Parses "Exited (137) 4 seconds ago", the only place of the exit code in a listing."""
     found = EXITED.match(status)
     return int(found[1]) if found else None
+
+
+def _number(label: str) -> int:
+    return int(label) if NUMBER.fullmatch(label) else 0
 
 
 def text_of(value: Any) -> str:
