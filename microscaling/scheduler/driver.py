@@ -90,6 +90,7 @@ class Driver(Scheduler, Generic[R, Operation]):
 
     def drain(self, tasks: Tasks) -> None:
         self._begin(tasks)
+        # Before the demand is 0: from here on no late result may lead to a start.
         with tasks:
             self.reconciler.drain()
         super().drain(tasks)
@@ -143,11 +144,13 @@ class Driver(Scheduler, Generic[R, Operation]):
         with self.tasks:
             yield self.clock()
             operations: list[Operation] = self.reconciler.take()
+        # Without the lock, as a pool may have to start a thread for it.
         for operation in operations:
             self._submit(operation)
 
     def _carry_out(self, operation: Operation) -> None:
         """Makes the call of one operation, in a thread of a pool."""
+        # It may have waited for a thread for long, and demand has fallen since.
         if self._called_off(operation):
             return
         id, error = "", None

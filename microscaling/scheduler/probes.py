@@ -28,6 +28,7 @@ class Probes:
 
     def keep_place(self, task: Task) -> None:
         """Keeps a place for the next probe of a task, just after a back-off has lowered its demand."""
+        # Without the containers of this task that failed: they are on their way out.
         others = sum(_counted(other) for other in self.tasks.tasks if other is not task)
         free = others + task.demand < self.tasks.places()
         # Not if a remainder can give a place at any time, or another task has it already.
@@ -64,4 +65,5 @@ def gives(donor: Task, task: Task) -> bool:
 
 
 def _counted(task: Task) -> int:
+    # Demand and `requested` change one after the other, and both may take a place.
     return max(task.demand, task.requested)

@@ -33,6 +33,7 @@ class Patience:
     def run(self, step: Callable[[], T], most_s: float = float("inf")) -> T:
         """Returns the result of the step. Raises the last error after `most_s` seconds, ConfigError at once
         if only a person can mend the cause, and Stopped once `stopped` is set."""
+        # Both anew for each step: one may wait for an engine, and the next for a registry.
         backoff, failure_log = Backoff(RETRY_S, self.max_retry_s, JITTER), FailureLog()
         until = time.monotonic() + most_s
         while not self.stopped.is_set():

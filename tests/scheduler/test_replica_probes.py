@@ -53,14 +53,14 @@ class Day:
             for call in requests(self.reconciler, self.now):
                 if call.name == self.silent:
                     if self.times_out:
-                        self.reconciler.finish(call, TemporaryError("no answer within 10 s"), self.now)
+                        self.reconciler.on_done(call, TemporaryError("no answer within 10 s"), self.now)
                     continue
                 refused = call.name == self.refuses and call.instances > self.there[call.name]
                 self.asked += refused
                 if not refused:
                     self.there[call.name] = call.instances
                 error = PermanentError("exceeded quota") if refused else None
-                self.reconciler.finish(call, error, self.now)
+                self.reconciler.on_done(call, error, self.now)
             assert sum(self.there.values()) <= CAP
             least = {name: min(n, self.there[name]) for name, n in least.items()}
         return least

@@ -65,7 +65,7 @@ def test_one_call_at_a_time_and_the_latest_demand_wins() -> None:
     reconciler = reconciler_of(a=1)
     (call,) = demand(reconciler, a=3)
     assert demand(reconciler, a=4) == demand(reconciler, a=5) == []
-    reconciler.finish(call, None, 1.0)
+    reconciler.on_done(call, None, 1.0)
     assert requests(reconciler, 1.0) == [ScaleRequest("a", 5)]
 
 
@@ -79,14 +79,14 @@ def test_what_gives_way_is_accepted_before_anything_else_is_asked_for() -> None:
     reconciler = reconciler_of(a=2, b=8)
     (down,) = demand(reconciler, a=8, b=2)
     assert down == ScaleRequest("b", 2)
-    reconciler.finish(down, None, 1.0)
+    reconciler.on_done(down, None, 1.0)
     assert requests(reconciler, 1.0) == [ScaleRequest("a", 8)]
 
 
 def test_what_is_free_is_taken_if_what_gives_way_is_locked() -> None:
     reconciler = reconciler_of(a=2, b=6)
     (down,) = demand(reconciler, a=8, b=2)
-    reconciler.finish(down, Conflict("locked"), 1.0)
+    reconciler.on_done(down, Conflict("locked"), 1.0)
     assert requests(reconciler, 1.0) == [ScaleRequest("a", 4)]
 
 
@@ -94,7 +94,7 @@ def test_what_is_free_goes_to_the_most_important() -> None:
     reconciler = reconciler_of(a=0, b=0, c=10)
     (down,) = demand(reconciler, a=3, b=1, c=6)
     assert down == ScaleRequest("c", 6)
-    reconciler.finish(down, TemporaryError("no answer"), 1.0)
+    reconciler.on_done(down, TemporaryError("no answer"), 1.0)
     assert requests(reconciler, 1.0) == []  # nobody knows whether it was accepted
     read(reconciler, 1.1, c=Replicas(8, 10))
     assert requests(reconciler, 1.1) == [ScaleRequest("a", 2)]
@@ -103,7 +103,7 @@ def test_what_is_free_goes_to_the_most_important() -> None:
 def test_above_the_cap_only_less_is_asked_for() -> None:
     reconciler = reconciler_of(a=8, b=8)
     (down,) = demand(reconciler, a=9, b=1)
-    reconciler.finish(down, Conflict("locked"), 1.0)
+    reconciler.on_done(down, Conflict("locked"), 1.0)
     assert requests(reconciler, 1.0) == []
 
 
@@ -121,7 +121,7 @@ def test_what_became_of_a_call_decides_what_is_free(
 ) -> None:
     reconciler = reconciler_of(a=0, b=0)
     (call,) = demand(reconciler, a=9)
-    reconciler.finish(call, error, 1.0)
+    reconciler.on_done(call, error, 1.0)
     if error is not None:
         reconciler.states["a"].task.demand = 0
     assert demand(reconciler, 1.0, b=2) == then
@@ -131,11 +131,11 @@ def test_a_doubt_lasts_until_it_is_read_back() -> None:
     reconciler = reconciler_of(a=0, b=0)
     (call,) = demand(reconciler, a=9)
     early = reconciler.mark()
-    reconciler.finish(call, TemporaryError("no answer"), 1.0)
+    reconciler.on_done(call, TemporaryError("no answer"), 1.0)
     reconciler.apply({"a": Replicas(0, 0)}, early, 1.0)
     assert demand(reconciler, 1.0, a=0, b=9) == [ScaleRequest("b", 1)]
     read(reconciler, 1.0, a=Replicas(0, 0))
-    reconciler.finish(ScaleRequest("b", 1), None, 1.0)
+    reconciler.on_done(ScaleRequest("b", 1), None, 1.0)
     assert requests(reconciler, 1.0) == [ScaleRequest("b", 9)]
 
 
@@ -143,9 +143,9 @@ def test_a_conflict_settles_no_doubt() -> None:
     """What locks it may be just what the lost call has begun."""
     reconciler = reconciler_of(a=0, b=0)
     (call,) = demand(reconciler, a=9)
-    reconciler.finish(call, TemporaryError("no answer"), 0.0)
+    reconciler.on_done(call, TemporaryError("no answer"), 0.0)
     assert requests(reconciler, 1.0) == [call]
-    reconciler.finish(call, Conflict("locked"), 1.0)
+    reconciler.on_done(call, Conflict("locked"), 1.0)
     assert demand(reconciler, 1.1, a=0, b=9) == [ScaleRequest("b", 1)]
 
 
@@ -153,7 +153,7 @@ def test_an_answer_from_before_a_call_says_nothing_of_what_is_requested() -> Non
     reconciler = reconciler_of(a=1)
     mark = reconciler.mark()
     (call,) = demand(reconciler, a=3)
-    reconciler.finish(call, None, 1.0)
+    reconciler.on_done(call, None, 1.0)
     reconciler.apply({"a": Replicas(1, 2)}, mark, 1.1)
     assert state(reconciler) == {"a": (3, 3, 2)}
 
@@ -163,7 +163,7 @@ def test_conflicts_back_off_and_never_give_up() -> None:
     demand(reconciler, a=2)
     now, waits = 0.0, []
     for _ in range(9):
-        reconciler.finish(ScaleRequest("a", 2), Conflict("locked"), now)
+        reconciler.on_done(ScaleRequest("a", 2), Conflict("locked"), now)
         due = reconciler.next_due()
         assert due is not None
         assert requests(reconciler, due - 0.01) == []
@@ -181,7 +181,7 @@ def test_what_has_come_due_and_finds_no_room_is_not_due_over_and_over() -> None:
     assert reconciler.next_due() == 0.25
     assert requests(reconciler, 0.25) == []
     assert reconciler.next_due() is None
-    reconciler.finish(call, None, 0.5)
+    reconciler.on_done(call, None, 0.5)
     assert requests(reconciler, 0.5) == [ScaleRequest("a", 2)]
 
 
@@ -189,19 +189,19 @@ def test_a_success_ends_the_back_off() -> None:
     reconciler = reconciler_of(a=1)
     (call,) = demand(reconciler, a=2)
     for now in (0.0, 1.0, 2.0):
-        reconciler.finish(call, Conflict("locked"), now)
+        reconciler.on_done(call, Conflict("locked"), now)
         requests(reconciler, now + 1)
-    reconciler.finish(call, None, 3.0)
+    reconciler.on_done(call, None, 3.0)
     assert reconciler.next_due() is None
     (call,) = demand(reconciler, 3.0, a=3)
-    reconciler.finish(call, Conflict("locked"), 3.0)
+    reconciler.on_done(call, Conflict("locked"), 3.0)
     assert reconciler.next_due() == 3.25
 
 
 def test_a_lock_that_is_seen_to_go_is_not_waited_for() -> None:
     reconciler = reconciler_of(a=1)
     (call,) = demand(reconciler, a=2)
-    reconciler.finish(call, Conflict("locked"), 0.0)
+    reconciler.on_done(call, Conflict("locked"), 0.0)
     read(reconciler, 0.1, a=Replicas(1, 1, locked=True))
     assert requests(reconciler, 0.1) == []
     read(reconciler, 0.2, a=Replicas(1, 1))
@@ -211,7 +211,7 @@ def test_a_lock_that_is_seen_to_go_is_not_waited_for() -> None:
 def test_a_lock_that_was_never_seen_is_waited_for() -> None:
     reconciler = reconciler_of(a=1)
     (call,) = demand(reconciler, a=2)
-    reconciler.finish(call, Conflict("locked"), 0.0)
+    reconciler.on_done(call, Conflict("locked"), 0.0)
     read(reconciler, 0.1, a=Replicas(1, 1))
     assert requests(reconciler, 0.1) == []
 
@@ -219,7 +219,7 @@ def test_a_lock_that_was_never_seen_is_waited_for() -> None:
 def test_a_delay_that_was_asked_for_is_kept() -> None:
     reconciler = reconciler_of(a=1)
     (call,) = demand(reconciler, a=2)
-    reconciler.finish(call, TemporaryError("too many requests", 3.0), 0.0)
+    reconciler.on_done(call, TemporaryError("too many requests", 3.0), 0.0)
     assert reconciler.next_due() == 3.0
 
 
@@ -247,7 +247,7 @@ def test_what_is_refused_is_said_once_and_its_share_is_free(caplog: pytest.LogCa
     for now in (0.0, 1.0, 3.0):
         (call,) = demand(reconciler, now, a=5)
         assert not task.backing_off
-        reconciler.finish(call, PermanentError("forbidden"), now)
+        reconciler.on_done(call, PermanentError("forbidden"), now)
         assert (task.demand, task.backing_off) == (1, True)
         assert requests(reconciler, now + 0.9) == []
         requests(reconciler, reconciler.next_due() or 0)
@@ -257,10 +257,10 @@ def test_what_is_refused_is_said_once_and_its_share_is_free(caplog: pytest.LogCa
 def test_what_was_refused_and_is_accepted_is_well_again() -> None:
     reconciler = reconciler_of(a=1)
     (call,) = demand(reconciler, a=5)
-    reconciler.finish(call, PermanentError("forbidden"), 0.0)
+    reconciler.on_done(call, PermanentError("forbidden"), 0.0)
     assert requests(reconciler, 1.0) == []
     (call,) = demand(reconciler, 1.0, a=4)
-    reconciler.finish(call, None, 1.0)
+    reconciler.on_done(call, None, 1.0)
     assert state(reconciler) == {"a": (4, 4, 1)}
 
 
@@ -275,7 +275,7 @@ def test_pending_instances_do_not_freeze_a_task() -> None:
     reconciler = reconciler_of(a=1)
     task = reconciler.states["a"].task
     (call,) = demand(reconciler, a=3)
-    reconciler.finish(call, None, 5.0)
+    reconciler.on_done(call, None, 5.0)
     read(reconciler, 34.9, a=Replicas(3, 2))
     assert not task.overdue
     reconciler.tasks.changed.clear()
@@ -289,10 +289,10 @@ def test_pending_instances_do_not_freeze_a_task() -> None:
 def test_another_number_gets_a_time_of_its_own_to_settle() -> None:
     reconciler = reconciler_of(a=1)
     (call,) = demand(reconciler, a=3)
-    reconciler.finish(call, None, 0.0)
+    reconciler.on_done(call, None, 0.0)
     read(reconciler, 30.0, a=Replicas(3, 1))
     (call,) = demand(reconciler, 31.0, a=2)
-    reconciler.finish(call, None, 31.0)
+    reconciler.on_done(call, None, 31.0)
     read(reconciler, 60.0, a=Replicas(2, 1))
     assert not reconciler.states["a"].task.overdue
 
@@ -300,13 +300,13 @@ def test_another_number_gets_a_time_of_its_own_to_settle() -> None:
 def test_drain_asks_for_none_whatever_stands_against_it() -> None:
     reconciler = reconciler_of(a=3, b=2, c=None)
     (call,) = demand(reconciler, b=4)
-    reconciler.finish(call, PermanentError("forbidden"), 0.0)
+    reconciler.on_done(call, PermanentError("forbidden"), 0.0)
     reconciler.drain()
     calls = requests(reconciler, 0.0)
     assert set(calls) == {ScaleRequest("a", 0), ScaleRequest("b", 0)}
     assert not reconciler.idle
     for call in calls:
-        reconciler.finish(call, None, 1.0)
+        reconciler.on_done(call, None, 1.0)
     assert reconciler.idle
     assert reconciler.left() == []
 
@@ -315,7 +315,7 @@ def test_drain_is_not_over_while_one_is_locked() -> None:
     reconciler = reconciler_of(a=3)
     reconciler.drain()
     (call,) = requests(reconciler, 0.0)
-    reconciler.finish(call, Conflict("locked"), 0.0)
+    reconciler.on_done(call, Conflict("locked"), 0.0)
     assert not reconciler.idle
     assert reconciler.left() == ["3 of a"]
     assert requests(reconciler, 0.25) == [call]
@@ -327,7 +327,7 @@ def test_leave_waits_for_what_is_under_way_and_asks_for_nothing_more() -> None:
     reconciler.leaving = True
     assert demand(reconciler, b=1) == []
     assert not reconciler.idle
-    reconciler.finish(call, None, 1.0)
+    reconciler.on_done(call, None, 1.0)
     assert reconciler.idle
 
 
@@ -387,7 +387,7 @@ class World:
         elif self.rng.random() < 0.7:
             self.there[call.name] = call.instances
             error = None
-        self.reconciler.finish(call, error, self.now)
+        self.reconciler.on_done(call, error, self.now)
 
     def settle(self) -> None:
         """Nothing fails any more."""
@@ -399,7 +399,7 @@ class World:
             self.flying = []
             for call in calls:
                 self.there[call.name] = call.instances
-                self.reconciler.finish(call, None, self.now)
+                self.reconciler.on_done(call, None, self.now)
             self.now += 100
 
 

@@ -154,6 +154,7 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
         self._list()
 
     def _list(self) -> None:
+        # Before the request: all that changes from here on is newer than the listing.
         with self._change():
             asked = self.listing.ask()
         try:

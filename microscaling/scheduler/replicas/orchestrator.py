@@ -102,6 +102,7 @@ class OrchestratorScheduler(Driver[ReplicaReconciler, ScaleRequest]):
             self._barred[task.name] = error
 
     def count_all_tasks(self, tasks: Tasks) -> None:
+        # The adoption has read everything just now.
         if not self._begin(tasks):
             self._read()
 
@@ -150,5 +151,5 @@ class OrchestratorScheduler(Driver[ReplicaReconciler, ScaleRequest]):
 
     def _done(self, operation: ScaleRequest, id: str, error: MicroscalingError | None) -> None:
         with self._change() as now:
-            self.reconciler.finish(operation, error, now)
+            self.reconciler.on_done(operation, error, now)
             self.reconciler.reconcile(now)

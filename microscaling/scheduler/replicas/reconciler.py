@@ -262,7 +262,7 @@ class ReplicaReconciler:
         self._touch(state)
         self._requests.append(ScaleRequest(state.task.name, instances))
 
-    def finish(self, call: ScaleRequest, error: MicroscalingError | None, now: float) -> None:
+    def on_done(self, call: ScaleRequest, error: MicroscalingError | None, now: float) -> None:
         """Takes the result of a call; `error` is None if it was accepted."""
         state = self.states[call.name]
         state.asked = None
