@@ -1,0 +1,87 @@
+"""The quickstart without Docker works as printed, in a fresh clone and a container with Debian's minimum."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from scripts.walkthrough import __main__ as walkthrough
+from scripts.walkthrough import container
+from scripts.walkthrough.page import Code, Text, read
+from scripts.walkthrough.walk import Failed, Walk
+from tests.integration.engines import engine_answers, give_up
+from tests.pages import ROOT
+
+
+@pytest.fixture
+def bare() -> None:
+    """All that a walk needs is here."""
+    if not shutil.which("docker") or not engine_answers():
+        give_up("no Docker engine answers (`scripts/engine start` starts one)")
+    if not container.is_there(container.IMAGE):
+        give_up(f"{container.IMAGE} is missing: run scripts/base-images bare")
+    if subprocess.run(["git", "-C", ROOT, "rev-parse", "HEAD"], capture_output=True).returncode:
+        give_up("this is no clone")
+
+
+@pytest.mark.integration
+def test_without_docker(bare: None) -> None:
+    walkthrough.processes()
+
+
+AGENT = "microscaling -f tasks.yaml"
+PAGE = """# Page
+## One
+In the folder, with `make`:
+
+```sh
+echo a \\
+    b  # c
+true
+```
+### Below
+- so
+  it is
+## Two
+```text
+# 1
+```
+"""
+
+
+def test_a_page_is_read_as_it_stands(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(PAGE)
+    words, code, below = read(page, "## One")
+    assert words == Text("In the folder, with `make`:")
+    assert isinstance(code, Code)
+    assert code.commands() == ["echo a b  # c", "true"]
+    assert below == Text("- so it is")
+    assert read(page, "## Two") == [Code("text", ("# 1",))]
+    with pytest.raises(ValueError, match="nothing below"):
+        read(page, "## Three")
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("page", "problem"),
+    [
+        ("```sh\nno-such-command\n```\n", "no-such-command: exit code 127"),
+        (f"```sh\nbash -c 'echo nothing' {AGENT}\n```\n", "it ended without showing"),
+        (f"```sh\nbash -c 'echo bulk: 0 -\\> 6 .; sleep 600' {AGENT}\n```\n", "does not say how to end it"),
+        (f"```sh\nbash -c 'echo bulk: 0 -\\> 6 .; sleep 600' {AGENT}\ntrue\n```\n", "where to type it"),
+    ],
+)
+def test_a_page_that_leads_nowhere_is_noticed(page: str, problem: str, bare: None, tmp_path: Path) -> None:
+    path = tmp_path / "page.md"
+    path.write_text(f"## One\n{page}")
+    with container.bare("mss-walk-test", tmp_path / "home", "https://example.com/", engine=False) as name:
+        walk = Walk(name, tmp_path / "home", 8000)
+        try:
+            with pytest.raises(Failed, match=problem):
+                walk.section(path, "## One")
+        finally:
+            walk.close()
