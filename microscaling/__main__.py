@@ -75,20 +75,23 @@ def run(environ: MutableMapping[str, str]) -> int:
 
 
 def examine(environ: MutableMapping[str, str], server: bool) -> int:
-    """Prints one line about the health of the agent or the server. Returns the exit code: 0 healthy, 1
-    unhealthy."""
+    """Prints one line about the health of the agent or the server, and one about each of the agent's tasks.
+    Returns the exit code: 0 healthy, 1 unhealthy."""
     try:
         privileges.drop(environ, engine=not server)  # the default folder of the file depends on the user
         settings = Settings.from_env({name: environ.get(name, "") for name in OF_HEALTH})
     except ConfigError as error:
         _say(error)
         return FAILED
+    tasks: list[str] = []
     if server:
         well, line = health.check_server(settings.server_address)
     else:
         now, path = time.monotonic(), settings.health_file
         well, line = health.check(path, now) if path else health.check_user(environ, now)
-    sys.stdout.write(f"{'healthy' if well else 'unhealthy'}: {line}\n")
+        files = [path] if path else health.found_files(environ)
+        tasks = [task for file in files for task in health.details(file, now)]
+    sys.stdout.write("\n".join([f"{'healthy' if well else 'unhealthy'}: {line}", *tasks, ""]))
     return 0 if well else FAILED
 
 

@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 from microscaling.demand.tasks import Tasks
 from microscaling.engine.base import CLOSED, Engine, Slot
+from microscaling.engine.status import in_detail
 from microscaling.errors import ConfigError, MicroscalingError, Stopped, TemporaryError
+from microscaling.log import masked
 from microscaling.monitor.base import Monitor
 from microscaling.scheduler.base import Scheduler
 from microscaling.supervision.heartbeat import RUNNING, STARTING, STOPPING, Heartbeat
@@ -147,7 +149,12 @@ class Agent:
         loops += [("beats", thread) for thread in self.engine.threads[:1]]
         # While stopping, loops have ended already: their old due times would look like a standstill.
         due = {name: thread.due for name, thread in loops if thread.due and state == RUNNING}
-        self.heartbeat.tell(state, lambda: self._says(state), due)
+        self.heartbeat.tell(state, lambda: self._says(state), due, self._details)
+
+    def _details(self) -> list[tuple[str, float | None]]:
+        with self.tasks as tasks:
+            lines = in_detail(tasks)
+        return [(masked(line), taken) for line, taken in lines]  # others may read the file
 
     def _says(self, state: str) -> str:
         if state == STARTING:

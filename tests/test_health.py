@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from microscaling.supervision import health
-from microscaling.supervision.health import HealthFile, Report, check, check_user, default_file, found_files
+from microscaling.supervision.health import (
+    HealthFile,
+    Report,
+    check,
+    check_user,
+    default_file,
+    details,
+    found_files,
+)
 from microscaling.supervision.heartbeat import RUNNING, STARTING, STOPPING, Heartbeat
 from microscaling.supervision.systemd import SystemdNotifier
 from microscaling.utils.process import start_time
@@ -301,12 +313,15 @@ def test_the_agent_tells_systemd(systemd: tuple[socket.socket, str], tmp_path: P
         process.communicate()
 
 
+OF_A = "  a: uses what is left, 4 of 4 run (1..4)"
+
+
 def test_healthy_until_it_is_killed(tmp_path: Path) -> None:
     at = {"MSS_HEALTH_FILE": str(tmp_path / "health.json")}
     assert run("--health", **at) == (1, f"unhealthy: no agent runs: there is no {tmp_path}/health.json\n", "")
     process = start(**TOY, **at)
     try:
-        wait_for(lambda: run("--health", **at) == (0, "healthy: 4 of 4 containers run\n", ""))
+        wait_for(lambda: run("--health", **at) == (0, f"healthy: 4 of 4 containers run\n{OF_A}\n", ""))
         process.kill()
         process.wait()
         said = f"unhealthy: process {process.pid} has ended, and was: 4 of 4 containers run\n"
@@ -314,6 +329,50 @@ def test_healthy_until_it_is_killed(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+def said_first(answer: tuple[int, str, str]) -> tuple[int, str]:
+    """Exit code and first line, which are for machines; a line for each task follows."""
+    code, out, err = answer
+    assert err == ""
+    return code, out.splitlines()[0]
+
+
+def test_each_task_with_its_reading(tmp_path: Path) -> None:
+    """A queue that is short of containers by the cap, and one that cannot be measured."""
+    database = tmp_path / "jobs.db"
+    with contextlib.closing(sqlite3.connect(database)) as jobs:
+        jobs.executescript("CREATE TABLE jobs (id); INSERT INTO jobs VALUES (1), (2), (3), (4), (5), (6);")
+
+    def app(name: str, priority: int, query: str) -> dict[str, Any]:
+        config = {"databaseURL": f"sqlite:///{database}", "query": query, "targetPerContainer": 1}
+        kinds = {"ruleType": "PerContainer", "metricType": "SQL"}
+        return {"name": name, "priority": priority, "maxContainers": 9, **kinds, "config": config}
+
+    apps = [app("b", 2, "SELECT count(*) FROM gone"), app("a", 1, "SELECT count(*) FROM jobs")]
+    data = json.dumps({"maxContainers": 4, "apps": apps})
+    at = {"MSS_HEALTH_FILE": str(tmp_path / "health.json")}
+    process = start(**TOY | {"MSS_CONFIG_DATA": data, "MSS_LOG_DEBUG": "mssmetric"}, **at)
+    wants = "wants 2 more: the cap, 4, is used up"
+    of_a = rf"  a: queue 6 at 1 for each, 4 of 4 run \(0\.\.9\); {wants}; read \d+\.\d s ago"
+    of_b = r"  b: 0 of 0 run \(0\.\.9\); held: .*no such table: gone"
+    try:
+        wait_for(lambda: re.search(f"\n{of_a}\n{of_b}\n$", run("--health", **at)[1]), 60)
+        assert said_first(run("--health", **at)) == (0, "healthy: 4 of 4 containers run; held: b")
+    finally:
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    assert "a: 6 from " in err, "MSS_LOG_DEBUG has the readings"
+
+
+def test_a_file_of_another_version_is_read(tmp_path: Path) -> None:
+    """An earlier one wrote no tasks; what a later one may add is ignored."""
+    path = tmp_path / "health.json"
+    path.write_text(json.dumps({**WELL, "later": [1]}))
+    assert check(str(path), NOW) == (True, "3 of 4 containers run")
+    assert details(str(path), NOW) == []
+    path.write_text(json.dumps({**WELL, "tasks": [["a: fine", NOW - 0.25], ["b\n: held", None]]}))
+    assert details(str(path), NOW) == ["  a: fine; read 0.2 s ago", "  b\\n: held"]
 
 
 ASK_HERE = """
@@ -339,10 +398,10 @@ def test_two_agents_of_one_user(tmp_path: Path) -> None:
     lines = sorted(f"process {process.pid}: 4 of 4 containers run" for process in processes)
     said = "; ".join(["2 agents of this user run (to ask one, set MSS_HEALTH_FILE)", *lines])
     try:
-        wait_for(lambda: asked() == (0, f"healthy: {said}\n"), 60)
+        wait_for(lambda: asked() == (0, f"healthy: {said}\n{OF_A}\n{OF_A}\n"), 60)
         second.send_signal(signal.SIGTERM)
         second.communicate(timeout=60)
-        wait_for(lambda: asked() == (0, "healthy: 4 of 4 containers run\n"), 60)
+        wait_for(lambda: asked() == (0, f"healthy: 4 of 4 containers run\n{OF_A}\n"), 60)
         first.send_signal(signal.SIGTERM)
         first.communicate(timeout=60)
         code, out = asked()
@@ -375,7 +434,7 @@ def test_who_waits_for_others_is_healthy_and_says_so(tmp_path: Path, away: dict[
     at = {"MSS_HEALTH_FILE": str(tmp_path / "health.json")}
     process = start(**{**TOY, **at, **away})
     try:
-        wait_for(lambda: run("--health", **at) == (0, f"healthy: {said}\n", ""))
+        wait_for(lambda: said_first(run("--health", **at)) == (0, f"healthy: {said}"))
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
         assert process.returncode == 0

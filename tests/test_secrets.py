@@ -308,7 +308,7 @@ def test_no_error_of_the_configuration_shows_a_secret(kind: str, tmp_path: Path)
 
 def test_what_a_configuration_holds_is_masked_from_then_on() -> None:
     source = {"url": "http://me:canary-of-a-url@h", "headers": {"X-Api-Key": "canary-of-a-header"}}
-    config = {**source, "env": {"DB_PASSWORD": "canary-of-a-task"}}
+    config = {"image": "i", **source, "env": {"DB_PASSWORD": "canary-of-a-task"}}
     data = json.dumps({"apps": [{**APP, "metricType": "HTTP", "config": config}]})
     root = logging.getLogger()
     handlers = root.handlers[:]

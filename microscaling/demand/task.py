@@ -72,6 +72,8 @@ class Task:
     """Reason for the missing reading while the fallback is in force; empty otherwise."""
     scale_down_window_s: float | None = None
     """Stabilisation window of its scale-down in seconds; None: the default of all tasks."""
+    measured_at: float | None = None
+    """Time of its last reading, monotonic seconds; None: there was none."""
     measured_s: float = 0.5
     """Seconds between the last two measurements of its source."""
     failure: Failure | None = None

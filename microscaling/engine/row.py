@@ -12,6 +12,7 @@ from microscaling.metric.base import LARGEST, Metric, whole_number
 from microscaling.utils.failure_log import FailureLog
 
 log = logging.getLogger("mssengine")
+metric_log = logging.getLogger("mssmetric")
 
 NOT_YET = "not measured yet"
 NUMBERS = re.compile(r"[0-9]+")
@@ -32,6 +33,8 @@ class Part:
         """Seconds of one beat, as of the last measurement."""
         self.interval_s = 0.0
         """Seconds between two requests to its source; 0: one at each beat."""
+        self.taken: float | None = None
+        """Time of its last good answer, monotonic seconds; of a sum, of the oldest that counts."""
         self._asked: float | None = None
         self._stamp: float | None = None
 
@@ -41,6 +44,9 @@ class Part:
             self.value = whole_number(self.metric.read(reading.answer), "measurement")
             self.problem = ""
             self._pace(reading, beat_s)
+            if reading.taken != self.taken:
+                metric_log.debug("%s: %d from %s", self.task.name, self.value, self.source_name)
+            self.taken = reading.taken
         except Exception as error:  # a faulty metric must not end the engine
             self.problem = str(error) if isinstance(error, MetricError) else repr(error)
         if self.problem:
@@ -120,6 +126,7 @@ class Row(Part):
             task.held = self.ours = self.problem
         if not self.problem:
             task.metric.current = self.value
+            task.measured_at = self.taken
         if self.beats != self._paced:  # mostly unchanged: saves the call for thousands
             self._paced = self.beats
             task.target.paced(self.beats)
@@ -150,6 +157,7 @@ class Total(Row):
         slowest = max(self.parts, key=lambda part: part.beats)
         self.beats, self.beat_s = slowest.beats, slowest.beat_s
         self.interval_s = max(part.interval_s for part in self.parts)
+        self.taken = min((part.taken for part in self.parts if part.taken is not None), default=None)
 
 
 def row_of(task: Task) -> Row:

@@ -1,4 +1,5 @@
-"""Log lines that explain missing containers: each task's first reading, and why one is short."""
+"""Lines that explain missing containers, for the log and the health file: a task's reading, and the reason
+why it is short."""
 
 from __future__ import annotations
 
@@ -10,6 +11,9 @@ from microscaling.demand.tasks import Tasks
 
 REMIND_EVERY_S = 60.0
 MAX_FIRST = 50
+MAX_TASKS = 100
+"""Most tasks in the health file."""
+MAX_LINE = 300
 MAX_SHORT = 10
 """Lines a minute, the most important tasks first."""
 
@@ -54,6 +58,36 @@ class Status:
             yield f"{len(again) - MAX_SHORT} more tasks have been short for a minute"
 
 
+def in_detail(tasks: Tasks) -> list[tuple[str, float | None]]:
+    """Returns one line for each task, with the time of its reading (None: it has none), the most important
+    first. The caller holds the lock."""
+    ordered = tasks.by_priority()
+    lines = [(_detail(task, tasks)[:MAX_LINE], task.measured_at) for task in ordered[:MAX_TASKS]]
+    if len(ordered) > MAX_TASKS:
+        lines.append((f"and {len(ordered) - MAX_TASKS} more tasks", None))
+    return lines
+
+
+def _detail(task: Task, tasks: Tasks) -> str:
+    """As in: mailer: queue 90 of target 10, 4 of 4 run (0..8); wants 2 more: the cap, 12, is used up."""
+    runs = f"{task.running} of {task.demand} run ({task.min_containers}..{task.max_containers})"
+    line = f"{task.name}: {runs}" if task.held else f"{task.name}: {_reading(task)}, {runs}"
+    wants = shortage(task)
+    if task.falling_back:
+        return f"{line}; fallback: {task.falling_back}"
+    if task.held:
+        return f"{line}; held: {task.held}"
+    if task.backing_off:
+        return f"{line}; backing off{f': {task.failure.why}' if task.failure else ''}"
+    if wants and not task.is_remainder():
+        return f"{line}; wants {wants} more: {obstacle(task, tasks)}"
+    return line
+
+
+def _reading(task: Task) -> str:
+    return task.target.words(task.metric.current)
+
+
 def _is_short(task: Task) -> bool:
     """Whether it wants more containers than it has, or cannot be measured."""
     if task.is_remainder() or task.falling_back:
@@ -67,4 +101,4 @@ def _state(task: Task) -> str:
     if task.held:
         return runs
     wants = shortage(task)
-    return f"{task.target.words(task.metric.current)}, {runs}" + (f": wants {wants}" if wants else "")
+    return f"{_reading(task)}, {runs}" + (f": wants {wants}" if wants else "")

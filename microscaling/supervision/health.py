@@ -7,8 +7,8 @@ import json
 import logging
 import os
 import stat
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 
 from microscaling.utils.process import start_time
 from microscaling.utils.text import one_line
@@ -22,7 +22,7 @@ ANSWER_S = 4.0
 EVERYWHERE = "0.0.0.0"  # nosec B104  # here it is only compared with
 ANYWHERE = {EVERYWHERE: "127.0.0.1", "[::]": "::1", "": "127.0.0.1"}
 """The address at which to reach a server that listens at all addresses."""
-MAX_BYTES = 65536
+MAX_BYTES = 1 << 20
 PID_NAMESPACE = "/proc/self/ns/pid"
 UNREADABLE = (ValueError, TypeError, AttributeError)
 """Errors of reading a file that is no health file."""
@@ -44,6 +44,8 @@ class Report:
     written: float
     loops: dict[str, float] = field(default_factory=dict)
     """For each loop, the begin of its present cycle or the planned end of its rest."""
+    tasks: Sequence[tuple[str, float | None]] = ()
+    """A line for each task, and the time of its reading."""
 
     def lives(self) -> bool:
         """Whether the process still runs, healthy or not."""
@@ -59,6 +61,9 @@ class Report:
             return f"process {self.pid} has written nothing for {abs(silent):.0f} s, and was: {self.says}"
         late = stalled(self.loops, now)
         return f"{', '.join(late)} stands still; {self.says}" if late else ""
+
+
+FIELDS = {each.name for each in fields(Report)}
 
 
 def stalled(loops: Mapping[str, float], now: float) -> list[str]:
@@ -183,7 +188,9 @@ def _is_foreign(folder: str) -> bool:
 def _read(path: str) -> Report:
     """Reads a report. Raises OSError, or one of UNREADABLE if it is no health file."""
     with open(path, "rb") as file:
-        report = Report(**json.loads(file.read(MAX_BYTES)))
+        data = json.loads(file.read(MAX_BYTES))
+    # A later version may have written it, with more in it.
+    report = Report(**{name: value for name, value in data.items() if name in FIELDS})
     if not isinstance(report.pid, int):
         raise TypeError("pid")
     return report
@@ -201,6 +208,21 @@ def check(path: str, now: float) -> tuple[bool, str]:
     except UNREADABLE:
         return False, f"{path} is no health file of an agent"
     return not problem, one_line(problem or says)
+
+
+def details(path: str, now: float) -> list[str]:
+    """Returns a line for each task of the agent that writes this file; none if it has ended."""
+    try:
+        report = _read(path)
+        if not report.lives():
+            return []
+        return [f"  {one_line(line)}{_ago(taken, now)}" for line, taken in report.tasks]
+    except (OSError, *UNREADABLE):
+        return []
+
+
+def _ago(taken: float | None, now: float) -> str:
+    return "" if taken is None else f"; read {max(0.0, now - taken):.1f} s ago"
 
 
 def check_user(environ: Mapping[str, str], now: float) -> tuple[bool, str]:

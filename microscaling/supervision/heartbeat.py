@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from microscaling.supervision.health import HealthFile, Report, stalled
 from microscaling.supervision.systemd import SystemdNotifier
@@ -30,8 +30,15 @@ class Heartbeat:
         self._told = float("-inf")
         self._state = self._says = ""
 
-    def tell(self, state: str, says: Callable[[], str], loops: Mapping[str, float] | None = None) -> None:
-        """Reports a new state at once, and the same one at most once per interval; to be called often."""
+    def tell(
+        self,
+        state: str,
+        says: Callable[[], str],
+        loops: Mapping[str, float] | None = None,
+        tasks: Callable[[], Sequence[tuple[str, float | None]]] = tuple,
+    ) -> None:
+        """Reports a new state at once, and the same one at most once per interval; to be called often.
+        `tasks` has a line for each task, and the time of its reading."""
         now = time.monotonic()
         if state == self._state and now - self._told < self._every_s:
             return
@@ -46,7 +53,7 @@ class Heartbeat:
         if words:
             self.notifier.send(**words)
         if self.file is not None:
-            self.file.write(Report(self._pid, self._started, state, text, now, dict(loops)))
+            self.file.write(Report(self._pid, self._started, state, text, now, dict(loops), tasks()))
 
     def close(self) -> None:
         """Removes the health file, at the end of the process."""

@@ -104,7 +104,7 @@ def test_equal_priorities_are_named(tasks: list[Task], cap: int, named: str | No
 
 def test_the_go_agents_json_is_warned_of_at_the_start(caplog: pytest.LogCaptureFixture) -> None:
     app = '{"name":"%s","maxContainers":10,"ruleType":"Queue","metricType":"NSQ","config":{"topicName":"t",'
-    app += '"channelName":"c","targetQueueLength":5}}'
+    app += '"channelName":"c","targetQueueLength":5,"image":"i"}}'
     data = f'{{"maxContainers":10,"apps":[{app % "invoices"},{app % "mails"}]}}'
     settings = Settings.from_env({"MSS_CONFIG": "ENVVAR", "MSS_CONFIG_DATA": data})
     with caplog.at_level(logging.WARNING, "mssagent"):

@@ -66,7 +66,9 @@ def test_ready_watched_restarted_and_stopped(systemd: Systemd, engine: APIClient
 
     systemd.ctl("start", "microscaling")  # returns when it has said READY=1
     systemd.shows(ActiveState="active", StatusText="3 of 3 containers run")
-    assert systemd.inside(*HEALTH) == "healthy: 3 of 3 containers run"
+    first, of_task = systemd.inside(*HEALTH).splitlines()
+    assert first == "healthy: 3 of 3 containers run"
+    assert of_task.startswith(f"  {task}: ")
     assert systemd.inside("ps", "-o", "user=", "-p", systemd.show("MainPID")) == "microscaling"
     before, pid = running(), systemd.show("MainPID")
 
