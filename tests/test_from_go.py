@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from microscaling.config.images.labels import READERS
-from microscaling.scheduler.docker.body import LABEL, NONCE_LABEL
+from microscaling.scheduler.docker.body import LABEL, NONCE_LABEL, NUMBER_LABEL
 from microscaling.settings import variables
 from tests.test_settings import OF_THE_IMAGE
 
@@ -27,7 +27,7 @@ def test_every_variable_is_there_and_the_go_agents_have_its_defaults() -> None:
 
 def test_every_label_is_there() -> None:
     labels = re.findall(r"^\| (com\.microscaling\.[a-z-]+) \|", PAGE, re.MULTILINE)
-    assert labels == [LABEL, NONCE_LABEL, *READERS]
+    assert labels == [LABEL, NUMBER_LABEL, NONCE_LABEL, *READERS]
 
 
 def test_the_readme_leads_here() -> None:

@@ -52,7 +52,7 @@ def test_life_of_a_process(backend):
     (seen,) = backend.list()
     pid = pid_of(backend, id)
     assert seen == ListedContainer(
-        id, "sleeper", State.RUNNING, seen.created, "nonce-1", name=f"process {pid}"
+        id, "sleeper", State.RUNNING, seen.created, "nonce-1", name=f"process {pid}", number=1
     )
     assert os.getsid(pid) == os.getpgid(pid) == pid != os.getpgid(0)
     backend.stop(id, 5.0)

@@ -91,6 +91,9 @@ class Backend(ABC):
     """
 
     name = "engine"
+    limits_tasks = False
+    """Of each task never more than its maximum run, those that are being stopped included, so that a number
+    up to it is enough for each."""
 
     @abstractmethod
     def prepare(self, task: Task) -> None:

@@ -49,6 +49,8 @@ class ContainerReconciler(Inventory):
         self.ends = Ends(self, self.crash_backoffs)
         self.paused = Paused(self)
         self.unmanaged = UnmanagedContainers(self, self.paused)
+        self.limits_tasks = False
+        """As in Backend."""
         self._reconciled_at = 0.0
         """Time of the last `reconcile`, monotonic seconds; everything due by then is done."""
         self._operations: list[Operation] = []
@@ -105,16 +107,23 @@ class ContainerReconciler(Inventory):
         if not parked:
             return
         parked.sort(key=lambda c: (c.task.priority, c.order))
-        parked = parked[: max(0, self.room())]
+        room, started = self.room(), set()
         for container in parked:
-            container.phase = Phase.STARTING
-            self._next_step(container, now)
-        for task in {container.task for container in parked}:
+            if room > 0 and self._task_has_room(container.task):
+                container.phase = Phase.STARTING
+                self._next_step(container, now)
+                started.add(container.task)
+                room -= 1
+        for task in started:
             self.counts.write(task, now)
 
     def room(self) -> int:
         """Returns how many containers more may run; negative above the cap."""
         return self.tasks.max_containers - sum(1 for c in self.all() if c.may_run)
+
+    def _task_has_room(self, task: Task) -> bool:
+        running = sum(1 for c in self.containers[task.name] if c.may_run)
+        return not self.limits_tasks or running < max(task.max_containers, task.demand)
 
     def take(self) -> list[Operation]:
         """Returns the operations to carry out now, each once."""

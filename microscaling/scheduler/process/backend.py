@@ -24,7 +24,7 @@ from microscaling.scheduler.process.family import Family, marked
 from microscaling.scheduler.process.handle import Handle
 from microscaling.scheduler.process.orphans import Orphans
 from microscaling.scheduler.process.state import Entry, FolderGone, StateFolder
-from microscaling.scheduler.process.unit import Unit
+from microscaling.scheduler.process.unit import Unit, lowest_free
 from microscaling.utils import subreaper
 from microscaling.utils.process import has_proc
 
@@ -33,6 +33,8 @@ log = logging.getLogger("mssscheduler")
 MARK = "MICROSCALING_PROCESS"
 """The variable in the environment of every process with its id. By it an agent finds processes that the last
 one had started and not yet recorded."""
+NUMBER = "MSS_WORKER_NUMBER"
+"""The variable with the number of a process among those of its task that run, from 1 on."""
 KILL_WAIT_S = 5.0
 """Longest wait for the end of a killed process."""
 CLOSE_WAIT_S = 5.0
@@ -57,6 +59,7 @@ class ProcessBackend(Backend):
     """
 
     name = "local processes"
+    limits_tasks = True
 
     def __init__(
         self, folder: str = "", environ: Mapping[str, str] = os.environ, alone: bool = False
@@ -88,17 +91,16 @@ class ProcessBackend(Backend):
     def prepare(self, task: Task) -> None:
         self._opened()
         self._graces[task.name] = task.container.stop_grace_s
-        process_command.words(task, self._environ)
+        process_command.program(task, self._environ)
 
     def create(self, task: Task, nonce: str) -> str:
         self._opened()
         self._graces[task.name] = task.container.stop_grace_s
-        argv = process_command.words(task, self._environ)
-        env = process_command.environment(task, self._environ)
+        program = process_command.program(task, self._environ)
         with self._lock:
             self._last_created = max(time.time(), self._last_created + 1e-6)
             process = Unit(uuid.uuid4().hex, task.name, nonce, self._last_created)
-            process.argv, process.env = argv, {**env, MARK: process.id}
+            process.program = program
             self._processes[process.id] = process
         self._emit(process.event("create"))
         return process.id
@@ -110,13 +112,16 @@ class ProcessBackend(Backend):
         with process.lock:
             if process.over or process.family:
                 return
+            with self._lock:
+                process.number = lowest_free(self._processes.values(), process.task)
             self._intend(process)
             output = self._folder.log_file(id) if self._folder.takes_output else os.devnull
             try:
-                leader = Handle.spawn(process.argv, process.env, output)
+                more = {MARK: id, NUMBER: str(process.number)}
+                leader = Handle.spawn(process.program, more, output)
             except OSError as error:
-                process.intended = False
-                raise PermanentError(f"cannot run {process.argv[0]}: {error.strerror}") from None
+                process.intended, process.number = False, 0
+                raise PermanentError(f"cannot run {process.program.argv[0]}: {error.strerror}") from None
             process.family = Family(leader, (MARK, id), self._reparented)
             self._emit(process.event("start"))
         self._save_or_warn()
@@ -267,7 +272,7 @@ class ProcessBackend(Backend):
     def _adopt(self, entry: Entry) -> Unit | None:
         """Returns the unit of an entry; None if it was about to be started and does not run."""
         process = Unit(entry.id, entry.task, entry.nonce, entry.created)
-        process.intended = True
+        process.intended, process.number = True, entry.number
         leader = Handle.adopt(entry.pid, entry.started) if entry.pid else None
         if leader is None:
             rows = marked(MARK, entry.id)

@@ -4,16 +4,48 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from microscaling.demand.task import Task
 from microscaling.errors import PermanentError
 from microscaling.scheduler.process import shell_words
+from microscaling.scheduler.process.account import Account, NoAccount, account_of
+from microscaling.scheduler.process.program import INHERIT, Program
+from microscaling.utils.text import quoted
 
 
-def environment(task: Task, environ: Mapping[str, str]) -> dict[str, str]:
-    """Returns the agent's environment, overridden by the task's."""
-    return {**environ, **dict(variable.partition("=")[::2] for variable in task.env)}
+def environment(task: Task, environ: Mapping[str, str], account: Account | None = None) -> dict[str, str]:
+    """Returns the agent's environment, overridden by that of the user, and by the task's."""
+    own = dict(variable.partition("=")[::2] for variable in task.env)
+    return {**environ, **(account.environment if account else {}), **own}
+
+
+def impossible(task: Task) -> Iterator[str]:
+    """Yields each reason, with the remedy, why the task can never run as intended."""
+    if problem := unreadable(task):
+        yield problem
+    try:
+        account_of(task.container.user)
+    except NoAccount as error:
+        yield str(error)
+
+
+def program(task: Task, environ: Mapping[str, str]) -> Program:
+    """Returns the program of a task. Raises PermanentError."""
+    options = task.container
+    if options.directory and not os.path.isdir(options.directory):
+        raise PermanentError(f"directory: there is no folder {quoted(options.directory)}")
+    try:
+        account = account_of(options.user)
+    except NoAccount as error:
+        raise PermanentError(str(error)) from None
+    argv, env = words(task, environ), environment(task, environ, account)
+    output = options.output
+    if output and output != INHERIT:
+        output = os.path.join(os.path.abspath(options.directory), output)
+        if not os.path.isdir(os.path.dirname(output)):
+            raise PermanentError(f"output: there is no folder for {quoted(output)}")
+    return Program(argv, env, options.directory, account, output)
 
 
 def unreadable(task: Task) -> str:
@@ -42,8 +74,11 @@ def words(task: Task, environ: Mapping[str, str]) -> list[str]:
         raise PermanentError(problem)
     argv = [str(word) for word in shell_words.split(task.command)]
     # The PATH of the task counts, as the process will have it.
-    path = shutil.which(argv[0], path=environment(task, environ).get("PATH", os.defpath))
+    name = argv[0]
+    if task.container.directory and os.path.dirname(name):  # the program is looked for from there
+        name = os.path.join(os.path.abspath(task.container.directory), name)
+    path = shutil.which(name, path=environment(task, environ).get("PATH", os.defpath))
     if path is None:
-        what = "is not an executable file" if os.path.exists(argv[0]) else "is not there"
+        what = "is not an executable file" if os.path.exists(name) else "is not there"
         raise PermanentError(f"the command {argv[0]!r} {what}")
     return [path, *argv[1:]]

@@ -10,6 +10,7 @@ import signal
 import threading
 from collections.abc import Callable, Mapping
 
+from microscaling.scheduler.process.program import Program
 from microscaling.utils.process import start_time
 
 log = logging.getLogger("mssscheduler")
@@ -36,23 +37,9 @@ class Handle:
         self._pidfd = self._open_pidfd()
 
     @classmethod
-    def spawn(cls, argv: list[str], env: Mapping[str, str], log_file: str) -> Handle:
-        """Starts a program (argv[0]: its path) in a session of its own, without input, with its output
-        appended to the log file; raises OSError."""
-        append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        pid = os.posix_spawn(
-            argv[0],
-            argv,
-            env,
-            file_actions=[
-                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_OPEN, 1, log_file, append, 0o600),
-                (os.POSIX_SPAWN_DUP2, 1, 2),
-            ],
-            setsid=True,
-            setsigmask=(),
-            setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),  # Python ignores these two, and a child inherits that
-        )
+    def spawn(cls, program: Program, more: Mapping[str, str], log_file: str) -> Handle:
+        """Starts a program as its `start` does; raises OSError."""
+        pid = program.start(more, log_file)
         return cls(pid, start_time(pid) or "ended", child=True)
 
     @classmethod

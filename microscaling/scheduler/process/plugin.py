@@ -24,11 +24,11 @@ def make(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
 
 
 def check(tasks: Iterable[Task]) -> None:
-    """Raises ConfigError with every command that cannot run as a local process."""
-    from microscaling.scheduler.process.command import unreadable
+    """Raises ConfigError with every command, and every user, that cannot run as a local process."""
+    from microscaling.scheduler.process.command import impossible
 
     # A task that never gets a process may do without a command.
-    problems = [f"{task.name}: {why}" for task in tasks if task.max_containers and (why := unreadable(task))]
+    problems = [f"{task.name}: {why}" for task in tasks if task.max_containers for why in impossible(task)]
     if problems:
         raise ConfigError(*problems)
 

@@ -40,6 +40,8 @@ class Entry:
     started: str = ""
     asked: tuple[tuple[int, str], ...] = ()
     """Pid and start time of its processes that got their SIGTERM."""
+    number: int = 0
+    """Its number among those of its task; 0 if it has none, as from an agent that gave none."""
 
     @classmethod
     def of(cls, data: Mapping[str, Any], asked: Mapping[str, Any]) -> Entry:
@@ -51,8 +53,11 @@ class Entry:
             raise TypeError("an id, task, nonce or start time is no text")
         if not ID.fullmatch(id) or (pid is not None and (type(pid) is not int or pid < 2)):
             raise ValueError(f"no process of an agent's: id {id!r:.40}, pid {pid!r:.40}")
+        number = data.get("number", 0)
+        if type(number) is not int or number < 0:
+            raise ValueError(f"the number of a process is {number!r:.40}")
         told = tuple((int(number), str(since)) for number, since in asked.get(id, ()))
-        return cls(id, task, nonce, float(data["created"]), pid, started, told)
+        return cls(id, task, nonce, float(data["created"]), pid, started, told, number)
 
     def data(self) -> dict[str, Any]:
         """Returns the entry for the file."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 
 from microscaling.scheduler.containers.backend import Event, ListedContainer, State
 from microscaling.scheduler.process.family import Family
 from microscaling.scheduler.process.handle import Handle
+from microscaling.scheduler.process.program import Program
 from microscaling.scheduler.process.state import Entry
 
 
@@ -20,8 +21,9 @@ class Unit:
         self.task = task
         self.nonce = nonce
         self.created = created
-        self.argv: list[str] = []
-        self.env: Mapping[str, str] = {}
+        self.program = Program()
+        self.number = 0
+        """Its number among those of its task that run, from its start on; 0 if it has none."""
         self.lock = threading.Lock()
         self.intended = False
         self.family: Family | None = None
@@ -56,11 +58,12 @@ class Unit:
             self.nonce,
             exit_code=handle.exit_code if self.over and handle else None,
             name=f"process {handle.pid}" if handle else "",
+            number=self.number,
         )
 
     def entry(self) -> Entry | None:
         """Returns its entry in the state file; None for a reserved one."""
-        entry = Entry(self.id, self.task, self.nonce, self.created)
+        entry = Entry(self.id, self.task, self.nonce, self.created, number=self.number)
         if self.family is None:  # a reserved one has no process that could outlive the agent
             return entry if self.intended else None
         leader = self.family.leader
@@ -69,3 +72,9 @@ class Unit:
     def event(self, kind: str, exit_code: int | None = None) -> Event:
         """Returns an event about it."""
         return Event(kind, self.id, self.task, self.nonce, exit_code)
+
+
+def lowest_free(units: Iterable[Unit], task: str) -> int:
+    """Returns the lowest number that no unit of the task has that runs, or is being started."""
+    used = {unit.number for unit in units if unit.task == task and not unit.over}
+    return next(number for number in range(1, len(used) + 2) if number not in used)
