@@ -28,9 +28,11 @@ from microscaling.utils.text import MAX_OF_REASON, nearest, one_line, quoted
 
 log = logging.getLogger("mssutils")
 
-KINDS = ("text", "whole", "number", "flag", "choice", "url", "headers")
-"""Kinds of fields: a string; a whole number; a number; true or false; one of `choices`; a URL, and an object
-of HTTP headers, both with ${NAME} filled in."""
+FILLED_IN = ("url", "headers", "params", "body")
+"""Kinds in which ${NAME} is replaced by the agent's environment variable: a URL; an object of HTTP headers;
+one of the words behind a URL's `?`, each with a value or a list of them; a text or JSON to send."""
+KINDS = ("text", "whole", "number", "flag", "choice", *FILLED_IN)
+"""Kinds of fields: a string; a whole number; a number; true or false; one of `choices`; and those above."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Field:
     """Its name in the form."""
     kind: str = "text"
     default: Any = None
-    """The value for `from_config` if the key is absent; None: "", 0, False or {}, by kind."""
+    """The value for `from_config` if the key is absent; None: "", 0, False, {} or None, by kind."""
     required: bool = False
     """Without it the configuration is refused."""
     expected: bool = False
@@ -73,7 +75,7 @@ class Field:
     @property
     def fills_in(self) -> bool:
         """Whether ${NAME} in its value is replaced by the agent's environment variable."""
-        return self.kind in ("url", "headers")
+        return self.kind in FILLED_IN
 
 
 @dataclass(frozen=True)

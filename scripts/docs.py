@@ -10,13 +10,14 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from microscaling.api.schema.declared import APP, CONFIG
 from microscaling.api.schema.key import Key
 from microscaling.api.schema.metric import MISSING
 from microscaling.factory import CHOICES
-from microscaling.metric.base import METRICS
+from microscaling.metric.base import METRICS, Metric
 from microscaling.plugins import Field
 from microscaling.settings import in_words, variables
 from microscaling.target.base import RULES
@@ -82,15 +83,13 @@ def rules() -> str:
 
 def metrics() -> str:
     """The metrics with their fields."""
-    rows = (
-        (
-            f"`{kind.type_name}`",
-            kind.summary,
-            of_fields((*kind.fields, MISSING) if kind.may_be_missing else kind.fields),
-        )
-        for kind in METRICS.ours()
-    )
+    rows = ((f"`{kind.type_name}`", kind.summary, of_fields(of_metric(kind))) for kind in METRICS.ours())
     return table(("metricType", "measures", "in its `config`"), rows)
+
+
+def of_metric(kind: type[Metric]) -> tuple[Field, ...]:
+    """The fields of a metric, and the key `missing` if it reads that."""
+    return (*kind.fields, replace(MISSING, default=kind.missing)) if kind.may_be_missing else kind.fields
 
 
 def of_fields(fields: Iterable[Field]) -> str:

@@ -1,24 +1,26 @@
-"""The metric of a number in the JSON of any HTTP server."""
+"""The metric of a number that any HTTP server answers, in JSON or in a header."""
 
 from __future__ import annotations
 
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 from microscaling.clients.http.client import Client, FetchError, public_url
 from microscaling.errors import ConfigError, MetricError
 from microscaling.metric.base import Metric, Source
-from microscaling.metric.number import items
+from microscaling.metric.number import items, total
 from microscaling.metric.pace import pace_s, stamp_of
 from microscaling.plugins import Field
-from microscaling.secrets.masking import secrets_of_headers, secrets_of_url
+from microscaling.secrets.masking import secrets_of_headers, secrets_of_json, secrets_of_url
 from microscaling.settings import Settings
 from microscaling.utils import urls
-from microscaling.utils.json_path import Chosen, JSONPath
-from microscaling.utils.text import one_line
+from microscaling.utils.json_path import Chosen, Every, JSONPath
+from microscaling.utils.text import one_line, quoted
 
 log = logging.getLogger("mssmetric")
 
@@ -44,27 +46,100 @@ def check_headers(headers: Mapping[str, str]) -> None:
             raise ConfigError(f"the header {name!r:.60} cannot be sent with this name and value")
 
 
+URL = Field("url", "URL", kind="url", required=True, secret=True, wide=True, check=check_url)
+PARAMS = Field("params", "Parameters", kind="params", secret=True, hint="added to the query of the URL")
+HEADERS = Field("headers", "Headers", kind="headers", secret=True, check=check_headers)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is sent to a server: GET, or with a body POST. `params` are added to the query of the URL."""
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+    body: str | None = None
+    accept: str = "application/json"
+
+    @property
+    def whole_url(self) -> str:
+        """The URL with the parameters, percent-encoded."""
+        if not self.params:
+            return self.url
+        url, mark, fragment = self.url.partition("#")
+        separator = "&" if urlsplit(url).query else "" if url.endswith("?") else "?"
+        return url + separator + urlencode(self.params, doseq=True) + mark + fragment
+
+    @property
+    def all_headers(self) -> dict[str, str]:
+        """The headers, with those that a server expects of any client."""
+        usual = {"Accept": self.accept}
+        if self.body is not None:
+            usual["Content-Type"] = "text/plain" if self._json is None else "application/json"
+        # In any case: two headers of one name would both be sent.
+        given = {name.casefold() for name in self.headers}
+        return {name: value for name, value in usual.items() if name.casefold() not in given} | {
+            **self.headers
+        }
+
+    @property
+    def secrets(self) -> list[str]:
+        """The credentials in it."""
+        of_body = secrets_of_json(self._json) if self._json is not None else []
+        return [*secrets_of_url(self.whole_url), *secrets_of_headers(self.headers), *of_body]
+
+    @property
+    def _json(self) -> Any:
+        """The body as parsed JSON; None if it is none."""
+        try:
+            return json.loads(self.body or "")
+        except (ValueError, RecursionError):
+            return None
+
+
+def check_question(question: Question) -> None:
+    """Raises ConfigError for a question that cannot be sent."""
+    check_url(question.url)
+    check_headers(question.headers)
+    for name in ("params", "body"):
+        try:
+            json.dumps(getattr(question, name), ensure_ascii=False).encode()
+        except UnicodeEncodeError:  # half of a surrogate pair, as JSON can write one
+            raise ConfigError(f"{name}: has a character that cannot be sent") from None
+
+
 class HTTPSource(Source):
-    """One URL, requested with GET; several metrics may read numbers from one answer."""
+    """One question to one server; several metrics may read numbers from one answer."""
+
+    max_bytes = MAX_BYTES
 
     def __init__(
-        self, url: str, headers: Mapping[str, str] | None = None, deadline_s: float = DEADLINE_S
+        self, question: Question | str, header: bool = False, deadline_s: float = DEADLINE_S
     ) -> None:
+        question = Question(question) if isinstance(question, str) else question
+        url, headers = question.whole_url, question.all_headers
         # With other headers the same URL may give another answer.
-        self.key = ("http", url, tuple(sorted((headers or {}).items())))
+        self.key = ("http", url, tuple(sorted(headers.items())), question.body, header)
         self.name = public_url(url)
-        self.secrets = [*secrets_of_url(url), *secrets_of_headers(headers or {})]
-        self._url = url
-        self._headers = {"Accept": "application/json", **(headers or {})}
-        self._client = Client(deadline_s, MAX_BYTES)
+        self.secrets = question.secrets
+        self.header = header
+        self._url, self._headers = url, headers
+        self._body = None if question.body is None else question.body.encode()
+        self._client = Client(deadline_s, self.max_bytes)
 
     def fetch(self) -> Any:
-        """Returns the parsed answer."""
+        """Returns the parsed body of the answer, or its headers."""
         try:
             # The client follows no redirect, so the credentials reach no other server.
-            return json.loads(self._client.fetch(self._url, self._headers))
+            answer = self._client.good_answer(self._url, self._headers, self._body)
         except FetchError as error:
             raise MetricError(str(error)) from None
+        return answer.headers if self.header else self.parsed(answer.body)
+
+    def parsed(self, body: bytes) -> Any:
+        """Returns the parsed body of an answer. Raises MetricError."""
+        try:
+            return json.loads(body)
         except (ValueError, RecursionError):
             raise MetricError(f"{self.name}: the answer is not JSON") from None
 
@@ -77,50 +152,74 @@ class HTTPSource(Source):
 
 
 class HTTPMetric(Metric):
-    """The number at `path` in the answer of `url` (items), rounded up: 0.4 of an item is not nothing.
+    """The number at `path` in the answer to a question (items), or in its header of that name; rounded up:
+    0.4 of an item is not nothing. A path that selects several values gives their sum.
 
     The value may be a number or, as with Prometheus, text. Raises ConfigError.
     """
 
-    type_name, summary = "HTTP", "a number in the JSON that a URL answers"
+    type_name, summary = "HTTP", "a number in the JSON, or in a header, that a URL answers"
     fields = (
-        Field("url", "URL", kind="url", required=True, secret=True, wide=True, check=check_url),
+        URL,
         Field(
             "path", "JSON path to the number", wide=True, hint="items[0].waiting; empty: all of the answer"
         ),
-        Field("headers", "Headers", kind="headers", secret=True, check=check_headers),
+        Field("header", "Header", hint="a header of the answer that has the number, in place of a path"),
+        PARAMS,
+        Field("body", "Body", kind="body", secret=True, hint="with it, the URL is asked with POST"),
+        HEADERS,
     )
 
     @classmethod
     def from_config(cls, values: Mapping[str, Any], settings: Settings) -> HTTPMetric:
-        return cls(values["url"], values["path"], values["headers"])
+        question = Question(values["url"], values["headers"], values["params"], values["body"])
+        return cls(question, values["path"], header=values["header"])
 
-    def __init__(self, url: str, path: str = "", headers: Mapping[str, str] | None = None) -> None:
-        check_url(url)
-        check_headers(headers or {})
+    def __init__(
+        self,
+        question: Question | str,
+        path: str = "",
+        headers: Mapping[str, str] | None = None,
+        header: str = "",
+    ) -> None:
+        question = Question(question, headers or {}) if isinstance(question, str) else question
+        check_question(question)
+        if header and path:
+            raise ConfigError("header: goes without a path, which is one into JSON")
+        if header and not HEADER_NAME.fullmatch(header):
+            raise ConfigError(f"header: expected the name of a header, got {quoted(header)}")
         try:
             self.path = JSONPath(path)
         except ValueError as error:
             raise ConfigError(f"path: {error}") from None
-        self._url = url
+        self.header = header
+        self._url = question.whole_url
         self._warned = False
-        self.source = HTTPSource(url, headers)
+        self.source = HTTPSource(question, bool(header))
 
     def read(self, answer: Any) -> int:
+        name = self.source.name if self.source else ""
+        if self.header:
+            value, what = answer.get(self.header), f"{name} header {self.header}"
+            if value is None:
+                raise MetricError(one_line(f"{what}: the answer does not have it"))
+            return items(value, what, self.at_least)
         self.pace_s, self.stamp = pace_s(self._url, answer), stamp_of(answer)
-        what = f"{self.source.name if self.source else ''} {self.path.text}".strip()
+        what = f"{name} {self.path.text}".strip()
         try:
             self._check_order(answer, what)
             value = self.path.find(answer)
         except LookupError as error:
             raise MetricError(one_line(f"{what}: {error.args[0]}")) from None
+        if self.path.several and not self.path.counts:
+            return total(value, what, self.at_least)
         return items(value, what, self.at_least)
 
     def _check_order(self, answer: Any, what: str) -> None:
         """Logs once if the measured value depends on the order of a list. Raises LookupError for several
         series of Prometheus."""
         # The first series is no choice: when it ends, another one becomes the first.
-        chosen = any(isinstance(step, Chosen) for step in self.path.steps[2:3])
+        chosen = any(isinstance(step, (Chosen, Every)) for step in self.path.steps[2:3]) or self.path.counts
         if self.path.steps[:2] == ["data", "result"] and not chosen:
             check_series(answer)
         if not self._warned and (guess := self.path.guesses(answer)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -34,6 +35,26 @@ def items(value: object, what: str, at_least: int | None = None) -> int:
             raise MetricError(f"{one_line(f'{what}: {str(value)[:24]}')} is out of range (0 to 2^53){hint}")
         return count
     return whole_number(number, what)
+
+
+def total(values: Iterable[object], what: str, at_least: int | None = None) -> int:
+    """Returns the sum of measured values as `items` does, rounded up once. Each has to be a number of 0 or
+    more; with `at_least` smaller ones count as 0."""
+    added = Decimal(0)
+    for i, value in enumerate(values):
+        number = _parsed(value)
+        if (
+            isinstance(number, bool)
+            or not isinstance(number, (int, float, Decimal))
+            or not _is_finite(number)
+        ):
+            whole_number(number, f"{what}, entry {i}")  # raises the error that any such value leads to
+        elif number < 0:
+            items(number, f"{what}, entry {i}", at_least)
+        else:
+            # Above the limit each sum is the same error, and 1e999999 would be slow.
+            added += min(Decimal(str(number)), Decimal(LARGEST + 1))
+    return items(added, what, at_least)
 
 
 def _rounded_up(value: object) -> Any:

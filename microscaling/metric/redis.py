@@ -1,4 +1,4 @@
-"""The metric of a queue's length in Redis: of a list, a stream, or a consumer group's pending entries."""
+"""The metric of a queue's length in Redis: of a list, a stream, a sorted set, or a consumer group."""
 
 from __future__ import annotations
 
@@ -14,21 +14,34 @@ from microscaling.metric.redis_connection import check_url, connection
 from microscaling.plugins import Field
 from microscaling.secrets.masking import secrets_of_url
 from microscaling.settings import Settings
-from microscaling.utils.text import cause_of
+from microscaling.utils.text import alternatives, cause_of
 
 __all__ = ["KINDS", "RedisMetric", "RedisSource", "check_url", "command_of"]
 
 DEADLINE_S = 1.0
-KINDS = ("list", "stream", "group")
+KINDS = ("list", "stream", "group", "zset", "due")
 NEEDS_LIBRARY = "metricType Redis needs redis: pip install '.[redis]' in the clone"
 SCANS = 10
 SCANNED = 1000
 """Keys per SCAN, and SCANS of them: Redis is searched for other names among 10,000 keys at most."""
 
 
+NOW = "now"
+OF_TYPE = {"LLEN": b"list", "ZCARD": b"zset", "ZCOUNT": b"zset"}
+"""Redis' own name for the type of key that a command is for; any other is for a stream."""
+
+
 def command_of(kind: str, key: str, group: str) -> tuple[str, ...]:
-    """Returns the command for the number (Redis' documentation of LLEN, XLEN and XPENDING)."""
-    return {"list": ("LLEN", key), "stream": ("XLEN", key), "group": ("XPENDING", key, group)}[kind]
+    """Returns the command for the number (Redis' documentation of LLEN, XLEN, XPENDING,
+    ZCARD and ZCOUNT)."""
+    return {
+        "list": ("LLEN", key),
+        "stream": ("XLEN", key),
+        "group": ("XPENDING", key, group),
+        "zset": ("ZCARD", key),
+        # The time is put in its place when the question is asked.
+        "due": ("ZCOUNT", key, "-inf", NOW),
+    }[kind]
 
 
 class RedisSource(Source):
@@ -59,7 +72,8 @@ class RedisSource(Source):
         connection."""
         self._until = time.monotonic() + self._deadline_s
         try:
-            answer = self._asked(self._command)
+            now = f"{time.time():.3f}"
+            answer = self._asked(tuple(now if word is NOW else word for word in self._command))
             if answer == 0:
                 answer = self._zero()
         except _Refused as error:
@@ -75,19 +89,20 @@ class RedisSource(Source):
             self._connection.disconnect()
 
     def _zero(self) -> Any:
-        """Interprets a length of 0: Redis removes a list with its last entry, but keeps a stream."""
+        """Interprets a length of 0: Redis removes a list or set with its last entry, but keeps a stream; and
+        of a set, nothing may be due."""
         name, key = self._command[0], self._command[1]
-        if name == "XLEN":
+        if name in ("XLEN", "ZCOUNT"):
             try:
                 if self._asked(("EXISTS", key)):
                     return 0
-            except _Refused:  # without the right to EXISTS, an empty stream and none look the same
+            except _Refused:  # without the right to EXISTS, an empty one and none look the same
                 return 0
         return Absent(f"{self._what}: there is no such key")
 
     def _look_for_others(self) -> None:
         """Looks for a key of a similar name, within the remaining time of the request."""
-        kind = b"list" if self._command[0] == "LLEN" else b"stream"
+        kind = OF_TYPE.get(self._command[0], b"stream")
         try:
             for key in alike(self._command[1], self._keys()):
                 if self._asked(("TYPE", key)) == kind:
@@ -144,15 +159,24 @@ class _Refused(Exception):
 
 
 class RedisMetric(Metric):
-    """The length of a list or a stream (items), or the pending entries of a consumer group: delivered, and
-    not yet acknowledged. A missing list or stream is empty, as in Redis itself; a missing group is an error.
-    Raises ConfigError."""
+    """The length of a list, a stream or a sorted set (items), the pending entries of a consumer group
+    (delivered, and not yet acknowledged), or the members of a sorted set that are due: those with a score up
+    to now, in Unix seconds. A missing key is empty, as in Redis itself; a missing group is an error. Raises
+    ConfigError."""
 
-    type_name, summary = "Redis", "the length of a list or a stream, or what is pending in a group"
+    type_name = "Redis"
+    summary = "the length of a list, a stream or a sorted set, or what is pending in a group"
     fields = (
         Field("url", "URL", kind="url", required=True, secret=True, wide=True, check=check_url),
-        Field("key", "Key", required=True, hint="of the list or stream"),
-        Field("kind", "Kind", kind="choice", default="list", choices=KINDS),
+        Field("key", "Key", required=True, hint="of the list, stream or sorted set"),
+        Field(
+            "kind",
+            "Kind",
+            kind="choice",
+            default="list",
+            choices=KINDS,
+            hint="due: the members of a sorted set with a score up to now, in Unix seconds",
+        ),
         Field("group", "Group", hint="with kind group: the consumer group"),
     )
     may_be_missing = True
@@ -164,9 +188,9 @@ class RedisMetric(Metric):
     def __init__(self, url: str, key: str, kind: str = "list", group: str = "") -> None:
         check_url(url)
         if not key:
-            raise ConfigError("key: is missing: the name of the list or stream")
+            raise ConfigError("key: is missing: the name of the list, stream or sorted set")
         if kind not in KINDS:
-            raise ConfigError(f"kind: expected list, stream or group, got {kind!r:.40}")
+            raise ConfigError(f"kind: expected {alternatives(KINDS)}, got {kind!r:.40}")
         if bool(group) is not (kind == "group"):
             raise ConfigError("group: is the name of a consumer group, and goes together with kind: group")
         self.kind = kind

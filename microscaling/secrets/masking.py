@@ -131,6 +131,18 @@ def secrets_of_headers(headers: Mapping[str, str]) -> list[str]:
     return [*found, *(word for value in found for word in re.split(r"[\s=;,]+", value)[1:])]
 
 
+def secrets_of_json(value: object) -> list[str]:
+    """Returns the texts under secret names in parsed JSON."""
+    if isinstance(value, list):
+        return [secret for inner in value for secret in secrets_of_json(inner)]
+    found = []
+    for name, inner in value.items() if isinstance(value, Mapping) else ():
+        if isinstance(inner, str) and SECRET_FIELD.search(str(name)):
+            found.append(inner)
+        found += secrets_of_json(inner)
+    return found
+
+
 def _is_word(part: str) -> bool:
     return len(part) <= MAX_WORD and (part.isalpha() or part.isdecimal())
 

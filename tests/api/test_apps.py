@@ -241,8 +241,8 @@ def test_what_the_metrics_are_made_of(monkeypatch: pytest.MonkeyPatch) -> None:
     kind, account, name = metric_of("AzureQueue", queueName="q").source.key
     assert (kind, account.name, account.key, name) == ("azure", "mine", "k", "q")
     http = metric_of("HTTP", url=URL, path="a.b", headers=SENT)
-    headers = (("Authorization", "Bearer n:1"), ("X-Number", "3"))
-    assert http.source.key == ("http", "http://me:a%2Fb%40c@h:80/q?n=n:1", headers)
+    headers = (("Accept", "application/json"), ("Authorization", "Bearer n:1"), ("X-Number", "3"))
+    assert http.source.key == ("http", "http://me:a%2Fb%40c@h:80/q?n=n:1", headers, None, False)
     assert http.path.text == "a.b"
     redis = metric_of("Redis", url="redis://:${PASSWORD}@h", key="k", kind="group", group="g")
     assert redis.source.key == ("redis", "redis://:a%2Fb%40c@h", ("XPENDING", "k", "g"))
@@ -256,7 +256,7 @@ def test_what_the_metrics_are_made_of(monkeypatch: pytest.MonkeyPatch) -> None:
         ("HTTP", {"url": 3}, "url: expected text, got 3"),
         ("HTTP", {"url": "ftp://u:hunter22@h"}, "url: expected a URL such as http"),
         ("HTTP", {"url": "http://h/${NOT_SET}"}, "url: the variable NOT_SET, which it refers to, is not set"),
-        ("HTTP", {"url": "http://h", "path": "a..b"}, "path: expected names with dots between"),
+        ("HTTP", {"url": "http://h", "path": "a..b"}, "path: has two dots: name every step"),
         ("HTTP", {"url": "http://h", "path": ["a"]}, "path: expected text, got a list"),
         ("HTTP", {"url": "http://h", "headers": "a: b"}, 'headers: expected an object, got "a: b"'),
         ("HTTP", {"url": "http://h", "headers": {"A": None}}, "headers.A: expected text, got null"),
@@ -276,7 +276,7 @@ def test_what_the_metrics_are_made_of(monkeypatch: pytest.MonkeyPatch) -> None:
         (
             "Redis",
             {"url": "redis://h", "key": "k", "kind": "set"},
-            "kind: expected list, stream or group, got",
+            "kind: expected list, stream, group, zset or due, got",
         ),
         (
             "Redis",
@@ -329,8 +329,8 @@ def test_missing_means_nothing_where_that_is_an_error(caplog: pytest.LogCaptureF
 
 
 PLAIN = (
-    "variables are filled in in the url and the headers of HTTP, and the url of Redis, and in the options of "
-    "containers except for commands, only"
+    "variables are filled in only in the body, headers, params and url of a source, and in the options of "
+    "containers, not in commands"
 )
 LITERAL = [
     ("NSQ", {"topicName": "${TOPIC}"}, [f"topicName: ${{TOPIC}} is taken literally: {PLAIN}"]),

@@ -28,7 +28,14 @@ from tests.fuzz.test_apps import APPS
 from tests.pages import ROOT, blocks
 from tests.server.running import PLAN
 
-VALUES = {"whole": 7, "number": 0.5, "flag": True, "headers": {"A": "b"}}
+VALUES = {
+    "whole": 7,
+    "number": 0.5,
+    "flag": True,
+    "headers": {"A": "b"},
+    "params": {"a": ["b", 1]},
+    "body": {"a": 1},
+}
 """Of these kinds; of the others, text will do."""
 SCHEMA = json_schema()
 
@@ -111,7 +118,8 @@ def test_each_rule_and_metric(rule: str, kind: str, fields: tuple[Field, ...]) -
         rest = {key: value for key, value in config.items() if key != field.key}
         needed = field.required or field.expected
         assert errors({"apps": [{**app, "config": rest}]}) == ["$.apps[0].config required"] * needed
-        assert errors({"apps": [{**app, "config": {**config, field.key: [1]}}]}) != []
+        wrong = 1 if field.kind == "body" else [1]  # JSON of any other kind can be sent
+        assert errors({"apps": [{**app, "config": {**config, field.key: wrong}}]}) != []
 
 
 QUEUE = {"name": "a", "ruleType": "SimpleQueue", "metricType": "NSQ"}

@@ -90,13 +90,13 @@ def test_variables_are_filled_in_in_each(monkeypatch: pytest.MonkeyPatch) -> Non
         (
             {"sources": [{"key": "a"}], "url": "redis://r"},
             {},
-            "apps[0].metricType: is missing: expected AzureQueue, HTTP, NSQ, Redis, SQL or SQS",
+            "apps[0].metricType: is missing: expected AzureQueue, Exporter, HTTP, NSQ, Redis, SQL or SQS",
         ),
         (
             {"sources": [{**REDIS, "key": "a"}, {**REDIS, "metricType": "Rediss", "key": "b"}]},
             {},
-            "apps[0].config.sources[1].metricType: expected AzureQueue, HTTP, NSQ, Redis, SQL or SQS, got "
-            '"Rediss"',
+            "apps[0].config.sources[1].metricType: expected AzureQueue, Exporter, HTTP, NSQ, Redis, SQL or "
+            'SQS, got "Rediss"',
         ),
         (
             {"sources": [{**REDIS, "key": "a"}, REDIS]},

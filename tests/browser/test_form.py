@@ -15,6 +15,8 @@ from tests.browser.test_page import open_form, text
 from tests.integration.agents import wait_for
 
 SCHEMA = "**/api/schema"
+NO_FIELD = ("headers", "params", "body")
+"""Kinds that are written as JSON, with the rest of the config."""
 
 
 def options(page: Any, path: str) -> list[str]:
@@ -28,7 +30,7 @@ def shown(page: Any) -> set[str]:
 
 
 def in_form(fields: tuple[Field, ...]) -> set[str]:
-    return {f"config.{field.key}" for field in fields if field.kind != "headers"}
+    return {f"config.{field.key}" for field in fields if field.kind not in NO_FIELD}
 
 
 def test_every_rule_and_metric_with_its_fields(site: Site, open_page: Open) -> None:

@@ -6,13 +6,17 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import prometheus_client
+
 from microscaling.metric.azure_queue import Account, AzureQueueMetric
 from microscaling.metric.base import Metric
+from microscaling.metric.exporter import ExporterMetric
 from microscaling.metric.http import HTTPMetric
 from microscaling.metric.nsq import NSQMetric
 from microscaling.metric.null import NullMetric
@@ -283,6 +287,28 @@ class PrometheusQuery(Remote):
         self.count = count
 
 
+class ExporterSeries(Remote):
+    """The exporter of the library with which most exporters in Python are written."""
+
+    type_name = "Exporter"
+
+    def start(self) -> None:
+        registry = prometheus_client.CollectorRegistry()
+        self.gauge = prometheus_client.Gauge("jobs_waiting", "Jobs", ["queue"], registry=registry)
+        server, thread = prometheus_client.start_http_server(0, "127.0.0.1", registry)
+        self.stack.callback(thread.join)
+        self.stack.callback(server.server_close)
+        self.stack.callback(server.shutdown)
+        self.url = f"http://127.0.0.1:{server.server_port}"
+
+    def metric(self) -> Metric:
+        return ExporterMetric(f"{self.way}/metrics", 'jobs_waiting{queue="mail"}')
+
+    def set(self, count: int) -> None:
+        self.gauge.labels("mail").set(count)
+        self.gauge.labels("other").set(77)
+
+
 class RedisList(Remote):
     type_name = "Redis"
     faults = OF_REDIS
@@ -312,6 +338,25 @@ class RedisStream(RedisList):
             self.client.xadd("jobs", {"job": i})
 
 
+class RedisSortedSet(RedisList):
+    def metric(self) -> Metric:
+        return RedisMetric(self.way, "jobs", "zset")
+
+    def set(self, count: int) -> None:
+        self.client.delete("jobs")
+        if count:
+            self.client.zadd("jobs", {f"job {i}": i for i in range(count)})
+
+
+class RedisDue(RedisSortedSet):
+    def metric(self) -> Metric:
+        return RedisMetric(self.way, "jobs", "due")
+
+    def set(self, count: int) -> None:
+        super().set(count)
+        self.client.zadd("jobs", {"a job of tomorrow": time.time() + 86_400})
+
+
 class RedisGroup(RedisStream):
     def metric(self) -> Metric:
         return RedisMetric(self.way, "jobs", "group", "workers")
@@ -327,4 +372,5 @@ class RedisGroup(RedisStream):
 KINDS: tuple[type[Measured], ...] = (
     *(Toy, Null, SQL, HTTP, NSQ, SQS, AzureQueue),
     *(RabbitMQQueue, PrometheusQuery, RedisList, RedisStream, RedisGroup),
+    *(RedisSortedSet, RedisDue, ExporterSeries),
 )

@@ -54,6 +54,7 @@ SAMPLES: dict[tuple[str, str], Any] = {
     ("HTTP", "url"): f"http://u:{SECRET}@h/x",
     ("HTTP", "path"): "a[0].b",
     ("HTTP", "headers"): {"X-Token": SECRET, "Authorization": "${TOKEN}"},
+    ("HTTP", "header"): "",
     ("Redis", "url"): f"redis://:{SECRET}@h/0",
     ("Redis", "kind"): "group",
     ("SQL", "databaseURL"): "sqlite:////db",
@@ -66,6 +67,8 @@ OF_KIND = {
     "flag": True,
     "url": f"http://u:{SECRET}@h/x",
     "headers": {"X-Token": SECRET},
+    "params": {"token": SECRET, "list": [1, 2.5, True, "${TOKEN}"]},
+    "body": {"password": SECRET, "query": "{ waiting }"},
 }
 
 

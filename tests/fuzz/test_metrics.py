@@ -51,9 +51,12 @@ class Said:
         self.answer = Answer(status, headers, body)
 
     def fetch(self, url: str, headers: Any = None) -> bytes:
+        return self.good_answer(url, headers).body
+
+    def good_answer(self, url: str, headers: Any = None, body: bytes | None = None) -> Answer:
         if self.answer.status != 200:
             raise FetchError(f"http://h: answers with HTTP {self.answer.status}", self.answer.status)
-        return self.answer.body
+        return self.answer
 
     def ask(self, *args: Any, **kwargs: Any) -> Answer:
         return self.answer
@@ -83,7 +86,8 @@ def test_nsq(dice: Dice) -> None:
 @fuzz
 @given(dice)
 def test_http(dice: Dice) -> None:
-    path = dice.pick(["a", "data.result[0].value[1]", "", '["a\nb"]'])
+    every = ["data.result[*].value[1]", "length(data)"]
+    path = dice.pick(["a", "data.result[0].value[1]", "", '["a\nb"]', *every])
     metric = HTTPMetric(f"http://u:{SECRET}@127.0.0.1:1/x?k={SECRET}", path)
     metric.source._client = Said(200, dice.json(PROMETHEUS, *NUMBERS), {})
     check_metric(metric)

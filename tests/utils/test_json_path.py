@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -38,6 +39,25 @@ DOCUMENT: dict[str, Any] = {
         ("streams[name='a.b]'].n", 1),
         ("streams[n=2].name", "JOBS"),
         ("streams[at.host=c].n", 3),
+        ("streams[flag=true].n", 1),
+        ("length(streams[flag=false][*])", 0),
+        ("a.b[-1][-2]", 8),
+        ("streams[-1].n", 3),
+        ("a.b.length", 2),
+        ("length(a.b)", 2),
+        ("length(a)", 2),
+        ("length()", 6),
+        (" length( streams[*] ) ", 3),
+        ("length(streams[same=yes][*])", 3),
+        ("length(streams[name=x][*])", 0),
+        ("length(streams[name=JOBS])", 4),
+        ("streams[*].n", [1, 2, 3]),
+        ("streams[*].at.host", ["a", "b", "c"]),
+        ("streams[name=JOBS][*].n", [2]),
+        ("streams[at.host=x][*].n", []),
+        ("a.b[1][*]", [8, 9]),
+        ("data[*][*].value[1]", ["3"]),
+        ('["x.y"][*]', ["12"]),
         ("", DOCUMENT),
         ("$", DOCUMENT),
     ],
@@ -53,14 +73,29 @@ def test_found(path: str, value: object) -> None:
         ("A", "the answer has no 'A': it is an object without it"),
         ("a.b[2]", "'b' has no entry 2: it is a list of 2"),
         ("a[0]", "'a' has no entry 0: it is an object without it"),
-        ("a.b.c", "'b' has no 'c': it is a list of 2"),
+        (
+            "a.b.c",
+            "'b' has no 'c': it is a list of 2; [0].c takes it of the first, [*].c adds up all",
+        ),
+        ("a.b.0", "'b' has no '0': it is a list of 2; write [0]"),
+        ("a.b[-3]", "'b' has no entry -3: it is a list of 2"),
+        ("nothing[*]", "'nothing' has no entries: it is null"),
+        ("streams[*].name", "entry 2 of 'streams' has no 'name': it is an object without it"),
+        ("streams[nmae=x][*].n", "'streams' has no entry with nmae=x: it is a list of 3"),
+        ("a[same=yes][*].n", "'a' has no entry with same=yes: it is an object without it"),
+        ("length(nothing)", "'nothing' has no length: it is null"),
+        ("length(a.c)", "'a' has no 'c': it is an object without it"),
         ('["x.y"].z-1[0]', "'z-1' has no entry 0: it is '12'"),
         ("nothing.more", "'nothing' has no 'more': it is null"),
         ("a.b[0].c.d", "'c' has no 'd': it is 7"),
         ("streams[name=x].n", "'streams' has no entry with name=x: it is a list of 3"),
         ("streams[name=jobs]", "'streams' has no entry with name=jobs: it is a list of 3"),
-        ("streams[same=yes]", "'streams' has 3 entries with same=yes; expected one"),
-        ("streams[flag=true]", "'streams' has no entry with flag=true: it is a list of 3"),
+        (
+            "streams[same=yes]",
+            "'streams' has 3 entries with same=yes; expected one: [same=yes][*] adds them up",
+        ),
+        ("streams[flag=True]", "'streams' has no entry with flag=True: it is a list of 3"),
+        ("streams[flag=1]", "'streams' has no entry with flag=1: it is a list of 3"),
         ("a[c=7]", "'a' has no entry with c=7: it is an object without it"),
         ("streams[name=JOBS].m", "entry with name=JOBS has no 'm': it is an object without it"),
     ],
@@ -73,11 +108,32 @@ def test_not_found(path: str, said: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [".a", "a.", "a..b", "a[", "a[]", "a[-1]", "a[*]", "a[b]", "a['b]", "a]b", "a b", "[0]a", "$a.b.",
-     "a[1:2]", "a.[0]", "a[=x]", "a[b=", "a[b='x]", "a[.b=x]"],
+    ["a.", "a[", "a[]", "a[b]", "a['b]", "a]b", "[0]a", "$a.b.", "a[1:2]", "a[--1]", "a[**]", "/", "//a",
+     "a.[0]", "a[=x]", "a[b=", "a[b='x]", "a[.b=x]"],
 )  # fmt: skip
 def test_bad_form(path: str) -> None:
     with pytest.raises(ValueError, match="expected names with dots between"):
+        JSONPath(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/a/b/0/c", "is a JSON Pointer: write a.b[0].c"),
+        ("/x.y/z~1 1", 'is a JSON Pointer: write ["x.y"]["z/ 1"]'),
+        (".a.b[0]", "begins with a dot: write a.b[0]"),
+        ("a..b", "has two dots: name every step of the way, with [*] for all entries of a list"),
+        ("$..b", "has two dots: name every step of the way, with [*] for all entries of a list"),
+        (
+            "$.a[?(@.name=='x')].b",
+            "is a filter: write [name=VALUE] for the entry with that value, [name=VALUE][*] for all such",
+        ),
+        ("data.Queue Size.n", 'has a name with a blank: write ["Queue Size"], with the quotes'),
+        ("a b", 'has a name with a blank: write ["a b"], with the quotes'),
+    ],
+)
+def test_other_notations(path: str, said: str) -> None:
+    with pytest.raises(ValueError, match="^" + re.escape(said) + "$"):
         JSONPath(path)
 
 
@@ -88,6 +144,9 @@ def test_bad_form(path: str) -> None:
         ("a.b[1][0]", ""),
         ("data.result[0].value[1]", ""),
         ("streams[name=JOBS].n", ""),
+        ("streams[*].n", ""),
+        ("streams[same=yes][*].n", ""),
+        ("streams[-1].n", "'streams' is a list of 3, of which entry -1 is taken"),
     ],
 )
 def test_where_the_order_of_a_list_decides(path: str, said: str) -> None:

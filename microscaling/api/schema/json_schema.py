@@ -23,6 +23,8 @@ from microscaling.target.base import RULES
 
 Schema = dict[str, Any]
 
+SCALAR: Schema = {"type": ["string", "number", "boolean"]}
+PARAM: Schema = {"anyOf": [SCALAR, {"type": "array", "items": SCALAR}]}
 OF_KIND: dict[str, Schema] = {
     "text": {"type": "string"},
     "url": {"type": "string"},
@@ -32,6 +34,8 @@ OF_KIND: dict[str, Schema] = {
     # A number may stand in text, as YAML and templates make it.
     "number": {"type": ["number", "string"], "minimum": 0, "pattern": exactly(DECIMAL.pattern)},
     "headers": {"type": "object", "additionalProperties": {"type": ["string", "integer"]}},
+    "params": {"type": "object", "additionalProperties": PARAM},
+    "body": {"type": ["string", "object", "array"]},
     "shape": {},
 }
 FILES: Schema = {

@@ -63,9 +63,9 @@ def _in_shell(app: Mapping[Any, Any], key: str, text: str) -> bool:
 @functools.cache
 def _elsewhere() -> str:
     """Names the keys in which variables are filled in."""
-    keys = {m.type_name: [f"the {f.key}" for f in m.fields if f.fills_in] for m in METRICS.all()}
-    said = ", and ".join(f"{' and '.join(of)} of {name}" for name, of in keys.items() if of)
-    return f"variables are filled in in {said}, and in the options of containers except for commands, only"
+    keys = sorted({field.key for metric in METRICS.all() for field in metric.fields if field.fills_in})
+    of_sources = f"the {', '.join(keys[:-1])} and {keys[-1]} of a source"
+    return f"variables are filled in only in {of_sources}, and in the options of containers, not in commands"
 
 
 def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from math import inf, nan
@@ -114,6 +115,51 @@ def _headers(config: Section, field: Field, there: Any) -> dict[str, str]:
     return headers
 
 
+def _params(config: Section, field: Field, there: Any) -> dict[str, Any]:
+    """Returns name and value, or a list of values, of each parameter of a query; all are text."""
+    params: dict[str, Any] = {}
+    bad = not isinstance(there, Mapping)
+    for name, value in config.section(field.key).items():
+        place = config.at(f"{field.key}.{one_line(name)}")
+        values = value if isinstance(value, list) else [value]
+        if not all(isinstance(one, (str, int, float)) for one in values):  # true and false are integers, too
+            config.notes.problem(place, f"expected text, a number or a list of those, got {shown(value)}")
+            bad = True
+            continue
+        try:
+            params[name] = [filled_in(_as_json(one), os.environ) for one in values]
+        except Unset as error:
+            config.notes.problem(place, str(error))
+            bad = True
+    if bad:
+        raise _Unusable
+    return params
+
+
+def _as_json(value: str | float) -> str:
+    # Python writes True, and the other side expects true.
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _body(config: Section, field: Field, there: Any) -> str:
+    """Returns text as it is, and an object or a list as JSON."""
+    if not isinstance(there, (str, Mapping, list)):
+        config.wrong(field.key, "text, an object or a list", there)
+        raise _Unusable
+    if isinstance(there, str):
+        return filled_in(there, os.environ)
+    return json.dumps(_filled_in_each(there))
+
+
+def _filled_in_each(value: Any) -> Any:
+    """Fills in the texts within parsed JSON, before it becomes text again: a value may have a quote in it."""
+    if isinstance(value, str):
+        return filled_in(value, os.environ)
+    if isinstance(value, Mapping):
+        return {name: _filled_in_each(inner) for name, inner in value.items()}
+    return [_filled_in_each(inner) for inner in value] if isinstance(value, list) else value
+
+
 def _whole(config: Section, field: Field, there: Any) -> int:
     value = config.whole(field.key, field.least, field.most)
     # For an invalid value `whole` notes it and returns 0.
@@ -142,6 +188,8 @@ ABSENT: Mapping[str, Any] = {
     "choice": "",
     "url": "",
     "headers": {},
+    "params": {},
+    "body": None,
     "whole": 0,
     "number": 0.0,
     "flag": False,
@@ -152,6 +200,8 @@ _READERS: Mapping[str, Callable[[Section, Field, Any], Any]] = {
     "choice": _choice,
     "url": _url,
     "headers": _headers,
+    "params": _params,
+    "body": _body,
     "whole": _whole,
     "number": _number,
     "flag": _flag,

@@ -88,16 +88,24 @@ class Client:
         self._pause: Pause | None = None
 
     def fetch(self, url: str, headers: Mapping[str, str] | None = None) -> bytes:
-        """Returns the body of the answer to a GET. Raises FetchError for any other status than 200, with a
-        quotation of a 4xx, and as `ask` does."""
-        answer = self._ask(_Question("GET", url, headers or {}, quotes=True))
+        """Returns the body of the answer to a GET; raises FetchError as `good_answer` does."""
+        return self.good_answer(url, headers).body
+
+    def good_answer(
+        self, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> Answer:
+        """Returns the answer to a GET, or with a body to a POST. Raises FetchError for any other status than
+        200, with a quotation of a 4xx, and as `ask` does."""
+        answer = self._ask(
+            _Question("GET" if body is None else "POST", url, headers or {}, body, quotes=True)
+        )
         if answer.status != 200:
             secrets = [*secrets_of_url(url), *secrets_of_headers(headers or {})]
             # In a pause the error is the same each time, though the server is not asked again.
             told = "" if pause_s(answer.status, answer.headers) else quotation(answer.body, secrets)
             said = f"{_status(answer)}{by_proxy(url)}{told and ': '}{told}"
             raise FetchError(f"{public_url(url)}: {said}", answer.status)
-        return answer.body
+        return answer
 
     def ask(
         self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
