@@ -40,6 +40,7 @@ class ExporterSource(HTTPSource):
 
     def __init__(self, question: Question, series: str) -> None:
         super().__init__(question)
+        # Without the series: one answer has all of them.
         self.key = ("exporter", self.key)
         self._names = {series}
 
@@ -123,6 +124,7 @@ class ExporterMetric(Metric):
             )
         if self.sums:
             return total((value for _, value in found), self._what, self.at_least)
+        # The first would be a guess: exporters promise no order.
         if len(found) > 1:
             raise MetricError(
                 one_line(f"{self._what}: {len(found)} series where one is expected ({_shown(found)}): add a ")

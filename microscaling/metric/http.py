@@ -66,6 +66,7 @@ class Question:
         """The URL with the parameters, percent-encoded."""
         if not self.params:
             return self.url
+        # A query belongs in front of a fragment, which is never sent.
         url, mark, fragment = self.url.partition("#")
         separator = "&" if urlsplit(url).query else "" if url.endswith("?") else "?"
         return url + separator + urlencode(self.params, doseq=True) + mark + fragment
@@ -211,6 +212,7 @@ class HTTPMetric(Metric):
             value = self.path.find(answer)
         except LookupError as error:
             raise MetricError(one_line(f"{what}: {error.args[0]}")) from None
+        # Each of several values may be text, so adding them up needs the same care as one.
         if self.path.several and not self.path.counts:
             return total(value, what, self.at_least)
         return items(value, what, self.at_least)

@@ -28,6 +28,7 @@ class TotalMetric(Metric):
 
     def read(self, answer: Any) -> int:
         """Adds up the terms, given the answers of their sources in the same order."""
+        # No error above the largest number: each term is a valid one.
         return min(LARGEST, sum(term.read(one) for term, one in zip(self.terms, answer, strict=True)))
 
     def update(self) -> None:

@@ -102,6 +102,7 @@ class JSONPath:
     def find(self, document: Any) -> Any:
         """Returns the value at this path; the list of all values if it may select several; the number of
         entries for length(...). Raises LookupError, naming the first step that is missing."""
+        # A path that may select several gives a list even for one, so that it means the same every time.
         found = _values(document, "the answer", self.steps)
         if not self.counts:
             return found if self.several else found[0]
@@ -205,6 +206,7 @@ def _other_form(text: str) -> str:
         except ValueError:
             return ""
         return f"begins with a dot: write {short(with_steps)}"
+    # Filters of JSONPath and JMESPath can do far more; nearly all compare one field.
     if "[?" in text:
         return "is a filter: write [name=VALUE] for the entry with that value, [name=VALUE][*] for all such"
     if ".." in text:

@@ -121,6 +121,7 @@ def _params(config: Section, field: Field, there: Any) -> dict[str, Any]:
     bad = not isinstance(there, Mapping)
     for name, value in config.section(field.key).items():
         place = config.at(f"{field.key}.{one_line(name)}")
+        # A list is the same word several times, as in state=queued&state=running.
         values = value if isinstance(value, list) else [value]
         if not all(isinstance(one, (str, int, float)) for one in values):  # true and false are integers, too
             config.notes.problem(place, f"expected text, a number or a list of those, got {shown(value)}")
