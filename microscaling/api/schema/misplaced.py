@@ -15,9 +15,11 @@ OF_CONTAINERS = frozenset(name.casefold() for key in KEYS for name in key.spelli
 def note_misplaced(app: Section, config: Section) -> None:
     """Notes a problem for each such key, with its place; of those that the Go agent ignored only in YAML."""
     # A key that some rule reads may have the name of one of an app; then its section has taken it.
+    # Mostly it is a mistake in the indentation, which also moves the keys of the task's own metric or rule.
     for section, other, names in ((app, config, OF_CONFIG), (config, app, OF_APP)):
+        known = names | {key.casefold() for key in other.known()}
         for key in section.left():
             name = key.casefold()
-            if name in names and (section.notes.strict or (section is app and name in OF_CONTAINERS)):
+            if name in known and (section.notes.strict or (section is app and name in OF_CONTAINERS)):
                 section.take(key)  # so that it is not noted as unknown as well
                 section.notes.problem(section.at(key), f"is at the wrong place: write it as {other.at(key)}")

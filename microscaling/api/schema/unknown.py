@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from microscaling.api.schema.section import Section
 from microscaling.metric.base import METRICS
 from microscaling.target.base import RULES
@@ -17,23 +15,13 @@ def note_unknown(*sections: Section) -> None:
         for key in section.left():
             if key.startswith("x-"):  # extensions are to be ignored, as in Compose
                 continue
-            place = _belongs(key, sections) if section.notes.strict else ""
-            if place:
-                section.notes.problem(section.at(key), f"is not known here; it belongs into {place}")
-            elif section.notes.strict and key.casefold() not in _of_some_plugin():
+            if section.notes.strict and key.casefold() not in _of_some_plugin():
                 other = nearest(key, section.known())
                 hint = f"; did you mean {other}?" if other else "; a name that begins with x- is ignored"
                 section.notes.misspelt(section.at(other))
                 section.notes.problem(section.at(key), f"is not known{hint}")
             else:
                 section.notes.warn(section.at(key), "is not known here, and ignored")
-
-
-def _belongs(key: str, sections: Iterable[Section]) -> str:
-    """Returns the place of the section, of the same task, that reads this key; "" if there is none."""
-    # A mistake in the indentation puts the keys of `config` beside it, or those of the task inside.
-    reads = (section for section in sections if key.casefold() in map(str.casefold, section.known()))
-    return next((section.place for section in reads), "")
 
 
 def _of_some_plugin() -> set[str]:
