@@ -160,7 +160,7 @@ FILES = (
     ),
     Mistake(
         AGENT,
-        "apps.yml: apps[0].image: is not known here; it belongs into apps[0].config",
+        "apps.yml: apps[0].image: is at the wrong place: write it as apps[0].config.image",
         swap=("      image", "    image"),
         files={
             "apps.yml": APPS.replace(
@@ -232,13 +232,13 @@ TASKS = (
     ),
     Mistake(
         AGENT,
-        "apps.yml: apps[0].metricType: expected AzureQueue, HTTP, NSQ, Redis, SQL or SQS, got "
+        "apps.yml: apps[0].metricType: expected AzureQueue, Exporter, HTTP, NSQ, Redis, SQL or SQS, got "
         '"Reddis"; did you mean Redis?',
         swap=("metricType: Redis", "metricType: Reddis"),
     ),
     Mistake(
         AGENT,
-        "apps.yml: apps[0].metricType: is missing: expected AzureQueue, HTTP, NSQ, Redis, SQL or SQS",
+        "apps.yml: apps[0].metricType: is missing: expected AzureQueue, Exporter, HTTP, NSQ, Redis, SQL or SQS",
         swap=("    metricType: Redis\n", ""),
     ),
     Mistake(
