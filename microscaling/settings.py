@@ -156,7 +156,7 @@ class Settings:
         shown=False,
     )
     api_token: str = _setting("", "sent to the server as a bearer token", read=_token, secret=True)
-    user_id: str = _setting("5k5gk", "user at the server, with the configuration of this agent")
+    user_id: str = _setting("5k5gk", "site at the server: agents of one name share its configuration")
     send_metrics_to_api: bool = _setting(True, "false: no metrics go to the server", read=_boolean)
     dry_run: bool = _setting(False, "decide and log, but touch nothing", read=_boolean)
     pull_images: bool = _setting(

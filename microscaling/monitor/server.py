@@ -54,6 +54,7 @@ class ServerMonitor(Monitor):
             # Only a server that announces the header in its handshake understands details.
             more = bool(self.connection.said(HEADER))
             text = self._message(tasks, more)
+            # The server would close the connection, and the agent could be neither seen nor led.
             if len(text) > MAX_MESSAGE and more:  # JSON in ASCII: a character is a byte
                 text = self._message(tasks, more, brief=True)
             self.connection.send(text)

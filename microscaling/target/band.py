@@ -33,6 +33,7 @@ def band_of(target: Target, running: int) -> Band | None:
     def change(current: int) -> int:
         return target.steady(current, running) or 0
 
+    # By bisection: a rule never wants less at a longer queue.
     readings = range(MAX_READING)
     more = bisect_left(readings, True, key=lambda c: change(c) > 0 and not target.meeting(c))
     kept = bisect_left(readings, True, key=lambda c: not (change(c) < 0 and target.exceeding(c)))

@@ -70,7 +70,7 @@ def test_login(guarded: Site, open_page: Open, look: dict[str, Any]) -> None:
 
 
 def test_keyboard_alone(site: Site, open_page: Open) -> None:
-    site.configure("off")
+    site.configure("queue")
     page = open_page(site.url)
     page.locator("#tasks > li").first.wait_for()
     page.keyboard.press("Tab")

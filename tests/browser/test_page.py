@@ -263,7 +263,7 @@ def test_another_user(site: Site, open_page: Open) -> None:
 def test_a_name_that_nobody_can_have(site: Site, open_page: Open) -> None:
     page = open_page(f"{site.running.url}/?user=a%2Fb")
     page.console.allowed.append("404")
-    text(page, "#notice", 'Nothing can be shown of "a/b": no user can have this name')
+    text(page, "#notice", 'Nothing can be shown of "a/b": no site can have this name')
 
 
 @pytest.mark.parametrize("width", [320, 390, 768])

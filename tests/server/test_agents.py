@@ -126,7 +126,7 @@ def test_the_go_agent_that_does_not_measure_keeps_what_it_has(start: Start) -> N
         assert (task["demand"], task["metric"]) == (3, None)
         assert "MSS_DEMAND_ENGINE=SERVER" in task["held"]
         (said,) = server.warnings
-        assert said.startswith("p1 of user go held: the agent has sent no reading of it")
+        assert said.startswith("p1 of site go held: the agent has sent no reading of it")
         agent.report(p1=(3, 3, 60), p2=(7, 7, 0))
         agent.report(p1=(3, 3, 0), p2=(7, 7, 0))
         task = until(lambda: (t := server.get("/api/users/go")["tasks"][0])["metric"] == 0 and t)

@@ -106,7 +106,7 @@ def test_without_a_configuration_there_is_no_mode(server: Running) -> None:
     answer = server.ask("PUT", "/api/users/none/mode", {"mode": "random"})
     assert (answer.status_code, answer.json()) == (
         409,
-        {"error": "there is no configuration for this name yet"},
+        {"error": "there is no configuration for this site yet"},
     )
     assert "none" not in json.dumps(server.get("/api/users"))
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from microscaling.server.domain.journal import now_ms
 from microscaling.server.domain.user_config import DEMO
-from microscaling.server.domain.users import Users, now_ms
+from microscaling.server.domain.users import Users
 from microscaling.server.jobs import Jobs
 from microscaling.server.storage.history import COARSE, COARSE_PIECE_MS, FULL, History, Series
 from microscaling.server.storage.persistence import Persistence
@@ -101,3 +102,28 @@ def test_a_piece_of_history(store: Store, data: bytes, caplog: pytest.LogCapture
     assert told["full"]["times"] == [now]
     assert told["coarse"]["times"] == [now]
     assert caplog.text.count("cannot be read") <= 1
+
+
+def test_decisions_and_origins(path: str) -> None:
+    with sqlite3.connect(path) as db:
+        rows = [
+            ("good", 7, 5, "web-1", "a", 1, 2, "why"),
+            ("good", "x", 5, "web-1", "a", 1, 2, "why"),
+            (b"\xff", 8, 5, "web-1", "a", 1, 2, "why"),
+            ("good", 9, 5, "web-1", b"\xff", 1, 2, "why"),
+        ]
+        db.executemany("INSERT INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        db.execute('UPDATE origins SET data = \'{"mode": {"by": 1}}\'')
+    db.close()
+    users = loaded(path)
+    good = users.get("good")
+    assert [decision.id for decision in good.decisions] == [7]
+    assert (good.wishes.mode, good.wishes.origins) == ("manual", {})
+
+
+def test_a_store_of_an_earlier_version(path: str) -> None:
+    with sqlite3.connect(path) as db:
+        db.execute("DROP TABLE decisions")
+        db.execute("DROP TABLE origins")
+    db.close()
+    assert loaded(path).get("good").wishes.mode == "manual"

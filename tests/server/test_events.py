@@ -18,6 +18,8 @@ from microscaling.server.limits import MAX_WATCHERS, Refused
 from tests.server.conftest import Start
 from tests.server.running import Running, until
 
+BY_HAND = "set by hand, by a program at 127.0.0.1"
+
 
 def after(events: Iterator[tuple[str, Any]], name: str, true: Any = lambda data: True) -> Any:
     """The next event of that name that is so."""
@@ -38,7 +40,7 @@ def test_page_gets_all_at_once_and_then_what_changes(server: Running) -> None:
         assert second.items() >= {"running": 2, "starting": 0, "stopping": 1, "metric": None}.items()
         server.put("/api/users/live/demand", {"demand": {"p1": 6}})
         decided = after(events, "decisions")["decisions"][0]
-        assert decided.items() >= {"app": "p1", "before": 1, "after": 6, "reason": "set by hand"}.items()
+        assert decided.items() >= {"app": "p1", "before": 1, "after": 6, "reason": BY_HAND}.items()
         assert after(events, "state", lambda state: state["tasks"][0]["slider"] == 6)["cap"] == 10
 
 

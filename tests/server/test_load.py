@@ -199,9 +199,9 @@ def test_states_come_less_often_the_more_they_cost() -> None:
         for cost in (0.0, 0.02, 100.0):
             live._costs_s = cost
             watcher = live.admit("a")
-            live._screens["a"].drawn = loop.time()
+            watcher.view.drawn = loop.time()
             live.changed(live.users.get("a"))
-            timer = live._screens["a"].timer
+            timer = watcher.view.timer
             assert timer is not None
             found.append(timer.when() - loop.time())
             live.dismiss(watcher)

@@ -15,7 +15,7 @@ import pytest
 from microscaling.server.http.yaml_file import as_yaml
 from microscaling.server.limits import Bucket, Refusals
 from tests.server.conftest import Start
-from tests.server.running import PLAN, ROOT
+from tests.server.running import PLAN, ROOT, until
 
 
 def run(*arguments: str, **environ: str) -> tuple[int, str]:
@@ -117,6 +117,42 @@ def test_saved_survives_kill_9(start: Start) -> None:
     state = start().get("/api/users/user")
     assert (state["mode"], state["paused"], state["version"]) == ("manual", True, 1)
     assert [task["slider"] for task in state["tasks"]] == [5, 1]
+
+
+def test_decisions_and_the_origin_of_settings_survive_a_restart(start: Start) -> None:
+    server = start()
+    server.configure("shop", "manual")
+    with server.agent("shop") as agent:
+        agent.report({"name": "web-1", "tasks": []}, p1=(1, 1, 0), p2=(1, 1, 0))
+        until(lambda: server.get("/api/users/shop")["agents"]["connected"])
+        for wanted in (3, 5):
+            server.put("/api/users/shop/demand", {"demand": {"p1": wanted}})
+        before = server.get("/api/users/shop/decisions")["decisions"]
+        with server.agent("guest") as guest:  # has no settings
+            guest.report({"engine": "LOCAL", "tasks": []}, p1=(1, 1, 0))
+            guest.report({"engine": "LOCAL", "tasks": []}, p1=(1, 4, 0))
+            until(lambda: server.get("/api/users/guest/decisions")["decisions"])
+            until(lambda: server.get("/api/users/guest/history")["full"]["times"])
+    assert [(d["name"], d["before"], d["after"]) for d in before] == [("web-1", 1, 3), ("web-1", 3, 5)]
+    origins = server.get("/api/users/shop")["set"]
+    assert {(what, origin["by"], origin["address"]) for what, origin in origins.items()} == {
+        (what, "program", "127.0.0.1") for what in ("config", "mode", "demand")
+    }
+    assert server.stop() == 0
+    server = start()
+    after = server.get("/api/users/shop/decisions")["decisions"]
+    assert after == [{**decision, "agent": None} for decision in before]
+    assert server.get("/api/users/shop")["set"] == origins
+    assert [d["after"] for d in server.get("/api/users/guest/decisions")["decisions"]] == [4]
+    with server.agent("shop") as agent:
+        agent.report(p1=(5, 5, 0), p2=(1, 1, 0))
+        until(lambda: server.get("/api/users/shop")["agents"]["connected"])
+        page = {"headers": {"Origin": server.url}}
+        assert server.ask("PUT", "/api/users/shop/demand", {"demand": {"p1": 2}}, **page).status_code == 200
+        *_, last = server.get("/api/users/shop/decisions")["decisions"]
+        assert last["id"] > after[-1]["id"]
+        assert last["reason"] == "set by hand, by the page at 127.0.0.1"
+        assert server.get("/api/users/shop")["set"]["demand"]["by"] == "page"
 
 
 def test_bucket_lets_a_burst_through_and_then_the_rate() -> None:

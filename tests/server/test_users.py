@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from microscaling.server.domain import modes, users
+from microscaling.server.domain import journal, modes, users
 from microscaling.server.domain.modes import Demand
 from microscaling.server.domain.reports import AgentInfo, Report, TaskReport
 from microscaling.server.domain.user_config import read_plan
@@ -54,7 +54,7 @@ def test_users_are_bounded_and_forgotten(monkeypatch: pytest.MonkeyPatch) -> Non
     everyone = Users()
     first = connected(everyone, "a")
     connected(everyone, "b")
-    with pytest.raises(Refused, match="more than 2 users"):
+    with pytest.raises(Refused, match="more than 2 sites"):
         connected(everyone, "c")
     everyone.disconnect(first.agent)
     connected(everyone, "c")
@@ -170,3 +170,16 @@ def test_two_agents_are_decided_on_each_by_itself() -> None:
     busy = connected(everyone, "a", p1=TaskReport(1, 1, 900), p2=TaskReport(9, 9))
     assert calm.offers[-1] == {"p1": 1, "p2": 9}
     assert busy.offers[-1] == {"p1": 1, "p2": 1}
+
+
+def test_decisions_of_a_user_outlast_its_agents(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "MAX_USERS", 2)
+    everyone = Users()
+    for name in ("a", "b", "c"):
+        recorded = connected(everyone, name, "LOCAL", p1=TaskReport(1, 1))
+        hear(everyone, recorded, name, "LOCAL", p1=TaskReport(1, 4))
+        everyone.disconnect(recorded.agent)
+        assert name not in everyone.users
+    assert [len(everyone.get(name).decisions) for name in ("a", "b", "c")] == [0, 1, 1]
+    assert [user for user, _ in everyone.journal.take_unsaved()] == ["a", "b", "c"]
+    assert everyone.journal.take_unsaved() == []

@@ -10,6 +10,7 @@ from microscaling.scheduler.containers.inventory import Inventory
 def views(inventory: Inventory, name: str, now: float) -> list[ContainerView]:
     """Returns the containers of the task with that name, oldest first, at `now` (monotonic seconds). The
     caller holds the lock."""
+    # As in the engine's own listing, and so that the newest, which go first, are at the end.
     found = sorted(inventory.containers.get(name, ()), key=lambda container: container.order)
     return [
         ContainerView(

@@ -72,6 +72,7 @@ def _by_its_engine(agent: Agent) -> dict[str, Outlook]:
     about = agent.about
     if about is None or about.cap is None:
         return {}
+    # As tasks of the engine, so that page and log of the agent give the same reasons.
     tasks = Tasks([_task_of(app, told) for app, told in agent.tasks.items()], about.cap)
     tasks.hold, tasks.occupied = about.hold, about.occupied
     tasks.occupied_by = f"{about.occupied} that belong to no demand" if about.occupied else ""
@@ -112,6 +113,7 @@ def _outlook(task: Task, tasks: Tasks, band: Band | None) -> Outlook:
     problem = _problem(task)
     if problem or task.is_remainder():
         return Outlook(problem or _of_the_rest(task, tasks))
+    # Counted from `requested`, as in the engine: demand may have run ahead, which is no shortage.
     wants = task.requested + shortage(task)
     if wants > task.demand:
         said = f"would want {wants}: {obstacle(task, tasks)}"

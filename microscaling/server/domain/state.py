@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
 from microscaling.demand.task import Task
 from microscaling.server.domain import modes
+from microscaling.server.domain.journal import Decision, now_ms
 from microscaling.server.domain.modes import Demand
 from microscaling.server.domain.outlook import Outlook, outlooks
 from microscaling.server.domain.reports import MAX_METRIC, TaskReport
 from microscaling.server.domain.user_config import target_of
-from microscaling.server.domain.users import Agent, Decision, User, Users, now_ms
+from microscaling.server.domain.users import Agent, User, Users
 
 AGENTS_SHOWN = 50
 USERS_SHOWN = 500
@@ -69,11 +71,11 @@ class Sum:
             self.reason = told.reason
 
 
-def sums_of(user: User) -> dict[str, Sum]:
-    """Returns the sums of all reported tasks, by task."""
+def sums_of(user: User, only: Agent | None = None) -> dict[str, Sum]:
+    """Returns the sums of all reported tasks, by task. `only`: of this agent alone."""
     sums: dict[str, Sum] = {}
     decides = _server_decides(user)
-    for agent in user.agents.values():
+    for agent in user.agents.values() if only is None else (only,):
         heeds = decides and not user.decides_itself(agent)
         wanted = agent.wanted if heeds else {}
         held = agent.queues.held() if heeds and agent.queues else {}
@@ -91,8 +93,9 @@ def present_demand(user: User) -> Demand:
     return {app: round(of.demand / of.agents) for app, of in sums_of(user).items()}
 
 
-def cap_of(user: User) -> int | None:
+def cap_of(user: User, only: Agent | None = None) -> int | None:
     """Returns the sum of the caps of all connected agents, the cap of the configuration without agents.
+    `only`: of this agent alone.
 
     None: an agent has not sent its cap, and there is no configuration.
     """
@@ -100,21 +103,24 @@ def cap_of(user: User) -> int | None:
     own = plan.cap if plan else None
     if not user.agents:
         return own
-    caps = [own if a.about is None or a.about.cap is None else a.about.cap for a in user.agents.values()]
+    agents = user.agents.values() if only is None else (only,)
+    caps = [own if a.about is None or a.about.cap is None else a.about.cap for a in agents]
     known = [cap for cap in caps if cap is not None]
     # A sum of the known ones alone would be too small.
     return sum(known) if len(known) == len(caps) else None
 
 
-def state_of(user: User, late_s: float = 0.0) -> Json:
-    """Returns the event `state`. `late_s`: the delay of reading reports, 0 if it is short."""
+def state_of(user: User, late_s: float = 0.0, agent: str = "") -> Json:
+    """Returns the event `state`. `late_s`: the delay of reading reports, 0 if it is short; `agent`: the name
+    or number of the agent that it is about, of all if it is empty or not connected."""
     wishes = user.wishes
+    only = user.find_agent(agent)
     plan = wishes.plan
     models = {task.name: task for task in plan.models} if plan else {}
     sliders = modes.sliders(plan, wishes.sliders) if plan else {}
-    sums = sums_of(user)
+    sums = sums_of(user, only)
     reasons = _reasons(user) if _server_decides(user) else {}
-    views = outlooks(user, user.agents.values())
+    views = outlooks(user, user.agents.values() if only is None else (only,))
     order = [*models, *sorted(sums.keys() - models.keys(), key=lambda app: (_priority(sums[app]), app))]
     shown = list(user.agents.values())[-AGENTS_SHOWN:]  # the newest, as there may be thousands
     return {
@@ -124,8 +130,10 @@ def state_of(user: User, late_s: float = 0.0) -> Json:
         "version": wishes.version if plan else 0,
         "mode": wishes.mode,
         "paused": wishes.paused,
-        "cap": cap_of(user),
+        "set": {what: dataclasses.asdict(origin) for what, origin in wishes.origins.items()},
+        "cap": cap_of(user, only),
         "lateSeconds": late_s,
+        "agent": only.id if only else None,
         "agents": {
             "connected": len(user.agents),
             "local": sum(map(user.decides_itself, user.agents.values())),
@@ -157,7 +165,7 @@ def users_of(users: Users) -> Json:
 
 def decisions_of(decisions: Iterable[Decision]) -> Json:
     """Returns the event `decisions`."""
-    keys = ("id", "at", "agent", "app", "before", "after", "reason")
+    keys = ("id", "at", "agent", "name", "app", "before", "after", "reason")
     return {"decisions": [{key: getattr(decision, key) for key in keys} for decision in decisions]}
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from microscaling.server.domain import modes
+from microscaling.server.domain.journal import Decision, Journal, now_ms
 from microscaling.server.domain.modes import Demand, Queues
 from microscaling.server.domain.reports import AgentInfo, Report, TaskReport
 from microscaling.server.domain.user_config import Plan
@@ -27,15 +27,9 @@ from microscaling.utils.text import few
 
 log = logging.getLogger("mssserver")
 
-DECISIONS_KEPT = 100
 MAX_LOOKED_AT = 32
 """Silent connections that are checked, the oldest first, before a newcomer is refused."""
 # A limit, because each check costs a system call.
-
-
-def now_ms() -> int:
-    """Returns Unix milliseconds, for people to read; never for intervals."""
-    return int(time.time() * 1000)
 
 
 class Line(Protocol):
@@ -72,16 +66,17 @@ class Agent:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """One change of demand."""
+class Origin:
+    """The origin of a setting."""
 
-    id: int
+    by: str
+    """`page`, `token` (a program with the server's token) or `program`."""
+    address: str
     at: int
-    agent: int | None
-    app: str
-    before: int
-    after: int
-    reason: str
+    """Unix milliseconds."""
+
+    def __str__(self) -> str:
+        return f"the page at {self.address}" if self.by == "page" else f"a program at {self.address}"
 
 
 @dataclass(slots=True)
@@ -93,30 +88,33 @@ class UserSettings:
     mode: str = modes.OFF
     paused: bool = False
     sliders: dict[str, int] = field(default_factory=dict)
+    origins: dict[str, Origin] = field(default_factory=dict)
+    """The last change of each: `config`, `mode`, `paused` and `demand`."""
 
 
 class User:
     """One user: its settings (`wishes`), its agents, and the last decisions."""
 
-    def __init__(self, name: str, changed: Callable[[User], None], ids: Iterator[int]) -> None:
+    def __init__(self, name: str, changed: Callable[[User], None], journal: Journal) -> None:
         self.name = name
         self.wishes = UserSettings()
         self.agents: dict[int, Agent] = {}
-        self.decisions: deque[Decision] = deque(maxlen=DECISIONS_KEPT)
+        self.decisions = journal.of(name)
         self.walk: Demand = {}
         """The present demand of the mode `random`."""
         self._held: set[str] = set()
         """Tasks without a reading that were logged since these settings took effect."""
         self._changed = changed
-        self._ids = ids
+        self._journal = journal
 
     @property
     def idle(self) -> bool:
         """Whether it has neither agents nor settings, so that it can be forgotten."""
         return not self.agents and self.wishes.version == 0
 
-    def set(self, wishes: UserSettings) -> None:
-        """Puts new settings into effect, and sends the demand that follows from them."""
+    def set(self, wishes: UserSettings, by: str = "") -> None:
+        """Puts new settings into effect, and sends the demand that follows from them. `by`: the origin of the
+        change, for people."""
         old, self.wishes = self.wishes, wishes
         if old.plan is not wishes.plan or old.mode != wishes.mode or old.paused != wishes.paused:
             for agent in self.agents.values():
@@ -129,7 +127,7 @@ class User:
         if wishes.mode == modes.RANDOM and not self.walk:
             self.step(random.Random())  # nosec B311  # moves a demonstration
         else:
-            self.decide("set by hand")
+            self.decide(f"set by hand, by {by}" if by else "set by hand")
 
     def step(self, chance: random.Random) -> None:
         """Makes one random step in the mode `random`."""
@@ -182,10 +180,22 @@ class User:
         self.agents.pop(agent.id, None)
         self._changed(self)
 
+    def find_agent(self, text: str) -> Agent | None:
+        """Returns the connected agent with that name, else with that number; of several, the newest."""
+        if not text:
+            return None
+        # By its name first: the number is another one after each reconnect, and a link has to outlast that.
+        newest = list(reversed(self.agents.values()))
+        named = (agent for agent in newest if agent.about and agent.about.name == text)
+        return next(named, None) or next((agent for agent in newest if str(agent.id) == text), None)
+
     def note(self, agent: Agent | None, app: str, before: int, after: int, reason: str) -> None:
         """Keeps one change of demand for the page."""
-        source = None if agent is None else agent.id
-        self.decisions.append(Decision(next(self._ids), now_ms(), source, app, before, after, reason))
+        name = agent.about.name if agent and agent.about else ""
+        number = agent.id if agent else None
+        decision = Decision(self._journal.number(), now_ms(), number, name, app, before, after, reason)
+        self.decisions.append(decision)
+        self._journal.to_save(self.name, decision)
 
     def decides_itself(self, agent: Agent) -> bool:
         """Whether the agent reports an engine that ignores the server's demand."""
@@ -229,7 +239,7 @@ class User:
         if held and (new := held.keys() - self._held):
             self._held |= new
             app = min(new)
-            log.warning("%s of user %s held: %s", few(sorted(new)), self.name, held[app])
+            log.warning("%s of site %s held: %s", few(sorted(new)), self.name, held[app])
 
 
 def _read_as_the_go_agents(agent: Agent, report: Report) -> None:
@@ -257,17 +267,17 @@ class Users:
         self._told = 0
         self.listeners: list[Callable[[User], None]] = []
         self._silent: dict[int, Agent] = {}
-        self._decision_ids = iter(range(1, 2**62))
+        self.journal = Journal()
         self._agent_ids = iter(range(1, 2**62))
 
     def get(self, name: str) -> User:
         """Returns the user of that name; a new one, which is not kept, if it is unknown."""
-        return self.users.get(name) or User(name, self._tell, self._decision_ids)
+        return self.users.get(name) or User(name, self._tell, self.journal)
 
     def keep(self, user: User) -> User:
         """Keeps a user that `get` returned. Raises Refused if there are too many."""
         if user.name not in self.users and len(self.users) >= MAX_USERS:
-            raise Refused(f"more than {MAX_USERS} users")
+            raise Refused(f"more than {MAX_USERS} sites")
         return self.users.setdefault(user.name, user)
 
     def connect(self, offer: Callable[[Demand], None], line: Line) -> Agent:
@@ -323,8 +333,8 @@ class Users:
 
     def forget_idle(self, user: User) -> None:
         """Forgets a user without agents and settings, to make room for others."""
-        if user.idle:
-            self.users.pop(user.name, None)
+        if user.idle and self.users.pop(user.name, None) is not None:
+            self.journal.put_away(user.name, user.decisions)
 
     def _tell(self, user: User) -> None:
         for listener in self.listeners:

@@ -16,15 +16,17 @@ from starlette.routing import Route
 from microscaling.api.schema.declared import declared
 from microscaling.errors import ConfigError
 from microscaling.server.domain import modes
+from microscaling.server.domain.journal import now_ms
 from microscaling.server.domain.reports import is_user
 from microscaling.server.domain.state import decisions_of, present_demand, state_of, users_of
 from microscaling.server.domain.user_config import Plan, read_plan
-from microscaling.server.domain.users import User, Users, UserSettings
+from microscaling.server.domain.users import Origin, User, Users, UserSettings
+from microscaling.server.http.auth import AGENTS_ORIGIN, address_of
 from microscaling.server.http.containers import containers_of
 from microscaling.server.http.events import EventHub, Watcher
 from microscaling.server.http.load import Load
 from microscaling.server.http.yaml_file import as_yaml
-from microscaling.server.limits import MAX_BYTES, Refused
+from microscaling.server.limits import MAX_BYTES, MAX_NAME, Refused
 from microscaling.server.storage.persistence import Conflict, Persistence
 from microscaling.server.storage.store import StoreError
 from microscaling.utils.strict_json import parse
@@ -34,6 +36,7 @@ BODY_S = 10.0
 READ_S = 30.0
 """Time after which a page that reads nothing counts as dead."""
 Handler = Callable[[Request], Awaitable[Response]]
+Change = Callable[[UserSettings], UserSettings]
 
 
 class Problem(Exception):
@@ -95,7 +98,7 @@ class Api:
         """The configuration for an agent."""
         user = self._user(request)
         if user.wishes.plan is None:
-            raise Problem(404, "there is no configuration for this user")
+            raise Problem(404, "there is no configuration for this site")
         data = user.wishes.plan.data
         named = {key: value for key, value in data.items() if key.casefold() != "name"}
         return JSONResponse({"name": user.name, **named}, headers={"Cache-Control": "no-store"})
@@ -104,9 +107,9 @@ class Api:
         """The channel of live events for a page."""
         name = request.query_params.get("user", "")
         if not is_user(name):
-            raise Problem(404, "no user can have this name")
+            raise Problem(404, "no site can have this name")
         try:
-            watcher = self.live.admit(name)
+            watcher = self.live.admit(name, request.query_params.get("agent", "")[:MAX_NAME])
         except Refused as why:
             raise Problem(503, str(why)) from None
         return Stream(self.live, watcher)
@@ -136,7 +139,7 @@ class Api:
 
     async def state(self, request: Request) -> Response:
         """The state of one user."""
-        return JSONResponse(state_of(self._user(request), self.load.late_s))
+        return self._state(request)
 
     async def decisions(self, request: Request) -> Response:
         """The last decisions for one user."""
@@ -178,7 +181,7 @@ class Api:
 
     async def set_config(self, request: Request) -> Response:
         """Replaces the configuration, if its version is still the one in the request (else 412)."""
-        user, body = self._user(request), await _body(request)
+        body = await _body(request)
         read, data = body.get("version"), body.get("config")
         if isinstance(read, bool) or not isinstance(read, int):
             raise Problem(400, "version: expected the version that was read, 0 if there was none")
@@ -192,7 +195,7 @@ class Api:
                 raise Conflict
             return dataclasses.replace(old, plan=plan, version=old.version + 1)
 
-        wishes = await self._save(user, change)
+        wishes = await self._save(request, "config", change)
         return JSONResponse({"version": wishes.version, "warnings": plan.warnings})
 
     async def delete_config(self, request: Request) -> Response:
@@ -219,14 +222,14 @@ class Api:
                 old = dataclasses.replace(old, sliders=sliders)
             return dataclasses.replace(old, mode=mode)
 
-        return await self._replace(user, change)
+        return await self._replace(request, "mode", change)
 
     async def set_paused(self, request: Request) -> Response:
         """Pauses the decisions for the user, or resumes them."""
         paused = (await _body(request)).get("paused")
         if not isinstance(paused, bool):
             raise Problem(400, "paused: expected true or false")
-        return await self._replace(self._user(request), lambda old: dataclasses.replace(old, paused=paused))
+        return await self._replace(request, "paused", lambda old: dataclasses.replace(old, paused=paused))
 
     async def set_demand(self, request: Request) -> Response:
         """Moves the sliders of some tasks, the demand of the mode `manual`."""
@@ -242,37 +245,47 @@ class Api:
             if isinstance(count, bool) or not isinstance(count, int) or not least <= count <= most:
                 raise Problem(400, f"demand: expected a whole number from {least} to {most}")
         return await self._replace(
-            self._user(request),
+            request,
+            "demand",
             lambda old: dataclasses.replace(old, sliders={**modes.sliders(plan, old.sliders), **demand}),
         )
 
-    async def _replace(self, user: User, change: Callable[[UserSettings], UserSettings]) -> Response:
+    async def _replace(self, request: Request, setting: str, change: Change) -> Response:
         def checked(old: UserSettings) -> UserSettings:
             if old.plan is None:
-                raise Problem(409, "there is no configuration for this name yet")
+                raise Problem(409, "there is no configuration for this site yet")
             return change(old)
 
-        await self._save(user, checked)
-        return JSONResponse(state_of(self.users.get(user.name), self.load.late_s))
+        await self._save(request, setting, checked)
+        return self._state(request)
 
-    async def _save(self, user: User, change: Callable[[UserSettings], UserSettings]) -> UserSettings:
+    async def _save(self, request: Request, setting: str, change: Change) -> UserSettings:
+        origin = _origin_of(request)
+
+        def noted(old: UserSettings) -> UserSettings:
+            return dataclasses.replace(change(old), origins={**old.origins, setting: origin})
+
         try:
-            return await self.keeper.save(user.name, change)
+            return await self.keeper.save(self._user(request).name, noted, str(origin))
         except Conflict:
             raise Problem(412, "the configuration has been changed elsewhere meanwhile") from None
         except (StoreError, Refused) as error:
             raise Problem(503, str(error)) from None
 
+    def _state(self, request: Request) -> Response:
+        agent = request.query_params.get("agent", "")
+        return JSONResponse(state_of(self._user(request), self.load.late_s, agent))
+
     def _user(self, request: Request) -> User:
         name = request.path_params["user"]
         if not is_user(name):
-            raise Problem(404, "no user can have this name")
+            raise Problem(404, "no site can have this name")
         return self.users.get(name)
 
     def _plan(self, request: Request) -> Plan:
         plan = self._user(request).wishes.plan
         if plan is None:
-            raise Problem(404, "there is no configuration for this user")
+            raise Problem(404, "there is no configuration for this site")
         return plan
 
 
@@ -314,6 +327,17 @@ def _told(handler: Handler) -> Handler:
             return problem.response()
 
     return told
+
+
+def _origin_of(request: Request) -> Origin:
+    """Returns the origin of a change: a page of a browser, or a program."""
+    headers = request.headers
+    # A browser sends an Origin with every change; `Guard` lets that of our own page pass only.
+    if headers.get("origin", AGENTS_ORIGIN) != AGENTS_ORIGIN:
+        by = "page"
+    else:
+        by = "token" if "authorization" in headers else "program"
+    return Origin(by, address_of(request), now_ms())
 
 
 async def _body(request: Request) -> dict[str, Any]:

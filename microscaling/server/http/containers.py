@@ -21,6 +21,7 @@ async def containers_of(user: User, app: str) -> dict[str, Any]:
     knows their number only."""
     agents = [agent for agent in user.agents.values() if agent.about is not None and app in agent.tasks]
     agents = agents[-MAX_ASKED:]
+    # Asked also if the last report has an answer: the agent goes on with it for a few seconds only.
     for agent in agents:
         agent.line.ask(question(app))
     deadline = time.monotonic() + ANSWER_S

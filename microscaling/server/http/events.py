@@ -11,8 +11,9 @@ from collections.abc import AsyncIterator
 import orjson
 
 from microscaling import __version__
+from microscaling.server.domain.journal import now_ms
 from microscaling.server.domain.state import Json, decisions_of, state_of, users_of
-from microscaling.server.domain.users import User, Users, now_ms
+from microscaling.server.domain.users import User, Users
 from microscaling.server.http.load import Load
 from microscaling.server.jobs import Jobs
 from microscaling.server.limits import MAX_WATCHERS, Refused
@@ -39,10 +40,10 @@ def event(name: str, data: Json) -> bytes:
 class Watcher:
     """One page, with a flag for news; it reads the newest state when it is ready for it."""
 
-    __slots__ = ("closed", "news", "seen_decision", "seen_users", "user")
+    __slots__ = ("closed", "news", "seen_decision", "seen_users", "view")
 
-    def __init__(self, user: str) -> None:
-        self.user = user
+    def __init__(self, view: View) -> None:
+        self.view = view
         self.news = asyncio.Event()
         self.seen_decision = 0
         self.seen_users = -1
@@ -50,9 +51,11 @@ class Watcher:
 
 
 class View:
-    """The last state of one user, serialised once for all pages that show it."""
+    """The last state of one user, or one of its agents, serialised once for all pages that show it."""
 
-    def __init__(self) -> None:
+    def __init__(self, user: str, agent: str) -> None:
+        self.user = user
+        self.agent = agent
         self.watchers: set[Watcher] = set()
         self.data = b""
         self.drawn = float("-inf")
@@ -68,7 +71,8 @@ class EventHub:
         self.jobs = jobs
         self.has_token = has_token
         self.instance = secrets.token_hex(4)  # the numbers of decisions begin anew with it
-        self._screens: dict[str, View] = {}
+        self._screens: dict[str, dict[str, View]] = {}
+        """By user, then by agent."""
         self._count = 0
         self._closed = False
         self._costs_s = 0.0
@@ -84,7 +88,7 @@ class EventHub:
     def close(self) -> None:
         """Ends the streams of all pages, which reconnect by themselves."""
         self._closed = True
-        for screen in self._screens.values():
+        for screen in self._views():
             if screen.timer is not None:
                 screen.timer.cancel()
             for watcher in screen.watchers:
@@ -98,42 +102,51 @@ class EventHub:
 
     def changed(self, user: User) -> None:
         """Schedules a new state of the user for its pages."""
-        screen = self._screens.get(user.name)
         # Called for every report, so it costs next to nothing without a page, or if a state is due already.
-        if screen is None or screen.timer is not None or self._closed:
+        screens = self._screens.get(user.name)
+        if screens is None or self._closed:
             return
-        loop = asyncio.get_running_loop()
-        # So all states together take at most MAX_OF_TIME, unless REFRESH_INTERVAL_S is shorter.
-        interval = max(MAX_OFTEN_S, self._costs_s * len(self._screens) / MAX_OF_TIME)
-        wait = max(0.0, screen.drawn + min(interval, REFRESH_INTERVAL_S) - loop.time())
-        screen.timer = loop.call_later(wait, self._draw, user.name)
+        # Mostly one: only pages that show one agent alone have a view of their own.
+        for screen in screens.values():
+            if screen.timer is None:
+                loop = asyncio.get_running_loop()
+                # So all states together take at most MAX_OF_TIME, unless REFRESH_INTERVAL_S is shorter.
+                interval = max(MAX_OFTEN_S, self._costs_s * len(self._views()) / MAX_OF_TIME)
+                wait = max(0.0, screen.drawn + min(interval, REFRESH_INTERVAL_S) - loop.time())
+                screen.timer = loop.call_later(wait, self._draw, screen)
 
-    def admit(self, name: str) -> Watcher:
-        """Adds a page that shows the user `name`. Raises Refused if there are too many."""
+    def admit(self, name: str, agent: str = "") -> Watcher:
+        """Adds a page that shows the user `name`, or one of its agents. Raises Refused if there are too
+        many."""
         if self._count >= MAX_WATCHERS or self._closed:
             raise Refused(f"more than {MAX_WATCHERS} pages")
         self._count += 1
-        watcher = Watcher(name)
-        screen = self._screens.setdefault(name, View())
-        screen.watchers.add(watcher)
+        screens = self._screens.setdefault(name, {})
+        watcher = Watcher(screens.setdefault(agent, View(name, agent)))
+        watcher.view.watchers.add(watcher)
         return watcher
 
     def dismiss(self, watcher: Watcher) -> None:
         """Removes a page that is closed."""
-        screen = self._screens.get(watcher.user)
-        if screen is None or watcher not in screen.watchers:
+        screen = watcher.view
+        if watcher not in screen.watchers:
             return
         self._count -= 1
         screen.watchers.remove(watcher)
         if not screen.watchers:
             if screen.timer is not None:
                 screen.timer.cancel()
-            del self._screens[watcher.user]
+            del self._screens[screen.user][screen.agent]
+            if not self._screens[screen.user]:
+                del self._screens[screen.user]
+
+    def _views(self) -> list[View]:
+        return [screen for screens in self._screens.values() for screen in screens.values()]
 
     async def events(self, watcher: Watcher) -> AsyncIterator[bytes]:
         """Yields the events for a page, each after the one before it was sent."""
-        yield f"retry: {RETRY_MS}\n\n".encode() + event("hello", self._hello(watcher.user))
-        self._draw(watcher.user)
+        yield f"retry: {RETRY_MS}\n\n".encode() + event("hello", self._hello(watcher.view.user))
+        self._draw(watcher.view)
         said = time.monotonic()
         while not watcher.closed:
             watcher.news.clear()  # before the reading, so that a change meanwhile sets it again
@@ -159,21 +172,20 @@ class EventHub:
         }
 
     def _new_to(self, watcher: Watcher) -> bytes:
-        screen = self._screens[watcher.user]
+        screen = watcher.view
         parts = []
         if watcher.seen_users != self._users_version:
             watcher.seen_users = self._users_version
             parts.append(self._users_text)
         parts.append(screen.data)
-        new = [d for d in self.users.get(watcher.user).decisions if d.id > watcher.seen_decision]
+        new = [d for d in self.users.get(screen.user).decisions if d.id > watcher.seen_decision]
         if new:
             watcher.seen_decision = new[-1].id
             parts.append(event("decisions", decisions_of(new)))
         return b"".join(parts)
 
-    def _draw(self, name: str) -> None:
-        screen = self._screens.get(name)
-        if screen is None or self._closed:
+    def _draw(self, screen: View) -> None:
+        if self._closed:
             return
         if screen.timer is not None:
             screen.timer.cancel()
@@ -182,7 +194,7 @@ class EventHub:
             self._look_at_users()
         loop = asyncio.get_running_loop()
         screen.drawn = loop.time()
-        screen.data = event("state", state_of(self.users.get(name), self.load.late_s))
+        screen.data = event("state", state_of(self.users.get(screen.user), self.load.late_s, screen.agent))
         self._costs_s += (loop.time() - screen.drawn - self._costs_s) / 10
         for watcher in screen.watchers:
             watcher.news.set()
@@ -199,6 +211,6 @@ class EventHub:
             await asyncio.sleep(REFRESH_INTERVAL_S)
             self._look_at_users()
             now = asyncio.get_running_loop().time()
-            for name, screen in list(self._screens.items()):
+            for screen in self._views():
                 if now - screen.drawn >= REFRESH_INTERVAL_S * 0.9:
-                    self._draw(name)
+                    self._draw(screen)

@@ -6,10 +6,12 @@ import { age, count, number, quoted } from "./format.js";
 const OLD_MS = 3000;
 
 export class Agents {
-  constructor(tell) {
+  /** `on.tell(text)` announces to screen readers; `on.only(name)` shows one agent alone, by name or number, or all. */
+  constructor(on) {
     this.place = byId("agents");
     this.shown = [];
-    this.tell = tell;
+    this.on = on;
+    byId("only-all").addEventListener("click", () => on.only(""));
     for (const button of document.querySelectorAll("[data-copy]")) {
       button.addEventListener("click", () => this.copy(button));
     }
@@ -23,6 +25,8 @@ export class Agents {
     show(byId("agents-some"), connected > 0);
     show(byId("attach"), connected === 0);
     if (connected === 0) this.attach(state, server, token);
+    this.several = connected > 1;
+    this.alone = state.agent;
     keyed(
       this.place,
       this.shown,
@@ -34,8 +38,10 @@ export class Agents {
 
   make() {
     const parts = { name: el("b", {}), about: el("span", { class: "muted" }), hold: el("p", { class: "hold" }), orphans: el("p", { class: "hold" }), last: el("span", { class: "last" }) };
-    const row = el("li", {}, el("p", {}, parts.name, parts.last), el("p", {}, parts.about), parts.hold, parts.orphans);
+    parts.only = el("button", { type: "button", class: "quiet", text: "Show alone" });
+    const row = el("li", {}, el("p", {}, parts.name, parts.last), el("p", {}, parts.about), parts.hold, parts.orphans, parts.only);
     row.parts = parts;
+    parts.only.addEventListener("click", () => this.on.only(parts.agent.name || String(parts.agent.id)));
     return row;
   }
 
@@ -49,6 +55,8 @@ export class Agents {
       count(agent.received, "report"),
     ];
     say(parts.about, about.filter(Boolean).join(" · "));
+    show(parts.only, this.several && agent.id !== this.alone);
+    parts.only.setAttribute("aria-label", `Show ${agent.name || `agent ${agent.id}`} alone`);
     say(parts.hold, agent.hold && `Holds all tasks: ${agent.hold}`);
     show(parts.hold, Boolean(agent.hold));
     say(parts.orphans, agent.orphans && `Places are taken by ${agent.orphans}`);
@@ -91,7 +99,7 @@ export class Agents {
       document.execCommand("copy");
     }
     say(button, "Copied");
-    this.tell("Copied.");
+    this.on.tell("Copied.");
     setTimeout(() => say(button, "Copy"), 2000);
   }
 }

@@ -2,16 +2,17 @@
 
 import { Agents } from "./agents.js";
 import { Announcer } from "./announce.js";
+import { chosen, keep, linkTo } from "./address.js";
 import { ask, pathOf } from "./api.js";
-import { colourOf, MOST_STACKED, Shares } from "./charts.js";
 import { Configuration } from "./config.js";
 import { Decisions } from "./decisions.js";
 import { byId, el, keyed, say, show } from "./dom.js";
-import { age, count, time } from "./format.js";
+import { age, count, minute, time } from "./format.js";
 import { Live } from "./live.js";
 import { Past } from "./past.js";
 import { Tasks } from "./tasks.js";
 import { theme } from "./theme.js";
+import { Timeline } from "./timeline.js";
 
 const MODES = {
   off: "The server wants nothing: agents stay as they are, so there is nothing to pause.",
@@ -20,7 +21,6 @@ const MODES = {
   queue: "The length of the queues decides, twice a second.",
 };
 const DRAW_MS = 500;
-const LEAST_S = 20;
 const MANY = 20; // tasks; above that, those out of view are not laid out, and nothing is animated
 const FIRST_USER = "5k5gk";
 
@@ -36,6 +36,16 @@ function hintOf({ mode, paused, configured, alone, agents }) {
   return `${hint} ${count(agents.local, "agent")} that decide${agents.local === 1 ? "s" : ""} alone (LOCAL) go${agents.local === 1 ? "es" : ""} on.`;
 }
 
+const NAMED = { page: "the page", token: "a program with the token", program: "a program" };
+
+/** By whom a setting was changed last, in words; "" if that is not known. */
+const by = (what, origin) => origin && `${what} by ${NAMED[origin.by] ?? origin.by} at ${origin.address}, ${minute(origin.at)}.`;
+
+function setBy(mode, paused, set) {
+  const words = [by("Mode set", set.mode), paused && by("Paused", set.paused), mode === "manual" && by("Sliders moved", set.demand)];
+  return words.filter(Boolean).join(" ");
+}
+
 class Page {
   constructor() {
     this.announcer = new Announcer();
@@ -43,17 +53,21 @@ class Page {
     const failed = (text) => this.failed(text);
     this.past = new Past();
     this.config = new Configuration({ tell, failed });
-    this.tasks = new Tasks({ edit: (app) => this.config.edit(app), failed }, this.past);
-    this.agents = new Agents(tell);
-    this.decisions = new Decisions();
-    this.shares = new Shares(byId("shares"));
+    const choose = (app) => this.choose({ task: app });
+    this.timeline = new Timeline(this.past, { choose, moved: () => this.moved() });
+    const { moment } = this.timeline;
+    moment.listeners.push(() => this.tasks.mark());
+    const link = (task) => linkTo({ ...this.chosen, task });
+    this.tasks = new Tasks({ edit: (app) => this.config.edit(app), failed, choose, link }, this.past, moment);
+    this.agents = new Agents({ tell, only: (agent) => this.choose({ agent }) });
+    this.decisions = new Decisions({ choose, go: (at) => this.timeline.go(at / 1000) });
+    this.chosen = {};
     this.state = null;
     this.drawing = 0;
     this.connected = null;
     this.offset = 0;
     this.hello = { server: "", instance: "", token: false };
     this.themes = 0;
-    this.span = 120;
     theme(() => {
       this.themes += 1;
       this.plot();
@@ -74,23 +88,61 @@ class Page {
     return this.live.user;
   }
 
-  /** Shows the user that the address names, else the first that has an agent. */
+  /** Shows what the address names; without a user the first that has an agent. */
   async begin() {
-    let name = new URLSearchParams(location.search).get("user");
+    const { user, agent, task, at, span } = chosen();
+    let name = user;
     try {
       if (!name) name = (await ask("GET", "/api/users")).users[0]?.user;
     } catch {
       // The live channel shows that the server is away, and retries.
     }
-    this.watch(name || FIRST_USER);
+    this.chosen = { user: name || FIRST_USER, agent, task };
+    this.watch();
+    this.timeline.choose(Number(span));
+    this.timeline.moment.pin(Number(at) > 0 ? Number(at) / 1000 : null);
+    this.revealing = task;
   }
 
-  watch(user) {
+  watch() {
     this.state = null;
     this.past.clear();
     this.decisions.clear();
-    this.live.watch(user);
-    document.title = `${user} · Microscaling`;
+    this.live.watch(this.chosen.user, this.chosen.agent);
+    document.title = `${this.user} · Microscaling`;
+  }
+
+  /** Changes the user, the agent or the task that is shown. */
+  choose(choices) {
+    const before = this.chosen;
+    this.chosen = { ...before, ...choices };
+    const another = this.chosen.user !== before.user || this.chosen.agent !== before.agent;
+    if (this.chosen.user !== before.user) this.timeline.moment.pin(null);
+    this.remember(another);
+    if (another) this.watch();
+    else if (this.state) {
+      this.draw();
+      this.plot();
+    }
+  }
+
+  /** Writes all choices into the address. */
+  remember(again = false) {
+    const { span, moment } = this.timeline;
+    keep({ ...this.chosen, at: moment.pinned && String(Math.round(moment.pinned * 1000)), span: span > 120 && String(span) }, again);
+  }
+
+  moved() {
+    if (!this.state) return;
+    this.remember();
+    this.follow();
+    this.plot();
+  }
+
+  follow() {
+    const { agents, agent } = this.state;
+    const only = agents.shown.find(({ id }) => id === agent) ?? null;
+    this.decisions.follow(this.state.tasks, this.chosen.task, only, (this.timeline.moment.pinned ?? 0) * 1000);
   }
 
   // Events
@@ -102,15 +154,16 @@ class Page {
     this.hello = hello;
     this.offset = hello.now - Date.now();
     show(byId("logout"), hello.token);
-    this.remember();
+    this.load();
   }
 
-  /** Loads the history before this connection. */
-  async remember() {
-    const user = this.user;
+  /** Loads the history before this connection. There is none of a single agent. */
+  async load() {
+    const { user, agent } = this.chosen;
+    if (agent) return;
     try {
       const history = await ask("GET", pathOf(user, "history"));
-      if (user === this.user) this.past.load(history);
+      if (user === this.user && !this.chosen.agent) this.past.load(history);
       this.plot();
     } catch {
       // without a history the charts begin now
@@ -131,25 +184,28 @@ class Page {
     const { state } = this;
     if (!state) return;
     show(byId("main"), true);
-    this.tasks.draw(state, this.user);
-    this.decisions.order(state.tasks);
+    this.tasks.draw(state, this.user, this.chosen.task);
+    this.timeline.follow(state.tasks, this.chosen.task);
+    this.follow();
+    this.only(state);
     this.agents.draw(state, this.hello);
     this.agents.tick(state.now);
     this.modes(state);
     show(byId("busy"), state.lateSeconds > 0);
     say(byId("busy-late"), String(state.lateSeconds));
-    this.legend(state);
     show(byId("no-tasks"), state.tasks.length === 0);
     document.body.classList.toggle("many", state.tasks.length > MANY);
-    this.seen();
     this.config.follow(this.user, state.version, false);
+    if (this.revealing) this.tasks.reveal(this.revealing);
+    this.revealing = "";
   }
 
-  /** Hides charts without data. */
-  seen() {
-    const any = this.past.first < Infinity;
-    show(byId("no-data"), !any);
-    for (const id of ["chart-head", "shares", "shares-key"]) show(byId(id), any);
+  /** Says that one agent alone is shown, or that it is not there. */
+  only({ agent, agents }) {
+    const name = this.chosen.agent;
+    show(byId("only"), Boolean(name));
+    const others = `The charts begin with this view. ${count(agents.connected, "agent")} of this site in all.`;
+    say(byId("only-text"), agent ? `Only the agent ${name}. ${others}` : `The agent ${name} is not connected: this is all of the site.`);
   }
 
   decided(decisions) {
@@ -172,7 +228,7 @@ class Page {
     const select = byId("user");
     const names = users.map(({ user, agents }) => [user, agents ? `${user} (${count(agents, "agent")})` : user]);
     if (!names.some(([name]) => name === this.user)) names.unshift([this.user, this.user]);
-    const options = [...names, ["", more ? `another of ${more} more …` : "another …"]];
+    const options = [...names, ["", more ? `another site of ${more} more …` : "another site …"]];
     keyed(
       select,
       options,
@@ -197,16 +253,13 @@ class Page {
   }
 
   plot() {
-    if (!this.state) return;
+    if (!this.state || !this.timeline.tasks) return;
     const now = this.connected ? this.now() / 1000 : this.state.now / 1000;
-    const tasks = this.state.tasks.map(({ app }, index) => ({ app, colour: colourOf(index) }));
-    // With less history than was chosen, time fills the chart from its left edge.
-    const span = Math.min(this.span, Math.max(LEAST_S, now - this.past.first));
-    this.shares.draw(this.past, tasks, now, span, this.themes);
-    this.tasks.plot(this.past, now, Math.min(span, 3600), this.themes);
+    const shown = this.timeline.plot(now, this.themes);
+    this.tasks.plot(this.past, now, shown, this.themes);
   }
 
-  modes({ mode, paused, configured, agents }) {
+  modes({ mode, paused, configured, agents, set }) {
     for (const radio of document.querySelectorAll("input[name=mode]")) {
       radio.checked = radio.value === (this.choosing ?? mode);
       radio.disabled = !configured;
@@ -218,19 +271,9 @@ class Page {
     pause.dataset.paused = paused;
     say(byId("pause-text"), paused ? "Resume" : "Pause");
     say(byId("mode-hint"), hintOf({ mode, paused, configured, alone, agents }));
+    say(byId("config-by"), by("Saved", set.config) ?? "");
+    say(byId("mode-by"), setBy(mode, paused, set));
     document.body.classList.toggle("paused", paused);
-  }
-
-  legend({ tasks }) {
-    keyed(
-      byId("legend"),
-      tasks.length > MOST_STACKED ? [...tasks.slice(0, MOST_STACKED), { app: "others" }] : tasks,
-      ({ app }) => app,
-      ({ app }) => el("li", {}, el("i", {}), el("span", { text: app })),
-      (item, _, index) => item.style.setProperty("--c", `var(${colourOf(index)})`),
-    );
-    const now = tasks.filter(({ reported }) => reported).map(({ app, running, demand }) => `${app} ${running} of ${demand} wanted`);
-    byId("shares").setAttribute("aria-label", `Containers over time, stacked, against the cap. Now: ${now.join(", ") || "nothing"}`);
   }
 
   // Actions of people
@@ -239,35 +282,34 @@ class Page {
     for (const radio of document.querySelectorAll("input[name=mode]")) {
       radio.addEventListener("change", () => this.setMode(radio.value));
     }
-    for (const radio of document.querySelectorAll("input[name=span]")) {
-      radio.addEventListener("change", () => {
-        this.span = Number(radio.value);
-        this.plot();
-      });
-    }
     byId("pause").addEventListener("click", () => this.pause());
     byId("notice-close").addEventListener("click", () => show(byId("notice"), false));
-    byId("user").addEventListener("change", (event) => this.choose(event.target.value));
-    byId("user-form").addEventListener("submit", () => this.choose(byId("user-name").value.trim()));
+    byId("user").addEventListener("change", (event) => this.another(event.target.value));
+    byId("user-form").addEventListener("submit", () => this.another(byId("user-name").value.trim()));
     byId("user-cancel").addEventListener("click", () => byId("user-dialog").close());
     byId("user-dialog").addEventListener("close", () => (byId("user").value = this.user));
     window.addEventListener("popstate", () => this.begin());
   }
 
-  choose(name) {
-    if (!name) {
-      byId("user-name").value = "";
-      byId("user-dialog").showModal();
+  another(user) {
+    if (user) {
+      this.choose({ user, agent: "", task: "" });
       return;
     }
-    history.pushState(null, "", `/?user=${encodeURIComponent(name)}`);
-    this.watch(name);
+    byId("user-name").value = "";
+    byId("user-dialog").showModal();
+  }
+
+  /** Sets one of the server's settings, and shows the state that follows. */
+  async set(setting, body) {
+    const agent = this.chosen.agent && `?agent=${encodeURIComponent(this.chosen.agent)}`;
+    this.take(await ask("PUT", pathOf(this.user, setting) + agent, body));
   }
 
   async setMode(mode) {
     this.choosing = mode;
     try {
-      this.take(await ask("PUT", pathOf(this.user, "mode"), { mode }));
+      await this.set("mode", { mode });
       this.announcer.tell(MODES[mode]);
     } catch (refusal) {
       this.failed(`The mode was not changed: ${refusal.message}.`);
@@ -280,7 +322,7 @@ class Page {
   async pause() {
     const paused = byId("pause").dataset.paused !== "true";
     try {
-      this.take(await ask("PUT", pathOf(this.user, "paused"), { paused }));
+      await this.set("paused", { paused });
       this.announcer.tell(paused ? "Paused." : "Resumed.");
     } catch (refusal) {
       this.failed(`Not ${paused ? "paused" : "resumed"}: ${refusal.message}.`);

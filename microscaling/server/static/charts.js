@@ -1,9 +1,10 @@
 // Charts over time: the shares of the cap, and each queue against its target.
 
+import { el, show } from "./dom.js";
 import uPlot from "./uplot/uPlot.esm.js";
 import { colour } from "./theme.js";
 
-export const MOST_STACKED = 8;
+export const MOST_STACKED = 12;
 const OTHERS = "--other";
 const steps = uPlot.paths.stepped({ align: 1 });
 const FONT = "12px system-ui, sans-serif";
@@ -47,8 +48,10 @@ function axes(span, space, times) {
 }
 
 class Chart {
-  /** `times`: whether the time is written below it. */
-  constructor(place, height, times = true) {
+  /** `moment` is shared by all charts; `times`: whether the time is written below it. */
+  constructor(place, moment, height, times = true) {
+    this.moment = moment;
+    this.marker = el("i", { class: "marker", hidden: true });
     this.times = times;
     this.place = place;
     this.height = height;
@@ -89,9 +92,27 @@ class Chart {
       const made = { ...common, ...options() };
       made.scales = { x: { time: true, range: () => this.range }, ...made.scales };
       this.plot = new uPlot(made, data, this.place);
+      this.listen(this.plot.over);
     } else {
       this.plot.setData(data);
     }
+    this.mark();
+  }
+
+  listen(over) {
+    over.append(this.marker);
+    const timeOf = (event) => this.plot.posToVal(event.clientX - over.getBoundingClientRect().left, "x");
+    over.addEventListener("pointermove", (event) => this.moment.point(timeOf(event)));
+    over.addEventListener("pointerleave", () => this.moment.leave());
+    over.addEventListener("click", (event) => this.moment.pin(timeOf(event)));
+  }
+
+  /** Draws the line of the moment. */
+  mark() {
+    const { at } = this.moment;
+    const visible = this.plot && at !== null && at >= this.range[0] && at <= this.range[1];
+    show(this.marker, Boolean(visible));
+    if (visible) this.marker.style.left = `${this.plot.valToPos(at, "x")}px`;
   }
 
   end() {
@@ -104,19 +125,21 @@ class Chart {
 /** The running containers, as stacked areas with the most important task at the bottom; the demand, as the line above
  *  each; and the cap. */
 export class Shares extends Chart {
-  constructor(place) {
-    super(place, 250);
+  constructor(place, moment) {
+    super(place, moment, 250);
   }
 
-  /** `tasks`: name and colour property of each, most important first. */
-  draw(past, tasks, now, span, theme) {
+  /** `tasks`: name and colour property of each, most important first; `alone`: the name of the only one to draw. */
+  draw(past, tasks, alone, now, span, theme) {
     if (!this.visible) return;
     const seen = past.slice(now, span);
-    const shown = tasks.slice(0, MOST_STACKED).map((task) => ({ ...task, apps: [task.app] }));
-    const rest = tasks.slice(MOST_STACKED).map((task) => task.app);
+    const one = tasks.filter(({ app }) => app === alone);
+    const stacked = one.length ? one : tasks.slice(0, MOST_STACKED);
+    const shown = stacked.map((task) => ({ ...task, apps: [task.app] }));
+    const rest = one.length ? [] : tasks.slice(MOST_STACKED).map((task) => task.app);
     if (rest.length) shown.push({ app: "others", colour: OTHERS, apps: rest });
     const gaps = seen.caps.map((cap) => cap === null);
-    const stacked = (kind) => {
+    const columnsOf = (kind) => {
       let below = seen.times.map((_, i) => (gaps[i] ? null : 0));
       return shown.map(({ apps }) => {
         const columns = apps.map((app) => seen.of(app, kind));
@@ -124,7 +147,7 @@ export class Shares extends Chart {
         return below;
       });
     };
-    const [running, wanted] = [stacked("running"), stacked("demand")];
+    const [running, wanted] = [columnsOf("running"), columnsOf("demand")];
     this.span = span;
     // From the top down: each area covers what is below it.
     const caps = seen.caps.map((cap) => cap || null); // 0 stands for one that is not known
@@ -151,8 +174,8 @@ export class Shares extends Chart {
 
 /** One queue: its length, its target, and the lengths at which its task wants more and gives back. */
 export class Queue extends Chart {
-  constructor(place) {
-    super(place, 96, false);
+  constructor(place, moment) {
+    super(place, moment, 96, false);
   }
 
   draw(past, task, property, now, span, theme) {

@@ -17,9 +17,10 @@ export class Live {
     });
   }
 
-  /** Changes to another user. */
-  watch(user) {
+  /** Changes to another user, or to one of its agents by name or number; "": all of them. */
+  watch(user, agent = "") {
     this.user = user;
+    this.agent = agent;
     this.again();
   }
 
@@ -27,7 +28,7 @@ export class Live {
     if (!this.user) return;
     clearTimeout(this.timer);
     this.source?.close();
-    const source = new EventSource(`/live?user=${encodeURIComponent(this.user)}`);
+    const source = new EventSource(`/live?${new URLSearchParams({ user: this.user, ...(this.agent && { agent: this.agent }) })}`);
     this.source = source;
     for (const name of ["hello", "users", "state", "decisions"]) {
       source.addEventListener(name, (event) => {

@@ -5,6 +5,7 @@ import { readingOf } from "./format.js";
 const MOST = 7300;
 const STEP_S = 0.45;
 const GAP_S = 4;
+const COARSE_S = 90;
 const KINDS = ["running", "demand", "metric"];
 
 class Samples {
@@ -81,6 +82,15 @@ export class Past {
   /** The time (seconds) of the last reading of a task; undefined if there was none in this time. */
   readAt(app) {
     return this.full.read.get(app) ?? this.coarse.read.get(app);
+  }
+
+  /** The values at a time (seconds), or null if nothing was known then. */
+  at(time) {
+    const start = this.full.times[0] ?? Infinity;
+    const [samples, longest] = time < start ? [this.coarse, COARSE_S] : [this.full, GAP_S];
+    const i = firstAfter(samples.times, time) - 1;
+    if (i < 0 || samples.caps[i] === null || time - samples.times[i] > longest) return null;
+    return { cap: samples.caps[i], of: (app, kind) => samples.tasks.get(app)?.[kind][i] ?? null };
   }
 
   /** Starts again with the server's history; later samples of this page are kept after it. */

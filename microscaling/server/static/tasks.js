@@ -4,7 +4,7 @@ import { ask, pathOf } from "./api.js";
 import { colourOf, Queue } from "./charts.js";
 import { Containers, Failure } from "./containers.js";
 import { byId, el, keyed, say, show, throttled } from "./dom.js";
-import { count, list, minute, number, readingOf } from "./format.js";
+import { count, list, minute, number, readingOf, time } from "./format.js";
 
 const MOST_CELLS = 80;
 const MOST_SHARED = 300;
@@ -51,6 +51,9 @@ export function drawCells(place, cells) {
 
 const sentence = (words) => words && words[0].toUpperCase() + words.slice(1);
 
+/** The number of agents that a state is the sum of; 1 if there is none. */
+const agentsIn = ({ agent, agents }) => (agent ? 1 : Math.max(1, agents.connected));
+
 /** The lines in a queue's chart, in words. */
 function thresholds({ target, more, back }) {
   const lines = [["more", more, "wants more from"], ["target", target, "target"], ["back", back, "gives back at"]];
@@ -60,19 +63,23 @@ function thresholds({ target, more, back }) {
 const repeat = (n, value) => Array.from({ length: Math.max(0, n) }, () => value);
 
 export class Tasks {
-  /** `on.edit(app)` opens the form; `on.failed(text)` shows an error; `past` is the history. */
-  constructor(on, past) {
+  /** `on.edit(app)` opens the form; `on.failed(text)` shows an error; `on.choose(app)` shows one alone, and
+   * `on.link(app)` is its address. */
+  constructor(on, past, moment) {
     this.on = on;
     this.past = past;
+    this.moment = moment;
     this.place = byId("tasks");
     this.user = "";
     this.charts = 0;
     this.moved = new Map();
   }
 
-  draw(state, user) {
+  /** `chosen`: the name of the task that is shown alone. */
+  draw(state, user, chosen) {
     this.user = user;
     this.state = state;
+    this.chosen = chosen;
     keyed(
       this.place,
       state.tasks,
@@ -87,7 +94,7 @@ export class Tasks {
   make() {
     const parts = {
       rank: el("span", { class: "rank" }),
-      name: el("h3", {}),
+      name: el("a"),
       chips: el("span", { class: "chips" }),
       running: el("b", {}),
       wanted: el("span", {}),
@@ -100,22 +107,28 @@ export class Tasks {
       slider: el("input", { type: "range", step: 1 }),
       sliderName: el("span", {}),
       output: el("output", {}),
-      metric: el("p", { class: "metric" }),
+      metric: el("span", { class: "metric" }),
+      then: el("span", { class: "then" }),
       chart: el("div", { class: "chart", role: "img" }),
       lines: el("p", { class: "key muted" }),
       containers: new Containers(),
       failure: new Failure(),
     };
     parts.sliderRow = el("label", { class: "slider", hidden: true }, parts.sliderName, parts.slider, parts.output);
-    parts.queue = el("div", { class: "queue", hidden: true }, parts.metric, parts.chart, parts.lines);
+    parts.queue = el("div", { class: "queue", hidden: true }, el("p", { class: "metric-row" }, parts.metric, parts.then), parts.chart, parts.lines);
     const counts = el("p", { class: "counts" }, parts.running, parts.wanted);
-    const head = el("div", { class: "task-head" }, parts.rank, parts.name, parts.chips, counts);
+    const head = el("div", { class: "task-head" }, parts.rank, el("h3", {}, parts.name), parts.chips, counts);
     const row = el("div", { class: "cell-row" }, parts.cells, parts.more);
     const left = el("div", { class: "task-left" }, row, parts.sliderRow, parts.now, parts.failure.element, parts.reason, parts.about);
     const foot = el("div", { class: "task-edit" }, parts.edit);
     const card = el("li", { class: "task" }, head, el("div", { class: "task-body" }, left, parts.queue), parts.containers.element, foot);
     card.parts = { ...parts, card };
     parts.edit.addEventListener("click", () => this.on.edit(card.parts.app));
+    parts.name.addEventListener("click", (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return; // in another window
+      event.preventDefault();
+      this.on.choose(card.parts.app);
+    });
     this.listen(card.parts);
     return card;
   }
@@ -136,6 +149,8 @@ export class Tasks {
     parts.rank.setAttribute("aria-label", priority);
     parts.rank.setAttribute("role", "img");
     say(parts.name, task.app);
+    parts.name.href = this.on.link(task.app);
+    parts.card.classList.toggle("chosen", task.app === this.chosen);
     this.chips(parts.chips, task);
     say(parts.running, task.reported ? number(task.running) : "–");
     say(parts.wanted, task.reported ? ` running / ${number(task.demand)} wanted` : " no agent tells of it");
@@ -150,7 +165,7 @@ export class Tasks {
     show(parts.edit, task.configured);
     parts.edit.setAttribute("aria-label", `Edit ${task.app}`);
     parts.failure.draw(task.failing);
-    parts.containers.follow(this.user, task, 0);
+    parts.containers.follow(this.user, task, this.state.agent);
     this.slider(parts, task);
     this.queue(parts, task, index);
   }
@@ -174,7 +189,7 @@ export class Tasks {
   cells(parts, task) {
     const counts = states(task);
     const drawn = Object.entries(counts).flatMap(([state, n]) => repeat(Math.min(n, MOST_CELLS), [state, ""]));
-    const most = Math.max(task.max * Math.max(1, this.state.agents.connected), drawn.length);
+    const most = Math.max(task.max * agentsIn(this.state), drawn.length);
     const free = Math.min(most, MOST_CELLS) - drawn.length;
     drawCells(parts.cells, [...drawn, ...repeat(free, ["free", ""])].slice(0, MOST_CELLS));
     const hidden = most - MOST_CELLS;
@@ -192,7 +207,7 @@ export class Tasks {
     if (!visible) return;
     parts.slider.min = task.min;
     parts.slider.max = task.max;
-    const each = this.state.agents.connected > 1 ? " of each agent" : "";
+    const each = agentsIn(this.state) > 1 ? " of each agent" : "";
     say(parts.sliderName, `Containers wanted of ${task.app}${each}`);
     const moved = this.moved.get(task.app);
     if (!moved || performance.now() - moved > 1500) parts.slider.value = task.slider;
@@ -226,7 +241,10 @@ export class Tasks {
     const words = now === null ? this.unread(task) : `${number(now)} waiting`;
     say(parts.metric, `${words}, target ${number(task.target)}`);
     parts.metric.classList.toggle("none", now === null);
-    parts.metric.classList.toggle("over", now !== null && now > task.target);
+    const above = now !== null && now > task.target;
+    const wants = above && (task.more === null || now >= task.more);
+    parts.metric.classList.toggle("over", wants);
+    parts.metric.classList.toggle("between", above && !wants);
     const shown = now === null ? "no reading" : now;
     parts.chart.setAttribute("aria-label", `Queue of ${task.app} over time: now ${shown}, target ${task.target}`);
     keyed(
@@ -240,7 +258,7 @@ export class Tasks {
     parts.index = index;
     if (!parts.plot && this.charts < MOST_CHARTS) {
       this.charts += 1;
-      parts.plot = new Queue(parts.chart);
+      parts.plot = new Queue(parts.chart, this.moment);
     }
   }
 
@@ -255,6 +273,24 @@ export class Tasks {
     for (const { parts } of this.place.children) {
       if (parts.plot && !parts.queue.hidden) parts.plot.draw(past, parts.task, colourOf(parts.index), now, span, theme);
     }
+  }
+
+  /** Shows the moment in all charts, with its values. */
+  mark() {
+    const { at } = this.moment;
+    const then = at === null ? null : this.past.at(at);
+    for (const { parts } of this.place.children) {
+      parts.plot?.mark();
+      const items = then?.of(parts.app, "metric") ?? null;
+      const words = items === null ? "no reading" : `${number(items)} waiting`;
+      say(parts.then, at === null ? "" : `${time(at * 1000)}: ${words}`);
+    }
+  }
+
+  /** Brings the card of a task into view. */
+  reveal(app) {
+    const card = [...this.place.children].find(({ parts }) => parts.app === app);
+    card?.scrollIntoView({ block: "nearest" });
   }
 
   // The cap
@@ -288,7 +324,7 @@ export class Tasks {
     const wanted = state.tasks.reduce((sum, task) => sum + (task.reported ? task.demand : 0), 0);
     const sliders = state.tasks.reduce((sum, task) => sum + (task.configured ? task.slider : 0), 0);
     if (state.cap === null) return `${number(wanted)} wanted`;
-    const most = state.cap / state.agents.connected;
+    const most = state.cap / agentsIn(state);
     if (state.mode === "manual" && sliders > most) {
       return `The sliders add up to ${number(sliders)}, the cap is ${number(most)}: the least important give way.`;
     }

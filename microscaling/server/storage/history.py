@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from microscaling.errors import UNEXPECTED
+from microscaling.server.domain.journal import now_ms
 from microscaling.server.domain.state import cap_of, sums_of
-from microscaling.server.domain.users import User, now_ms
+from microscaling.server.domain.users import User
 from microscaling.server.limits import MAX_USERS
 from microscaling.server.storage.store import Chunk, Store
 
@@ -130,6 +131,10 @@ class History:
         self._known.add(name)
         self._open[name] = Series()
         return self._open[name]
+
+    def knows(self, name: str) -> bool:
+        """Whether there is a history of that user, which is so for a bounded number of names."""
+        return name in self._known
 
     def take(self, now: int, everything: bool = False) -> list[tuple[str, Series]]:
         """Removes and returns the pieces that are full, all of them with `everything`."""

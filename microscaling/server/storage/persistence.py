@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import itertools
 import json
 import logging
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from microscaling.errors import UNEXPECTED, ConfigError
 from microscaling.server.domain import modes
+from microscaling.server.domain.journal import Decision, now_ms
 from microscaling.server.domain.modes import STEP_S
 from microscaling.server.domain.reports import is_user
 from microscaling.server.domain.user_config import DEMO, read_plan
-from microscaling.server.domain.users import User, Users, UserSettings, now_ms
+from microscaling.server.domain.users import Origin, User, Users, UserSettings
 from microscaling.server.jobs import Jobs
 from microscaling.server.limits import Refused
-from microscaling.server.storage.history import STEP_MS, History
+from microscaling.server.storage.history import COARSE_MS, STEP_MS, History
 from microscaling.server.storage.store import Row, Store, StoreError
 from microscaling.settings import Settings
 from microscaling.utils.failure_log import FailureLog
@@ -56,6 +59,8 @@ class Persistence:
         """Puts the stored settings into effect. Unusable ones are logged, and stay in the store."""
         if self.store.new and is_user(self.settings.user_id):
             self.store.save(Row(self.settings.user_id, 1, json.dumps(DEMO), modes.RANDOM, False, {}))
+        for name, decisions in _by_user(self.store.decisions()):
+            self.users.journal.put_away(name, decisions)
         for row in self.store.users():
             try:
                 plan = read_plan(json.loads(row.config), self.settings) if row.config else None
@@ -64,7 +69,8 @@ class Persistence:
                 log.error("the configuration of %s in the store cannot be used: %s", row.name, error)
                 continue
             mode = row.mode if row.mode in modes.MODES and plan else modes.OFF
-            user.set(UserSettings(row.version, plan, mode, row.paused, row.sliders))
+            origins = _origins(row.origins)
+            user.set(UserSettings(row.version, plan, mode, row.paused, row.sliders, origins))
 
     def start(self) -> None:
         """Starts the jobs, in the event loop."""
@@ -78,13 +84,17 @@ class Persistence:
         rest = self.history.take(now_ms(), everything=True)
         try:
             await self._run(lambda: self.history.keep(rest))
+            await self._run(self._decisions())
         except StoreError as error:
             log.error("%s", error)
         self._thread.shutdown()
         self.store.close()
 
-    async def save(self, name: str, change: Callable[[UserSettings], UserSettings]) -> UserSettings:
-        """Saves changed settings of a user, and then puts them into effect.
+    async def save(
+        self, name: str, change: Callable[[UserSettings], UserSettings], by: str = ""
+    ) -> UserSettings:
+        """Saves changed settings of a user, and then puts them into effect. `by`: the origin of the change,
+        for people.
 
         Raises StoreError, Refused if there are too many users, and the errors of `change`; then nothing has
         changed.
@@ -101,13 +111,14 @@ class Persistence:
                 wishes.mode,
                 wishes.paused,
                 wishes.sliders,
+                json.dumps({what: dataclasses.asdict(origin) for what, origin in wishes.origins.items()}),
             )
             try:
                 await self._run(lambda: self.store.save(row))
             except BaseException:
                 self.users.forget_idle(user)
                 raise
-            self.users.keep(user).set(wishes)
+            self.users.keep(user).set(wishes, by)
             return wishes
 
     async def delete(self, user: User) -> None:
@@ -151,6 +162,19 @@ class Persistence:
             yield everyone[first : first + PORTION]
             await asyncio.sleep(0)
 
+    def _decisions(self) -> Callable[[], None]:
+        """Returns the work of saving the decisions since the last call."""
+        # Copied in the event loop, as the store's thread must not see a list that grows.
+        taken = self.users.journal.take_unsaved()
+        unsaved = [(name, each) for name, each in taken if self.history.knows(name)]
+        there = {name: self.users.get(name).decisions for name, _ in unsaved}
+        oldest = {name: decisions[0].id for name, decisions in there.items() if decisions}
+        rows = [
+            (name, each.id, each.at, each.name, each.app, each.before, each.after, each.reason)
+            for name, each in unsaved
+        ]
+        return lambda: self.store.add_decisions(rows, oldest) if rows else None
+
     async def _write(self) -> None:
         loop = asyncio.get_running_loop()
         cleaned = loop.time()
@@ -159,14 +183,40 @@ class Persistence:
             pages = self.history.take(now_ms())
             try:
                 await self._run(lambda: self.history.keep(pages))  # noqa: B023 - awaited at once
+                await self._run(self._decisions())
                 if loop.time() - cleaned >= FORGET_S and not await self._run(
                     lambda: self.history.forget(now_ms()),
                 ):
                     cleaned = loop.time()
                     await self._run(self.history.reread_names)
+                    await self._run(lambda: self.store.drop_decisions(now_ms() - COARSE_MS))
             except StoreError as error:
                 if self._failure_log.failed(loop.time()):
                     log.error("history is being lost: %s", error)
             else:
                 if self._failure_log.recovered():
                     log.info("history is being kept again")
+
+
+def _origins(text: str) -> dict[str, Origin]:
+    """Reads the origins of a user's settings; they are for people only, so damaged ones are left out."""
+    try:
+        return {
+            str(what): Origin(str(o["by"]), str(o["address"]), int(o["at"]))
+            for what, o in json.loads(text).items()
+        }
+    except UNEXPECTED:
+        return {}
+
+
+def _by_user(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[str, list[Decision]]]:
+    """Yields the saved decisions of each user; damaged rows are left out."""
+    for user, group in itertools.groupby(rows, key=lambda row: row[0]):
+        found = [
+            Decision(id, at, None, name, app, before, after, reason)
+            for _, id, at, name, app, before, after, reason in group
+            if all(type(n) is int for n in (id, at, before, after))
+            and all(isinstance(text, str) for text in (name, app, reason))
+        ]
+        if isinstance(user, str):
+            yield user, found

@@ -34,6 +34,14 @@ CREATE TABLE history (
 ) WITHOUT ROWID;
 CREATE INDEX history_age ON history (level, start);
 """
+# Created if they are missing, and not a new SCHEMA: an earlier version of the server leaves them alone.
+ADDED = """
+CREATE TABLE IF NOT EXISTS decisions (
+    user TEXT NOT NULL, id INTEGER NOT NULL, at INTEGER NOT NULL, name TEXT NOT NULL, app TEXT NOT NULL,
+    before INTEGER NOT NULL, after INTEGER NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (user, id)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS origins (user TEXT PRIMARY KEY, data TEXT NOT NULL) WITHOUT ROWID;
+"""
 BUSY_S = 1.0
 MAX_DELETED = 2000
 """Pieces of history that one call deletes, so that other work does not wait long."""
@@ -53,6 +61,8 @@ class Row:
     mode: str
     paused: bool
     sliders: dict[str, int]
+    origins: str = ""
+    """The last change of each setting, as JSON."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +81,7 @@ def default_path(environ: Mapping[str, str]) -> str:
     return os.path.join(base, "microscaling", "server.db")
 
 
-def _row(name: Any, version: Any, config: Any, mode: Any, paused: Any, sliders: Any) -> Row:
+def _row(name: Any, version: Any, config: Any, mode: Any, paused: Any, sliders: Any, origins: Any) -> Row:
     """Checks a row of the table. Invalid sliders are left out. Raises ValueError, TypeError or
     RecursionError."""
     if not (isinstance(name, str) and isinstance(version, int) and isinstance(config or "", str)):
@@ -79,7 +89,8 @@ def _row(name: Any, version: Any, config: Any, mode: Any, paused: Any, sliders: 
     places = json.loads(sliders)
     good = places.items() if isinstance(places, dict) else ()
     kept = {app: place for app, place in good if type(place) is int and place >= 0}
-    return Row(name, version, config or "", str(mode), bool(paused), kept)
+    told = origins if isinstance(origins, str) else ""
+    return Row(name, version, config or "", str(mode), bool(paused), kept, told)
 
 
 def open_store(path: str) -> Store:
@@ -129,6 +140,8 @@ class Store:
                     self._db.execute(statement)
                 self._db.execute(f"PRAGMA user_version = {SCHEMA}")
                 self._db.execute("INSERT INTO meta VALUES ('secret', ?)", (secrets.token_hex(32),))
+            for statement in ADDED.split(";")[:-1]:
+                self._db.execute(statement)
             self._db.execute("COMMIT")
         except BaseException:
             self._db.execute("ROLLBACK")
@@ -161,7 +174,8 @@ class Store:
     def users(self) -> list[Row]:
         """Returns the stored settings of all users. Unreadable ones are logged and left out."""
         rows = self._db.execute(
-            "SELECT name, version, config, mode, paused, sliders FROM users ORDER BY name",
+            "SELECT name, version, config, mode, paused, sliders, data "
+            "FROM users LEFT JOIN origins ON user = name ORDER BY name",
         )
         found = []
         for row in rows:
@@ -169,7 +183,7 @@ class Store:
                 found.append(_row(*row))
             except (ValueError, TypeError, RecursionError) as error:
                 log.error(
-                    "the stored settings of the user %.40r cannot be read, and stay as they are: %s",
+                    "the stored settings of the site %.40r cannot be read, and stay as they are: %s",
                     row[0],
                     error,
                 )
@@ -180,11 +194,35 @@ class Store:
         values = (row.name, row.version, row.config, row.mode, int(row.paused), json.dumps(row.sliders))
         with self._change() as db:
             db.execute("INSERT OR REPLACE INTO users VALUES (?, ?, ?, ?, ?, ?)", values)
+            db.execute("INSERT OR REPLACE INTO origins VALUES (?, ?)", (row.name, row.origins))
 
     def delete(self, name: str) -> None:
         """Deletes the settings of a user; its history stays until it is too old. Raises StoreError."""
         with self._change() as db:
             db.execute("DELETE FROM users WHERE name = ?", (name,))
+            db.execute("DELETE FROM origins WHERE user = ?", (name,))
+
+    def add_decisions(self, rows: Iterable[tuple[Any, ...]], oldest: Mapping[str, int]) -> None:
+        """Saves decisions as rows of their table, and deletes those of a user that are older than its
+        `oldest` id. Raises StoreError."""
+        # Replaced, as a crash may have lost the last ones, so that their ids are given again.
+        with self._change() as db:
+            db.executemany("INSERT OR REPLACE INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            db.executemany("DELETE FROM decisions WHERE user = ? AND id < ?", oldest.items())
+
+    def decisions(self) -> Iterator[tuple[Any, ...]]:
+        """Yields the saved decisions by user, oldest first."""
+        yield from self._db.execute(
+            "SELECT user, id, at, name, app, before, after, reason FROM decisions ORDER BY user, id"
+        )
+
+    def drop_decisions(self, before: int) -> None:
+        """Deletes decisions from before that time (Unix ms) of users without settings. Raises StoreError."""
+        # Agents can invent names without end.
+        with self._change() as db:
+            db.execute(
+                "DELETE FROM decisions WHERE at < ? AND user NOT IN (SELECT name FROM users)", (before,)
+            )
 
     def add_history(self, pieces: Iterable[Chunk]) -> None:
         """Saves pieces; one of the same user, level and start is replaced. Raises StoreError."""
