@@ -216,13 +216,17 @@ class Group(Generic[P]):
     def _others(self) -> Mapping[str, Any]:
         return _entry_points(self.entry_points, tuple(sys.path))
 
-    def _warn_of_twin(self, name: str) -> None:
-        twin = self._others().get(name)
-        if twin is not None and name not in self._warned:
+    def _warn_of_twin(self, ours: str) -> None:
+        """Warns once of each plugin of others that has the name of one of ours, also in another case."""
+        for name, twin in self._others().items():
+            if name.casefold() != ours.casefold() or name in self._warned:
+                continue
             self._warned.add(name)
+            # JSON is read to the letter, so there a name in another case is another one.
+            where = "" if name == ours else " in YAML and in variables, where upper and lower case are alike"
             log.warning(
-                "the plugin %s (%s of %s) is ignored: microscaling has a %s of this name",
-                quoted(name), twin.value, self.entry_points, self.kind,
+                "the plugin %s (%s of %s) is ignored%s: microscaling has the %s %s",
+                quoted(name), twin.value, self.entry_points, where, self.kind, ours,
             )  # fmt: skip
 
     def _load(self, entry: Any) -> P:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -75,6 +75,20 @@ def test_the_name_of_ours_means_ours_with_one_warning(
         assert SCHEDULERS.find("TOY") in SCHEDULERS.ours()
         SCHEDULERS.names(), SCHEDULERS.all()
     assert len([m for m in caplog.messages if 'the plugin "TOY"' in m and "is ignored" in m]) == 1
+
+
+@pytest.mark.parametrize("look", [lambda: SCHEDULERS.find("toy", any_case=True), SCHEDULERS.names])
+def test_the_name_of_ours_in_another_case_is_a_warning_too(
+    others: Stage, caplog: pytest.LogCaptureFixture, look: Callable[[], object]
+) -> None:
+    """Both MSS_SCHEDULER=Toy and MSS_SCHEDULER=TOY mean ours."""
+    (about,) = Path(others.path).glob("*.dist-info")
+    (about / "entry_points.txt").write_text("[microscaling.schedulers]\nToy = newcomer_plugins.paper:TYPE\n")
+    look(), look()
+    assert SCHEDULERS.find("Toy", any_case=True) in SCHEDULERS.ours()
+    (line,) = (m for m in caplog.messages if 'the plugin "Toy"' in m)
+    assert "is ignored in YAML and in variables" in line
+    assert line.endswith(": microscaling has the scheduler TOY")
 
 
 def modules_after(program: str, path: str = "") -> list[str]:

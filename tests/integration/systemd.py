@@ -21,6 +21,7 @@ UNITS = Path("/lib/systemd/system")
 CGROUPS = Path("/sys/fs/cgroup")
 TARGETS = """basic final local-fs multi-user network network-online paths shutdown slices sockets sysinit
 timers umount"""
+TOKEN = "of-a-test-0123456789"
 DROP_IN = """[Service]
 WatchdogSec=5
 StandardOutput=append:/opt/log/agent.log
@@ -32,13 +33,15 @@ mkdir $1/units $1/etc
 for target in $TARGETS; do cp /lib/systemd/system/$target.target $1/units/; done
 if [ -e /run/docker.sock ]; then touch $1/docker.sock; mount --bind /run/docker.sock $1/docker.sock; fi
 mount -t tmpfs tmpfs /opt
+mount -t tmpfs tmpfs /var/lib
 mkdir -p /opt/src /opt/python /opt/site /opt/log /opt/microscaling/bin
 mount --bind $2 /opt/src
 mount --bind $3 /opt/python
 mount --bind $4 /opt/site
 mount --bind $1/log /opt/log
 command=/opt/microscaling/bin/microscaling
-printf '#!/bin/sh\\nPYTHONPATH=/opt/src:/opt/site exec %s -m microscaling "$@"\\n' $5 >$command
+found='LD_LIBRARY_PATH=/opt/python/lib PYTHONPATH=/opt/src:/opt/site'
+printf '#!/bin/sh\\n%s exec %s -m microscaling "$@"\\n' "$found" $5 >$command
 chmod 755 $command
 mount -t tmpfs tmpfs /lib/systemd/system
 cp $1/units/* /lib/systemd/system/
@@ -48,9 +51,12 @@ mkdir $1/etc/upper $1/etc/work
 mount -t overlay overlay -o lowerdir=/etc,upperdir=$1/etc/upper,workdir=$1/etc/work /etc
 rm -rf /etc/systemd/system
 mkdir -p /etc/microscaling /etc/systemd/system/microscaling.service.d
-cp $2/deploy/microscaling.service /etc/systemd/system/
+cp $2/deploy/microscaling.service $2/deploy/microscaling-server.service /etc/systemd/system/
 cp $1/test.conf /etc/systemd/system/microscaling.service.d/
-cp $1/environment $1/tasks.json /etc/microscaling/
+mkdir /etc/systemd/system/microscaling-server.service.d
+printf '[Service]\\nStandardError=append:/opt/log/server.log\\n' \\
+    >/etc/systemd/system/microscaling-server.service.d/log.conf
+cp $1/environment $1/tasks.json $1/server /etc/microscaling/
 mount -t tmpfs tmpfs /run
 mkdir /run/lock
 if [ -e $1/docker.sock ]; then touch /run/docker.sock; mount --bind $1/docker.sock /run/docker.sock; fi
@@ -77,9 +83,10 @@ class Missing(Exception):
 
 
 class Systemd:
-    """Has our unit as it is shipped, but for a watchdog that bites sooner, and a log of its own."""
+    """Has our units as they are shipped, with logs in files, and a watchdog of the agent that bites sooner.
+    `server` is the address of the server."""
 
-    def __init__(self, tasks: str, **environ: str) -> None:
+    def __init__(self, tasks: str = "{}", server: str = "127.0.0.1:8000", **environ: str) -> None:
         if os.geteuid() != 0 or not all(map(shutil.which, ("systemctl", "unshare", "nsenter"))):
             raise Missing("a systemd of one's own needs root, systemd and util-linux")
         self.folder = Path(tempfile.mkdtemp(prefix="mss-systemd-"))
@@ -90,6 +97,7 @@ class Systemd:
         lines = "".join(f"{name}={value}\n" for name, value in environ.items())
         (self.folder / "environment").write_text(lines)
         controlled = CGROUPS if (CGROUPS / "cgroup.controllers").exists() else CGROUPS / "systemd"
+        (self.folder / "server").write_text(f"MSS_SERVER_ADDRESS={server}\nMSS_SERVER_TOKEN={TOKEN}\n")
         self.group = controlled / self.folder.name
         self.process: subprocess.Popen[bytes] | None = None
         self.pid = 0
@@ -162,9 +170,8 @@ class Systemd:
         )
 
     def log(self) -> str:
-        """What the agent has logged."""
-        path = self.folder / "log/agent.log"
-        return path.read_text() if path.exists() else ""
+        """What the agent, or the server, has logged."""
+        return "".join(path.read_text() for path in sorted((self.folder / "log").iterdir()))
 
     def remove(self) -> None:
         """Ends it with all that it has started."""
