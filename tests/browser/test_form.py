@@ -86,6 +86,22 @@ def test_a_rule_with_a_field_of_its_own(site: Site, open_page: Open) -> None:
     wait_for(lambda: site.config()["apps"][-1]["config"].get("kind") == "stream")
 
 
+def test_a_command_may_be_a_list(site: Site, open_page: Open) -> None:
+    site.configure("off")
+    page = open_page(site.url)
+    for command, saved in (
+        ('["sh", "-c", "echo  a b"]', ["sh", "-c", "echo  a b"]),
+        ("", ["sh", "-c", "echo  a b"]),  # left as it is
+        ("[ -e file ]", "[ -e file ]"),
+    ):
+        open_form(page, "Edit checkout")
+        if command:
+            page.get_by_label("Command", exact=True).fill(command)
+        page.get_by_role("button", name="Save").last.click()
+        wait_for(lambda: not page.locator("#app-dialog").is_visible())
+        assert site.config()["apps"][0]["config"]["command"] == saved
+
+
 @pytest.mark.parametrize("answer", ["not there", "something else", "nothing"])
 def test_a_server_without_declarations(site: Site, open_page: Open, answer: str) -> None:
     """Rule, metric and their fields can still be written, and are offered once the server declares them."""

@@ -56,7 +56,7 @@ COMMAND = Key(
     "command",
     "Command",
     wide=True,
-    hint="empty: the image's own",
+    hint='empty: the image\'s own; or a list: ["run", "a b"]',
     meaning="command, instead of the image's own; text is split at white space, a list is taken as it is",
     in_form=True,
     shape={"type": ["string", "array"], "items": {"type": ["string", "integer"]}},

@@ -126,10 +126,21 @@ export function appFrom(before, values, fields) {
   return app;
 }
 
+/** The list that a text is in JSON; undefined for other texts, such as the command `[ -e file ]`. */
+function listOf(text) {
+  try {
+    const value = JSON.parse(text);
+    return Array.isArray(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** The value of a text; undefined if the key is to be absent. */
-function written({ kind, otherwise }, text, before) {
+function written({ path, kind, otherwise }, text, before) {
   if (text === "" || (before === undefined && text === String(otherwise ?? ""))) return undefined;
   if (kind === "flag") return text === "true";
+  if (path === "config.command" && text.startsWith("[")) return listOf(text) ?? text;
   // Anything but a number goes as it is, and the server answers with the problem, as it does for a file.
   if (kind === "whole" && /^-?\d{1,15}$/.test(text)) return Number(text);
   if (kind === "number" && /^-?\d{1,15}(\.\d{1,15})?$/.test(text)) return Number(text);
