@@ -183,7 +183,13 @@ def test_words_of_compose(config: dict[str, Any]) -> None:
 
 
 IN_RELATION = (
-    *("deploy.resources.limits.cpus", "environment", "ulimits.nofile: soft", "entrypoint: cannot be split"),
+    *(
+        "deploy.resources.limits.cpus",
+        "deploy.resources.reservations.devices: apps",
+        "environment",
+        "ulimits.nofile: soft",
+        "entrypoint: cannot be split",
+    ),
     *(
         "gpus[0].count",
         "sysctls: the",

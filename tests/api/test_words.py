@@ -120,6 +120,7 @@ def test_a_command_as_a_list_is_taken_as_it_is() -> None:
     assert made.command == "sh -c 'echo  a b'"
 
 
+GPU_REQUEST = {"capabilities": ["gpu"]}
 SECRETS = {"token": {"file": "/etc/app/token"}}
 
 
@@ -149,6 +150,8 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
     ({"deploy": {"placement": {}}}, "deploy.placement: is refused: of deploy only resources"),
     ({"deploy": {"resources": {"limits": {"cpus": 1}}}, "cpus": 2},
      "deploy.resources.limits.cpus: apps[0].config.cpus is given too"),
+    ({"deploy": {"resources": {"reservations": {"devices": [GPU_REQUEST]}}}, "gpus": "all"},
+     "deploy.resources.reservations.devices: apps[0].config.gpus is given too"),
     ({"env": {"A": 1}, "environment": {"B": 2}}, "environment: env is given too, which means the same"),
     ({"user": "a b"}, 'user: expected a user such as 1000, "1000:1000" or "www-data", got "a b"'),
     ({"read_only": "yes"}, 'read_only: expected true or false, got "yes"'),
@@ -173,7 +176,7 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
     ({"healthcheck": {"test": ["curl"]}}, 'healthcheck.test: expected "CMD", then program and arguments'),
     ({"healthcheck": {"interval": 30}}, 'healthcheck.interval: expected a duration of 1 ms or more, such as'),
     ({"healthcheck": {"start_interval": "1s"}}, "healthcheck.start_interval: needs an engine of version 25"),
-    ({"logging": {"drivers": "x"}}, "logging.drivers: is not known: there are driver and options"),
+    ({"logging": {"drivers": "x"}}, "logging.drivers: is not known: there are driver, options"),
     ({"stop_signal": "SIGNOT"}, "stop_signal: expected a signal such as SIGINT"),
     ({"stop_grace_period": "2h"}, "stop_grace_period: expected at most 3600 seconds"),
     ({"pids_limit": "few"}, "pids_limit: expected a whole number, -1 or more"),
@@ -279,6 +282,20 @@ def test_variables_are_filled_in_everywhere(monkeypatch: pytest.MonkeyPatch) -> 
     assert options.request["HostConfig.ReadonlyRootfs"] is True
     assert options.request["HostConfig.Ulimits"][0]["Hard"] == 7
     assert options.stop_grace_s == 7.0
+
+
+def test_variables_are_filled_in_beside_apps_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIR", "/etc/app")
+    made = task({"secrets": ["token"]}, secrets={"token": {"file": "${DIR}/token"}})
+    assert made.container.mounts == (Mount("file", "/etc/app/token", "/run/secrets/token", True),)
+    monkeypatch.delenv("DIR")
+    data = {
+        "apps": [{"name": "a", "config": {"secrets": ["token"]}}],
+        "secrets": {"token": {"file": "${DIR}/t"}},
+    }
+    with pytest.raises(ConfigError, match=r"^secrets: the variable DIR, which it refers to, is not set"):
+        apps_from_parsed(data, Settings())
+    apps_from_parsed(data, Settings(), elsewhere=True)
 
 
 def test_a_server_reads_no_variable_and_no_file_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,7 @@ WORDS = {
     "extra_hosts": {"a": "10.0.0.1", "b": ["::1"]}, "dns": ["10.0.0.1"], "dns_search": "a.b",
     "dns_opt": ["ndots:2"], "hostname": "h", "domainname": "d", "healthcheck": CHECK, "stop_signal": "SIGINT",
     "logging": {"driver": "json-file", "options": {"max-size": "1m"}}, "sysctls": ["net.core.somaxconn=1"],
-    "deploy": {"resources": {"limits": {}, "reservations": {"devices": [GPU]}}},
+    "deploy": {"resources": {"limits": {"memory": "1m", "cpus": 1}, "reservations": {}}},
     "restart": "no", "directory": "/d", "output": "inherit",
 }  # fmt: skip
 ASKED = {"idleSeconds": 3, "intervalSeconds": 1, "timeoutSeconds": 0.5, "atLeast": 0}

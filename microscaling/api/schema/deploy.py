@@ -12,7 +12,8 @@ from microscaling.api.schema.section import Section
 from microscaling.api.schema.word import memory, whole
 
 LIMITS = {"cpus": "cpus", "memory": "memory", "pids": "pids_limit"}
-"""By its name in `limits`, the key of `config` that means the same."""
+RESERVED = {"memory": "mem_reservation", "devices": "gpus"}
+"""By their names in `limits` and `reservations`, the keys of `config` that mean the same."""
 _SIZE = {"type": ["integer", "string"]}
 DEPLOY = Key(
     "deploy",
@@ -60,9 +61,10 @@ def read_deploy(config: Section, most_cpus: float) -> Iterator[tuple[str, Any]]:
     resources = deploy.section("resources")
     limits, reserved = resources.section("limits"), resources.section("reservations")
     # Which of two limits would count differs between versions of Compose.
-    for name, key in LIMITS.items():
-        if limits.take(name) is not None and config.take(key) is not None:
-            limits.notes.problem(limits.at(name), f"{config.at(key)} is given too: leave one out")
+    for section, twins in ((limits, LIMITS), (reserved, RESERVED)):
+        for name, key in twins.items():
+            if section.take(name) is not None and config.take(key) is not None:
+                section.notes.problem(section.at(name), f"{config.at(key)} is given too: leave one out")
     fields = {
         "HostConfig.NanoCpus": round(limits.number("cpus", 0.0, most_cpus, "a number of processors") * 1e9),
         "HostConfig.Memory": memory(limits, "memory"),

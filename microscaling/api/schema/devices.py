@@ -59,8 +59,7 @@ def _request(given: Section, otherwise: tuple[str, ...]) -> dict[str, Any]:
         "Capabilities": [capabilities],
         "Options": {name: value or "" for _, name, value in pairs(given, "options")},
     }
-    for name in given.left():
-        given.notes.problem(given.at(name), f"is not known: there are {', '.join(PROPERTIES)}")
+    given.no_others(*PROPERTIES)
     return request
 
 
@@ -87,8 +86,7 @@ def _device(entry: Any, place: str, config: Section) -> dict[str, str]:
     if isinstance(entry, Mapping):
         given = Section(entry, place, config.notes)
         source, target, rights = (given.text(name) for name in ("source", "target", "permissions"))
-        for name in given.left():
-            config.notes.problem(given.at(name), "is not known: there are source, target and permissions")
+        given.no_others("source", "target", "permissions")
     else:
         match = SHORT.fullmatch(clean(entry)) if isinstance(entry, str) else None
         source, target, rights = (

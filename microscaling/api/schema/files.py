@@ -9,6 +9,7 @@ from typing import Any
 
 from microscaling.api.schema.key import Key
 from microscaling.api.schema.section import Section, shown
+from microscaling.api.schema.variables import fill_in
 from microscaling.demand.container import Mount
 from microscaling.utils import env_file
 from microscaling.utils.small_file import read_small
@@ -17,7 +18,6 @@ from microscaling.utils.text import clean
 MAX_ENV_FILE = 1 << 20
 FOLDERS = {"secrets": "/run/secrets/", "configs": "/"}
 """The folders in a container for these files."""
-WAY_OUT = "expected the absolute path of a file on the engine's host"
 
 
 def _of(key: str, label: str, meaning: str) -> Key:
@@ -77,13 +77,14 @@ KEYS = (
 
 @dataclass(frozen=True)
 class Files:
-    """The files that `secrets` and `configs` beside `apps` define: the path of each name."""
+    """The files that `secrets` and `configs` beside `apps` define, by name."""
 
     paths: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, top: Section) -> Files:
         """Reads both keys of a configuration."""
+        fill_in(top, KEYS)
         return cls({key: dict(_defined(top.section(key))) for key in FOLDERS})
 
 
@@ -91,8 +92,7 @@ def _defined(given: Section) -> Iterator[tuple[str, str]]:
     for name, value in given.items():
         entry = Section(value if isinstance(value, Mapping) else {}, given.at(name), given.notes)
         path = _path(entry)
-        for key in entry.left():
-            entry.notes.problem(entry.at(key), "is not known: there is file")
+        entry.no_others("file")
         yield name, path
 
 
@@ -100,7 +100,7 @@ def _path(entry: Section) -> str:
     path = entry.text("file")
     # A relative path would be one of the agent's machine or container, and the engine mounts its own.
     if not path.startswith("/"):
-        entry.wrong("file", WAY_OUT.removeprefix("expected "), entry.take("file"))
+        entry.wrong("file", "the absolute path of a file on the engine's host", entry.take("file"))
     return path
 
 
@@ -128,7 +128,7 @@ def _named(entry: Any, place: str, folder: str, paths: Mapping[str, str], config
     name = given.text("source")
     if name in paths:
         yield Mount("file", paths[name], _target(given, name, folder), True)
-    else:
+    elif not config.notes.elsewhere:  # a definition with a variable in it is left out there
         key = "secrets" if folder == FOLDERS["secrets"] else "configs"
         config.notes.problem(
             place, f"there is no {shown(name)} in {key} beside apps: {{{key}: {{NAME: {{file: /path}}}}}}"
@@ -142,14 +142,11 @@ def _target(given: Section, name: str, folder: str) -> str:
 
 
 def _refuse_others(given: Section) -> None:
-    for key in given.left():
-        owner = key in ("uid", "gid", "mode")
-        why = (
-            "a mounted file has the owner and mode that it has on the host: set them there"
-            if owner
-            else "is not known"
-        )
-        given.notes.problem(given.at(key), why)
+    for key in ("uid", "gid", "mode"):
+        if given.take(key) is not None:
+            why = "a mounted file has the owner and mode that it has on the host: set them there"
+            given.notes.problem(given.at(key), why)
+    given.no_others("file or source", "target")
 
 
 def read_env_files(config: Section) -> dict[str, str | None]:
@@ -175,8 +172,7 @@ def _env_file(entry: Any, place: str, config: Section) -> tuple[str, bool]:
     path, needed = given.text("path"), given.flag("required", True)
     if not path:
         config.notes.problem(given.at("path"), "is missing: the path of a file of NAME=value")
-    for key in given.left():
-        config.notes.problem(given.at(key), "is not known: there are path and required")
+    given.no_others("path", "required")
     return path, needed
 
 

@@ -26,9 +26,7 @@ def _read(config: Section, key: str) -> dict[str, Any] | None:
         check = {"Test": ["NONE"]}
     if given.take("start_interval") is not None:
         config.notes.problem(given.at("start_interval"), "needs an engine of version 25: leave it out")
-    for name in given.left():
-        known = ", ".join(("test", *TIMES, "retries", "disable"))
-        config.notes.problem(given.at(name), f"is not known: there are {known}")
+    given.no_others("test", *TIMES, "retries", "disable")
     return {name: value for name, value in check.items() if value is not None}
 
 

@@ -43,7 +43,7 @@ FILES: Schema = {
     "type": "object",
     "additionalProperties": {
         "type": "object",
-        "properties": {"file": {"type": "string", "pattern": "^/"}},
+        "properties": {"file": {"type": "string", "pattern": r"^(/|\$\{)"}},
         "required": ["file"],
         "additionalProperties": False,
     },

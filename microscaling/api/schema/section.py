@@ -220,6 +220,11 @@ class Section:
         for i, entry in enumerate(value or ()):
             yield f"{self.at(key)}[{i}]", entry
 
+    def no_others(self, *known: str) -> None:
+        """Notes a problem for each key that no call has read; `known` are the keys that there are."""
+        for key in self.left():
+            self.notes.problem(self.at(key), f"is not known: there are {', '.join(known)}")
+
     def items(self) -> list[tuple[str, Any]]:
         """Returns every key, as it is spelled, and its raw value. All count as known from now on."""
         self._taken |= self._spelled

@@ -32,11 +32,6 @@ class Word(Key):
     read: Reader = lambda config, key: None
 
 
-def text(config: Section, key: str) -> str | None:
-    """Reads text; None if it is empty."""
-    return config.text(key) or None
-
-
 def flag(config: Section, key: str) -> bool | None:
     """Reads true or false, also as text, as variables have it."""
     value = config.take(key)
@@ -95,14 +90,14 @@ def nanoseconds(value: Any) -> int | None:
     return round(sum(float(number) * NANOSECONDS[unit] for number, unit in re.findall(SPAN, value)))
 
 
-def texts(pattern: str, expected: str, one: bool = False, upper: bool = False) -> Reader:
+def texts(pattern: str, expected: str, one: bool = False) -> Reader:
     """Returns a reader of a list of texts, all of which match; with `one`, a single text is a list too."""
 
     def read(config: Section, key: str) -> list[str] | None:
         value = config.take(key)
         entries = [(config.at(key), value)] if one and isinstance(value, (str, int)) else config.entries(key)
         found = [_matching(entry, place, pattern, expected, config) for place, entry in entries]
-        good = [entry.upper() if upper else entry for entry in found if entry is not None]
+        good = [entry for entry in found if entry is not None]
         return good if len(good) == len(found) else None
 
     return read

@@ -74,8 +74,8 @@ def _entrypoint(config: Section, key: str) -> list[str] | None:
 
 def words_of(config: Section, key: str) -> list[str] | None:
     """Reads a list of the words of a command."""
-    found = texts(r"(?s).*", "text", one=False)(config, key)
-    return None if found is None else [str(word) for word in found]
+    found: list[str] | None = texts(r"(?s).*", "text")(config, key)
+    return found
 
 
 def _security(config: Section, key: str) -> list[str] | None:
@@ -176,8 +176,7 @@ def _logging(config: Section, key: str) -> dict[str, Any] | None:
     given = config.section(key)
     driver = given.text("driver")
     options = {name: value or "" for _, name, value in pairs(given, "options")}
-    for name in given.left():
-        config.notes.problem(given.at(name), "is not known: there are driver and options")
+    given.no_others("driver", "options")
     return {"Type": driver, "Config": options}
 
 
