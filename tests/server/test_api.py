@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,9 @@ import websocket
 
 from microscaling.api.apps import apps_from_data, apps_from_parsed
 from microscaling.api.schema.declared import declared
+from microscaling.config.file import FileConfig
+from microscaling.demand.task import Task
+from microscaling.errors import ConfigError
 from microscaling.settings import Settings
 from tests.server.running import PLAN, Running, until
 
@@ -40,7 +44,45 @@ def test_warnings_come_back(server: Running) -> None:
     plan = {"maxContainers": 1, "colour": "red", "apps": [{"name": "a", "maxContainers": 1}]}
     assert server.put("/api/users/warn/config", {"version": 0, "config": plan})["warnings"] == [
         "colour: is not known here, and ignored",
+        "as a YAML file it would be refused: colour: is not known; a name that begins with x- is ignored",
     ]
+
+
+def as_file(server: Running, user: str, folder: Path) -> tuple[list[Task], int]:
+    """The tasks and the cap of the YAML file that the server offers, read by MSS_CONFIG=FILE."""
+    path = folder / "microscaling.yaml"
+    path.write_text(server.ask("GET", f"/api/users/{user}/config.yaml").text, "utf-8")
+    return FileConfig(Settings(config_file=str(path))).get_apps("me")
+
+
+def test_what_is_saved_without_a_warning_is_a_file_too(server: Running, tmp_path: Path) -> None:
+    assert server.put("/api/users/file/config", {"version": 0, "config": PLAN})["warnings"] == []
+    tasks, cap = as_file(server, "file", tmp_path)
+    wanted, wanted_cap = apps_from_parsed(PLAN, Settings())
+    assert cap == wanted_cap
+    assert [(task.name, type(task.target), task.image) for task in tasks] == [
+        (task.name, type(task.target), task.image) for task in wanted
+    ]
+
+
+def test_a_rule_that_json_does_not_know_is_none_in_the_file_either(server: Running, tmp_path: Path) -> None:
+    """YAML matches in any case, and would take this word for the rule Queue."""
+    app = {"Name": "a", "maxContainers": 1, "RuleType": "queue"}
+    server.put("/api/users/word/config", {"version": 0, "config": {"maxContainers": 1, "Apps": [app]}})
+    ((task,), _) = as_file(server, "word", tmp_path)
+    assert task.is_remainder()
+
+
+def test_a_file_that_would_be_refused_says_so_at_its_top(server: Running, tmp_path: Path) -> None:
+    plan = {"maxContainers": 1, "apps": [{"name": "a", "maxContainer": 1}]}
+    said = server.put("/api/users/typo/config", {"version": 0, "config": plan})["warnings"]
+    problem = "apps[0].maxContainer: is not known; did you mean maxContainers?"
+    assert said[-1] == f"as a YAML file it would be refused: {problem}"
+    with pytest.raises(ConfigError) as refused:
+        as_file(server, "typo", tmp_path)
+    assert [line.partition("microscaling.yaml: ")[2] for line in refused.value.problems] == [problem]
+    first = (tmp_path / "microscaling.yaml").read_text("utf-8").splitlines()[0]
+    assert first == f"# refused as YAML, but not as JSON: {problem}"
 
 
 def test_all_that_a_configuration_may_hold(server: Running) -> None:

@@ -49,6 +49,21 @@ class Plan:
     models: tuple[Task, ...]
     """The tasks, most important first; not to be changed."""
     warnings: tuple[str, ...]
+    rules: tuple[str, ...] = ()
+    """The rule of each app, in their order."""
+    not_as_yaml: tuple[str, ...] = ()
+    """Problems for which MSS_CONFIG=FILE, which is stricter with YAML, would refuse it as a YAML file."""
+
+    @property
+    def for_yaml(self) -> dict[str, Any]:
+        """A copy of the configuration for a YAML file, in which a text such as "queue" would name a rule that
+        it does not name in JSON."""
+        data = self.data
+        lists = [value for key, value in data.items() if key.casefold() == "apps" and value]
+        for app, rule in zip(lists[-1] if lists else (), self.rules, strict=True):
+            for key in [key for key, value in app.items() if key.casefold() == "ruletype" and value]:
+                app[key] = rule
+        return data
 
     @property
     def data(self) -> dict[str, Any]:
@@ -78,9 +93,25 @@ def read_plan(data: Any, settings: Settings) -> Plan:
     long = [f"apps[{i}].name" for i, task in enumerate(tasks) if len(task.name) > MAX_NAME]
     if long:
         raise ConfigError(*(f"{place}: is longer than {MAX_NAME} characters" for place in long))
+    refused = _not_as_yaml(checked, settings)
+    if refused:
+        more = f" and {len(refused) - 1} more" * (len(refused) > 1)
+        warnings.append(f"as a YAML file it would be refused: {refused[0]}{more}")
+    rules = tuple(task.target.type_name for task in tasks)
     for task in tasks:
         task.metric = ToyMetric()  # the readings come from agents
-    return Plan(text, cap, tuple(sorted(tasks, key=lambda task: task.priority)), tuple(warnings))
+    return Plan(
+        text, cap, tuple(sorted(tasks, key=lambda task: task.priority)), tuple(warnings), rules, refused
+    )
+
+
+def _not_as_yaml(data: Any, settings: Settings) -> tuple[str, ...]:
+    """Returns the problems of the data for the reader of YAML files."""
+    try:
+        apps_from_parsed(data, settings, lambda warning: None, strict=True)
+    except ConfigError as error:
+        return error.problems
+    return ()
 
 
 def _without_references(value: Any, inside: bool = False, depth: int = 0) -> Any:

@@ -174,8 +174,10 @@ class Api:
         return _file(text, "application/json", "microscaling.json")
 
     async def download_yaml(self, request: Request) -> Response:
-        """The configuration as a YAML file."""
-        return _file(as_yaml(self._plan(request).data), "application/yaml", "microscaling.yaml")
+        """The configuration as a YAML file; comments at its top name what MSS_CONFIG=FILE would refuse."""
+        plan = self._plan(request)
+        refused = [f"# refused as YAML, but not as JSON: {problem}\n" for problem in plan.not_as_yaml]
+        return _file("".join([*refused, as_yaml(plan.for_yaml)]), "application/yaml", "microscaling.yaml")
 
     # Changing
 
