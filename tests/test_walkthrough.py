@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,7 @@ from scripts.walkthrough import container
 from scripts.walkthrough.page import Code, Text, read
 from scripts.walkthrough.walk import Failed, Walk
 from tests.integration.engines import engine_answers, give_up
-from tests.pages import ROOT
+from tests.pages import FENCE, ROOT
 
 
 @pytest.fixture
@@ -27,11 +30,38 @@ def bare() -> None:
         give_up("this is no clone")
 
 
+def test_all_that_is_to_be_typed_is_walked(monkeypatch: pytest.MonkeyPatch) -> None:
+    walked: set[tuple[Path, str]] = set()
+
+    class Listed:
+        def section(self, page: Path, heading: str) -> None:
+            walked.add((page, heading))
+
+        def starts_anew(self, home: Path) -> None:
+            pass
+
+    @contextlib.contextmanager
+    def walking(what: str, engine: bool) -> Iterator[tuple[Listed, Path]]:
+        yield Listed(), Path("/home")
+
+    monkeypatch.setattr(walkthrough, "walking", walking)
+    assert walkthrough.main([]) == 0
+    typed = set()
+    for page in (walkthrough.README, walkthrough.QUICKSTART):
+        for heading in re.findall(r"^##+ .*$", FENCE.sub("", page.read_text("utf-8")), re.MULTILINE):
+            with contextlib.suppress(ValueError):  # nothing stands there
+                if any(isinstance(part, Code) and part.language == "sh" for part in read(page, heading)):
+                    typed.add((page, heading))
+    assert typed - walked == OTHERWISE
+
+
 @pytest.mark.integration
 def test_without_docker(bare: None) -> None:
     walkthrough.processes()
 
 
+OTHERWISE = {(walkthrough.README, "## Coming from the Go agent")}
+"""tests/integration/test_image.py runs an image in this way."""
 AGENT = "microscaling -f tasks.yaml"
 PAGE = """# Page
 ## One
@@ -55,11 +85,11 @@ true
 def test_a_page_is_read_as_it_stands(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(PAGE)
-    words, code, below = read(page, "## One")
+    words, code = read(page, "## One")
     assert words == Text("In the folder, with `make`:")
     assert isinstance(code, Code)
     assert code.commands() == ["echo a b  # c", "true"]
-    assert below == Text("- so it is")
+    assert read(page, "### Below") == [Text("- so it is")]
     assert read(page, "## Two") == [Code("text", ("# 1",))]
     with pytest.raises(ValueError, match="nothing below"):
         read(page, "## Three")

@@ -24,20 +24,23 @@ QUICKSTART = ROOT / "docs" / "quickstart.md"
 
 
 def processes() -> None:
-    """The quickstart without Docker, where there is none. Raises Failed."""
-    with walking("processes", engine=False) as (walk, _):
+    """What needs no Docker, where there is none. Raises Failed."""
+    with walking("processes", engine=False) as (walk, home):
         walk.section(QUICKSTART, "## Get it")
         walk.section(QUICKSTART, "## Without Docker")
+        walk.starts_anew(home / "readme")
+        for heading in ("## Run it", "### Without Docker", "### The demo, and the tests"):
+            walk.section(README, heading)
 
 
 def containers() -> None:
-    """The quickstart with Docker, its page, and the README. Raises Failed."""
+    """What needs Docker. Raises Failed."""
     with walking("containers", engine=True) as (walk, home):
-        walk.section(QUICKSTART, "## Get it")
-        walk.section(QUICKSTART, "## With Docker")
-        walk.section(QUICKSTART, "## The page")
+        for heading in ("## Get it", "## With Docker", "## The page"):
+            walk.section(QUICKSTART, heading)
         walk.starts_anew(home / "readme")
-        walk.section(README, "## Run it")
+        for heading in ("## Run it", "### With Docker"):
+            walk.section(README, heading)
 
 
 @contextlib.contextmanager

@@ -32,15 +32,13 @@ class Code:
 
 
 def read(page: Path, heading: str) -> list[Text | Code]:
-    """The parts of a section, with its subsections. Raises ValueError if there is no such heading."""
-    level = heading.index(" ")
+    """The parts of a section, down to the next heading. Raises ValueError if there are none."""
     found: list[Text | Code] = []
     inside = False
     for part in _parts(page.read_text("utf-8").splitlines()):
-        above = HEADING.match(part.words) if isinstance(part, Text) else None
-        if above and len(above[0]) <= level:
+        if isinstance(part, Text) and HEADING.match(part.words):
             inside = part == Text(heading)
-        elif inside and not above:
+        elif inside:
             found.append(part)
     if not found:
         raise ValueError(f"{page.name} has nothing below {heading!r}")
