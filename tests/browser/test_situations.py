@@ -17,7 +17,7 @@ from tests.browser.chromium import violations
 from tests.browser.conftest import Open, Site
 from tests.browser.test_page import card, cells, expect_count, text
 from tests.browser.test_why import says
-from tests.integration.agents import queue_app
+from tests.integration.agents import queue_app, wait_for
 
 SHOTS = os.environ.get("MSS_TEST_SHOTS", "")
 LOOKS: dict[str, dict[str, Any]] = {
@@ -161,5 +161,6 @@ def keep(page: Any, name: str) -> None:
     page.set_viewport_size({**page.viewport_size, "height": page.evaluate("document.body.scrollHeight")})
     charts = "[...document.querySelectorAll('.queue:not([hidden]) .chart')]"
     drawn = f"{charts}.every(one => one.querySelector('canvas'))"
-    page.wait_for_function(drawn)
-    page.screenshot(path=Path(SHOTS) / f"{name}.png", full_page=True)
+    wait_for(lambda: page.evaluate(drawn), "all charts")
+    # Without `path`, for which Playwright starts threads that stay.
+    (Path(SHOTS) / f"{name}.png").write_bytes(page.screenshot(full_page=True))

@@ -151,3 +151,45 @@ def test_on_a_phone_decisions_come_before_the_cards(scene: Site, open_page: Open
     assert top["#history"] < 1200
     order = page.evaluate("[...document.querySelectorAll('.columns > *')].map(one => '#' + one.id)")
     assert order == list(top), "the keyboard goes the same way"
+
+
+def tab_to(page: Any, what: str) -> None:
+    """Presses Tab until the focus is on the element with that id, name or text."""
+    name = "(one => one.id || one.getAttribute('aria-label') || one.textContent)(document.activeElement)"
+    seen = []
+    for _ in range(120):
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate(name).strip())
+        if re.search(what, seen[-1]):
+            return
+    raise AssertionError(f"{what} cannot be reached: {seen}")
+
+
+def test_all_of_it_without_a_pointer(scene: Site, open_page: Open) -> None:
+    page = open_page(scene.url)
+    decided(scene, page)
+    page.get_by_role("radio", name="Queue").focus()
+    page.keyboard.press("ArrowLeft")
+    text(page, "#mode-hint", "began with what was wanted")
+    tab_to(page, "^pause$")
+    page.keyboard.press("Enter")
+    text(page, "#pause-text", "Resume")
+    page.keyboard.press("Enter")
+    text(page, "#pause-text", "Pause")
+    tab_to(page, "^checkout")  # in the legend
+    page.keyboard.press("Space")
+    wait_for(lambda: address(page).get("task") == "checkout")
+    tab_to(page, "^shares$")
+    page.keyboard.press("ArrowLeft")
+    wait_for(lambda: "at" in address(page))
+    tab_to(page, "^decisions-of$")
+    tab_to(page, ": show checkout from .* in the charts$")
+    page.keyboard.press("Enter")
+    expect_count(page.locator("#decisions li.pinned"), 1)
+    tab_to(page, "^Containers$")
+    page.keyboard.press("Enter")
+    expect_count(card(page, "checkout").locator(".containers tbody tr"), 8)
+    slider = page.get_by_role("slider", name="Containers wanted of batch")
+    slider.focus()
+    page.keyboard.press("ArrowLeft")
+    expect_count(cells(page, "batch"), 1)
