@@ -20,6 +20,9 @@ OF_CONTAINERS = {
     f"config.{name}".casefold() for key in (IMAGE, *KEYS) if key.refers for name in key.spellings
 }
 COMMANDS = ("config.command", "config.entrypoint", "config.healthcheck")
+MAY_HAVE_DOLLARS = {"config.env", "config.environment", "config.labels"}
+TWO = re.compile(r"\$\$\{?[A-Za-z_]")
+BARE = re.compile(r"(?<!\$)\$[A-Za-z_]\w*")
 SHELL = re.compile(r"(^|[\s/])(ba|da|z|k)?sh\s+-\w*c\b")
 """A command with a shell, which replaces ${NAME} itself, by the variables of the container."""
 
@@ -34,6 +37,8 @@ def warn_of_literals(app: Mapping[Any, Any], filled_in: Iterable[str], place: st
         where = f"{place}.{short(path)}"
         of_containers = key is not None and key[0] in OF_CONTAINERS
         inside = of_containers or any(known == at or known.startswith(f"{at}.") for at in filled)
+        if key is not None and (hint := _other_form(key[0], text)):
+            notes.warn(where, hint)
         if key is not None and key[0] in COMMANDS and _in_shell(app, key[1], text):
             continue
         for found in ANY.finditer(text):
@@ -46,6 +51,15 @@ def warn_of_literals(app: Mapping[Any, Any], filled_in: Iterable[str], place: st
                 notes.warn(where, f"{short(shown)} is taken literally: {_elsewhere()}")
             elif not whole:
                 notes.warn(where, f"{short(shown)} is taken literally: only the form ${{NAME}} is filled in")
+
+
+def _other_form(key: str, text: str) -> str:
+    """Returns a warning about a $ that Compose would not take literally; empty if there is none."""
+    if key in COMMANDS:
+        return "$$ is taken literally, and not as one $ as in Compose: write one" if TWO.search(text) else ""
+    # Not of variables and labels: a password may well have a $ in it.
+    found = BARE.search(text) if key in OF_CONTAINERS - MAY_HAVE_DOLLARS else None
+    return f"{short(found[0])} is taken literally: only the form ${{NAME}} is filled in" if found else ""
 
 
 def _in_shell(app: Mapping[Any, Any], key: str, text: str) -> bool:
