@@ -264,9 +264,23 @@ TASKS = (
     ),
     Mistake(
         AGENT,
-        f"metricType Redis needs redis: pip install {ANY}",
+        "metricType Redis needs redis: pip install '.[redis]' in the clone",
         about="without the package redis",
         needs="no redis",
+    ),
+)
+EXTRAS = (
+    Mistake(
+        AGENT,
+        "apps.yml: YAML needs an extra: pip install '.[yaml]' in the clone, or write JSON",
+        about="without the package yaml",
+        needs="no yaml",
+    ),
+    Mistake(
+        "microscaling server",
+        "the server needs an extra: pip install '.[server]' in the clone (uvicorn is missing)",
+        about="without the package uvicorn",
+        needs="no uvicorn",
     ),
 )
 QUEUES = (
@@ -369,6 +383,7 @@ GROUPS: Mapping[str, tuple[Mistake, ...]] = {
     "Arguments": ARGUMENTS,
     "Files": FILES,
     "Tasks": TASKS,
+    "Packages": EXTRAS,
     "Queues": QUEUES,
     "Engines": ENGINES,
     "Processes and the server": OTHERS,

@@ -29,7 +29,6 @@ pytest.importorskip("yaml")
 PATIENCE_S = 100.0
 CASES = list(mistakes())
 LOG = re.compile(r"^(?:microscaling: |[A-Z]+ \d\d:\d\d:\d\d\.\d{3}: )(.*)$")
-NOTHING = "raise ModuleNotFoundError(\"No module named 'redis'\", name='redis')\n"
 PROGRAM = ("-m", "microscaling")
 SOON = (
     "-c",
@@ -145,12 +144,17 @@ def as_nobody(folder: Path, mistake: Mistake) -> Iterator[tuple[subprocess.Popen
             yield process, {}
 
 
-@contextlib.contextmanager
-def without_redis(folder: Path, mistake: Mistake) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+def without(module: str) -> Callable[[Path, Mistake], Started]:
     """A module of this name raises the error of a missing one."""
-    (folder / "redis.py").write_text(NOTHING)
-    with typed(folder, mistake, {}) as process:
-        yield process, {}
+
+    @contextlib.contextmanager
+    def begin(folder: Path, mistake: Mistake) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+        missing = f"raise ModuleNotFoundError(\"No module named '{module}'\", name='{module}')\n"
+        (folder / f"{module}.py").write_text(missing)
+        with typed(folder, mistake, {}) as process:
+            yield process, {}
+
+    return begin
 
 
 @contextlib.contextmanager
@@ -185,7 +189,9 @@ def with_port(folder: Path, mistake: Mistake) -> Iterator[tuple[subprocess.Popen
 NEEDS: dict[str, Callable[[Path, Mistake], Started]] = {
     "": plain,
     "nobody": as_nobody,
-    "no redis": without_redis,
+    "no redis": without("redis"),
+    "no yaml": without("yaml"),
+    "no uvicorn": without("uvicorn"),
     "redis": with_redis,
     "another agent": beside_another,
     "port": with_port,

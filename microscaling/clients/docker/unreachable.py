@@ -65,7 +65,8 @@ def explained(error: Exception, host: str, chosen: str) -> Exception:
 def _at_socket(cause: Exception, path: str, engine: str) -> Unreachable:
     number = getattr(cause, "errno", None)
     if isinstance(cause, PermissionError):
-        return Unreachable(denied(engine, denial(path)), hopeless=bool(denial(path)))
+        why = denial(path)
+        return Unreachable(denied(engine, why), hopeless=bool(why))
     cannot = f"cannot connect to the Docker daemon at {engine}"
     if number not in (errno.ENOENT, errno.ENOTDIR, errno.ECONNREFUSED):
         return Unreachable(f"{cannot}: {_text(cause)}; {RUNNING}", hopeless=False)
