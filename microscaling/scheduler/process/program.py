@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess  # nosec B404
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from microscaling.scheduler.process.account import Account
@@ -55,11 +54,9 @@ class Program:
     def _start_elsewhere(self, env: Mapping[str, str], path: str, rights: int) -> int:
         """Starts it in its folder, as its user, which posix_spawn cannot do."""
         account = self.account
-        with ExitStack() as opened:
-            # Opened by the agent: its user need not have a right to it.
-            output = opened.enter_context(
-                open(path, "ab", opener=lambda name, _: os.open(name, APPEND | os.O_CLOEXEC, rights))
-            ) if path else None  # fmt: skip
+        # Opened by the agent: its user need not have a right to it.
+        output = os.open(path, APPEND | os.O_CLOEXEC, rights) if path else None
+        try:
             child = subprocess.Popen(  # nosec B603
                 self.argv,
                 env=env,
@@ -69,9 +66,12 @@ class Program:
                 extra_groups=account.groups if account else None,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
-                stderr=subprocess.STDOUT if output else None,
+                stderr=output,
                 start_new_session=True,
             )
+        finally:
+            if output is not None:
+                os.close(output)
         # Its end is waited for by its handle: the library must not reap it, and take the exit code.
         child.returncode = 0
         return child.pid
