@@ -295,6 +295,7 @@ QUEUES = (
         f'Redis at {ANY}: the key "jbos" has not existed since the start, but "jobs" exists: is that the right name?',
         None,
         swap=("key: jobs", "key: jbos"),
+        about="`key: jbos` in place of `key: jobs`, a minute later",
         needs="redis",
     ),
 )

@@ -59,7 +59,7 @@ APP = (
         default=0,
         least=0,
         hint="containers",
-        meaning="it never gets more; 0: it never gets one",
+        meaning="it never gets more; 0: it never gets one. A YAML file has to say it",
         in_form=True,
     ),
     Key(
