@@ -183,3 +183,21 @@ def test_decisions_of_a_user_outlast_its_agents(monkeypatch: pytest.MonkeyPatch)
     assert [len(everyone.get(name).decisions) for name in ("a", "b", "c")] == [0, 1, 1]
     assert [user for user, _ in everyone.journal.take_unsaved()] == ["a", "b", "c"]
     assert everyone.journal.take_unsaved() == []
+
+
+def test_a_plan_is_read_without_variables_and_files_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They belong to the agent, and those of the server may be secrets."""
+    monkeypatch.setenv("TAG", "secret")
+    config = {
+        "image": "worker:${TAG}",
+        "user": "${NOT_SET}",
+        "env_file": "/not/there",
+        "security_opt": ["seccomp=/not/there"],
+        "secrets": ["token"],
+    }
+    app = {"name": "a", "maxContainers": 1, "config": config}
+    secrets = {"token": {"file": "${DIR}/token"}}
+    plan = read_plan({"maxContainers": 1, "apps": [app], "secrets": secrets}, Settings())
+    assert plan.warnings == ()
+    assert plan.data["apps"] == [app]
+    assert "secret" not in repr(plan.models[0].image)

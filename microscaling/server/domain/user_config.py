@@ -108,7 +108,7 @@ def read_plan(data: Any, settings: Settings) -> Plan:
 def _not_as_yaml(data: Any, settings: Settings) -> tuple[str, ...]:
     """Returns the problems of the data for the reader of YAML files."""
     try:
-        apps_from_parsed(data, settings, lambda warning: None, strict=True)
+        apps_from_parsed(data, settings, lambda warning: None, strict=True, elsewhere=True)
     except ConfigError as error:
         return error.problems
     return ()
