@@ -2,7 +2,7 @@
 # make demo   shows it at work        make test   tests it
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint audit docs format image sbom bench beats chaos workers fuzz jobs newcomer clean
+.PHONY: help venv demo test lint audit docs walk format image sbom bench beats chaos workers fuzz jobs newcomer clean
 
 # Base images that were made locally (scripts/base-images), if any.
 -include .env
@@ -51,6 +51,11 @@ audit: ## known vulnerabilities of all that the image has in it (asks pypi.org; 
 docs: ## write the tables of README and docs that repeat knowledge of the code
 	@scripts/venv yaml
 	@$(bin)/python -m scripts.docs $(ARGS)
+
+walk: ## README and quickstart literally, in a fresh clone of the last commit and bare containers (minutes; needs an engine)
+	scripts/base-images bare
+	@scripts/venv
+	@$(bin)/python -m scripts.walkthrough $(ARGS)
 
 format: ## lay out the code as `make lint` wants it
 	@scripts/venv lint
