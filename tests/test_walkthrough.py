@@ -45,6 +45,7 @@ def test_all_that_is_to_be_typed_is_walked(monkeypatch: pytest.MonkeyPatch) -> N
         yield Listed(), Path("/home")
 
     monkeypatch.setattr(walkthrough, "walking", walking)
+    monkeypatch.setattr(container, "at_work", list)
     assert walkthrough.main([]) == 0
     typed = set()
     for page in (walkthrough.README, walkthrough.QUICKSTART):

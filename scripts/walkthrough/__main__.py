@@ -35,6 +35,8 @@ def processes() -> None:
 
 def containers() -> None:
     """What needs Docker. Raises Failed."""
+    if others := container.at_work():
+        raise Failed(f"an agent is at work on this engine: {', '.join(others)}")
     with walking("containers", engine=True) as (walk, home):
         for heading in ("## Get it", "## With Docker", "## The page"):
             walk.section(QUICKSTART, heading)

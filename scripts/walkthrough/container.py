@@ -11,6 +11,9 @@ from pathlib import Path
 IMAGE = "microscaling-base/bare"
 NAME = "mss-walk"
 """Of the container, and of what Compose makes."""
+TASK = "com.microscaling.microscaling-in-a-box"
+TASKS = ("bulk", "priority-1", "priority-2", "urgent")
+"""Of the agents that the pages start."""
 SOCKET = "/var/run/docker.sock"
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 OF_THE_MACHINE = (
@@ -57,14 +60,14 @@ def bare(name: str, home: Path, repository: str, engine: bool, **variables: str)
         environ |= dict.fromkeys(("PIP_CERT", "SSL_CERT_FILE"), "/machine.crt")
     options = [word for value in mounts for word in ("-v", value)]
     options += [word for pair in environ.items() for word in ("-e", "=".join(pair))]
-    remove(name)
+    remove(name, engine)
     docker("run", "-d", "--name", name, "--network", "host", *options, IMAGE, "sleep", "infinity")
     try:
         yield name
     finally:
         # Its files are root's, whoever runs this.
         subprocess.run(["docker", "exec", name, "sh", "-c", f"rm -rf {home}/* {home}/.[!.]*"])
-        remove(name)
+        remove(name, engine)
 
 
 def of_the_machine() -> dict[str, str]:
@@ -75,11 +78,29 @@ def of_the_machine() -> dict[str, str]:
     return made | {variable: os.environ[variable] for variable in OF_THE_MACHINE if os.environ.get(variable)}
 
 
-def remove(name: str) -> None:
-    """Removes the container, and what a cut-off walk has left of Compose's."""
-    subprocess.run(["docker", "rm", "-f", name], capture_output=True)
-    for kind, listing in (("container", ["-aq"]), ("volume", ["-q"]), ("network", ["-q"])):
-        label = f"label=com.docker.compose.project={NAME}"
-        for found in docker(kind, "ls", *listing, "--filter", label).split():
-            force = [] if kind == "network" else ["-f"]
-            subprocess.run(["docker", kind, "rm", *force, found], capture_output=True)
+def remove(name: str, engine: bool) -> None:
+    """Removes the container; with `engine` also what a walk that was cut off has left on it."""
+    quietly("rm", "-f", name)
+    if not engine:  # what is there may be that of a walk beside this one
+        return
+    of_compose = f"label=com.docker.compose.project={NAME}"
+    agents = docker("ps", "-aq", "--filter", of_compose).split()
+    for left in agents:
+        quietly("rm", "-f", left)
+    # Only once their agent has gone, which would start them anew.
+    for task in TASKS if agents else ():
+        for left in docker("ps", "-aq", "--filter", f"label={TASK}={task}").split():
+            quietly("rm", "-f", "-v", left)
+    for kind in ("volume", "network"):
+        for left in docker(kind, "ls", "-q", "--filter", of_compose).split():
+            quietly(kind, "rm", left)
+
+
+def quietly(*words: str) -> None:
+    """Runs a command of Docker's that may fail, as when there is nothing to do."""
+    subprocess.run(["docker", *words], capture_output=True)
+
+
+def at_work() -> list[str]:
+    """The names of containers that an agent has started on the engine."""
+    return docker("ps", "--format", "{{.Names}}", "--filter", f"label={TASK}").split()
