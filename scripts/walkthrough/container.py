@@ -41,7 +41,8 @@ def bare(name: str, home: Path, repository: str, engine: bool, **variables: str)
     inside, so that engine and container mean the same by it. A clone of `repository` is one of our last
     commit. With `engine`, the host's socket is in it."""
     root = str(Path(__file__).parents[2])
-    subprocess.run(["git", "clone", "-q", "--bare", root, str(home / "repository.git")], check=True)
+    clone = ["clone", "-q", "--bare", root, str(home / "repository.git")]
+    subprocess.run(["git", "-c", "safe.directory=*", *clone], check=True)  # whoever owns this folder
     environ = {
         "HOME": str(home),
         "DEBIAN_FRONTEND": "noninteractive",
