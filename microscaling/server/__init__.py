@@ -1,1 +1,1 @@
-"""The self-hosted counterpart of the agents ("Microscaling-in-a-Box"): configuration, demand, a live page."""
+"""The self-hosted counterpart of the agents, for configuration and demand, with a live page."""

@@ -6,7 +6,8 @@ import pytest
 from docker import APIClient
 
 from tests.browser.conftest import Open, Site
-from tests.browser.test_page import cells, expect_count
+from tests.browser.test_page import card, cells, expect_count
+from tests.browser.test_why import says
 from tests.integration.agents import Witness, app
 
 
@@ -22,6 +23,10 @@ def test_slider_moves_containers(engine: APIClient, prefix: str, site: Site, ope
             slider.fill(str(value))
             witness.wait(web=value, batch=1)
             expect_count(cells(page, first), value)
+        card(page, first).get_by_text("Containers", exact=True).click()
+        rows = card(page, first).locator(".containers tbody tr")
+        expect_count(rows, 2)
+        says(rows.first, rf"^{first}-\d+[0-9a-f]{{12}}running\d+ s$")
         assert agent.stop() == 0
         expect_count(page.locator("#attach:visible"), 1)
     assert witness.left() == []

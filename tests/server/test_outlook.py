@@ -46,6 +46,8 @@ def now(everyone: Users, user: User, about: AgentInfo | None, **tasks: TaskRepor
         (replace(QUEUE, back=0), "has enough; gives back at 0, wants more from 63"),
         (replace(QUEUE, back=None), "has enough; wants more from 63"),
         (replace(QUEUE, back=None, more=None), "has enough"),
+        (replace(QUEUE, rule=""), ""),
+        (replace(QUEUE, rule="", held="no answer"), "no reading: stays at 4"),
         (replace(QUEUE, least=4), "needs no more than its minimum, 4; wants more from 63"),
         (replace(QUEUE, most=4, lacks=6), "would want 10: it is at its maximum, 4; " + BACK),
         (replace(QUEUE, demand=8, lacks=6), "would want 10: it is at its maximum, 8; " + BACK),

@@ -77,10 +77,15 @@ def _by_its_engine(agent: Agent) -> dict[str, Outlook]:
     tasks.hold, tasks.occupied = about.hold, about.occupied
     tasks.occupied_by = f"{about.occupied} that belong to no demand" if about.occupied else ""
     return {
-        task.name: _outlook(task, tasks, _told_band(agent.tasks[task.name]))
+        task.name: _by_report(task, tasks, agent.tasks[task.name])
         for task in tasks.tasks
         if agent.tasks[task.name].demand is not None
     }
+
+
+def _by_report(task: Task, tasks: Tasks, told: TaskReport) -> Outlook:
+    # Without its rule, as in a report that would be too long, nothing is known of its wishes either.
+    return _outlook(task, tasks, _told_band(told)) if told.rule else Outlook(_problem(task))
 
 
 def _told_band(told: TaskReport) -> Band | None:
