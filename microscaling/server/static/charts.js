@@ -87,6 +87,7 @@ class Chart {
         height: this.height,
         cursor: { show: false },
         legend: { show: false },
+        hooks: { draw: [() => this.mark()] }, // not before: until then places are those of the last range
         padding: [8, 26, this.times ? 0 : 8, 0],
       };
       const made = { ...common, ...options() };
@@ -96,7 +97,6 @@ class Chart {
     } else {
       this.plot.setData(data);
     }
-    this.mark();
   }
 
   listen(over) {
