@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
 
+from scripts.walkthrough.container import SOCKET, TASK, TASKS
 from scripts.walkthrough.page import Code, Text, read
 from scripts.walkthrough.terminal import Failed, Terminal
 
@@ -24,7 +25,7 @@ LEADS_TO = {r"add\.py urgent": r"gives \d to urgent"}
 PAGE = "http://127.0.0.1:8000/"
 LEFT = (
     r"! grep -lsE 'w[o]rker\.py|microscalin[g]' /proc/[0-9]*/cmdline",
-    '[ ! -S /var/run/docker.sock ] || [ -z "$(docker ps -q --filter label=com.microscaling.nonce)" ]',
+    f"[ ! -S {SOCKET} ] || ! docker ps --format '{{{{.Label \"{TASK}\"}}}}' | grep -xE '{'|'.join(TASKS)}'",
 )
 """True once nothing is left of what was ended."""
 NOT_WALKED = {"make test": "CI runs it"}
