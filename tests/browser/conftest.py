@@ -20,6 +20,8 @@ from tests.server.running import Running
 TOKEN = "correct-horse-battery-staple"
 USER = "shop"
 Open = Callable[..., Any]
+NETWORK_CHANGED = "ERR_NETWORK_CHANGED"
+TRIES = 10
 
 
 @pytest.fixture(scope="package")
@@ -40,13 +42,29 @@ def open_page(browser: Any) -> Iterator[Open]:
         page.set_default_timeout(20_000)
         page.console = chromium.Console(page)
         consoles.append(page.console)
-        page.goto(url)
+        load(page, url)
         return page
 
     yield open_page
     for context in contexts:
         context.close()
     assert [line for console in consoles for line in console.wrong()] == []
+
+
+def load(page: Any, url: str) -> None:
+    """Opens an address, again if a network interface came or went meanwhile: then Chromium gives up what it
+    is loading. Any container that starts or stops is such a change."""
+    page.console.allowed.append(NETWORK_CHANGED)
+    for _ in range(TRIES):
+        before = len(page.console.complaints)
+        try:
+            page.goto(url)
+        except Exception as error:
+            if NETWORK_CHANGED not in str(error):
+                raise
+            continue
+        if not any(NETWORK_CHANGED in line for line in page.console.complaints[before:]):
+            return
 
 
 class Site:
