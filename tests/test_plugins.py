@@ -188,7 +188,7 @@ except ConfigError as error:
 def test_a_part_of_the_library_that_is_missing_costs_one_type_only() -> None:
     ended = subprocess.run([sys.executable, "-c", WITHOUT_SQLITE], cwd=ROOT, capture_output=True, text=True)
     names, error = ended.stdout.splitlines()
-    assert names == "AzureQueue HTTP NSQ Redis SQS HTTP"
+    assert names == "AzureQueue Exporter HTTP NSQ Redis SQS HTTP"
     assert error.startswith(
         "the metric in microscaling.metric.sql cannot be loaded: import of sqlite3 halted"
     )
