@@ -115,4 +115,4 @@ class Readings:
 
 
 def _names(parts: Iterable[Part]) -> str:
-    return few([*dict.fromkeys(part.task.name for part in parts)])
+    return few([*dict.fromkeys(part.name for part in parts)])

@@ -21,9 +21,11 @@ NUMBERS = re.compile(r"[0-9]+")
 class Part:
     """One metric of a task: its current value, or the reason why there is none."""
 
-    def __init__(self, task: Task, metric: Metric) -> None:
+    def __init__(self, task: Task, metric: Metric, name: str) -> None:
         self.task = task
         self.metric = metric
+        self.name = name
+        """Its name in the log: the task's, and the place of the source if there are several."""
         self.value = 0
         self.problem = NOT_YET
         self.told = FailureLog()
@@ -51,7 +53,7 @@ class Part:
             self.problem = str(error) if isinstance(error, MetricError) else repr(error)
         if self.problem:
             if self.told.failed(now, NUMBERS.sub("#", self.problem)):  # a bad value may differ each time
-                log.warning("%s held: %s", self.task.name, self.problem)
+                log.warning("%s held: %s", self.name, self.problem)
         elif self.told.recovered():
             self.log_recovery()
 
@@ -92,7 +94,7 @@ class Row(Part):
     """One measured task: its current value, or the reason why there is none, and the task itself."""
 
     def __init__(self, task: Task) -> None:
-        super().__init__(task, task.metric)
+        super().__init__(task, task.metric, task.name)
         self.parts: tuple[Part, ...] = (self,)
         """What is measured for it."""
         self.ours = ""
@@ -141,23 +143,43 @@ class Total(Row):
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
-        self.parts = tuple(Part(task, term) for term in task.metric.terms)
+        self.parts = tuple(
+            Part(task, term, f"{task.name} (sources[{i}])") for i, term in enumerate(task.metric.terms)
+        )
+        self._values: list[int] = []
+        """The terms of the last sum."""
 
     def add_up(self) -> None:
         """Computes the sum after all parts were judged."""
         for part in self.parts:
             if part.metric.source is None:
                 part.value, part.problem = part.metric.current, ""
-        failed = [part.problem for part in self.parts if part.problem]
-        self.problem = f"{len(failed)} of its {len(self.parts)} sources: {failed[0]}" if failed else ""
+        failed = [(i, part) for i, part in enumerate(self.parts) if part.problem]
+        self.problem = ""
         if failed:
+            i, part = failed[0]
+            others = f" ({len(failed)} of its {len(self.parts)} sources fail)" if len(failed) > 1 else ""
+            self.problem = f"sources[{i}]: {part.problem}{others}"
+            # Each look at the quickest of them is one failure more.
+            self.interval_s = min(part.interval_s for _, part in failed)
             return
-        self.value = min(LARGEST, sum(part.value for part in self.parts))
-        # The slowest source tells how long the sum stands still.
-        slowest = max(self.parts, key=lambda part: part.beats)
-        self.beats, self.beat_s = slowest.beats, slowest.beat_s
-        self.interval_s = max(part.interval_s for part in self.parts)
+        values = [part.value for part in self.parts]
+        self.value = max(min(LARGEST, sum(values)), self.metric.at_least or 0)
+        self._pace_of_sum(values)
         self.taken = min((part.taken for part in self.parts if part.taken is not None), default=None)
+
+    def _pace_of_sum(self, values: list[int]) -> None:
+        """Computes the beats over which the last change of the sum is to be spread: each term's change takes
+        as long as its own source."""
+        slowest = max(self.parts, key=lambda part: part.beats)
+        before, self._values = self._values, values
+        self.beat_s = slowest.beat_s
+        changes = [now - was for now, was in zip(values, before, strict=False)]
+        a_beat = sum(change / part.beats for change, part in zip(changes, self.parts, strict=False))
+        if not before:
+            self.beats = slowest.beats
+        elif a_beat * sum(changes) > 0:
+            self.beats = min(max(sum(changes) / a_beat, 1.0), slowest.beats)
 
 
 def row_of(task: Task) -> Row:

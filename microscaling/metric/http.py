@@ -16,7 +16,7 @@ from microscaling.metric.base import Metric, Source
 from microscaling.metric.number import items, total
 from microscaling.metric.pace import pace_s, stamp_of
 from microscaling.plugins import Field
-from microscaling.secrets.masking import secrets_of_headers, secrets_of_json, secrets_of_url
+from microscaling.secrets.masking import secrets_of_body, secrets_of_headers, secrets_of_url
 from microscaling.settings import Settings
 from microscaling.utils import urls
 from microscaling.utils.json_path import Chosen, Every, JSONPath
@@ -86,7 +86,7 @@ class Question:
     @property
     def secrets(self) -> list[str]:
         """The credentials in it."""
-        of_body = secrets_of_json(self._json) if self._json is not None else []
+        of_body = secrets_of_body(self.body or "")
         return [*secrets_of_url(self.whole_url), *secrets_of_headers(self.headers), *of_body]
 
     @property
@@ -126,7 +126,7 @@ class HTTPSource(Source):
         self.header = header
         self._url, self._headers = url, headers
         self._body = None if question.body is None else question.body.encode()
-        self._client = Client(deadline_s, self.max_bytes)
+        self._client = Client(deadline_s, self.max_bytes, self.secrets)
 
     def fetch(self) -> Any:
         """Returns the parsed body of the answer, or its headers."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import takewhile
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
@@ -31,8 +31,10 @@ IN_URL = re.compile(r"""(?<=//)([^\s/?#:@"'<>\\]*:)(?!\d{1,5}\.\.\.)([^\s/?#"'<>
 """User, password, and the @ behind it, or the dots where a text was cut off."""
 IN_HEADER = re.compile(r"\b(bearer |basic |token=)[\w.~+/=-]{16,}", re.IGNORECASE)
 SECRET_HEADER = re.compile(r"auth|cookie|token|key|secret|passw|session|credential|signature", re.IGNORECASE)
-SECRET_FIELD = re.compile(r"auth|token|key|secret|passw|pwd|session|credential|sig(nature)?$", re.IGNORECASE)
-"""Names of secret fields in the query of a URL."""
+SECRET_FIELD = re.compile(
+    r"auth|token|key|secret|passw|(^|[_-])pass$|pwd|session|credential|sig(nature)?$", re.IGNORECASE
+)
+"""Names of secret fields in the query of a URL, and in what is sent to it."""
 
 
 class Secrets:
@@ -131,16 +133,22 @@ def secrets_of_headers(headers: Mapping[str, str]) -> list[str]:
     return [*found, *(word for value in found for word in re.split(r"[\s=;,]+", value)[1:])]
 
 
-def secrets_of_json(value: object) -> list[str]:
-    """Returns the texts under secret names in parsed JSON."""
-    if isinstance(value, list):
-        return [secret for inner in value for secret in secrets_of_json(inner)]
-    found = []
+def secrets_of_body(body: str) -> list[str]:
+    """Returns the texts under secret names in what is sent to a server: JSON, or fields as in a query."""
+    try:
+        return list(_secrets_of_json(json.loads(body), False))
+    except (ValueError, RecursionError):
+        return [value for name, value in parse_qsl(body) if SECRET_FIELD.search(name)]
+
+
+def _secrets_of_json(value: object, secret: bool) -> Iterator[str]:
+    """Yields the texts in parsed JSON that are below a secret name."""
+    if isinstance(value, str) and secret:
+        yield value
+    for inner in value if isinstance(value, list) else ():
+        yield from _secrets_of_json(inner, secret)
     for name, inner in value.items() if isinstance(value, Mapping) else ():
-        if isinstance(inner, str) and SECRET_FIELD.search(str(name)):
-            found.append(inner)
-        found += secrets_of_json(inner)
-    return found
+        yield from _secrets_of_json(inner, secret or SECRET_FIELD.search(str(name)) is not None)
 
 
 def _is_word(part: str) -> bool:

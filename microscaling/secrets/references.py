@@ -13,6 +13,8 @@ from microscaling.errors import ConfigError
 from microscaling.secrets.secret_file import SUFFIX, read_secret
 from microscaling.utils.urls import cut
 
+LITERAL = "$${"
+"""Stands for a literal ${, as in Compose."""
 REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -21,19 +23,24 @@ class Unset(ValueError):
 
 
 def filled_in(text: str, environ: Mapping[str, str]) -> str:
-    """Replaces every ${NAME} by the value of that variable. Raises Unset."""
+    """Replaces every ${NAME} by the value of that variable, and $${ by ${. Raises Unset."""
 
     def value(found: re.Match[str]) -> str:
         return _value(found[1], environ)
 
-    return REFERENCE.sub(value, text)
+    return "${".join(REFERENCE.sub(value, part) for part in text.split(LITERAL))
+
+
+def names_in(text: str) -> list[str]:
+    """Returns the names of all variables that a text refers to."""
+    return [name for part in text.split(LITERAL) for name in REFERENCE.findall(part)]
 
 
 def filled_in_url(url: str, environ: Mapping[str, str]) -> str:
     """As `filled_in`, for a URL: values in user and password are percent-encoded. Raises Unset."""
     scheme, authority, rest = cut(url)
     user, at, host = authority.rpartition("@")
-    encoded = {name: quote(_value(name, environ), safe="") for name in REFERENCE.findall(user)}
+    encoded = {name: quote(_value(name, environ), safe="") for name in names_in(user)}
     return filled_in(scheme, environ) + filled_in(user, encoded) + at + filled_in(host + rest, environ)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -115,6 +116,11 @@ def test_variables_are_filled_in_in_each(monkeypatch: pytest.MonkeyPatch) -> Non
             "apps[0].config.sources[0].kindd: is not known; did you mean kind?",
         ),
         (
+            {"sources": [{**REDIS, "key": "a", "targetQueueLength": 5}]},
+            {},
+            "apps[0].config.sources[0].targetQueueLength: is not known",
+        ),
+        (
             {"sources": [{**REDIS, "key": "a", "sources": []}]},
             {},
             "apps[0].config.sources[0].sources: is not known; a name that begins with x- is ignored",
@@ -139,6 +145,72 @@ def test_an_editor_finds_them_too(sources: Any) -> None:
     assert not fits({"sources": sources})
 
 
-def test_a_rule_that_measures_nothing_has_no_sources() -> None:
-    with pytest.raises(ConfigError, match=r"config.sources: is not known"):
-        read({"sources": [{**REDIS, "key": "a"}]}, ruleType="Remainder")
+def warnings_of(config: dict[str, Any], **more: Any) -> list[str]:
+    warnings: list[str] = []
+    apps_from_parsed(app(config, **more), warn=warnings.append, strict=True)
+    return warnings
+
+
+def test_a_rule_that_measures_nothing_reads_no_sources() -> None:
+    said = warnings_of({"sources": [{**REDIS, "key": "a"}]}, ruleType="Remainder")
+    assert "apps[0].config.sources: is not known here, and ignored" in said
+
+
+def test_one_queue_twice_is_warned_of() -> None:
+    source = {**REDIS, "key": "a"}
+    assert warnings_of({"sources": [source, {**REDIS, "key": "b"}, dict(reversed(source.items()))]}) == [
+        "apps[0].config.sources[2]: is there already: its items count twice"
+    ]
+
+
+def test_a_shared_variable_is_filled_in_whatever_the_type_of_the_task(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PW", "hunter22")
+    config = {"url": "redis://:${PW}@h:6379", "sources": [{"metricType": "Redis", "key": "a"}]}
+    assert warnings_of(config) == []
+
+
+def test_a_lower_bound_is_one_of_the_sum() -> None:
+    metric = read(
+        {"atLeast": 3, "sources": [{**REDIS, "key": "a"}, {**REDIS, "key": "b", "atLeast": 2}]}
+    ).metric
+    assert (metric.at_least, [term.at_least for term in metric.terms]) == (3, [0, 2])
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"url": "http://h/${OF_FILE}/x"},
+        {"url": "http://h", "body": "a=${OF_FILE}"},
+        {"url": "http://h", "body": {"a": ["${OF_FILE}"]}},
+        {"url": "http://h", "params": {"a": "${OF_FILE}"}},
+        {"url": "http://h", "headers": {"A": "${OF_FILE}"}},
+    ],
+    ids=str,
+)
+def test_what_came_from_a_file_is_masked_from_now_on(
+    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_text("hunter22-of-a-file\n")
+    monkeypatch.setenv("OF_FILE_FILE", str(tmp_path / "secret"))
+    kept: list[str] = []
+    monkeypatch.setattr("microscaling.api.schema.variables.keep_secret", kept.extend)
+    read(config, metricType="HTTP")
+    assert "hunter22-of-a-file" in kept
+
+
+def test_a_dollar_may_be_meant_literally(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PW", "hunter22")
+    metric = read(
+        {"url": "http://h/?q=$${PW}", "body": "$${PW}${PW}", "headers": {"A": "$${PW}"}}, metricType="HTTP"
+    ).metric
+    assert "q=${PW}" in str(keys(metric)[0])
+    assert "'${PW}hunter22'" in str(keys(metric)[0])
+    assert "('A', '${PW}')" in str(keys(metric)[0])
+
+
+def test_a_value_with_a_quote_in_it_leaves_json_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PW", 'a"b')
+    metric = read({"url": "http://h", "body": '{"password": "${PW}"}'}, metricType="HTTP").metric
+    assert '{"password": "a\\\\"b"}' in str(keys(metric)[0])

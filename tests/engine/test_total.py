@@ -45,7 +45,7 @@ def test_one_that_fails_makes_the_sum_no_number(wrong: Any, said: Any) -> None:
     beat(readings, 0, x={"a": 3, "b": 9}, y={"a": 4}, z={"a": 5})
     assert beat(readings, 0.5, x={"a": 7, "b": 1}, y=wrong, z={"a": 5}) == 1
     assert (a.metric.current, b.metric.current, b.held) == (12, 1, "")
-    assert a.held.startswith("1 of its 3 sources: ")
+    assert a.held.startswith("sources[1]: ")
     assert len(said()) == 1
     beat(readings, 1, x={"a": 7, "b": 1}, y={"a": 0}, z={"a": 5})
     assert (a.metric.current, a.held) == (12, "")
@@ -55,18 +55,18 @@ def test_one_that_fails_makes_the_sum_no_number(wrong: Any, said: Any) -> None:
 def test_a_source_that_never_answered_is_no_zero() -> None:
     a = several("a", "x", "y")
     assert beat(Readings([a], MAX_AGE_S), 0, x={"a": 3}) == 1
-    assert (a.metric.current, a.held) == (0, "1 of its 2 sources: y: no answer yet")
+    assert (a.metric.current, a.held) == (0, "sources[1]: y: no answer yet")
 
 
-def test_what_is_said_names_the_task_once(said: Any) -> None:
+def test_what_is_said_names_each_source(said: Any) -> None:
     a = Task("a", metric=TotalMetric([Number("a", "x"), Number("b", "x"), Number("a", "y")]), target=Primed())
     readings = Readings([a], MAX_AGE_S)
     beat(readings, 0, x=MetricError("away"), y=MetricError("gone"))
-    assert said() == ["a held: away", "a held: gone"]
-    assert a.held == "3 of its 3 sources: away"
+    assert said() == ["a (sources[0]), a (sources[1]) held: away", "a (sources[2]) held: gone"]
+    assert a.held == "sources[0]: away (3 of its 3 sources fail)"
     beat(readings, 0.5, x={"a": 1, "b": 2}, y=MetricError("gone"))
     assert said()[2:] == ["x answers again"]  # not "measured again", as the sum still lacks one
-    assert a.held == "1 of its 3 sources: gone"
+    assert a.held == "sources[2]: gone"
 
 
 def test_failures_are_counted_once_a_beat() -> None:
@@ -79,14 +79,48 @@ def test_failures_are_counted_once_a_beat() -> None:
     assert (readings.rows()[0].failures, a.metric.current) == (0, 3)
 
 
-def test_the_slowest_source_sets_the_pace() -> None:
+@pytest.mark.parametrize(
+    ("fast", "slow", "beats"),
+    [
+        (lambda i: 20 * i, lambda i: 7, 1),  # only the one that is asked at each beat changes
+        (lambda i: 7, lambda i: 20 * i, 10),  # only the one that is asked every 10th
+        (lambda i: i, lambda i: i, 11 / 2),  # both: 1 in a beat, and 10 in 10 beats
+    ],
+)
+def test_each_change_is_spread_over_the_pace_of_its_source(fast: Any, slow: Any, beats: float) -> None:
     a = several("a", "x", "y")
     a.metric.terms[1].interval_s = 5
     readings = Readings([a], MAX_AGE_S)
-    for i in range(21):
-        beat(readings, i / 2, x={"a": i}, y={"a": 100})
-    assert a.metric.current == 120
-    assert readings.rows()[0].beats == 10
+    paces = []
+    for i in range(41):
+        beat(readings, i / 2, x={"a": fast(i)}, y={"a": slow(i)})
+        paces.append(readings.rows()[0].beats)
+    assert a.metric.current == fast(40) + slow(40)
+    assert paces[40] == pytest.approx(beats)
+
+
+def test_failures_are_counted_at_the_pace_of_the_source_that_fails() -> None:
+    def failures(slow_fails: bool) -> int:
+        a = several("a", "x", "y", fallback=Fallback(3, 2))
+        a.metric.terms[1].interval_s = 5
+        readings = Readings([a], MAX_AGE_S)
+        for i in range(40):
+            good, bad = {"a": 1}, MetricError("away")
+            beat(readings, i / 2, x=good if slow_fails else bad, y=bad if slow_fails else good)
+        return readings.rows()[0].failures
+
+    assert failures(slow_fails=False) == 40
+    assert failures(slow_fails=True) == 4
+
+
+def test_a_lower_bound_is_one_of_the_sum() -> None:
+    a = several("a", "x", "y")
+    a.metric.at_least = 3
+    readings = Readings([a], MAX_AGE_S)
+    beat(readings, 0, x={"a": 0}, y={"a": 1})
+    assert a.metric.current == 3
+    beat(readings, 0.5, x={"a": 4}, y={"a": 1})
+    assert a.metric.current == 5
 
 
 def test_a_term_without_a_source_is_as_it_was_set() -> None:

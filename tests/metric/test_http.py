@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from microscaling.errors import ConfigError, MetricError
-from microscaling.metric.http import HTTPMetric, HTTPSource
+from microscaling.metric.http import HTTPMetric, HTTPSource, Question
 from tests.metric.faulty import Server, answers, faults
 
 URL = "http://127.0.0.1:1/stats?secret=hunter22"
@@ -157,6 +157,26 @@ def test_what_is_sent() -> None:
     assert "X-Mine: yes\r\n" in head
     assert "Authorization: Basic bWU6czNjcmV0\r\n" in head
     assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("more", "sent"),
+    [
+        ({"body": "grant=x&password=hunter22"}, "grant=x&password=hunter22"),
+        ({"body": '{"user": "x", "pass": "hunter22"}'}, '{"user": "x", "pass": "hunter22"}'),
+        ({"body": '{"apikey": ["hunter22"]}'}, '{"apikey": ["hunter22"]}'),
+        ({"params": {"pass": ["hunter22"]}}, "pass=hunter22"),
+    ],
+)
+def test_what_is_sent_does_not_come_back_in_an_error(more: dict[str, Any], sent: str) -> None:
+    with Server(answers(json.dumps({"error": f"cannot read {sent}"}).encode(), "400 Bad Request")) as server:
+        metric = HTTPMetric(Question(server.url(), **more))
+        with pytest.raises(MetricError, match="cannot read") as error:
+            metric.update()
+        for source in metric.sources:
+            source.close()
+    assert "hunter22" not in str(error.value)
+    assert "***" in str(error.value)
 
 
 def test_a_redirect_is_not_followed_so_nobody_else_gets_the_credentials() -> None:

@@ -97,7 +97,7 @@ def test_one_of_a_wrong_type(worker: Worker, redis: Any) -> None:
         client.rpush("high", *range(3))
         total, held = worker.measured()
         assert total == 3
-        assert held.startswith("1 of its 3 sources: Redis at redis://127.0.0.1")
+        assert held.startswith("sources[1]: Redis at redis://127.0.0.1")
         assert "LLEN low: WRONGTYPE" in held
         client.delete("low")
         assert worker.measured() == (6, "")
@@ -110,5 +110,5 @@ def test_one_away(worker: Worker, redis: Any, nsqd: Any) -> None:
     nsqd.__exit__()
     total, held = worker.measured()
     assert total == 3
-    assert held.startswith("1 of its 3 sources: ")
+    assert held.startswith("sources[2]: ")
     assert "Connection refused" in held

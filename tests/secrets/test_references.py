@@ -16,7 +16,7 @@ ENVIRON = {"A": "1", "WORD": "p@ss/w:rd", "HOST": "h:80", "EMPTY": "", "TWICE": 
     [
         ("", ""),
         ("Bearer ${A}${A}", "Bearer 11"),
-        ("$A $${A} ${a-b} ${", "$A $1 ${a-b} ${"),
+        ("$A $${A} ${a-b} ${", "$A ${A} ${a-b} ${"),
         ("${TWICE}", "${A}"),
         ("${WORD}", "p@ss/w:rd"),
     ],

@@ -45,7 +45,7 @@ def warn_of_literals(app: Mapping[Any, Any], filled_in: Iterable[str], place: st
             whole = REFERENCE.fullmatch(found[0])
             # Never all of it: ${NAME:-default} may have a password for a default.
             shown = found[0] if whole else f"${{{found[1]}...}}"
-            if of_containers and text[: found.start()].endswith("$"):
+            if inside and text[: found.start()].endswith("$"):
                 continue  # $${ stands for a literal ${
             if not inside:
                 notes.warn(where, f"{short(shown)} is taken literally: {_elsewhere()}")

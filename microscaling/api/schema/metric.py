@@ -64,11 +64,18 @@ def read_metric(app: Section, config: Section, settings: Settings) -> Metric:
     problem."""
     if not has_sources(config):
         return _read_one(app, app, config, settings)
-    terms = []
+    terms: list[Metric] = []
     for source in each_source(config):
-        terms.append(_read_one(source if source.text(TYPE) else app, app, source, settings))
-        note_unknown(source)
-    return TotalMetric(terms)
+        term = _read_one(source if source.text(TYPE) else app, app, source, settings)
+        # The lower bound of `config` is one of the sum; of its terms it only says that -1 is no error.
+        if term.at_least is not None and source.shares("atLeast"):
+            term.at_least = 0
+        terms.append(term)
+        # Without a known type every key of one would be noted, though only the type is wrong.
+        note_unknown(source, of_plugins=isinstance(term, NullMetric))
+    total = TotalMetric(terms)
+    _read_bounds(config, total)
+    return total
 
 
 def _read_one(named: Section, app: Section, config: Section, settings: Settings) -> Metric:
@@ -94,14 +101,15 @@ def _read_one(named: Section, app: Section, config: Section, settings: Settings)
 
 def filled_in_keys(app: Section, config: Section) -> Iterator[str]:
     """Yields the places below the task, such as "config.url", in which ${NAME} is replaced by a variable."""
-    yield from (f"config.{field.key}" for field in _fields_of(app) if field.fills_in)
+    fields = list(_fields_of(app))
     # A rule that measures nothing does not read the key.
     sources = config.take(SOURCES.key) if SOURCES.key in config.known() else None
     for i, source in enumerate(sources if isinstance(sources, list) else ()):
         named = Section(source, "", Notes(strict=app.notes.strict)) if isinstance(source, Mapping) else app
-        for field in _fields_of(named if named.take(TYPE) else app):
-            if field.fills_in:
-                yield f"config.{SOURCES.key}[{i}].{field.key}"
+        of_source = _fields_of(named if named.take(TYPE) else app)
+        yield from (f"config.{SOURCES.key}[{i}].{field.key}" for field in of_source if field.fills_in)
+        fields += of_source  # what stands in `config` is for every source
+    yield from (f"config.{field.key}" for field in fields if field.fills_in)
 
 
 def _fields_of(named: Section) -> tuple[Field, ...]:

@@ -9,6 +9,7 @@ from math import inf, nan
 from typing import Any
 
 from microscaling.api.schema.section import Section, shown
+from microscaling.api.schema.variables import remember_secrets
 from microscaling.errors import ConfigError
 from microscaling.plugins import Field
 from microscaling.secrets.references import Unset, filled_in, filled_in_url
@@ -88,7 +89,9 @@ def _choice(config: Section, field: Field, there: Any) -> str:
 
 
 def _url(config: Section, field: Field, there: Any) -> str:
-    return filled_in_url(_text(config, field, there), os.environ)
+    url = _text(config, field, there)
+    remember_secrets(url)
+    return filled_in_url(url, os.environ)
 
 
 def _headers(config: Section, field: Field, there: Any) -> dict[str, str]:
@@ -103,7 +106,7 @@ def _headers(config: Section, field: Field, there: Any) -> dict[str, str]:
             bad = True
             continue
         try:
-            header = {clean(name): filled_in(clean(str(value)), os.environ)}
+            header = {clean(name): _filled(clean(str(value)))}
             if field.check is not None:
                 field.check(header)
             headers |= header
@@ -128,7 +131,7 @@ def _params(config: Section, field: Field, there: Any) -> dict[str, Any]:
             bad = True
             continue
         try:
-            params[name] = [filled_in(_as_json(one), os.environ) for one in values]
+            params[name] = [_filled(_as_json(one)) for one in values]
         except Unset as error:
             config.notes.problem(place, str(error))
             bad = True
@@ -148,14 +151,22 @@ def _body(config: Section, field: Field, there: Any) -> str:
         config.wrong(field.key, "text, an object or a list", there)
         raise _Unusable
     if isinstance(there, str):
-        return filled_in(there, os.environ)
+        try:
+            there = json.loads(there)
+        except (ValueError, RecursionError):
+            return _filled(there)
     return json.dumps(_filled_in_each(there))
+
+
+def _filled(text: str) -> str:
+    remember_secrets(text)
+    return filled_in(text, os.environ)
 
 
 def _filled_in_each(value: Any) -> Any:
     """Fills in the texts within parsed JSON, before it becomes text again: a value may have a quote in it."""
     if isinstance(value, str):
-        return filled_in(value, os.environ)
+        return _filled(value)
     if isinstance(value, Mapping):
         return {name: _filled_in_each(inner) for name, inner in value.items()}
     return [_filled_in_each(inner) for inner in value] if isinstance(value, list) else value

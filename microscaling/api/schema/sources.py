@@ -34,8 +34,11 @@ class OneSource(Section):
 
     def at(self, key: str) -> str:
         # A mistake in a key that all sources share has only one place.
-        shared = key != TYPE and super().take(key) is None and self._config.take(key) is not None
-        return self._config.at(key) if shared else super().at(key)
+        return self._config.at(key) if self.shares(key) else super().at(key)
+
+    def shares(self, key: str) -> bool:
+        """True if the value of a key is that of the task's `config`."""
+        return key != TYPE and super().take(key) is None and self._config.take(key) is not None
 
 
 def has_sources(config: Section) -> bool:
@@ -48,8 +51,10 @@ def each_source(config: Section) -> Iterator[OneSource]:
     entries = list(config.entries(SOURCES.key))
     if not entries and isinstance(config.take(SOURCES.key), list):
         config.notes.problem(config.at(SOURCES.key), "is empty: leave it out, or name a queue")
-    for place, entry in entries:
+    for i, (place, entry) in enumerate(entries):
         if isinstance(entry, Mapping):
+            if any(entry == other for _, other in entries[:i]):
+                config.notes.warn(place, "is there already: its items count twice")
             yield OneSource(entry, place, config)
         else:
             config.notes.problem(place, f"expected an object, got {shown(entry)}")

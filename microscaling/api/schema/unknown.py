@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from microscaling.api.schema.section import Section
+from microscaling.api.schema.sources import SOURCES
 from microscaling.metric.base import METRICS
 from microscaling.target.base import RULES
 from microscaling.utils.text import nearest
 
 
-def note_unknown(*sections: Section) -> None:
-    """Notes every key that no call has read: a problem in YAML, unless another rule or metric reads it;
-    else a warning."""
+def note_unknown(*sections: Section, of_plugins: bool = True) -> None:
+    """Notes every key that no call has read: a problem in YAML, unless `of_plugins` and another rule or
+    metric reads it; else a warning."""
     for section in sections:
         for key in section.left():
             if key.startswith("x-"):  # extensions are to be ignored, as in Compose
                 continue
-            if section.notes.strict and key.casefold() not in _of_some_plugin():
+            if section.notes.strict and not (of_plugins and key.casefold() in _of_some_plugin()):
                 other = nearest(key, section.known())
                 hint = f"; did you mean {other}?" if other else "; a name that begins with x- is ignored"
                 section.notes.misspelt(section.at(other))
@@ -27,5 +28,5 @@ def note_unknown(*sections: Section) -> None:
 def _of_some_plugin() -> set[str]:
     """Returns the keys that some rule or metric reads."""
     # They are no mistake with another rule or metric: a person may be about to change that.
-    of_rules = {field.key.casefold() for rule in RULES.all() for field in rule.fields}
+    of_rules = {field.key.casefold() for rule in RULES.all() for field in rule.fields} | {SOURCES.key}
     return of_rules | {field.key.casefold() for metric in METRICS.all() for field in metric.fields}

@@ -11,11 +11,9 @@ from microscaling.api.schema.key import Key
 from microscaling.api.schema.section import Section
 from microscaling.log import keep_secret
 from microscaling.secrets.credentials import secrets_of
-from microscaling.secrets.references import REFERENCE, Unset, filled_in
+from microscaling.secrets.references import LITERAL, REFERENCE, Unset, filled_in, names_in
 from microscaling.utils.strict_json import Object
 
-LITERAL = "$${"
-"""Stands for a literal ${, as in Compose."""
 DEEPEST = 20
 """No valid value is nested deeper, and Python's stack has an end."""
 
@@ -49,13 +47,18 @@ def _filled(value: Any, depth: int = 0) -> Any:
 
 
 def _text(text: str) -> str:
-    if "${" not in text:
-        return text
-    parts = text.split(LITERAL)
-    for name in REFERENCE.findall(" ".join(parts)):
-        # The value may come up in an error, or in the engine's answer.
-        keep_secret(secrets_of(name, filled_in(f"${{{name}}}", os.environ)))
-    return "${".join(filled_in(part, os.environ) for part in parts)
+    remember_secrets(text)
+    return filled_in(text, os.environ)
+
+
+def remember_secrets(text: str) -> None:
+    """Masks the secrets among the variables that a text refers to, from now on, in the log and in reports.
+    Raises Unset."""
+    # A value may come up in an error that quotes the answer of an engine or a source.
+    for name in names_in(text):
+        value = filled_in(f"${{{name}}}", os.environ)
+        from_file = not os.environ.get(name)
+        keep_secret([value] if from_file else secrets_of(name, value))
 
 
 # The server must not fill in variables of its own: they may be secrets, and the agent has others.

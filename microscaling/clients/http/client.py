@@ -7,7 +7,7 @@ import logging
 import re
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
@@ -81,9 +81,13 @@ class Client:
     fails with that status until the time is over, without asking the server.
     """
 
-    def __init__(self, deadline_s: float = DEADLINE_S, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(
+        self, deadline_s: float = DEADLINE_S, max_bytes: int = MAX_BYTES, secrets: Collection[str] = ()
+    ) -> None:
         self.deadline_s = deadline_s
         self.max_bytes = max_bytes
+        # What is sent may come back in the error that refuses it.
+        self.secrets = secrets
         self._session: requests.Session | None = None
         self._pause: Pause | None = None
 
@@ -100,7 +104,7 @@ class Client:
             _Question("GET" if body is None else "POST", url, headers or {}, body, quotes=True)
         )
         if answer.status != 200:
-            secrets = [*secrets_of_url(url), *secrets_of_headers(headers or {})]
+            secrets = [*self.secrets, *secrets_of_url(url), *secrets_of_headers(headers or {})]
             # In a pause the error is the same each time, though the server is not asked again.
             told = "" if pause_s(answer.status, answer.headers) else quotation(answer.body, secrets)
             said = f"{_status(answer)}{by_proxy(url)}{told and ': '}{told}"
