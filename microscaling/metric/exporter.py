@@ -27,7 +27,9 @@ LABEL = re.compile(
     r"""\s*([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')\s*(?:,|$)"""
 )
 ESCAPED = {"\\n": "\n", '\\"': '"', "\\'": "'", "\\\\": "\\"}
-NAME = re.compile(rb"[A-Za-z_:][A-Za-z0-9_:]*")
+NAME = re.compile(rb"[ \t]*([A-Za-z_:][A-Za-z0-9_:]*)")
+ENDS = (b"\n", b"\n# EOF")
+"""The end of a whole answer, in this format and in OpenMetrics."""
 FORM = 'a series such as waiting{queue="mail"}, or sum(waiting) for all series of that name'
 
 Sample = tuple[Mapping[str, str], float]
@@ -55,12 +57,17 @@ class ExporterSource(HTTPSource):
             raise ConfigError(NEEDS_LIBRARY) from None
 
     def parsed(self, body: bytes) -> dict[str, list[Sample] | Absent]:
-        """Returns the samples of the wanted names; for a name without any, Absent."""
+        """Returns the samples of the wanted names; for a name without any, Absent. Raises MetricError."""
+        # Without a Content-Length only this tells 12 from the beginning of 1234.
+        if body and not body.endswith(ENDS):
+            raise MetricError(
+                f"{self.name}: the answer is cut off, or of another format: no line feed at its end"
+            )
         lines: dict[str, list[bytes]] = {name: [] for name in self._names}
         others: set[str] = set()
         for line in body.splitlines():
             found = NAME.match(line)
-            name = found[0].decode() if found else ""
+            name = found[1].decode() if found else ""
             # Only these are parsed: there may be thousands of lines, at each beat.
             if name in lines:
                 lines[name].append(line)

@@ -221,7 +221,9 @@ class HTTPMetric(Metric):
         """Logs once if the measured value depends on the order of a list. Raises LookupError for several
         series of Prometheus."""
         # The first series is no choice: when it ends, another one becomes the first.
-        chosen = any(isinstance(step, (Chosen, Every)) for step in self.path.steps[2:3]) or self.path.counts
+        chosen = self.path.counts or any(
+            isinstance(step, (Chosen, Every)) or step == "length" for step in self.path.steps[2:3]
+        )
         if self.path.steps[:2] == ["data", "result"] and not chosen:
             check_series(answer)
         if not self._warned and (guess := self.path.guesses(answer)):

@@ -1,6 +1,6 @@
 """Paths into parsed JSON, in the notation of JavaScript, data.result[0].value[1], with three additions: an
 entry of a list selected by one of its fields, streams[name=JOBS].messages; all entries, queues[*].messages;
-and the number of entries, length(jobs)."""
+and the number of entries, length(jobs), length(jobs[*].tags)."""
 
 from __future__ import annotations
 
@@ -12,17 +12,32 @@ from typing import Any
 from microscaling.utils.text import short
 
 STEP = re.compile(
-    r"""\.?([^.\[\]"'\s]+) | \[(-?[0-9]{1,9})\] | \["([^"]+)"\] | \['([^']+)'\] | \[(\*)\]
-    | \[([^.=\[\]"'\s]+(?:\.[^.=\[\]"'\s]+)*)=(?:"([^"]*)"|'([^']*)'|([^\[\]"']*))\]""",
+    r"""\.?([^.\[\]"'\s]+) | \[\s*(-?[0-9]{1,9})\s*\] | \["([^"]+)"\] | \['([^']+)'\] | \[\s*(\*)\s*\]
+    | \[\s*(?!@\.)([^.=\[\]"'\s?()!<>~&|]+(?:\.[^.=\[\]"'\s?()!<>~&|]+)*)
+      \s*=\s*(?:"([^"]*)"|'([^']*)'|(?!\s*[=~])((?:(?!&&|\|\|)[^\[\]"'])*))\s*\]""",
     re.VERBOSE,
 )
+"""One step. A field and its value have nothing in them that makes it a filter of another notation."""
 LENGTH = re.compile(r"length\((.*)\)")
 PLAIN = re.compile(r"[^.\[\]\"'\s/]+")
 """A name that needs no quotes; it has no slash, because a path with slashes is a mistake."""
-BLANK = re.compile(r"[^.\[\]\"']*\s[^.\[\]\"']*")
+CALL = re.compile(r"\*|(?:length|size|sum)\(\)|.*\|length(?:\(@?\))?")
+"""A name that is nearly always a word of another notation. Not count(): databases name a field like that."""
+OTHER_WORDS = [
+    (re.compile(r"\.?([^|]+)\|\s*length(?:\(@?\))?"), "length({})"),
+    (re.compile(r"length\s*\(([^)]*)\)*"), "length({})"),
+    (re.compile(r"(.+)\.(?:length|size)\(\)"), "{}.length"),
+    (re.compile(r"sum\((.+)\)"), "{}"),
+    (re.compile(r"(.+)\.sum\(\)"), "{}"),
+    (re.compile(r"(.+)"), "{}"),
+]
+"""Paths in other notations, and the path that means the same; the last is for those with a STAR."""
+STAR = re.compile(r"(?:^|\.)\*(?=[.\[)]|$)")
+FILTER = re.compile(r"\[(?:\s*@\.|[^\[\]\"'=]*(?:[?!<>~&|(]|=\s*[=~]|=[^\[\]\"']*(?:&&|\|\|)))")
+BETWEEN = re.compile(r"[.\[\]\"']+")
 FORM = (
     "names with dots between, [0] for the first entry of a list, [-1] for the last, [name=JOBS] for the one "
-    'with that name, [*] for all, ["any name"] for a name with a dot in it'
+    'with that name, [*] for all, ["any name"] for a name with a dot or a parenthesis in it'
 )
 
 
@@ -92,26 +107,35 @@ class JSONPath:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        counted = LENGTH.fullmatch(text.strip())
-        self.counts = counted is not None
+        try:
+            counts, self.steps = _parsed(text)
+        except ValueError:
+            raise ValueError(_other_form(text) or f"expected {FORM}") from None
+        self.counts = counts
         """Whether the path is length(...): the number of entries, and not their value."""
-        self.steps = _parsed(counted[1] if counted else text)
+        if counts and self.steps and isinstance(self.steps[-1], Chosen):
+            # The number of fields of an object would look like one of entries.
+            raise ValueError(f"is the length of one entry: write {short(text.strip()[:-1].rstrip())}[*])")
         self.several = any(isinstance(step, Every) for step in self.steps)
         """Whether it may select any number of values."""
 
     def find(self, document: Any) -> Any:
         """Returns the value at this path; the list of all values if it may select several; the number of
-        entries for length(...). Raises LookupError, naming the first step that is missing."""
+        entries for length(...), in all lists together if it selects several. Raises LookupError, naming the
+        first step that is missing."""
         # A path that may select several gives a list even for one, so that it means the same every time.
         found = _values(document, "the answer", self.steps)
         if not self.counts:
             return found if self.several else found[0]
-        if self.several:
+        if self.steps and isinstance(self.steps[-1], Every):
             return len(found)
-        if not _is_list(found[0]) and not isinstance(found[0], Mapping):
-            place = _shown(self.steps[-1]) if self.steps else "the answer"
-            raise LookupError(f"{place} has no length: it is {_kind(found[0])}")
-        return len(found[0])
+        return sum(self._length(value) for value in found)
+
+    def _length(self, value: Any) -> int:
+        if _is_list(value) or isinstance(value, Mapping):
+            return len(value)
+        place = _shown(self.steps[-1]) if self.steps else "the answer"
+        raise LookupError(f"{place} has no length: it is {_kind(value)}")
 
     def guesses(self, document: Any) -> str:
         """Describes the first step that selects one of several objects by its position; "" if there is
@@ -173,48 +197,68 @@ def _hint(value: Any, step: str | int) -> str:
     return f"; [0].{short(step)} takes it of the first, [*].{short(step)} adds up all"
 
 
-def _parsed(text: str) -> list[Step]:
-    rest = text.strip().removeprefix("$")
+def _parsed(text: str) -> tuple[bool, list[Step]]:
+    """Returns whether it is length(...), and the steps. Raises ValueError."""
+    counted = LENGTH.fullmatch(text.strip())
+    text = (counted[1] if counted else text).strip()
+    rest = text.removeprefix("$")
     steps: list[Step] = []
     while rest:
         found = STEP.match(rest)
-        if not found or (not steps and text.lstrip().startswith((".", "/"))):
-            raise ValueError(_other_form(text.strip()) or f"expected {FORM}")
-        name, number, *quoted, every, field, _, _, _ = found.groups()
-        if name is not None and steps and not rest.startswith("."):
-            raise ValueError(_other_form(text.strip()) or f"expected {FORM}")
+        if not found or (not steps and text.startswith((".", "/"))):
+            raise ValueError(FORM)
+        name, number, *quoted, every, field, double, single, bare = found.groups()
+        if name is not None and ((steps and not rest.startswith(".")) or not _is_name(name)):
+            raise ValueError(FORM)
         if field is not None:
-            value = next(group for group in found.groups()[6:] if group is not None)
+            value = double or single or (bare or "").strip()
             steps.append(Chosen(tuple(field.split(".")), value))
         elif every:
             steps.append(Every())
         else:
             steps.append(int(number) if number is not None else name or quoted[0] or quoted[1])
         rest = rest[found.end() :]
-    return steps
+    return counted is not None, steps
+
+
+def _is_name(name: str) -> bool:
+    """Whether a name without quotes is one, and not a part of a function of another notation."""
+    return name.count("(") == name.count(")") and not CALL.fullmatch(name)
 
 
 def _other_form(text: str) -> str:
     """Returns what to write in place of a path in another well-known notation; "" for any other text."""
+    text = text.strip()
+    for pattern, form in OTHER_WORDS:
+        found = pattern.fullmatch(text)
+        path = STAR.sub("[*]", found[1].strip()) if found else ""
+        if path and _is_path(form.format(path)):
+            why = ", which adds up by itself" if "sum(" in text and "[*]" in path else ""
+            return f"cannot be read: write {form.format(short(path))}{why}"
+    counted = LENGTH.fullmatch(text)
+    text = counted[1].strip() if counted else text
     if text.startswith("/"):
         names = [part.replace("~1", "/").replace("~0", "~") for part in text[1:].split("/")]
         return f"is a JSON Pointer: write {short(_written(names))}" if all(names) else ""
-    if text.startswith(".") and not text.startswith(".."):
-        with_steps = text[1:]
-        try:
-            _parsed(with_steps)
-        except ValueError:
-            return ""
-        return f"begins with a dot: write {short(with_steps)}"
+    if text.startswith(".") and _is_path(text[1:]):
+        return f"begins with a dot: write {short(text[1:])}"
     # Filters of JSONPath and JMESPath can do far more; nearly all compare one field.
-    if "[?" in text:
+    if FILTER.search(text):
         return "is a filter: write [name=VALUE] for the entry with that value, [name=VALUE][*] for all such"
     if ".." in text:
         return "has two dots: name every step of the way, with [*] for all entries of a list"
-    blank = BLANK.search(text.removeprefix("$"))
-    if blank and blank[0].strip():
-        return f'has a name with a blank: write ["{short(blank[0].strip())}"], with the quotes'
+    for name in BETWEEN.split(text.removeprefix("$")):
+        if name.strip() and len(name.split(maxsplit=1)[0]) < len(name):
+            return f'has a name with a blank: write ["{short(name.strip())}"], with the quotes'
     return ""
+
+
+def _is_path(text: str) -> bool:
+    try:
+        _parsed(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _written(names: Sequence[str]) -> str:
@@ -223,7 +267,7 @@ def _written(names: Sequence[str]) -> str:
     for name in names:
         if name.isdecimal():
             path += f"[{name}]"
-        elif PLAIN.fullmatch(name):
+        elif PLAIN.fullmatch(name) and _is_name(name):
             path += f".{name}" if path else name
         else:
             path += f'["{name}"]'

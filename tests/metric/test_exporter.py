@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 
@@ -95,7 +96,47 @@ def test_text_of_another_format(text: bytes) -> None:
 
 def test_html_has_no_series() -> None:
     with pytest.raises(MetricError, match="there is no series waiting"):
-        read("waiting", b"<html>\n<title>waiting 7</title>\n</html>")
+        read("waiting", b"<html>\n<title>waiting 7</title>\n</html>\n")
+
+
+@pytest.mark.parametrize("series", ["waiting_total", "took_sum", "nothing"])
+@pytest.mark.parametrize("cut", [1, 2, len(b"took_sum 1e3\n")])
+def test_an_answer_that_is_cut_off_is_no_number(series: str, cut: int) -> None:
+    """Of an answer without a length (HTTP/1.0), 12 may be the beginning of 1234."""
+    cut_off = TEXT[:-cut] if cut < 3 else TEXT[: TEXT.index(b"9\ntemperature")]
+    with pytest.raises(MetricError, match="the answer is cut off, or of another format"):
+        read(series, cut_off, missing="empty")
+
+
+def test_a_cut_off_answer_of_a_server() -> None:
+    """The server closes in the middle of the last number."""
+
+    def half(server: Server, sock: socket.socket) -> bool:
+        sock.sendall(b"HTTP/1.0 200 OK\r\n\r\nwaiting 12")
+        return False
+
+    with Server(half) as server:
+        metric = ExporterMetric(server.url("/metrics"), "waiting")
+        assert metric.source is not None
+        with pytest.raises(MetricError, match="the answer is cut off"):
+            metric.source.fetch()
+        metric.source.close()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TEXT.replace(b"\n", b"\r\n"),
+        TEXT.replace(b"\nw", b"\n \t w"),
+        TEXT.replace(b"\nw", b"\n\n\tw"),
+        TEXT + b"# EOF",
+    ],
+    ids=["CRLF", "blanks", "empty lines", "OpenMetrics"],
+)
+def test_the_lines_of_the_format(text: bytes) -> None:
+    assert read("waiting_total", text) == 99
+    assert read("sum(waiting)", text) == 17
+    assert read("took_sum", text) == 1000
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,12 @@ def test_several_series_of_prometheus_are_an_error_that_names_them() -> None:
     assert chosen.read(two) == 3
 
 
+@pytest.mark.parametrize("path", ["data.result.length", "length(data.result)", "length(data.result[*])"])
+def test_the_number_of_series_of_prometheus(path: str) -> None:
+    metric = HTTPMetric(URL, path)
+    assert [metric.read(vector(*[{"queue": str(i)} for i in range(n)])) for n in range(3)] == [0, 1, 2]
+
+
 def test_a_matrix_of_prometheus_and_a_scalar() -> None:
     scalar = {"status": "success", "data": {"resultType": "scalar", "result": [1.5, "7"]}}
     assert HTTPMetric(URL, "data.result[1]").read(scalar) == 7

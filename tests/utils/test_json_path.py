@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
 import pytest
@@ -15,6 +16,17 @@ DOCUMENT: dict[str, Any] = {
     "data": {"result": [{"value": [1.5, "3"]}]},
     "nothing": None,
     "é b": 5,
+    "rows": [
+        {
+            "count(*)": 4,
+            "count()": 5,
+            "sum(n)": 6,
+            "*": 7,
+            "@type": "job",
+            "mark": "=x",
+            "at": "2020-01-01T00:00:00+00:00",
+        }
+    ],
     "streams": [
         {"name": "a.b]", "n": 1, "at": {"host": "a"}, "same": "yes", "flag": True},
         {"name": "JOBS", "n": 2, "at": {"host": "b"}, "same": "yes"},
@@ -46,11 +58,27 @@ DOCUMENT: dict[str, Any] = {
         ("a.b.length", 2),
         ("length(a.b)", 2),
         ("length(a)", 2),
-        ("length()", 6),
+        ("length()", 7),
         (" length( streams[*] ) ", 3),
         ("length(streams[same=yes][*])", 3),
         ("length(streams[name=x][*])", 0),
-        ("length(streams[name=JOBS])", 4),
+        ("length(streams[name=JOBS].at)", 1),
+        ("length(streams[*].at)", 3),
+        ("length(data.result[*].value)", 2),
+        ("length(data.result[*].value[*])", 2),
+        ("length(a[*])", 2),
+        ("length(streams[name=x][*].at)", 0),
+        ("streams[ n = 2 ].name", "JOBS"),
+        ("streams[name= JOBS ].n", 2),
+        ('streams[ name = "JOBS" ].n', 2),
+        ("length(streams[n = 2][ * ])", 1),
+        ("a.b[ 1 ][ -1 ]", 9),
+        ("rows[0].count(*)", 4),
+        ("rows[0].count()", 5),
+        ("rows[@type=job].sum(n)", 6),
+        ("rows[at=2020-01-01T00:00:00+00:00].sum(n)", 6),
+        ("rows[mark='=x'].sum(n)", 6),
+        ('rows[0]["*"]', 7),
         ("streams[*].n", [1, 2, 3]),
         ("streams[*].at.host", ["a", "b", "c"]),
         ("streams[name=JOBS][*].n", [2]),
@@ -84,6 +112,8 @@ def test_found(path: str, value: object) -> None:
         ("streams[nmae=x][*].n", "'streams' has no entry with nmae=x: it is a list of 3"),
         ("a[same=yes][*].n", "'a' has no entry with same=yes: it is an object without it"),
         ("length(nothing)", "'nothing' has no length: it is null"),
+        ("length(streams[*].n)", "'n' has no length: it is 1"),
+        ("length(streams[n=1][*].same)", "'same' has no length: it is 'yes'"),
         ("length(a.c)", "'a' has no 'c': it is an object without it"),
         ('["x.y"].z-1[0]', "'z-1' has no entry 0: it is '12'"),
         ("nothing.more", "'nothing' has no 'more': it is null"),
@@ -109,7 +139,7 @@ def test_not_found(path: str, said: str) -> None:
 @pytest.mark.parametrize(
     "path",
     ["a.", "a[", "a[]", "a[b]", "a['b]", "a]b", "[0]a", "$a.b.", "a[1:2]", "a[--1]", "a[**]", "/", "//a",
-     "a.[0]", "a[=x]", "a[b=", "a[b='x]", "a[.b=x]"],
+     "a.[0]", "a[=x]", "a[b=", "a[b='x]", "a[.b=x]", "a(", "max(a[*].b)"],
 )  # fmt: skip
 def test_bad_form(path: str) -> None:
     with pytest.raises(ValueError, match="expected names with dots between"):
@@ -121,6 +151,7 @@ def test_bad_form(path: str) -> None:
     [
         ("/a/b/0/c", "is a JSON Pointer: write a.b[0].c"),
         ("/x.y/z~1 1", 'is a JSON Pointer: write ["x.y"]["z/ 1"]'),
+        ("/rows/0/count(*)/*", 'is a JSON Pointer: write rows[0].count(*)["*"]'),
         (".a.b[0]", "begins with a dot: write a.b[0]"),
         ("a..b", "has two dots: name every step of the way, with [*] for all entries of a list"),
         ("$..b", "has two dots: name every step of the way, with [*] for all entries of a list"),
@@ -135,6 +166,79 @@ def test_bad_form(path: str) -> None:
 def test_other_notations(path: str, said: str) -> None:
     with pytest.raises(ValueError, match="^" + re.escape(said) + "$"):
         JSONPath(path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "runs[?(@.status==queued)][*].id",
+        "runs[?(@.status==queued)]",
+        "runs[?status==queued][*].id",
+        "runs[@.status=queued][*].id",
+        "runs[status!=done][*].id",
+        "runs[status==queued].id",
+        "runs[status = =queued].id",
+        "runs[status=~queue][*].id",
+        "runs[n>1][*].id",
+        "runs[n<=1][*].id",
+        "runs[a=1&&b=2][*].id",
+        "runs[a&b=1].id",
+        "runs[contains(id)=1].id",
+    ],
+)
+@pytest.mark.parametrize("form", ["{}", "length({})", "$.{}"])
+def test_filters_of_other_notations(path: str, form: str) -> None:
+    with pytest.raises(ValueError, match=r"^is a filter: write \[name=VALUE\] for the entry"):
+        JSONPath(form.format(path))
+
+
+@pytest.mark.parametrize(
+    ("path", "right"),
+    [
+        ("jobs | length", "length(jobs)"),
+        ("jobs|length", "length(jobs)"),
+        (".jobs | length", "length(jobs)"),
+        ("jobs[*] | length(@)", "length(jobs[*])"),
+        ("jobs.length()", "jobs.length"),
+        ("$.jobs.size()", "$.jobs.length"),
+        ("length(jobs", "length(jobs)"),
+        ("length (jobs)", "length(jobs)"),
+        ("length(a.jobs))", "length(a.jobs)"),
+        ("sum(jobs[*].n)", "jobs[*].n, which adds up by itself"),
+        ("sum(jobs.*.n)", "jobs[*].n, which adds up by itself"),
+        ("jobs[*].n.sum()", "jobs[*].n, which adds up by itself"),
+        ("jobs.*.n", "jobs[*].n"),
+        ("$.*", "$[*]"),
+        ("*.n", "[*].n"),
+        ("length(jobs.*)", "length(jobs[*])"),
+    ],
+)
+def test_functions_of_other_notations(path: str, right: str) -> None:
+    with pytest.raises(ValueError, match="^cannot be read: write " + re.escape(right) + "$"):
+        JSONPath(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "right"),
+    [
+        ("length(runs[status=queued])", "length(runs[status=queued][*])"),
+        (" length( [status='a b'] ) ", "length( [status='a b'][*])"),
+    ],
+)
+def test_the_fields_of_one_entry_are_not_counted(path: str, right: str) -> None:
+    """An object of 6 fields would be 6 jobs."""
+    with pytest.raises(ValueError, match="^is the length of one entry: write " + re.escape(right) + "$"):
+        JSONPath(path)
+
+
+@pytest.mark.parametrize("part", ["length(", ")", "[a=", "|", " ", "sum(.*", "[*]", "&&"])
+def test_a_long_text_is_judged_at_once(part: str) -> None:
+    """Regular expressions that try every beginning would take minutes, while the agent does nothing."""
+    text = part * 30_000 + "("
+    busy = time.thread_time()
+    with pytest.raises(ValueError, match=r"expected|filter|blank"):
+        JSONPath(text)
+    assert time.thread_time() - busy < 10
 
 
 @pytest.mark.parametrize(
