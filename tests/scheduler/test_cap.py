@@ -69,6 +69,8 @@ def test_without_the_check_for_room_it_fails(monkeypatch: pytest.MonkeyPatch) ->
 
 @settings(max_examples=100, deadline=None)
 @example(1835985, Faults(lost_reply=0.2, refused=0.2, dies=0.2, effect_s=0.05, event_s=4.0))
+# A container that was to stop is taken back in place of the probe, and ended no back-off.
+@example(80, Faults(0.05, 0.2, lost_event=0.2, repeated_event=0.2, away=0.2, effect_s=0.5, event_s=4.0))
 @given(SEEDS, FAULTS)
 def test_once_the_faults_are_over_what_runs_is_what_is_wanted(seed: int, faults: Faults) -> None:
     world = begin(seed, faults)
