@@ -198,6 +198,23 @@ def test_asked_twice_after_a_hang_up_it_ends_at_once(stage: Stage) -> None:
     assert process.wait(60) == 1
 
 
+def test_the_same_signal_twice_at_once_is_one_request() -> None:
+    """timeout(1) sends its signal to the agent, and then to the whole group."""
+    code = (
+        "import os, signal, threading\n"
+        "from microscaling.supervision.signals import caught\n"
+        "flag = threading.Event()\n"
+        "with caught(flag):\n"
+        "    for number in (signal.SIGINT, signal.SIGINT, {last}):\n"
+        "        os.kill(os.getpid(), number)\n"
+        "    print(flag.is_set(), flush=True)\n"
+    )
+    for last, ends in (("signal.SIGINT", 0), ("signal.SIGTERM", 1)):
+        done = subprocess.run([sys.executable, "-c", code.format(last=last)], capture_output=True, text=True)
+        assert done.returncode == ends
+        assert ("ended at once by a second signal; what runs stays" in done.stderr) is bool(ends)
+
+
 @pytest.mark.parametrize("name", ["SIGHUP", "SIGUSR1", "SIGUSR2"])
 def test_without_a_terminal_it_goes_on_and_says_so(stage: Stage, name: str) -> None:
     process = stage.run()

@@ -171,6 +171,9 @@ def _chosen_rule(app: Section) -> type[Target]:
     """Returns the rule that ruleType names. Any other text means Remainder, as in the Go agent, with a
     warning."""
     name = app.text("ruleType")
+    if not name and app.notes.strict and app.text("metricType"):
+        # Without it the task would get what the others leave, and its queue would count for nothing.
+        app.none_of("ruleType", RULES.names(), "")
     try:
         rule = RULES.find(name, any_case=app.notes.strict) if name else RemainderTarget
     except ConfigError as error:

@@ -135,7 +135,10 @@ class RedisSource(Source):
         try:
             return used.ask(command, self._until - time.monotonic())
         except redis.ResponseError as error:
-            raise _Refused(cause_of(error)) from None
+            reason = cause_of(error)
+            if reason.startswith("WRONGTYPE"):
+                reason += f"; is it of another kind: {alternatives(KINDS)}?"
+            raise _Refused(reason) from None
         except TimeoutError:
             self.close()  # a late answer would be taken for that to the next command
             raise MetricError(f"{self.name}: no complete answer within {self._deadline_s:g} s") from None

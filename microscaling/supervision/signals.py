@@ -7,12 +7,16 @@ import os
 import queue
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 log = logging.getLogger("mssagent")
 
 STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+ONE_REQUEST_S = 0.2
+"""Within this time the same signal again is the same request."""
+AT_ONCE = b"microscaling: ended at once by a second signal; what runs stays as it is\n"
 UNUSED = (signal.SIGUSR1, signal.SIGUSR2)
 """Signals without a meaning here."""
 # They are caught, as by default they end the process without a shutdown, and its child processes live on.
@@ -24,7 +28,7 @@ _unheeded: queue.SimpleQueue[str] = queue.SimpleQueue()
 @contextmanager
 def caught(stopping: threading.Event) -> Iterator[None]:
     """Inside, SIGTERM, SIGINT and SIGQUIT set the flag, and a second one of them ends the process at once
-    with exit code 1.
+    with exit code 1; the same one again within 0.2 s counts as one.
 
     SIGHUP sets the flag if the process has a terminal, which is then gone; without one it does nothing, as
     do SIGUSR1 and SIGUSR2. If the parent ignores these three, as nohup does SIGHUP, they stay ignored.
@@ -56,13 +60,18 @@ class _Handler:
         self.stopping = stopping
         # Asked now: when the signal comes, the terminal is gone.
         self.has_terminal = _has_terminal()
-        self.asked = False
+        self.asked: tuple[int, float] | None = None
+        """The first signal that asked for the end, and its time."""
 
     def __call__(self, number: int, frame: object) -> None:
         if number in STOP:
-            if self.asked:
+            now = time.monotonic()
+            # timeout(1) sends its signal to the child and then to the child's group: that is one request.
+            first, at = self.asked or (number, now)
+            if number != first or now - at >= ONE_REQUEST_S:
+                os.write(2, AT_ONCE)  # not by the log, whose lock this thread may hold
                 os._exit(1)
-            self.asked = True
+            self.asked = first, at
             self.stopping.set()
         elif number == signal.SIGHUP and self.has_terminal:
             # Never a second one: shell and kernel both send it, and logind sends it beside SIGTERM.

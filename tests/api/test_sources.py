@@ -87,7 +87,21 @@ def test_variables_are_filled_in_in_each(monkeypatch: pytest.MonkeyPatch) -> Non
             {},
             'apps[0].config.sources: expected a list, whose entries begin with -, got "a"',
         ),
-        ({"sources": ["a"]}, {}, 'apps[0].config.sources[0]: expected an object, got "a"'),
+        (
+            {"sources": ["a"]},
+            {},
+            'apps[0].config.sources[0]: expected an object such as {key: jobs}, got "a"',
+        ),
+        (
+            {"sources": [{"url": "redis://h", "key": ["a", "b"]}]},
+            {"metricType": "Redis"},
+            "apps[0].config.sources[0].key: expected text, got a list: several are sources: [{key: A}, ",
+        ),
+        (
+            {"url": "redis://h", "key": "a"},
+            {"metricType": "Redis", "ruleType": ""},
+            "apps[0].ruleType: is missing: expected PerContainer, Queue, Remainder or SimpleQueue",
+        ),
         (
             {"sources": [{"key": "a"}], "url": "redis://r"},
             {},

@@ -194,7 +194,7 @@ MISSING = [
     ("remove", ALL, 1, "possibly left: "),
     ("logs", ALL, 0, "exit code 3, last lines: (none)"),
     ("inspect", ALL, 0, "exit code 3, last lines: (none)"),
-    ("pull", ALL, 0, "using the local image"),
+    ("pull", ALL, 0, "a local image is used"),
     ("image", {"a": 1, "c": 1}, 0, "its labels cannot be read, so none applies: GET /images/NAME/json is"),
     ("networks", {"a": 2}, 0, "could not be created: POST /networks/NAME/connect is refused"),
 ]

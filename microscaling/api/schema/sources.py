@@ -57,4 +57,4 @@ def each_source(config: Section) -> Iterator[OneSource]:
                 config.notes.warn(place, "is there already: its items count twice")
             yield OneSource(entry, place, config)
         else:
-            config.notes.problem(place, f"expected an object, got {shown(entry)}")
+            config.notes.problem(place, f"expected an object such as {{key: jobs}}, got {shown(entry)}")

@@ -8,6 +8,9 @@ from microscaling.metric.base import METRICS
 from microscaling.target.base import RULES
 from microscaling.utils.text import nearest
 
+OTHER_WORDS = {"tasks": "apps", "services": "apps", "cap": "maxContainers", "max": "maxContainers"}
+"""What people write, by analogy or as our own pages call it, for keys of the Go agent."""
+
 
 def note_unknown(*sections: Section, of_plugins: bool = True) -> None:
     """Notes every key that no call has read: a problem in YAML, unless `of_plugins` and another rule or
@@ -17,7 +20,8 @@ def note_unknown(*sections: Section, of_plugins: bool = True) -> None:
             if key.startswith("x-"):  # extensions are to be ignored, as in Compose
                 continue
             if section.notes.strict and not (of_plugins and key.casefold() in _of_some_plugin()):
-                other = nearest(key, section.known())
+                other = OTHER_WORDS.get(key.casefold(), "")
+                other = other if other in section.known() else nearest(key, section.known())
                 hint = f"; did you mean {other}?" if other else "; a name that begins with x- is ignored"
                 section.notes.misspelt(section.at(other))
                 section.notes.problem(section.at(key), f"is not known{hint}")

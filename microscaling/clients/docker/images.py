@@ -43,7 +43,7 @@ def pull(client: docker.APIClient, image: str) -> None:
             return
         fetch(client, image)
     except TemporaryError as error:
-        log.warning("could not pull %s: %s; using the local image", image, str(error))
+        log.warning("could not pull %s: %s; a local image is used if there is one", image, str(error))
 
 
 def fetch(client: docker.APIClient, image: str) -> None:
