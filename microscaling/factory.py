@@ -189,8 +189,9 @@ def _check_sources(tasks: Iterable[Task]) -> None:
         raise ConfigError(*problems)
 
 
-def _check_words(scheduler: SchedulerPlugin, tasks: Iterable[Task]) -> None:
-    """Raises ConfigError with every key of `config` that the scheduler cannot do."""
+def _check_words(scheduler: SchedulerPlugin, tasks: list[Task]) -> None:
+    """Raises ConfigError with every key of `config` that the scheduler cannot do, and warns of those that do
+    no harm."""
     # All of them, and not only the first, so that a person can fix them in one go.
     problems = [
         f"{task.name}: config.{word}: MSS_SCHEDULER={scheduler.type_name} cannot do it: leave it out"
@@ -201,6 +202,15 @@ def _check_words(scheduler: SchedulerPlugin, tasks: Iterable[Task]) -> None:
     ]
     if problems:
         raise ConfigError(*problems)
+    for task in tasks:
+        for word in task.container.ignored:
+            if not scheduler.takes(word):
+                log.warning(
+                    "%s: config.%s: MSS_SCHEDULER=%s cannot do it, and ignores it",
+                    task.name,
+                    word,
+                    scheduler.type_name,
+                )
 
 
 def _secrets_of(task: Task) -> Iterable[str]:

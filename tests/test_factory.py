@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -77,6 +78,54 @@ def test_a_word_that_the_scheduler_cannot_do_is_refused(scheduler: str, word: st
     with pytest.raises(ConfigError) as error:
         factory.make_tasks(chosen, {})
     assert str(error.value).startswith(line)
+
+
+OLDER = {
+    "memory": "64m",
+    "cpus": 1,
+    "networkMode": "bridge",
+    "volumes": ["a:/a"],
+    "ports": [{"target": 80}],
+    "labels": {"a": "b"},
+    "publishAllPorts": False,
+}
+
+
+@pytest.mark.parametrize("scheduler", ["PROCESS", "KUBERNETES", "MARATHON", "DOCKER"])
+def test_older_words_that_the_scheduler_cannot_do(
+    scheduler: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """JSON, which the Go agent may read too, gets warnings; in YAML what weakens a container is refused."""
+    app = {"name": "a", "priority": 1, "ruleType": "Remainder", "maxContainers": 1}
+    data = {"maxContainers": 1, "apps": [{**app, "config": {"image": "x", "command": "true", **OLDER}}]}
+    from_json = {"MSS_CONFIG": "ENVVAR", "MSS_CONFIG_DATA": json.dumps(data)}
+    factory.make_tasks(settings(MSS_SCHEDULER=scheduler, **from_json), {})
+    said = f"MSS_SCHEDULER={scheduler} cannot do it"
+    ignored = [line for line in caplog.messages if said in line]
+    able = scheduler == "DOCKER"
+    expected = [] if able else [f"a: config.{word}: {said}, and ignores it" for word in OLDER]
+    assert sorted(ignored) == sorted(expected)
+    file = tmp_path / "tasks.yaml"
+    file.write_text(json.dumps(data))
+    from_yaml = {"MSS_CONFIG": "FILE", "MSS_CONFIG_FILE": str(file)}
+    if able:
+        factory.make_tasks(settings(MSS_SCHEDULER=scheduler, **from_yaml), {})
+        return
+    with pytest.raises(ConfigError) as error:
+        factory.make_tasks(settings(MSS_SCHEDULER=scheduler, **from_yaml), {})
+    refused = {problem.partition(": MSS_")[0] for problem in error.value.problems}
+    assert refused == {f"a: config.{word}" for word in OLDER} - {
+        "a: config.labels",
+        "a: config.publishAllPorts",
+    }
+
+
+def test_the_host_s_network_is_that_of_processes_too(caplog: pytest.LogCaptureFixture) -> None:
+    config = {"command": "true", "networkMode": "host", "publishAllPorts": True}
+    app = {"name": "a", "priority": 1, "ruleType": "Remainder", "maxContainers": 1, "config": config}
+    data = json.dumps({"maxContainers": 1, "apps": [app]})
+    factory.make_tasks(settings(MSS_SCHEDULER="PROCESS", MSS_CONFIG="ENVVAR", MSS_CONFIG_DATA=data), {})
+    assert "cannot do it" not in caplog.text
 
 
 def test_what_is_missing_to_measure_is_said_at_once_and_once() -> None:

@@ -59,3 +59,5 @@ class ContainerOptions:
     log."""
     words: tuple[str, ...] = ()
     """The keys of the configuration that not every scheduler can do, and that are given."""
+    ignored: tuple[str, ...] = ()
+    """Those of which a scheduler that cannot do them only warns."""

@@ -198,7 +198,14 @@ IN_RELATION = (
         "env_file: ",
         "image: the variable",
     ),
-    *("security_opt[0]: the seccomp", "dns: ", "stop_grace_period: expected at most", "healthcheck.test"),
+    *("cpuset: ", "memswap_limit: ", "mem_reservation: ", "deploy: ", "networks: a container"),
+    *(
+        "security_opt[0]: is what",
+        "security_opt[0]: the seccomp",
+        "dns: ",
+        "stop_grace_period: expected at most",
+        "healthcheck.test",
+    ),
 )
 """Problems in the relation of values, to the outside, or in the finer form of a text."""
 

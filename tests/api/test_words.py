@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from microscaling.api.apps import apps_from_parsed
 from microscaling.api.schema.container import KEYS
+from microscaling.api.schema.json_schema import json_schema
 from microscaling.api.schema.refused import REFUSED
 from microscaling.api.schema.words import WORDS
 from microscaling.demand.container import Mount
@@ -191,6 +193,22 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
     ({"env_file": [{"path": "/a", "format": "raw"}]}, "env_file[0].format: is not known"),
     ({"image": "worker:${NOT_THERE}"}, "image: the variable NOT_THERE, which it refers to, is not set"),
     ({"command": [True]}, "command[0]: expected text, got true"),
+    ({"security_opt": ["seccomp:builtin"]}, "security_opt[0]: is what engines do without it: leave it out"),
+    ({"cpuset": "5-2"}, 'cpuset: expected numbers and ranges of processors such as 0-3 or 0,2, got "5-2"'),
+    ({"cpu_shares": 2**18 + 1}, "cpu_shares: expected a whole number from 2 to 262144, got 262145"),
+    ({"ulimits": {"nofile": {"soft": -1, "hard": 5}}}, "ulimits.nofile: soft, -1, is above hard, 5"),
+    ({"ulimits": {"nofile": -2}}, "ulimits.nofile: a limit is 0 or more, or -1 for none"),
+    ({"memswap_limit": "64m"}, "memswap_limit: needs memory, of which it is the sum with the swap"),
+    ({"memswap_limit": "32m", "memory": "64m"}, "memswap_limit: is 33554432 bytes, below memory, 67108864"),
+    ({"mem_reservation": "65m", "memory": "64m"}, "mem_reservation: reserves 68157440 bytes, above"),
+    ({"deploy": {"resources": {"limits": {"memory": "64m"}, "reservations": {"memory": "65m"}}}},
+     "deploy: reserves 68157440 bytes, above the limit of memory, which is 67108864"),
+    ({"cap_drop": ["NET_ADMN"]}, 'cap_drop[0]: "NET_ADMN" is no capability of Linux; did you mean NET_ADMIN'),
+    ({"cap_add": ["CAP_ALL"]}, 'cap_add[0]: "CAP_ALL" is no capability of Linux; did you mean ALL?'),
+    ({"cpus": 0.0001}, "cpus: expected 0.01 processors or more, or 0 for no limit, got 0.0001"),
+    ({"deploy": {"resources": {"limits": {"cpus": 0.001}}}}, "deploy.resources.limits.cpus: expected 0.01"),
+    ({"networks": ["none", "bridge"]}, "networks: a container of none can be in no other network"),
+    ({"networks": ["bridge", "host"]}, "networks: a container of host can be in no other network"),
 ]  # fmt: skip
 
 
@@ -198,6 +216,19 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
 def test_refusals(config: dict[str, Any], line: str) -> None:
     found = problems(config, secrets=SECRETS)
     assert found[0].startswith(line)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"secrets": {"a": {"file": "/a", "target": "t"}, "b": {"file": "/b", "target": "t"}}},
+        {"configs": {"t": {"file": "/a"}, "b": {"file": "/b", "target": "/t"}}},
+        {"volumes": ["a:/t"], "configs": {"t": {"file": "/a"}}},
+    ],
+)
+def test_two_mounts_at_one_place_are_refused(config: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r'two of volumes, secrets and configs are at ".*t": move one'):
+        task(config)
 
 
 @pytest.mark.parametrize("word", sorted(REFUSED))
@@ -328,17 +359,108 @@ def test_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("A='b # \"c'", 'b # "c'),
         ('A="b\\n\\"c" # d', 'b\n"c'),
         ("A=b=c", "b=c"),
+        (r'A="a\d+\.x"', r"a\d+\.x"),
+        (r'A="C:\dir\x"', r"C:\dir\x"),
+        (r'A="a\\b\tc\'d\q"', "a\\b\tc'd\\q"),
+        (r"A='a\n'", r"a\n"),
+        (r"A=a\n", r"a\n"),
+        ("A=a\u0085b\u2028c\x0bd", "a\u0085b\u2028c\x0bd"),
+        ("A=b\r", "b"),
         ("A", None),
     ],
 )
 def test_line_of_an_env_file(line: str, value: str | None) -> None:
-    assert list(env_file.parse(f"# first\n\n{line}\n".encode())) == [("A", value)]
+    (found,) = env_file.parse(f"# first\n\n{line}\n".encode())
+    assert (found.number, found.name, found.value) == (3, "A", value)
 
 
 @pytest.mark.parametrize("line", ["=b", "A='b", 'A="b', "a b=c", "'A'=b"])
 def test_bad_line_of_an_env_file_is_not_quoted(line: str) -> None:
     with pytest.raises(ValueError, match=r"^line 2: expected NAME=value"):
         list(env_file.parse(f"OK=1\n{line}hunter22\n".encode()))
+
+
+def test_variables_in_an_env_file_are_filled_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAG", "3")
+    file = tmp_path / "a.env"
+    file.write_text("A=${TAG}\nB=\"x${TAG}\"\nC='${TAG}'\nD=$${TAG}$$\nTAG=4\nE=${TAG}\n")
+    assert task({"env_file": str(file)}).env == ["A=3", "B=x3", "C=${TAG}", "D=${TAG}$$", "TAG=4", "E=4"]
+    file.write_text("A=1\nB=${NOT_THERE}\n")
+    assert problems({"env_file": str(file)}) == [
+        f'env_file: "{file}": line 2: the variable NOT_THERE, which it refers to, is not set; set it, or put '
+        "the value in single quotes"
+    ]
+
+
+def warned(config: dict[str, Any], strict: bool) -> tuple[Task, list[str]]:
+    warnings: list[str] = []
+    data = {"maxContainers": 9, "apps": [{"name": "a", "maxContainers": 3, "config": config}]}
+    made = apps_from_parsed(data, Settings(), warnings.append, strict=strict)[0][0]
+    return made, [warning.removeprefix("apps[0].config.") for warning in warnings]
+
+
+def test_another_form_of_a_variable_in_an_env_file_is_warned_of(tmp_path: Path) -> None:
+    file = tmp_path / "a.env"
+    file.write_text("A=${TAG:-hunter2}\n")
+    made, warnings = warned({"env_file": str(file)}, strict=True)
+    assert made.env == ["A=${TAG:-hunter2}"]
+    assert warnings == [
+        f'env_file: "{file}": line 1: a ${{ is taken literally: only the form ${{NAME}} is filled in'
+    ]
+
+
+def test_two_dollars_are_one_in_yaml_as_in_compose(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In JSON they stay, as the Go agent passes them on, with a warning."""
+    monkeypatch.setenv("TAG", "3")
+    values = {"P": "pa$$w", "Q": "$${TAG}", "R": "$$${TAG}", "S": "$$$$"}
+    made, warnings = warned({"env": values, "labels": ["l=a$$"]}, strict=True)
+    assert (made.env, warnings) == (["P=pa$w", "Q=${TAG}", "R=$3", "S=$$"], [])
+    assert made.container.labels == {"l": "a$"}
+    made, warnings = warned({"env": {"P": "pa$$w", "Q": "$${TAG}"}}, strict=False)
+    assert made.env == ["P=pa$$w", "Q=${TAG}"]
+    assert warnings == ["env.P: $$ is taken literally, and not as one $ as in Compose and in YAML"]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"healthcheck": {"test": "x", "x-note": 1}},
+        {"logging": {"driver": "json-file", "x-note": 1}},
+        {"deploy": {"x-note": 1, "resources": {"x-note": 1, "limits": {"x-note": 1}}}},
+        {"volumes": [{"type": "volume", "source": "a", "target": "/a", "x-note": 1}]},
+        {"network_mode": "bridge", "ports": [{"target": 80, "x-note": 1}]},
+        {"ulimits": {"nofile": {"soft": 1, "hard": 1, "x-note": 1}}},
+        {"networks": {"a": {"x-note": 1}}},
+        {"secrets": {"a": {"file": "/a", "x-note": 1}}},
+        {"gpus": [{"count": 1, "x-note": 1}]},
+        {"devices": [{"source": "/dev/null", "x-note": 1}]},
+    ],
+)
+def test_names_that_begin_with_x_are_ignored_in_inner_objects_too(config: dict[str, Any]) -> None:
+    task(config, strict=True)
+    data = {
+        "maxContainers": 9,
+        "apps": [{"name": "a", "priority": 1, "maxContainers": 3, "ruleType": "Remainder", "config": config}],
+    }
+    assert [error.message for error in Draft202012Validator(json_schema()).iter_errors(data)] == []
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"cpuset": "0-3,5"},
+        {"cpuset": 0},
+        {"cap_drop": ["cap_net_admin", "all"], "cap_add": ["BPF", "CAP_SYS_TIME"]},
+        {"memswap_limit": -1},
+        {"memory": "64m", "mem_reservation": "64m", "memswap_limit": "64m"},
+        {"cpus": 0.01},
+        {"cpus": 0},
+        {"networks": ["none"]},
+        {"ulimits": {"nofile": -1}},
+    ],
+)
+def test_what_engines_take_is_taken(config: dict[str, Any]) -> None:
+    task(config, strict=True)
 
 
 def test_seccomp_profile_is_read(tmp_path: Path) -> None:

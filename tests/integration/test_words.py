@@ -69,7 +69,7 @@ WORDS: dict[str, dict[str, Any]] = {
     "pid": {"pid": "host"},
     "memory": {"mem_limit": "64m", "mem_reservation": "32m", "memswap_limit": "128m"},
     "processors": {"cpus": 0.5, "cpu_shares": 512, "cpuset": "0"},
-    "environment": {"environment": {"A": "1", "B": "two words"}, "env_file": "ENV_FILE"},
+    "environment": {"environment": {"A": "1", "B": "two words", "P": "pa$$w"}, "env_file": "ENV_FILE"},
     "labels": {"labels": {"team": "blue"}},
     "volumes": {"volumes": ["/etc:/host:ro"]},
     "secrets": {"secrets": ["token", {"source": "token", "target": "other"}]},
@@ -111,7 +111,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("words")
     contents = {
         "PROFILE": '{"defaultAction": "SCMP_ACT_ALLOW"}',
-        "ENV_FILE": "A=0\nC=three\nD='four #4'\nE=\"five\"\n# no\n",
+        "ENV_FILE": 'A=0\nC=three\nD=\'four #4\'\nE="five"\n# no\nF="a\\d+\\.x\\tb\\"\\\\"\nG=${A}$$\n',
         "FILE": "x",
     }
     for name, content in contents.items():

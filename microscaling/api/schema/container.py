@@ -19,14 +19,25 @@ from microscaling.api.schema.key import Key, exactly
 from microscaling.api.schema.ports import PORTS, read_ports
 from microscaling.api.schema.refused import RESTART, read_restart
 from microscaling.api.schema.section import DECIMAL, Section, shown
+from microscaling.api.schema.together import CONTAINER, HOST, check_together
 from microscaling.api.schema.volumes import VOLUMES, read_mounts
-from microscaling.api.schema.word import DURATION, MEMORY, flag, matching, memory, nanoseconds, pairs, under
+from microscaling.api.schema.word import (
+    DURATION,
+    MAX_CPUS,
+    MEMORY,
+    MIN_CPUS,
+    flag,
+    matching,
+    memory,
+    nanoseconds,
+    pairs,
+    processors,
+    under,
+)
 from microscaling.api.schema.words import WORDS, read_words, words_of
 from microscaling.demand.container import ContainerOptions
 from microscaling.utils.text import clean
 
-HOST = "host"
-CONTAINER = "container:"
 RESERVED_LABELS = (
     "com.microscaling.microscaling-in-a-box",
     "com.microscaling.nonce",
@@ -35,7 +46,6 @@ RESERVED_LABELS = (
 )
 MODE = re.compile(r"host|none|bridge|container:.+")
 USER = r"[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?"
-MAX_CPUS = 4096.0
 MAX_GRACE_S = 3600.0
 ASSIGNMENTS = {
     "type": ["array", "object"],
@@ -101,7 +111,7 @@ OLDER = (
         shape={
             "type": ["array", "object"],
             "items": {"type": "string", "minLength": 1},
-            "additionalProperties": {"type": ["null", "object"], "maxProperties": 0},
+            "additionalProperties": {"type": ["null", "object"], "additionalProperties": False},
         },
     ),
     Key(
@@ -122,7 +132,15 @@ OLDER = (
         meaning='`"64m"`, `"1gb"`, or bytes',
         shape={"type": ["integer", "string"], "minimum": 0, "pattern": exactly(MEMORY.pattern)},
     ),
-    Key("cpus", "Processors", kind="number", most=MAX_CPUS, default_in_words="no limit", meaning="`0.5`"),
+    Key(
+        "cpus",
+        "Processors",
+        kind="number",
+        most=MAX_CPUS,
+        default_in_words="no limit",
+        meaning="`0.5`, at least 0.01",
+        shape={"not": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": MIN_CPUS}},
+    ),
     Key(
         "labels",
         "Labels",
@@ -170,6 +188,9 @@ KEYS = (
 """Further keys of `config` for the containers."""
 OF_SOME = tuple(key.key for key in KEYS if key.key not in {of.key for of in OLDER} | {ENV_FILE.key, RESTART})
 """Keys that a scheduler may not be able to do; then they are refused."""
+WEAKENS = ("memory", "cpus", "networks", "networkMode", "volumes", "ports")
+"""Older keys, without which the container would be another one: in YAML they are refused as well."""
+# In JSON, which the Go agent may read too, a scheduler that cannot do them ignores them with a warning.
 SPELLINGS = {
     spelling.casefold(): key.key
     for key in (IMAGE, COMMAND, *KEYS)
@@ -204,24 +225,33 @@ def read_container(config: Section, most: int, files: Files) -> ContainerConfig:
     publish = (flag(config, "publishAllPorts") is not False or mode == HOST) and not mode.startswith(
         CONTAINER
     )
+    strict, given = config.notes.strict, _given(config, mode)
     options = ContainerOptions(
         command=words,
         networks=networks,
         ports=read_ports(config, most),
         mounts=(*read_mounts(config), *read_files(config, files)),
         memory=memory(config, "memory") or 0,
-        cpus=config.number("cpus", 0.0, MAX_CPUS, "a number of processors"),
+        cpus=processors(config, "cpus"),
         labels=_labels(config),
         stop_grace_s=_grace(config),
         user=matching(USER, 'a user such as 1000, "1000:1000" or "www-data"')(config, "user") or "",
-        request=read_words(config) | dict(read_deploy(config, MAX_CPUS)),
+        request=read_words(config) | dict(read_deploy(config)),
         directory=config.text("directory"),
         output=config.text("output"),
-        words=tuple(key for key in OF_SOME if config.take(key) is not None),
+        words=tuple(key for key in (*WEAKENS * strict, *OF_SOME) if key in given),
+        ignored=tuple(key for key in (*WEAKENS * (not strict), "labels", "publishAllPorts") if key in given),
     )
-    _check_network(config, mode, options)
+    check_together(config, mode, options)
     read_restart(config)
     return ContainerConfig(command, _env(config), mode, publish, options)
+
+
+def _given(config: Section, mode: str) -> set[str]:
+    """Returns the keys that are given, and that change the container."""
+    # On the host's network, which local processes have too, no port is to be published.
+    without = ("networkMode", "publishAllPorts") if mode == HOST else ()
+    return {key.key for key in KEYS if config.take(key.key) is not None and key.key not in without}
 
 
 def _command(config: Section) -> tuple[str, tuple[str, ...]]:
@@ -242,29 +272,6 @@ def _grace(config: Section) -> float:
     return duration / 1e9
 
 
-def _check_network(config: Section, mode: str, options: ContainerOptions) -> None:
-    """Notes a problem for each option that engines refuse with this network."""
-    if options.ports and mode == HOST:
-        config.notes.problem(
-            config.at("ports"),
-            "the containers are on the host's network, where no port can be published: add "
-            '"networkMode": "bridge", or networks',
-        )
-    # With a create that is refused, or a start that fails, the task would only back off for ever.
-    sysctls = options.request.get("HostConfig.Sysctls", {})
-    if mode == HOST and any(name.startswith("net.") for name in sysctls):
-        config.notes.problem(
-            config.at("sysctls"),
-            "the containers are on the host's network, the net. settings of which are the host's: add "
-            '"networkMode": "bridge", or networks',
-        )
-    for key in ("ports", "hostname", "dns", "extra_hosts"):
-        if mode.startswith(CONTAINER) and config.take(key) is not None:
-            config.notes.problem(
-                config.at(key), f"is that of the other container with networkMode {mode}: leave it out"
-            )
-
-
 def _network(config: Section) -> tuple[str, tuple[str, ...]]:
     mode = config.text("networkMode")
     networks = tuple(_networks(config))
@@ -279,7 +286,7 @@ def _networks(config: Section) -> Iterator[str]:
     for place, name, options in _names(config, "networks"):
         if not name or not isinstance(name, str):
             config.notes.problem(place, f"expected the name of a network, got {shown(name)}")
-        elif options:
+        elif options if not isinstance(options, Mapping) else Section(options, place, config.notes).left():
             config.notes.problem(place, "options of a network are not supported here: give only its name")
         else:
             yield clean(name)

@@ -9,7 +9,7 @@ from microscaling.api.schema.devices import REQUEST, read_requests
 from microscaling.api.schema.key import Key
 from microscaling.api.schema.refused import AGENT
 from microscaling.api.schema.section import Section
-from microscaling.api.schema.word import memory, whole
+from microscaling.api.schema.word import memory, processors, whole
 
 LIMITS = {"cpus": "cpus", "memory": "memory", "pids": "pids_limit"}
 RESERVED = {"memory": "mem_reservation", "devices": "gpus"}
@@ -54,7 +54,7 @@ DEPLOY = Key(
 )
 
 
-def read_deploy(config: Section, most_cpus: float) -> Iterator[tuple[str, Any]]:
+def read_deploy(config: Section) -> Iterator[tuple[str, Any]]:
     """Yields the fields of the request that `deploy` sets, by place. Notes a problem for one that another
     key sets too."""
     deploy = config.section(DEPLOY.key)
@@ -66,7 +66,7 @@ def read_deploy(config: Section, most_cpus: float) -> Iterator[tuple[str, Any]]:
             if section.take(name) is not None and config.take(key) is not None:
                 section.notes.problem(section.at(name), f"{config.at(key)} is given too: leave one out")
     fields = {
-        "HostConfig.NanoCpus": round(limits.number("cpus", 0.0, most_cpus, "a number of processors") * 1e9),
+        "HostConfig.NanoCpus": round(processors(limits, "cpus") * 1e9),
         "HostConfig.Memory": memory(limits, "memory"),
         "HostConfig.PidsLimit": whole(-1)(limits, "pids"),
         "HostConfig.MemoryReservation": memory(reserved, "memory"),

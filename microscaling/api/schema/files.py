@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections import ChainMap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from microscaling.api.schema.key import Key
 from microscaling.api.schema.section import Section, shown
-from microscaling.api.schema.variables import fill_in
+from microscaling.api.schema.variables import OTHER_FORM, fill_in, filled
 from microscaling.demand.container import Mount
+from microscaling.secrets.references import Unset
 from microscaling.utils import env_file
 from microscaling.utils.small_file import read_small
 from microscaling.utils.text import clean
 
 MAX_ENV_FILE = 1 << 20
+WAY_OUT = "set it, or put the value in single quotes"
 FOLDERS = {"secrets": "/run/secrets/", "configs": "/"}
 """The folders in a container for these files."""
 
@@ -181,10 +184,31 @@ def _variables(path: str, needed: bool, place: str, config: Section) -> dict[str
     if not needed and not os.path.exists(path):
         return {}
     try:
-        return {clean(name): value for name, value in env_file.parse(read_small(path, MAX_ENV_FILE))}
+        return _read_variables(read_small(path, MAX_ENV_FILE), f"{place}: {shown(path)}", config)
     except UnicodeDecodeError:
         why = "is not text in UTF-8"
     except ValueError as error:
         why = str(error)
     config.notes.problem(place, f"{shown(path)}: {why}")
     return {}
+
+
+def _read_variables(data: bytes, place: str, config: Section) -> dict[str, str | None]:
+    """Returns the variables of a file, with every ${NAME} filled in. Raises ValueError."""
+    found: dict[str, str | None] = {}
+    # As in Compose: a variable of an earlier line goes before one of the agent.
+    earlier: dict[str, str] = {}
+    for line in env_file.parse(data):
+        name, value = clean(line.name), line.value
+        if value is not None and not line.literal:
+            if OTHER_FORM.search(value):
+                what = "a ${ is taken literally: only the form ${NAME} is filled in"
+                config.notes.warn(place, f"line {line.number}: {what}")
+            try:
+                value = filled(value, ChainMap(earlier, os.environ))
+            except Unset as error:
+                raise ValueError(f"line {line.number}: {error}; {WAY_OUT}") from None
+        found[name] = value
+        if value is not None:
+            earlier[name] = value
+    return found

@@ -38,6 +38,8 @@ OF_KIND: dict[str, Schema] = {
     "body": {"type": ["string", "object", "array"]},
     "shape": {},
 }
+FURTHER: Schema = {"patternProperties": {"^x-": True}, "additionalProperties": False}
+"""Keywords of an object without further keys, except for those that begin with x-."""
 FILES: Schema = {
     "description": "files of the engine's host, by name",
     "type": "object",
@@ -45,13 +47,10 @@ FILES: Schema = {
         "type": "object",
         "properties": {"file": {"type": "string", "pattern": r"^(/|\$\{)"}},
         "required": ["file"],
-        "additionalProperties": False,
-    },
+    }
+    | FURTHER,
 }
 """The shape of `secrets` and `configs` beside `apps`."""
-FURTHER: Schema = {"patternProperties": {"^x-": True}, "additionalProperties": False}
-"""Keywords of an object without further keys, except for those that begin with x-."""
-
 
 SEVERAL: Schema = {"required": [SOURCES.key]}
 """True of the `config` of a task with several sources."""
@@ -166,6 +165,15 @@ def _or_reference(schema: Mapping[str, Any]) -> Schema:
     return titles | {"anyOf": [made, {"type": "string", "pattern": REFERENCE.pattern}]}
 
 
+def _with_extensions(shape: Mapping[str, Any]) -> Schema:
+    """Returns the shape with keys that begin with x- in every object of fixed keys."""
+    made = {
+        keyword: _with_extensions(inner) if isinstance(inner, Mapping) else inner
+        for keyword, inner in shape.items()
+    }
+    return made | FURTHER if made.get("additionalProperties") is False else made
+
+
 def _of_field(field: Field) -> Schema:
     words = (field.meaning if isinstance(field, Key) else "") or field.hint
     found: Schema = (
@@ -181,5 +189,5 @@ def _of_field(field: Field) -> Schema:
             found[keyword] = value
     if not isinstance(field, Key):
         return found
-    found |= field.shape
+    found |= _with_extensions(field.shape)
     return _or_reference(found) if field.refers else found

@@ -22,6 +22,7 @@ OF_CONTAINERS = {
 COMMANDS = ("config.command", "config.entrypoint", "config.healthcheck")
 MAY_HAVE_DOLLARS = {"config.env", "config.environment", "config.labels"}
 TWO = re.compile(r"\$\$\{?[A-Za-z_]")
+DOUBLE = re.compile(r"\$\$(?!\{)")
 BARE = re.compile(r"(?<!\$)\$[A-Za-z_]\w*")
 SHELL = re.compile(r"(^|[\s/])(ba|da|z|k)?sh\s+-\w*c\b")
 """A command with a shell, which replaces ${NAME} itself, by the variables of the container."""
@@ -37,7 +38,7 @@ def warn_of_literals(app: Mapping[Any, Any], filled_in: Iterable[str], place: st
         where = f"{place}.{short(path)}"
         of_containers = key is not None and key[0] in OF_CONTAINERS
         inside = of_containers or any(known == at or known.startswith(f"{at}.") for at in filled)
-        if key is not None and (hint := _other_form(key[0], text)):
+        if key is not None and (hint := _other_form(key[0], text, notes.strict)):
             notes.warn(where, hint)
         if key is not None and key[0] in COMMANDS and _in_shell(app, key[1], text):
             continue
@@ -53,10 +54,12 @@ def warn_of_literals(app: Mapping[Any, Any], filled_in: Iterable[str], place: st
                 notes.warn(where, f"{short(shown)} is taken literally: only the form ${{NAME}} is filled in")
 
 
-def _other_form(key: str, text: str) -> str:
+def _other_form(key: str, text: str, strict: bool) -> str:
     """Returns a warning about a $ that Compose would not take literally; empty if there is none."""
     if key in COMMANDS:
         return "$$ is taken literally, and not as one $ as in Compose: write one" if TWO.search(text) else ""
+    if key in OF_CONTAINERS and not strict and DOUBLE.search(text):
+        return "$$ is taken literally, and not as one $ as in Compose and in YAML"
     # Not of variables and labels: a password may well have a $ in it.
     found = BARE.search(text) if key in OF_CONTAINERS - MAY_HAVE_DOLLARS else None
     return f"{short(found[0])} is taken literally: only the form ${{NAME}} is filled in" if found else ""

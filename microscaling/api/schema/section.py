@@ -235,5 +235,8 @@ class Section:
         return list(self._taken.values())
 
     def left(self) -> list[str]:
-        """Returns the unknown keys, those that no call has read, as they are spelled."""
-        return [self._spelled[key] for key in self._data if key not in self._taken]
+        """Returns the unknown keys, those that no call has read, as they are spelled; extensions, which begin
+        with x-, are ignored, as in Compose."""
+        return [
+            self._spelled[key] for key in self._data if key not in self._taken and not key.startswith("x-")
+        ]

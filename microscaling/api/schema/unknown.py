@@ -17,8 +17,6 @@ def note_unknown(*sections: Section, of_plugins: bool = True) -> None:
     metric reads it; else a warning."""
     for section in sections:
         for key in section.left():
-            if key.startswith("x-"):  # extensions are to be ignored, as in Compose
-                continue
             if section.notes.strict and not (of_plugins and key.casefold() in _of_some_plugin()):
                 other = OTHER_WORDS.get(key.casefold(), "")
                 other = other if other in section.known() else nearest(key, section.known())

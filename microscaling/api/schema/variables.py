@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from microscaling.api.schema.key import Key
@@ -14,6 +14,8 @@ from microscaling.secrets.credentials import secrets_of
 from microscaling.secrets.references import LITERAL, REFERENCE, Unset, filled_in, names_in
 from microscaling.utils.strict_json import Object
 
+OTHER_FORM = re.compile(r"(?<!\$)\$\{(?![A-Za-z_][A-Za-z0-9_]*\})")
+"""A reference that is not ${NAME}, such as ${NAME:-default}."""
 DEEPEST = 20
 """No valid value is nested deeper, and Python's stack has an end."""
 
@@ -21,43 +23,52 @@ DEEPEST = 20
 def fill_in(config: Section, keys: Iterable[Key]) -> None:
     """Fills in the values of these keys. One that refers to a variable that is not set is noted, and counts
     as absent; so does, without a note, every one with a reference if its agent is elsewhere."""
+    strict = config.notes.strict
+    change = _of_another_agent if config.notes.elsewhere else lambda value: _filled(value, strict)
     for key in keys:
         if not key.refers:
             continue
         try:
-            config.change(key.key, _of_another_agent if config.notes.elsewhere else _filled)
+            config.change(key.key, change)
         except Unset as error:
             config.notes.problem(config.at(key.key), f"{error}; a literal ${{ is written {LITERAL}")
             config.change(key.key, lambda value: None)
 
 
-def _filled(value: Any, depth: int = 0) -> Any:
+def _filled(value: Any, strict: bool, depth: int = 0) -> Any:
     """Returns the value with every reference in its texts replaced. Raises Unset."""
     if isinstance(value, str):
-        return _text(value)
+        return _as_compose(value) if strict else filled(value, os.environ)
     if depth > DEEPEST:
         return value
     if isinstance(value, list):
-        return [_filled(entry, depth + 1) for entry in value]
+        return [_filled(entry, strict, depth + 1) for entry in value]
     if isinstance(value, dict):
-        made = Object({key: _filled(entry, depth + 1) for key, entry in value.items()})
+        made = Object({key: _filled(entry, strict, depth + 1) for key, entry in value.items()})
         made.repeated = getattr(value, "repeated", ())
         return made
     return value
 
 
-def _text(text: str) -> str:
-    remember_secrets(text)
-    return filled_in(text, os.environ)
+def _as_compose(text: str) -> str:
+    """As `filled`, with $$ for a literal $ everywhere: in JSON, the Go agent passes $$ on as it is."""
+    # Of three $ before a brace, the first two are one, and the third begins a reference.
+    return "$".join(filled(part, os.environ) for part in text.split("$$"))
 
 
-def remember_secrets(text: str) -> None:
+def filled(text: str, environ: Mapping[str, str]) -> str:
+    """Replaces every ${NAME} by the variable, and $${ by ${. Raises Unset."""
+    remember_secrets(text, environ)
+    return filled_in(text, environ)
+
+
+def remember_secrets(text: str, environ: Mapping[str, str] = os.environ) -> None:
     """Masks the secrets among the variables that a text refers to, from now on, in the log and in reports.
     Raises Unset."""
     # A value may come up in an error that quotes the answer of an engine or a source.
     for name in names_in(text):
-        value = filled_in(f"${{{name}}}", os.environ)
-        from_file = not os.environ.get(name)
+        value = filled_in(f"${{{name}}}", environ)
+        from_file = not environ.get(name)
         keep_secret([value] if from_file else secrets_of(name, value))
 
 

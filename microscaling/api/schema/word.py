@@ -13,6 +13,7 @@ from microscaling.utils.text import clean, short
 
 Reader = Callable[[Section, str], Any]
 """Returns the value of a key in the form of the engine's API; None, with a note, if it is invalid."""
+MIN_CPUS, MAX_CPUS = 0.01, 4096.0
 WHOLE = re.compile(r"-?[0-9]{1,18}")
 # The forms that Docker and Compose read (go-units, RAMInBytes): all units are powers of 1,024.
 MEMORY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{0,6})?|\.[0-9]{1,6})\s*([bB]|[kmgtpKMGTP](?:[iI]?[bB])?)?")
@@ -81,6 +82,14 @@ def memory(config: Section, key: str) -> int | None:
         config.wrong(key, "a number of bytes of at most 64 bits", value)
         return None
     return size
+
+
+def processors(config: Section, key: str) -> float:
+    """Reads a number of processors; 0: no limit."""
+    found = config.number(key, 0.0, MAX_CPUS, "a number of processors")
+    if 0 < found < MIN_CPUS:  # the kernel's least share; engines accept less, and no container starts
+        config.wrong(key, f"{MIN_CPUS:g} processors or more, or 0 for no limit", config.take(key))
+    return found
 
 
 def nanoseconds(value: Any) -> int | None:

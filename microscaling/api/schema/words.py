@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from microscaling.api.schema.capabilities import CAPABILITY, read_capabilities
 from microscaling.api.schema.devices import DEVICES, GPUS
 from microscaling.api.schema.healthcheck import HEALTHCHECK
 from microscaling.api.schema.key import exactly
@@ -29,13 +30,13 @@ from microscaling.api.schema.word import (
 from microscaling.utils.small_file import read_small
 from microscaling.utils.text import clean
 
-CAPABILITY = r"(CAP_|cap_)?[A-Za-z_]+"
 SIGNAL = (
     r"(SIG)?(HUP|INT|QUIT|ABRT|KILL|ALRM|TERM|USR1|USR2|WINCH|CONT|RTMIN(\+[0-9]{1,2})?|RTMAX(-[0-9]{1,2})?)"
     r"|[1-9][0-9]?"
 )
 NAME = r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
 SECURITY = r"no-new-privileges([:=](true|false))?|(apparmor|label|seccomp)[:=].+"
+CPUSET = r"[0-9]{1,5}(-[0-9]{1,5})?(,[0-9]{1,5}(-[0-9]{1,5})?)*"
 ABSOLUTE = r"/.*"
 TMPFS = r"/[^:]*(:[^:]*)?"
 IPC, PID = r"none|private|shareable|host|container:.+", r"host|container:.+"
@@ -48,6 +49,7 @@ MAX_PROFILE = 1 << 20
 SIZE = {"type": ["integer", "string"], "minimum": 0, "pattern": exactly(MEMORY.pattern)}
 SWITCH = {"type": ["boolean", "string"], "enum": [True, False, "true", "false"]}
 SWAP = {"type": ["integer", "string"], "minimum": -1, "pattern": exactly(f"-1|{MEMORY.pattern}")}
+LIMIT = {"type": ["integer", "string"], "minimum": -1, "pattern": exactly("-1|[0-9]{1,18}")}
 COUNT = {"type": ["integer", "string"], "pattern": exactly(WHOLE.pattern)}
 
 
@@ -90,6 +92,9 @@ def _security(config: Section, key: str) -> list[str] | None:
 
 def _profile(option: str, place: str, config: Section) -> str:
     name, path = re.split("[:=]", option, maxsplit=1) if option[:7] == "seccomp" else ("", "")
+    if path == "builtin":
+        # An engine before version 23 takes the word for a profile, and starts no container.
+        config.notes.problem(place, "is what engines do without it: leave it out")
     if not name or path in ("unconfined", "builtin") or config.notes.elsewhere:
         return option
     try:
@@ -103,6 +108,15 @@ def _profile(option: str, place: str, config: Section) -> str:
 def _swap(config: Section, key: str) -> int | None:
     # The engine's own word for "no limit"; a number of bytes is never negative.
     return -1 if config.take(key) in (-1, "-1") else memory(config, key)
+
+
+def _cpuset(config: Section, key: str) -> str | None:
+    expected = "numbers and ranges of processors such as 0-3 or 0,2"
+    found: str | None = matching(CPUSET, expected)(config, key)
+    ranges = [[int(end) for end in part.split("-")] for part in (found or "").split(",") if part]
+    if any(ends[0] > ends[-1] for ends in ranges):
+        config.wrong(key, expected, found)
+    return found
 
 
 def _tmpfs(config: Section, key: str) -> dict[str, str] | None:
@@ -121,7 +135,9 @@ def _ulimits(config: Section, key: str) -> list[dict[str, Any]] | None:
         elif soft is None or hard is None or (limit and limit.left()):
             expected = "a whole number, or {soft: 1024, hard: 2048}"
             config.notes.problem(given.at(name), f"expected {expected}, got {shown(value)}")
-        elif soft > hard >= 0:  # -1 is no limit
+        elif min(soft, hard) < -1:
+            config.notes.problem(given.at(name), "a limit is 0 or more, or -1 for none")
+        elif hard >= 0 and (soft > hard or soft < 0):  # -1 is no limit
             config.notes.problem(given.at(name), f"soft, {soft}, is above hard, {hard}")
         else:
             limits.append({"Name": name, "Soft": soft, "Hard": hard})
@@ -221,14 +237,14 @@ WORDS: tuple[Word, ...] = (
         "HostConfig.CapDrop",
         "capabilities to take away: `[ALL]`",
         list_of(CAPABILITY),
-        texts(CAPABILITY, "a capability such as NET_ADMIN, or ALL"),
+        read_capabilities,
     ),
     _word(
         "cap_add",
         "HostConfig.CapAdd",
         "capabilities to add",
         list_of(CAPABILITY),
-        texts(CAPABILITY, "a capability such as NET_ADMIN, or ALL"),
+        read_capabilities,
     ),
     _word(
         "security_opt",
@@ -267,9 +283,9 @@ WORDS: tuple[Word, ...] = (
             "type": "object",
             "propertyNames": {"enum": [*LIMITS]},
             "additionalProperties": {
+                **LIMIT,
                 "type": ["integer", "string", "object"],
-                "pattern": exactly(WHOLE.pattern),
-                "properties": {"soft": COUNT, "hard": COUNT},
+                "properties": {"soft": LIMIT, "hard": LIMIT},
                 "required": ["soft", "hard"],
                 "additionalProperties": False,
             },
@@ -277,13 +293,19 @@ WORDS: tuple[Word, ...] = (
         _ulimits,
     ),
     _word("pids_limit", "HostConfig.PidsLimit", "most processes; -1: no limit", COUNT, whole(-1)),
-    _word("cpu_shares", "HostConfig.CpuShares", "weight where processors are short", COUNT, whole(2)),
-    _said(
+    _word(
+        "cpu_shares",
+        "HostConfig.CpuShares",
+        "weight where processors are short",
+        COUNT | {"minimum": 2, "maximum": 2**18},
+        whole(2, 2**18),
+    ),
+    _word(
         "cpuset",
         "HostConfig.CpusetCpus",
         "processors it may use: `0-3`",
-        "[0-9]+([-,][0-9]+)*",
-        "numbers such as 0-3",
+        {"type": ["string", "integer"], "pattern": exactly(CPUSET)},
+        _cpuset,
     ),
     _word(
         "mem_reservation", "HostConfig.MemoryReservation", "memory it keeps when that is short", SIZE, memory
