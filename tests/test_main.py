@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from microscaling import __version__
+from microscaling.supervision.signals import ONE_REQUEST_S
 
 ROOT = Path(__file__).parents[1]
 APPS: dict[str, Any] = {
@@ -129,9 +130,11 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.stderr
         next(line for line in process.stderr if "stopping all" in line)
+        time.sleep(2 * ONE_REQUEST_S)
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        _, said = process.communicate(timeout=60)
         assert process.returncode == 1
+        assert "ended at once by a second signal; what runs stays" in said
     finally:
         process.kill()
         process.communicate()

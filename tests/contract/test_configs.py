@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,9 @@ def test_the_same_data_gives_the_same_tasks(tmp_path: Path) -> None:
         source = Source(kind, tmp_path)
         with source.stack:
             (task,), cap = source.holds(data).get_apps(USER)
+        # What the scheduler cannot do is refused in YAML, and ignored with a warning in JSON.
+        options = task.container
+        task.container = replace(options, words=(), ignored=(*options.words, *options.ignored))
         told.append((cap, [getattr(task, field) for field in FIELDS]))
     assert told[0][1][4] == 3
     assert [each for each in told if each != told[0]] == []

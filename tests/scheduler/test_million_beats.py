@@ -114,7 +114,7 @@ def all_is_unwanted(reconciler: ContainerReconciler) -> None:
         container.unwanted = True
 
 
-def takes_nothing_back(reconciler: ContainerReconciler, task: Task, missing: int) -> None:
+def takes_nothing_back(reconciler: ContainerReconciler, task: Task, missing: int, now: float) -> None:
     for _ in range(missing):
         reconciler.new(task)
 

@@ -68,10 +68,7 @@ class CrashBackoffs:
             if backoff.open and self._is_stable(backoff, now):
                 backoff.stable()
             self.probes.review(backoff.task)
-            # A probe that is under way counts as one of its containers. It may also have none: one that was
-            # to stop was taken back in its place, and has run for long.
-            lacks_probe = backoff.probing and self._limit(backoff.task) > backoff.task.demand
-            if (backoff.due(now) or lacks_probe) and not self.inventory.draining:
+            if backoff.due(now) and not self.inventory.draining:
                 self._try_again(backoff)
             elif backoff.probing and self._crowded(backoff.task):
                 backoff.suspend()

@@ -86,7 +86,7 @@ class ContainerReconciler(Inventory):
             for container in wanted[missing:]:
                 container.unwanted = True
         elif missing > 0 and not self.leaving:
-            self._add(task, missing)
+            self._add(task, missing, now)
             self.ends.pace(task, now)
         if missing <= 0:
             self.ends.settled(task)
@@ -312,12 +312,16 @@ class ContainerReconciler(Inventory):
             self.crash_backoffs.apply(task)
         return max(0, task.demand)
 
-    def _add(self, task: Task, missing: int) -> None:
+    def _add(self, task: Task, missing: int, now: float) -> None:
         """Keeps containers that were about to go, then creates new ones."""
         back = [c for c in self.containers[task.name] if c.unwanted and c.phase in ACTIVE]
         back = sorted(back, key=lambda c: (c.phase is not Phase.RUNNING, c.order))[:missing]
         for container in back:
             container.unwanted = False
+            if task.backing_off and container.phase is Phase.RUNNING:
+                # It is the probe now. One that has long been stable would prove nothing, and the back-off
+                # would never end.
+                container.started, container.stable = now, False
         for _ in range(missing - len(back)):
             self.new(task)
 

@@ -167,6 +167,10 @@ class Persistence:
         # Copied in the event loop, as the store's thread must not see a list that grows.
         taken = self.users.journal.take_unsaved()
         unsaved = [(name, each) for name, each in taken if self.history.knows(name)]
+        # The history knows a user from its first sample on, and the first decisions come before that.
+        for name, each in taken:
+            if not self.history.knows(name):
+                self.users.journal.to_save(name, each)
         there = {name: self.users.get(name).decisions for name, _ in unsaved}
         oldest = {name: decisions[0].id for name, decisions in there.items() if decisions}
         rows = [
