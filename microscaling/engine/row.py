@@ -96,7 +96,7 @@ class Row(Part):
     def __init__(self, task: Task) -> None:
         super().__init__(task, task.metric, task.name)
         self.parts: tuple[Part, ...] = (self,)
-        """What is measured for it."""
+        """The metrics that are measured for it."""
         self.ours = ""
         """The text last written to `task.held`: a hold set elsewhere is not changed."""
         if not task.held:  # a monitor may send the task before it is measured

@@ -53,7 +53,7 @@ HEADERS = Field("headers", "Headers", kind="headers", secret=True, check=check_h
 
 @dataclass(frozen=True)
 class Question:
-    """What is sent to a server: GET, or with a body POST. `params` are added to the query of the URL."""
+    """A request to a server: GET, or with a body POST. `params` are added to the query of the URL."""
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from microscaling.metric.base import LARGEST, Metric, Source
 
 class TotalMetric(Metric):
     """The sum of the readings of its terms (items). Each term's source is asked by itself; the engine adds up
-    what they answer, and has no reading while one of them fails."""
+    their answers, and has no reading while one of them fails."""
 
     def __init__(self, terms: Sequence[Metric]) -> None:
         self.terms = tuple(terms)

@@ -34,7 +34,7 @@ SECRET_HEADER = re.compile(r"auth|cookie|token|key|secret|passw|session|credenti
 SECRET_FIELD = re.compile(
     r"auth|token|key|secret|passw|(^|[_-])pass$|pwd|session|credential|sig(nature)?$", re.IGNORECASE
 )
-"""Names of secret fields in the query of a URL, and in what is sent to it."""
+"""Names of secret fields in the query of a URL, and in a body that is sent to it."""
 
 
 class Secrets:
@@ -134,7 +134,7 @@ def secrets_of_headers(headers: Mapping[str, str]) -> list[str]:
 
 
 def secrets_of_body(body: str) -> list[str]:
-    """Returns the texts under secret names in what is sent to a server: JSON, or fields as in a query."""
+    """Returns the texts under secret names in the body of a request: JSON, or fields as in a query."""
     try:
         return list(_secrets_of_json(json.loads(body), False))
     except (ValueError, RecursionError):

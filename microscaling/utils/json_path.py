@@ -152,7 +152,7 @@ class JSONPath:
 
 
 def _values(value: Any, place: str, steps: Sequence[Step]) -> list[Any]:
-    """Returns what these steps select in a value, in its order."""
+    """Returns the values that these steps select in a value, in its order."""
     for i, step in enumerate(steps):
         if isinstance(step, Every):
             rest = steps[i + 1 :]
@@ -189,7 +189,7 @@ def _taken(value: Any, step: str | int | Chosen, place: str) -> Any:
 
 
 def _hint(value: Any, step: str | int) -> str:
-    """Returns the way to the entries of a list for somebody who named a field."""
+    """Returns the way to the entries of a list, for a path that names a field of it."""
     if not _is_list(value) or not isinstance(step, str):
         return ""
     if step.isdecimal():
@@ -227,7 +227,7 @@ def _is_name(name: str) -> bool:
 
 
 def _other_form(text: str) -> str:
-    """Returns what to write in place of a path in another well-known notation; "" for any other text."""
+    """Returns the right form of a path in another well-known notation; "" for any other text."""
     text = text.strip()
     for pattern, form in OTHER_WORDS:
         found = pattern.fullmatch(text)

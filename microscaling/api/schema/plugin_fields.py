@@ -71,10 +71,13 @@ def _absent(config: Section, field: Field, by: str, there: Any) -> Any:
 
 
 def _text(config: Section, field: Field, there: Any) -> str:
-    noted = any(note.startswith(f"{config.at(field.key)}: ") for note in config.notes.problems)
-    if isinstance(there, list) and not noted:
-        several = f"sources: [{{{field.key}: A}}, {{{field.key}: B}}]"
-        config.notes.problem(config.at(field.key), f"expected text, got a list: several are {several}")
+    if isinstance(there, list):
+        place, key = config.at(field.key), field.key
+        # Some keys have been read before, for any metric, and noted then.
+        if not any(note.startswith(f"{place}: ") for note in config.notes.problems):
+            config.notes.problem(
+                place, f"expected text, got a list: several are sources: [{{{key}: A}}, {{{key}: B}}]"
+            )
         raise _Unusable
     if not isinstance(there, str):
         config.wrong(field.key, "text", there)

@@ -9,7 +9,7 @@ from microscaling.target.base import RULES
 from microscaling.utils.text import nearest
 
 OTHER_WORDS = {"tasks": "apps", "services": "apps", "cap": "maxContainers", "max": "maxContainers"}
-"""What people write, by analogy or as our own pages call it, for keys of the Go agent."""
+"""Other words for keys of the Go agent, from Compose or from our own pages."""
 
 
 def note_unknown(*sections: Section, of_plugins: bool = True) -> None:

@@ -86,7 +86,7 @@ class Client:
     ) -> None:
         self.deadline_s = deadline_s
         self.max_bytes = max_bytes
-        # What is sent may come back in the error that refuses it.
+        # The request may come back in the error that refuses it.
         self.secrets = secrets
         self._session: requests.Session | None = None
         self._pause: Pause | None = None
