@@ -6,41 +6,40 @@ import builtins
 import contextlib
 import logging
 import math
-import re
 import shlex
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import docker
-import requests
 from docker.errors import (
     APIError,
-    DockerException,
     ImageNotFound,
     NotFound,
-    create_api_error_from_http_exception,
 )
-from urllib3.exceptions import HTTPError
 
 from microscaling.clients.docker.client import connect
-from microscaling.clients.docker.errors import AWAY, said
 from microscaling.clients.docker.images import fetch, has, is_id, pull
-from microscaling.clients.docker.unreachable import is_hopeless
 from microscaling.demand.task import Task
-from microscaling.errors import UNEXPECTED, PermanentError, TemporaryError
+from microscaling.errors import PermanentError, TemporaryError
 from microscaling.scheduler.containers.agent_id import Agent, AgentId
 from microscaling.scheduler.containers.backend import (
     Backend,
-    BackendUnavailable,
     Event,
     ListedContainer,
     Missing,
     Origin,
-    Unanswered,
 )
 from microscaling.scheduler.docker.body import LABEL, create_body
+from microscaling.scheduler.docker.calls import (
+    CALL_TIMEOUT_S,
+    asking,
+    errors,
+    is_taken,
+    look_at_status,
+    messages,
+)
 from microscaling.scheduler.docker.entries import PODMAN_KINDS, Entries, text_of
 from microscaling.scheduler.docker.numbers import Numbers, name_of
 
@@ -49,12 +48,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mssscheduler")
 
-CALL_TIMEOUT_S = 10
 PULL_TIMEOUT_S = 60
 """Longest pause between two messages of progress."""
 LAST_LINES, LAST_CHARACTERS = 5, 1000
 KINDS = ("create", "start", "kill", "die", "destroy", "pause", "unpause")
-TAKEN = re.compile("name .* is already in use")
 MAX_TRIES = 500
 """Most names that are tried for one container; a refusal takes the engine 1 or 2 ms."""
 DEFAULT_HOST = "unix:///var/run/docker.sock"
@@ -155,7 +152,7 @@ class DockerBackend(Backend):
             raise self._missing(task.image, "is no longer on this engine") from error
 
     def _create(self, task: Task, nonce: str) -> str:
-        with _errors():
+        with errors():
             client = self._client_now()
             id = self._create_named(client, task, nonce)
             try:
@@ -179,28 +176,28 @@ class DockerBackend(Backend):
                 )
                 id = text_of(answer["Id"])
             except APIError as error:
-                if not _is_taken(error) or tries >= MAX_TRIES:
+                if not is_taken(error) or tries >= MAX_TRIES:
                     raise
             finally:
                 self._numbers.created(task.name, number, id)
         return id
 
     def start(self, id: str) -> None:
-        with _errors():
+        with errors():
             self._client_now().start(id)
 
     def stop(self, id: str, grace_s: float) -> None:
-        with _errors(done=(304, 404, 409)):
+        with errors(done=(304, 404, 409)):
             self._client_now().stop(id, timeout=math.ceil(grace_s))
 
     def remove(self, id: str) -> None:
-        with _errors(done=(404, 409)):
+        with errors(done=(404, 409)):
             self._client_now().remove_container(id, v=True, force=True)
         self._numbers.removed(id)
 
     def last_log_lines(self, id: str) -> str:
         try:
-            with _errors():
+            with errors():
                 output = self._client_now().logs(id, tail=LAST_LINES)
         except (PermanentError, TemporaryError) as error:
             log.debug("no log lines of %s: %s", id[:12], error)
@@ -209,7 +206,7 @@ class DockerBackend(Backend):
 
     def list(self) -> list[ListedContainer]:
         asked = self._numbers.ask()
-        with _asking():
+        with asking():
             found = self._entries.listed(self._client_now().containers(all=True, filters={"label": LABEL}))
         self._numbers.listed(asked, found)
         return found
@@ -217,19 +214,19 @@ class DockerBackend(Backend):
     def watch(self, ready: Callable[[], None], on_event: Callable[[Event], None]) -> None:
         # Not by label: the filter of Podman 4 takes no label without its value, and then matches nothing.
         filters = {"type": "container", "event": [*KINDS, *PODMAN_KINDS]}
-        with _asking():
+        with asking():
             # Asked for again after an outage: it may be another engine then.
             version, self._version = self._version, ""
             client = self._connect(CALL_TIMEOUT_S, version)
-        client.hooks["response"].append(_look_at_status)
+        client.hooks["response"].append(look_at_status)
         try:
-            with _asking():
+            with asking():
                 stream = client.events(decode=True, filters=filters)
             self._version = client.api_version
             with self._lock:
                 self._stream = stream
             ready()
-            for event in _events(stream):
+            for event in messages(stream):
                 read = self._entries.event(event)
                 if read is not None:
                     if read.kind == "destroy":
@@ -255,7 +252,7 @@ class DockerBackend(Backend):
             self.agent.close()
 
     def _has(self, image: str) -> bool:
-        with _errors():
+        with errors():
             return has(self._client_now(), image)
 
     def _is_missing(self, image: str, error: BaseException | None) -> bool:
@@ -284,7 +281,7 @@ class DockerBackend(Backend):
     @contextmanager
     def _pulling(self) -> Iterator[docker.APIClient]:
         """Opens a client with a longer timeout for answers."""
-        with _errors():
+        with errors():
             client = self._connect(PULL_TIMEOUT_S)
         try:
             yield client
@@ -301,56 +298,3 @@ class DockerBackend(Backend):
 
     def _connect(self, timeout_s: int, version: str = "") -> docker.APIClient:
         return connect(self.host, self.tls_verify, self.cert_path, timeout_s, version, self.chosen)
-
-
-def _is_taken(error: APIError) -> bool:
-    """Whether a create was refused because another container has the name."""
-    # Docker answers 409, as a proxy may for its own reasons, and Podman 4 answers 500.
-    return TAKEN.search(str(error.explanation)) is not None
-
-
-def _look_at_status(answer: requests.Response, **_: object) -> None:
-    """Raises the library's error for a bad status."""
-    # The library checks the status only when it reads the stream, which counts as open by then.
-    try:
-        answer.raise_for_status()
-    except requests.HTTPError as error:
-        create_api_error_from_http_exception(error)
-
-
-@contextmanager
-def _errors(done: tuple[int, ...] = ()) -> Iterator[None]:
-    """Converts the library's errors to ours; a status in `done` means that there was nothing to do."""
-    try:
-        yield
-    except APIError as error:
-        status = error.status_code
-        if status in done:
-            return
-        if status in AWAY:
-            raise BackendUnavailable(said(error)) from error
-        raise PermanentError(said(error)) from error
-    except requests.exceptions.ReadTimeout as error:
-        raise Unanswered(f"no answer from the engine within {CALL_TIMEOUT_S} s") from error
-    except (requests.exceptions.RequestException, DockerException, OSError, HTTPError) as error:
-        raise BackendUnavailable(said(error), hopeless=is_hopeless(error)) from error
-    except UNEXPECTED as error:
-        why = f"this is not an answer of a Docker engine ({type(error).__name__})"
-        raise BackendUnavailable(why) from error
-
-
-@contextmanager
-def _asking() -> Iterator[None]:
-    """Like `_errors`, for requests that only read: a refusal is temporary, as the engine may answer later."""
-    try:
-        with _errors():
-            yield
-    except PermanentError as error:
-        raise BackendUnavailable(str(error)) from error
-
-
-def _events(stream: Iterable[Any]) -> Iterator[Any]:
-    """Iterates over the stream's messages."""
-    # Only errors of the stream are converted: those in the handling of an event are not its fault.
-    with _asking():
-        yield from stream

@@ -97,7 +97,7 @@ class Entries:
             nonce=_text_or_none(labels.get(NONCE_LABEL)),
             agent=_text_or_none(labels.get(AGENT_LABEL)),
             number=_number(_text_or_none(labels.get(NUMBER_LABEL))),
-            exit_code=_exit_code(_text_or_none(entry.get("Status"))),
+            exit_code=exit_code_of(_text_or_none(entry.get("Status"))),
             paused=state == "paused",
             name=_first_name(entry.get("Names")),
         )
@@ -113,7 +113,7 @@ def _first_name(names: Any) -> str:
     return _text_or_none(names[0]).removeprefix("/") if isinstance(names, list) and names else ""
 
 
-def _exit_code(status: str) -> int | None:
+def exit_code_of(status: str) -> int | None:
     """Parses "Exited (137) 4 seconds ago", the only place of the exit code in a listing."""
     found = EXITED.match(status)
     return int(found[1]) if found else None
