@@ -80,6 +80,8 @@ class Event:
     task: str
     nonce: str = ""
     exit_code: int | None = None
+    foreign: bool = False
+    """Somebody else has caused it, who changes containers of the tasks too."""
 
 
 class Backend(ABC):
@@ -94,6 +96,9 @@ class Backend(ABC):
     limits_tasks = False
     """Of each task never more than its maximum run, those that are being stopped included, so that a number
     up to it is enough for each."""
+
+    others_create = False
+    """Others create and start containers of the tasks, too, and these are adopted at any time."""
 
     @abstractmethod
     def prepare(self, task: Task) -> None:

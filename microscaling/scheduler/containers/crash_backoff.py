@@ -19,6 +19,7 @@ STABLE_FACTOR = 10.0
 """Uptime that resets the delay, in multiples of the last delay: 10 s before the first, 10 minutes (as in
 Kubernetes) at the longest."""
 FAILED = "backing off after failed starts"
+NO_IMAGE = "its image is missing"
 IN_VAIN = "backing off: its {nouns} end with code 0 at once"
 
 
@@ -48,6 +49,7 @@ class CrashLoopBackoff:
         """The last delay in seconds; 0 if it was reset."""
         self.backoff = Backoff(FIRST_S, MAX_S)
         self._why = FAILED
+        self._lack = NO_IMAGE
 
     @property
     def stable_s(self) -> float:
@@ -91,17 +93,19 @@ class CrashLoopBackoff:
     @property
     def why(self) -> str:
         """The reason of the back-off."""
-        return "its image is missing" if self.starving else self._why.format(nouns=self.nouns)
+        return self._lack if self.starving else self._why.format(nouns=self.nouns)
 
-    def starve(self, now: float) -> None:
-        """Backs off as long as the image is missing. The search for the image logs it."""
+    def starve(self, now: float, lack: str = NO_IMAGE) -> None:
+        """Backs off as long as something is missing without which no container can be made. The search for
+        it logs it."""
+        self._lack = lack
         self.starving = self.task.backing_off = True
         self.probing = False
         self.until = float("inf")
         self.task.failure = Failure(self.why, now)
 
     def supplied(self) -> None:
-        """Ends the back-off for a missing image; the next failure counts as the first."""
+        """Ends that back-off; the next failure counts as the first."""
         if self.starving:
             self.starving = self.task.backing_off = self.probing = False
             self.stable()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from microscaling.demand import limits
 from microscaling.demand.task import Task
 from microscaling.scheduler.containers.container import Container, Phase
-from microscaling.scheduler.containers.crash_backoff import HOLDS_S, CrashLoopBackoff
+from microscaling.scheduler.containers.crash_backoff import HOLDS_S, NO_IMAGE, CrashLoopBackoff
 from microscaling.scheduler.containers.inventory import Inventory
 from microscaling.scheduler.occupied import Occupied
 from microscaling.scheduler.probes import Probes, gives
@@ -26,12 +26,12 @@ class CrashBackoffs:
         """Counts one more failed start of this task."""
         self._by_name[task.name].record_failure(why, now, exit_code)
 
-    def starve(self, task: Task, now: float) -> None:
-        """Backs off, as the image of this task is missing."""
-        self._by_name[task.name].starve(now)
+    def starve(self, task: Task, now: float, lack: str = NO_IMAGE) -> None:
+        """Backs off, as the image of this task is missing, or something else that it needs."""
+        self._by_name[task.name].starve(now, lack)
 
     def supplied(self, task: Task) -> None:
-        """Ends that back-off, as the image is available again."""
+        """Ends that back-off, as it is available again."""
         self._by_name[task.name].supplied()
         self.inventory.tasks.changed.set()
 

@@ -137,6 +137,7 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
     def _make(self, tasks: Tasks) -> ContainerReconciler:
         reconciler = ContainerReconciler(tasks)
         reconciler.limits_tasks = self.backend.limits_tasks
+        reconciler.unmanaged.adopts = self.backend.others_create
         tasks.containers = lambda name: views(reconciler, name, self.clock())
         self.listing = Listing(reconciler, self.backend.name)
         self.orphans = Orphans(self.backend, tasks, self.stop_orphans)

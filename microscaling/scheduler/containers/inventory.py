@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
@@ -36,6 +36,12 @@ class Inventory:
         """Time of the engine's last answer, monotonic seconds."""
         self.leaving = False
         self.draining = False
+        self.quiet: dict[str, float] = {}
+        """By task, the time before which there is no operation, as others change it (monotonic seconds)."""
+        self.resting: set[str] = set()
+        """Tasks that others have stopped: they get no containers."""
+        self.rank: Callable[[str], int | None] = lambda id: None
+        """Returns the order of a container by its id, if the backend knows a better one."""
         self._numbers = itertools.count(1)
 
     def all(self) -> Iterable[Container]:
@@ -59,6 +65,8 @@ class Inventory:
     def bind(self, container: Container, id: str) -> None:
         """Sets the id that the engine gave to the container."""
         container.id = id
+        rank = self.rank(id)
+        container.order = container.order if rank is None else rank
         self.by_id[id] = container
 
     def forget(self, container: Container) -> None:

@@ -108,6 +108,7 @@ class Listing:
                 reconciler.started(container, now)
             elif phase in (Phase.EXITED, Phase.REMOVING) and not container.busy:
                 reconciler.started(container, now)  # an unanswered start was carried out late
+                container.unwanted = container.unwanted and not reconciler.unmanaged.adopts
             reconciler.paused.note(container, seen.paused)
         elif seen.state is State.EXITED:
             if phase not in (Phase.EXITED, Phase.REMOVING):

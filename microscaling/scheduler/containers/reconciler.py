@@ -102,7 +102,12 @@ class ContainerReconciler(Inventory):
         parked = [
             c
             for c in self.all()
-            if c.phase is Phase.CREATED and c.wanted and not c.busy and not c.unknown and now >= c.not_before
+            if c.phase is Phase.CREATED
+            and c.wanted
+            and not c.busy
+            and not c.unknown
+            and now >= c.not_before
+            and not self._is_quiet(c, now)
         ]
         if not parked:
             return
@@ -166,7 +171,8 @@ class ContainerReconciler(Inventory):
     def next_due(self) -> float | None:
         """Returns the time at which `reconcile` has work without an event (monotonic seconds). A past time
         stays until `reconcile` was called."""
-        times = itertools.chain((c.not_before for c in self.all()), self.crash_backoffs.times())
+        delayed = (c.not_before for c in self.all())
+        times = itertools.chain(delayed, self.quiet.values(), self.crash_backoffs.times())
         return min((time for time in times if time > self._reconciled_at), default=None)
 
     def drain(self) -> None:
@@ -197,6 +203,8 @@ class ContainerReconciler(Inventory):
             return
         if container is None:
             self.unmanaged.on_event(event, now)
+            if self.unmanaged.adopts and self.adopted:
+                self.reconcile_task(self.by_name[event.task], now)
             return
         if not container.id:
             self.bind(container, event.id)
@@ -304,13 +312,17 @@ class ContainerReconciler(Inventory):
         container.unwanted = True
         container.paused = False
 
+    def _is_quiet(self, container: Container, now: float) -> bool:
+        # At the end nothing is started any more, and others may well wait for it.
+        return now < self.quiet.get(container.task.name, now) and not (self.draining or self.leaving)
+
     def _want(self, task: Task) -> int:
         """Returns how many containers a task should have now: its demand, limited by a back-off."""
         if self.draining:
             return 0
         if task.backing_off:
             self.crash_backoffs.apply(task)
-        return max(0, task.demand)
+        return 0 if task.name in self.resting else max(0, task.demand)
 
     def _add(self, task: Task, missing: int, now: float) -> None:
         """Keeps containers that were about to go, then creates new ones."""
@@ -327,7 +339,9 @@ class ContainerReconciler(Inventory):
 
     def _next_step(self, container: Container, now: float) -> None:
         """Plans the next operation of one container, if there is one and it is allowed."""
-        if container.busy or container.unknown or not self.acting or self.hold:
+        if self._is_quiet(container, now) or container.busy or container.unknown:
+            return
+        if not self.acting or self.hold:
             return
         if self.leaving and container.phase is Phase.STARTING:  # without an answer, and not started
             container.unwanted = True

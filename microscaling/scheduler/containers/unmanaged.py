@@ -25,6 +25,8 @@ class UnmanagedContainers:
         self.paused = paused
         self.adopted: float | None = None
         """Time of the adoption, the first listing (monotonic seconds)."""
+        self.adopts = False
+        """As `others_create` in Backend: there is no second agent, and what others start is adopted."""
         self.foreign: set[str] = set()
         self.unstarted: dict[str, tuple[Event, float]] = {}
         """By id, containers created elsewhere that have not started, with the time they were first seen."""
@@ -72,6 +74,10 @@ class UnmanagedContainers:
         if event.nonce.startswith(self.inventory.instance):
             self._take(event, Phase.CREATED if event.kind == "create" else Phase.RUNNING)
             return
+        if self.adopts:
+            if event.kind == "start":
+                self._adopt_started(event, now)
+            return
         if event.kind == "create":
             if event.id not in self.foreign:  # otherwise this event comes late, after its start
                 self.unstarted.setdefault(event.id, (event, now))
@@ -113,6 +119,12 @@ class UnmanagedContainers:
         container.may_run = container.may_run or created
         container.unwanted = state is not State.RUNNING
         self.paused.note(container, state is State.RUNNING and seen.paused)
+
+    def _adopt_started(self, event: Event, now: float) -> None:
+        container = self._take(event, Phase.RUNNING)
+        container.unwanted, container.stable = False, False
+        container.started = container.seen = now
+        container.heard = True
 
     def _nonce(self, event: Event) -> str:
         """Returns a unique key: the nonce, or the id of a container that has a copied nonce."""
