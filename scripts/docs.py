@@ -16,6 +16,7 @@ from pathlib import Path
 from microscaling.api.schema.declared import APP, CONFIG
 from microscaling.api.schema.key import Key
 from microscaling.api.schema.metric import MISSING
+from microscaling.config.services.plugin import TYPE as SERVICES
 from microscaling.factory import CHOICES
 from microscaling.metric.base import METRICS, Metric
 from microscaling.plugins import Field
@@ -122,6 +123,12 @@ def first_mistakes() -> str:
     return "\n\n".join(parts)
 
 
+def services() -> str:
+    """The variables for services of Compose."""
+    rows = ((f"`{variable.name}`", variable.meaning) for variable in SERVICES.variables)
+    return table(("variable", "meaning"), rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "settings": settings,
     "app": lambda: keys(APP),
@@ -129,6 +136,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "rules": rules,
     "metrics": metrics,
     "mistakes": first_mistakes,
+    "services": services,
 }
 
 

@@ -84,6 +84,9 @@ def check_yaml(block: Block) -> None:
     found = yaml.safe_load(block.text)
     if "apps" in found:
         read_configuration(block.text, "yaml")
+    elif "services" in found:
+        Path("docker-compose.yml").write_text(block.text.replace("VERSION", __version__))
+        check_compose(Path("docker-compose.yml").resolve())
     elif "config" in found:  # a task's, without its name
         read_task(found)
     elif "url" in found:  # what a task's config says of its source

@@ -42,8 +42,8 @@ def others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
 @pytest.mark.parametrize(
     ("group", "ours"),
     [
-        (SCHEDULERS, "DOCKER KUBERNETES MARATHON PROCESS TOY"),
-        (CONFIGS, "ENVVAR FILE HARDCODED LABEL SERVER"),
+        (SCHEDULERS, "COMPOSE DOCKER KUBERNETES MARATHON PROCESS TOY"),
+        (CONFIGS, "ENVVAR FILE HARDCODED LABEL SERVER SERVICES"),
         (MONITORS, "SERVER"),
     ],
 )

@@ -17,7 +17,7 @@ from tests.integration.conftest import (  # noqa: F401
     prefix,
 )
 
-MARKS = {"DOCKER": [pytest.mark.integration]}
+MARKS = {name: [pytest.mark.integration] for name in ("COMPOSE", "DOCKER")}
 
 
 @pytest.fixture(params=[pytest.param(name, marks=MARKS.get(name, [])) for name in CASES])

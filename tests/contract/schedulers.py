@@ -57,6 +57,8 @@ class Case(ABC):
     """What stands between; None: it talks to nobody."""
     has_outside = True
     """Something runs that can be there before, and be lost."""
+    left_over: dict[str, int] = {"a": 0, "b": 0}  # noqa: RUF012
+    """How many run after a drain."""
 
     def __init__(self, request: pytest.FixtureRequest) -> None:
         self.stack = contextlib.ExitStack()
@@ -314,6 +316,66 @@ class Docker(Case):
         return self.witness.most_at_once()
 
 
+class Compose(Docker):
+    """Services of a project of its own, each with one container that Compose could have made."""
+
+    left_over = {"a": 1, "b": 1}  # noqa: RUF012
+
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        super().__init__(request)
+        from tests.integration.agents import Witness
+
+        self.project = f"{self.prefix}{time.monotonic_ns() % 10**9}"
+        self.stack.callback(self._clean)
+        for name in ("a", "b"):
+            self.engine.stop(self._made(name, 1), timeout=5)
+        self.witness = Witness(self.engine, self.project, "com.docker.compose.project")
+
+    def task(self, name: str) -> Task:
+        return Task(name, priority="ab".index(name))
+
+    def scheduler(self) -> Scheduler:
+        assert self.proxy is not None
+        settings = Settings(docker_host=f"tcp://127.0.0.1:{self.proxy.port}", state_dir=self.state)
+        environ = {**os.environ, "MSS_COMPOSE_PROJECT": self.project}
+        return SCHEDULERS.chosen("MSS_SCHEDULER", "COMPOSE").make(settings, environ)
+
+    def there(self, name: str, count: int) -> None:
+        self.engine.start(f"{self.project}-{name}-1")
+        for number in range(2, count + 1):
+            self._made(name, number)
+
+    def running(self, name: str) -> int:
+        return len(self._ids(name, running=True))
+
+    def lose(self, name: str) -> None:
+        self.engine.kill(self._ids(name, running=True)[0])
+
+    def touched(self) -> list[object]:
+        return [sorted(self._ids("a") + self._ids("b"))]
+
+    def _ids(self, name: str, running: bool = False) -> list[str]:
+        labels = [f"com.docker.compose.project={self.project}", f"com.docker.compose.service={name}"]
+        return [one["Id"] for one in self.engine.containers(all=not running, filters={"label": labels})]
+
+    def _made(self, name: str, number: int) -> str:
+        of = "com.docker.compose."
+        labels = {
+            f"{of}project": self.project, f"{of}service": name, f"{of}container-number": str(number),
+            f"{of}oneoff": "False", f"{of}config-hash": "h", "microscaling.enable": "true",
+        }  # fmt: skip
+        host = self.engine.create_host_config(network_mode="none")
+        id = self.engine.create_container(
+            "mss-test/sleeper", name=f"{self.project}-{name}-{number}", labels=labels, host_config=host
+        )["Id"]
+        self.engine.start(id)
+        return str(id)
+
+    def _clean(self) -> None:
+        for id in self._ids("a") + self._ids("b"):
+            self.engine.remove_container(id, force=True)
+
+
 class Marathon(Case):
     names = {"a": "first", "b": "team/second"}  # noqa: RUF012
 
@@ -424,6 +486,7 @@ class KubernetesForReal(Case):
 CASES: dict[str, type[Case]] = {
     "TOY": Toy,
     "PROCESS": Process,
+    "COMPOSE": Compose,
     "DOCKER": Docker,
     "MARATHON": Marathon,
     "KUBERNETES": Kubernetes,

@@ -32,7 +32,7 @@ def test_runs_as_many_as_are_demanded(case: Case) -> None:
             run.demand(a=a, b=b)
             run.settles(a=a, b=b)
         assert run.stop() == 0
-    wait_for(lambda: case.look() == {"a": 0, "b": 0}, "for all to go")
+    wait_for(lambda: case.look() == case.left_over, "for all to go")
 
 
 def test_adopts_what_is_there_and_touches_nothing_before_the_first_decision(outside: Case) -> None:
@@ -81,7 +81,7 @@ def test_leave_leaves_all_for_the_next_one_to_adopt(outside: Case) -> None:
     with Run(outside) as run:
         run.settles(a=2, b=1)
         assert run.stop() == 0
-    wait_for(lambda: outside.look() == {"a": 0, "b": 0}, "for all to go")
+    wait_for(lambda: outside.look() == outside.left_over, "for all to go")
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -100,7 +100,7 @@ def test_a_fault_breaks_nothing(wired: Case, fault: str) -> None:
         run.demand(a=6, b=3)
         run.settles(a=6, b=3)
         assert run.stop() == 0
-    wait_for(lambda: wired.look() == {"a": 0, "b": 0}, "for all to go")
+    wait_for(lambda: wired.look() == wired.left_over, "for all to go")
     assert wired.most() <= CAP
 
 

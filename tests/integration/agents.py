@@ -122,8 +122,9 @@ class AgentProcess:
 class Witness:
     """What the engine itself says, independent of the agent."""
 
-    def __init__(self, client: APIClient, prefix: str) -> None:
+    def __init__(self, client: APIClient, prefix: str, label: str = engines.LABEL) -> None:
         self.client = client
+        self.label = label
         self.prefix = prefix
         self.since = self._engine_time()
 
@@ -158,12 +159,12 @@ class Witness:
 
     def events(self) -> list[tuple[str, str]]:
         """Starts and deaths of containers of this run, in order, since the witness came."""
-        filters = {"type": "container", "event": ["start", "die"], "label": engines.LABEL}
+        filters = {"type": "container", "event": ["start", "die"], "label": self.label}
         stream = self.client.events(since=self.since, until=self._engine_time(), filters=filters, decode=True)
         return [
             (e["Action"], e["Actor"]["ID"])
             for e in stream
-            if e["Actor"]["Attributes"][engines.LABEL].startswith(self.prefix)
+            if e["Actor"]["Attributes"][self.label].startswith(self.prefix)
         ]
 
     def _engine_time(self) -> str:

@@ -1,0 +1,105 @@
+"""Services of Docker Compose on an engine: their labels, their names here, and the projects that count."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import docker
+from docker.errors import NotFound
+
+PROJECT = "com.docker.compose.project"
+SERVICE = "com.docker.compose.service"
+NUMBER = "com.docker.compose.container-number"
+ONEOFF = "com.docker.compose.oneoff"
+CONFIG_HASH = "com.docker.compose.config-hash"
+IMAGE = "com.docker.compose.image"
+NOT_SERVICES = (
+    "com.docker.swarm.service.id",
+    "com.docker.compose.hook",
+    "com.docker.compose.relay",
+    "com.docker.compose.slug",
+)
+"""Labels of tasks of Swarm, and of containers that Compose makes beside those of a service."""
+COPY_OF = "com.microscaling.copy-of"
+"""Marks a container that the agent copied from one of Compose's; its value is the id of that one."""
+ENABLED = "microscaling.enable"
+PODMAN_PROJECT = "io.podman.compose.project"
+DIGITS = re.compile(r"[0-9]{1,9}")
+OWN = re.compile(r"/containers/([0-9a-f]{64})/")
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The projects whose services are tasks; None: all of the engine."""
+
+    projects: frozenset[str] | None = None
+
+    def task_of(self, labels: Any) -> str:
+        """Returns the name of the task that a container with these labels belongs to; "" if there is none."""
+        if not isinstance(labels, Mapping) or any(label in labels for label in NOT_SERVICES):
+            return ""
+        project, service = project_of(labels), labels.get(SERVICE)
+        if (
+            not (project and service and isinstance(service, str))
+            or str(labels.get(ONEOFF)).casefold() == "true"
+        ):
+            return ""
+        if self.projects is not None and project not in self.projects:
+            return ""
+        # Fixed by the scope and not by what runs now, so that a name means the same all the time.
+        one = self.projects is not None and len(self.projects) == 1
+        return service if one else f"{project}/{service}"
+
+
+def project_of(labels: Mapping[str, Any]) -> str:
+    """Returns the name of the project; "" without one."""
+    name = labels.get(PROJECT) or labels.get(PODMAN_PROJECT)
+    return name if isinstance(name, str) else ""
+
+
+def number_of(labels: Mapping[str, Any]) -> int:
+    """Returns the number of a container among those of its service; 0 without one."""
+    text = labels.get(NUMBER)
+    return int(text) if isinstance(text, str) and DIGITS.fullmatch(text) else 0
+
+
+def is_copy(labels: Mapping[str, Any]) -> bool:
+    """True for a container that the agent made."""
+    return COPY_OF in labels
+
+
+def scope_of(client: docker.APIClient, named: str) -> Scope:
+    """Returns the projects that `named` lists, with commas between; by default that of the agent's own
+    container, and all if it has none. Raises the errors of the library."""
+    projects = frozenset(filter(None, re.split(r"[\s,]+", named)))
+    if projects:
+        return Scope(projects)
+    own = own_labels(client)
+    return Scope(frozenset({project_of(own)}) if project_of(own) else None)
+
+
+def own_labels(client: docker.APIClient) -> Mapping[str, Any]:
+    """Returns the labels of the agent's own container; none if it runs in none of this engine."""
+    id = own_id()
+    if not id:
+        return {}
+    try:
+        labels = client.inspect_container(id)["Config"]["Labels"]
+    except NotFound:
+        return {}
+    return labels if isinstance(labels, Mapping) else {}
+
+
+def own_id() -> str:
+    """Returns the id of the container that this process runs in; "" if it runs in none."""
+    # The engine mounts /etc/hostname and its like from a folder with that name. The host's name would be
+    # the id, too, but a person may have set another one.
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:
+            found = OWN.search(mounts.read())
+    except OSError:
+        return ""
+    return found[1] if found else ""

@@ -1,0 +1,219 @@
+"""The services of Compose on a Docker engine, as the backend of containers.
+
+To scale up, it starts a container of Compose's that was stopped, or makes a copy of one. To scale down, it
+stops and removes copies; Compose's own containers are stopped, and never removed.
+"""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import docker
+from docker.errors import APIError, NotFound
+
+from microscaling.clients.docker.compose import ENABLED, Scope, scope_of
+from microscaling.demand.task import Task
+from microscaling.errors import PermanentError, TemporaryError
+from microscaling.scheduler.compose.copy import Copy, copy_of, is_usual
+from microscaling.scheduler.compose.entries import ComposeEntries
+from microscaling.scheduler.compose.news import News
+from microscaling.scheduler.compose.originals import Originals, Policy
+from microscaling.scheduler.compose.own_stops import OwnStops
+from microscaling.scheduler.compose.secrets import carry_secrets
+from microscaling.scheduler.containers.backend import ListedContainer
+from microscaling.scheduler.docker.backend import MAX_TRIES, DockerBackend
+from microscaling.scheduler.docker.calls import asking, errors, is_taken
+from microscaling.scheduler.docker.entries import text_of
+
+log = logging.getLogger("mssscheduler")
+
+
+class ComposeBackend(DockerBackend):
+    """One engine. `projects` are the names of Compose projects, with commas between: see `scope_of`."""
+
+    name = "Docker engine"
+    others_create = True
+
+    def __init__(
+        self,
+        host: str,
+        tls_verify: bool = False,
+        cert_path: str = "",
+        chosen: str = "",
+        projects: str = "",
+        own_stops: OwnStops | None = None,
+    ) -> None:
+        super().__init__(host, tls_verify, cert_path, pull_images=False, chosen=chosen)
+        self.projects = projects
+        self.ending = False
+        """The agent ends: Compose's own containers stay as they are."""
+        self.originals = Originals(own_stops.read() if own_stops else ())
+        self._own_stops = own_stops
+        self._news = News()
+        self._consent: set[str] = set()
+        self._scoping = threading.Lock()
+        self._remembering = threading.Lock()
+        self._scope: Scope | None = None
+        self._entries: ComposeEntries = ComposeEntries(self.originals)
+
+    def begin(self, tasks: Sequence[str]) -> None:
+        self._entries.tasks = frozenset(tasks)
+
+    def prepare(self, task: Task) -> None:
+        if not task.min_containers:
+            self._consent.add(task.name)
+            self.originals.consent = frozenset(self._consent)
+
+    def supply(self, task: Task) -> None:
+        """Does nothing: no image is ever pulled."""
+
+    def create(self, task: Task, nonce: str) -> str:
+        # First what Compose has made: it would be started by the next `up` anyway.
+        lent = self.originals.lend(task.name, nonce)
+        if lent:
+            return lent
+        for id in self.originals.models(task.name, time.monotonic()):
+            with errors():
+                original = self._well(id)
+                if original is not None:
+                    return self._copy(task, nonce, original)
+        raise TemporaryError(
+            "there is no container of Compose's to copy: all were stopped, or are replaced now"
+        )
+
+    def start(self, id: str) -> None:
+        with self._call(id, "start"):
+            super().start(id)
+        self.originals.started(id)
+        self._remember()
+
+    def stop(self, id: str, grace_s: float) -> None:
+        original = self.originals.is_original(id)
+        if original and self.ending:
+            return
+        with self._call(id, "stop"):
+            if original:
+                self._remember()  # before: the agent may be killed in between
+            super().stop(id, self.originals.grace_s(id, grace_s))
+
+    def remove(self, id: str) -> None:
+        if self.originals.is_original(id):
+            self.originals.give_back(id)
+            return
+        with self._call(id, "remove"):
+            super().remove(id)
+
+    def list(self) -> list[ListedContainer]:
+        asked = self._numbers.ask()
+        with asking():
+            client = self._client_now()
+            self._entries.scope = self._scoped(client)
+            answer = client.containers(all=True, filters={"label": ENABLED})
+            found = self._entries.found(answer)
+            self._news.look(answer, self._entries.scope)
+            for id in self.originals.listed(found):
+                self._learn(client, found[id].task, id)
+        self._numbers.listed(asked, self._entries.numbered(answer))
+        return self._entries.listed(answer)
+
+    def start_again(self) -> builtins.list[str]:
+        """Starts the containers of Compose's that the agent has stopped; returns those that it could not."""
+        failed = []
+        for id in self.originals.ours:
+            try:
+                self.start(id)
+            except (PermanentError, TemporaryError) as error:
+                failed.append(f"{id[:12]} ({error})")
+        return failed
+
+    def _scoped(self, client: docker.APIClient) -> Scope:
+        with self._scoping:
+            # Not in __init__, as the engine may be away then.
+            if self._scope is None:  # once, as the names of all tasks follow from it
+                self._scope = scope_of(client, self.projects)
+            return self._scope
+
+    def _learn(self, client: docker.APIClient, task: str, id: str) -> None:
+        """Reads the policies of a service from a container that Compose has made."""
+        with contextlib.suppress(NotFound):
+            self.originals.policies[task] = Policy.of(client.inspect_container(id))
+
+    def _well(self, id: str) -> Mapping[str, Any] | None:
+        """Returns the engine's description of a container; None if it is no model for a copy."""
+        try:
+            original: Mapping[str, Any] = self._client_now().inspect_container(id)
+        except NotFound:
+            return None
+        return original if is_usual(original) else None
+
+    def _copy(self, task: Task, nonce: str, original: Mapping[str, Any]) -> str:
+        client = self._client_now()
+        id, made = self._create_copy(client, task, nonce, original)
+        self.originals.created(id, task.name, made.body["Labels"])
+        try:
+            for network, endpoint in made.others.items():
+                client.connect_container_to_network(
+                    id,
+                    network,
+                    aliases=endpoint["Aliases"],
+                    links=[tuple(link.split(":", 1)) for link in endpoint.get("Links") or ()],
+                    link_local_ips=(endpoint.get("IPAMConfig") or {}).get("LinkLocalIPs"),
+                    driver_opt=endpoint.get("DriverOpts"),
+                )
+            carry_secrets(client, original, id)
+        except Exception:  # incomplete, and its id would be lost with the error
+            with contextlib.suppress(PermanentError, TemporaryError):
+                self.remove(id)
+            raise
+        return id
+
+    def _create_copy(
+        self, client: docker.APIClient, task: Task, nonce: str, original: Mapping[str, Any]
+    ) -> tuple[str, Copy]:
+        """Creates a copy with the lowest number that is free, and whose name is."""
+        image = _image_of(client, original)
+        number, tries = 0, 0
+        while True:
+            number, tries, id = self._numbers.take(task.name, above=number), tries + 1, ""
+            made = copy_of(original, number, image, client.api_version)
+            self._entries.creating(made.name, nonce)
+            try:
+                answer = client.create_container_from_config(made.body, made.name)  # type: ignore[no-untyped-call]
+                id = text_of(answer["Id"])
+                return id, made
+            except APIError as error:
+                self._entries.not_created(made.name)
+                if not is_taken(error) or tries >= MAX_TRIES:
+                    raise
+            finally:
+                self._numbers.created(task.name, number, id)
+
+    @contextmanager
+    def _call(self, id: str, call: str) -> Iterator[None]:
+        self.originals.begins(id, call)
+        try:
+            yield
+        finally:
+            self.originals.ends(id, call, time.monotonic())
+
+    def _remember(self) -> None:
+        if self._own_stops is not None:
+            with self._remembering:
+                self._own_stops.write(self.originals.ours)
+
+
+def _image_of(client: docker.APIClient, original: Mapping[str, Any]) -> str:
+    """Returns the name of the original's image if that still means the same image, else the id."""
+    name = str(original["Config"].get("Image") or "")
+    with contextlib.suppress(NotFound):
+        # After a build, pull or tag, a copy by name would run other code under the labels of the old.
+        if client.inspect_image(name)["Id"] == original["Image"]:  # type: ignore[no-untyped-call]
+            return name
+    return str(original["Image"])

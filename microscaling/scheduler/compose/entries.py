@@ -1,0 +1,125 @@
+"""Containers of services in an engine's listings and events."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from microscaling.clients.docker.compose import Scope, number_of
+from microscaling.scheduler.compose.originals import Found, Originals
+from microscaling.scheduler.compose.originals import State as Seen
+from microscaling.scheduler.containers.backend import Event, ListedContainer, State
+from microscaling.scheduler.docker.entries import PODMAN_KINDS, STATES, Entries, exit_code_of, text_of
+
+
+class ComposeEntries(Entries):
+    """Parses the entries of one engine, and tells `originals` of them."""
+
+    def __init__(self, originals: Originals) -> None:
+        super().__init__()
+        self.originals = originals
+        self.scope: Scope | None = None
+        """None before the first listing."""
+        self.tasks: frozenset[str] = frozenset()
+        """The names of all tasks: containers of others are left out."""
+        self._lock = threading.Lock()
+        self._nonces: dict[str, str] = {}
+        """By name, the nonces of the copies: they carry no label with it, as they equal Compose's own."""
+
+    def creating(self, name: str, nonce: str) -> None:
+        """Takes the name of a copy that is about to be created."""
+        with self._lock:
+            self._nonces[name] = nonce
+
+    def not_created(self, name: str) -> None:
+        """Takes the refusal of that create."""
+        with self._lock:
+            self._nonces.pop(name, None)
+
+    def found(self, answer: Any) -> dict[str, Found]:
+        """Returns the containers of the tasks in a listing, by id. Raises TypeError for an answer of another
+        form."""
+        if not isinstance(answer, list):
+            raise TypeError(f"expected a list, got a {type(answer).__name__}")
+        return {
+            text_of(one["Id"]): Found(
+                self._task_of(one.get("Labels")),
+                one["Labels"],
+                _state(one),
+                exit_code_of(str(one.get("Status"))),
+            )
+            for one in answer
+            if self._task_of(one.get("Labels"))
+        }
+
+    def numbered(self, answer: Any) -> list[ListedContainer]:
+        """Returns all of them, with their numbers."""
+        return [
+            self._listed(one, State.RUNNING) for one in reversed(answer) if self._task_of(one.get("Labels"))
+        ]
+
+    def listed(self, answer: Any) -> list[ListedContainer]:
+        shown = []
+        for one in reversed(answer):
+            if not self._task_of(one.get("Labels")):
+                continue
+            state, id = STATES.get(str(one.get("State")), State.RUNNING), one["Id"]
+            if state is not State.RUNNING and self.originals.is_original(id):
+                if self.originals.lent(id):
+                    state = State.CREATED  # as if it were a new one
+                elif state is State.CREATED:
+                    continue  # Compose is going to start it
+            shown.append(self._listed(one, state))
+        return shown
+
+    def event(self, event: Any) -> Event | None:
+        try:
+            attributes = event["Actor"]["Attributes"]
+            id, kind = text_of(event["Actor"]["ID"]), text_of(event["Action"])
+            task = self._task_of(attributes)
+        except (LookupError, TypeError, AttributeError) as error:
+            self._name("event", f"an event of the engine cannot be read ({error!r:.60}): it is skipped")
+            return None
+        if not task:
+            return None
+        # Everything of a task goes to `originals`, the events that are no news for the reconciler, too.
+        kind = PODMAN_KINDS.get(kind, kind)
+        code = str(attributes.get("exitCode", ""))
+        detail = code if kind == "die" else str(attributes.get("signal", ""))
+        nonce = self._nonce(id, str(attributes.get("name", "")))
+        mine = kind == "create" and bool(nonce)
+        effect = self.originals.event(id, kind, task, attributes, detail, time.monotonic(), mine)
+        if effect.restarts:
+            return None
+        return Event(
+            kind, id, task, nonce, int(code) if code.isdecimal() and len(code) < 10 else None, effect.foreign
+        )
+
+    def _task_of(self, labels: Any) -> str:
+        name = self.scope.task_of(labels) if self.scope is not None else ""
+        return name if name in self.tasks else ""
+
+    def _nonce(self, id: str, name: str) -> str:
+        with self._lock:
+            return self.originals.lent(id) or self._nonces.get(name, "")
+
+    def _listed(self, one: Mapping[str, Any], state: State) -> ListedContainer:
+        names = one.get("Names") or [""]
+        name = str(names[0]).removeprefix("/")
+        return ListedContainer(
+            id=one["Id"],
+            task=self._task_of(one.get("Labels")),
+            state=state,
+            created=float(self.originals.rank(one["Id"]) or 0),
+            nonce=self._nonce(one["Id"], name),
+            number=number_of(one["Labels"]),
+            exit_code=exit_code_of(str(one.get("Status"))),
+            paused=one.get("State") == "paused",
+            name=name,
+        )
+
+
+def _state(one: Mapping[str, Any]) -> Seen:
+    return Seen(STATES.get(str(one.get("State")), State.RUNNING).value)

@@ -1,0 +1,48 @@
+"""The containers of Compose's that the agent has stopped, kept for its next life: it may start those
+again, but not the ones that a person has stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Iterable
+
+log = logging.getLogger("mssscheduler")
+
+
+class OwnStops:
+    """A file in the state folder, for one engine. Without a writable folder nothing is kept, which is logged
+    once."""
+
+    def __init__(self, folder: str, engine: str) -> None:
+        self.folder = folder
+        self.path = os.path.join(folder, f"stopped-{hashlib.sha256(engine.encode()).hexdigest()[:12]}.json")
+        self._said = False
+
+    def read(self) -> list[str]:
+        """Returns the ids; none if there is no such file, or it cannot be read."""
+        try:
+            with open(self.path, encoding="utf-8") as file:
+                ids = json.load(file)
+        except (OSError, ValueError):
+            return []
+        return [id for id in ids if isinstance(id, str)] if isinstance(ids, list) else []
+
+    def write(self, ids: Iterable[str]) -> None:
+        """Replaces the ids."""
+        try:
+            os.makedirs(self.folder, mode=0o700, exist_ok=True)
+            new = f"{self.path}.new"
+            with open(new, "w", encoding="utf-8") as file:
+                json.dump(sorted(ids), file)
+            os.replace(new, self.path)
+        except OSError as error:
+            if not self._said:
+                self._said = True
+                log.warning(
+                    "MSS_STATE_DIR: %s cannot be written (%s): after a restart the agent cannot tell the "
+                    "containers that it has stopped from those that you have, and starts neither",
+                    self.path, error.strerror or error,
+                )  # fmt: skip

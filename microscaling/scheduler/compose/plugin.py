@@ -1,0 +1,43 @@
+"""MSS_SCHEDULER=COMPOSE."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from microscaling.scheduler.base import Scheduler, SchedulerPlugin
+from microscaling.settings import Settings
+
+
+def prepare(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    """Returns the settings with the engine's address, and with the defaults that differ here: the tasks are
+    those in the labels of services, and their containers stay at the end. Raises ConfigError."""
+    from microscaling.scheduler.docker.plugin import prepare as with_engine
+
+    settings = with_engine(settings, environ)
+    # People expect their services to run on, whatever becomes of the agent.
+    if not environ.get("MSS_ON_EXIT"):
+        settings = replace(settings, on_exit="leave")
+    if not environ.get("MSS_CONFIG") and settings.config == Settings.config:
+        settings = replace(settings, config="SERVICES")
+    return settings
+
+
+def make(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
+    """Returns a scheduler for the services of one engine."""
+    from microscaling.scheduler.compose.backend import ComposeBackend
+    from microscaling.scheduler.compose.own_stops import OwnStops
+    from microscaling.scheduler.compose.scheduler import ComposeScheduler
+    from microscaling.scheduler.containers.state_folder import default_folder
+
+    s = settings
+    stops = OwnStops(s.state_dir or default_folder(environ), s.docker_host)
+    projects = environ.get("MSS_COMPOSE_PROJECT", "")
+    return ComposeScheduler(
+        ComposeBackend(
+            s.docker_host, s.docker_tls_verify, s.docker_cert_path, s.docker_chosen, projects, stops
+        )
+    )
+
+
+TYPE = SchedulerPlugin("COMPOSE", "your own Compose services", make, prepare=prepare)

@@ -1,0 +1,222 @@
+"""How the containers of services stand, by listings, events and our own calls: pure, but for its lock."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from microscaling.clients.docker.compose import COPY_OF, NUMBER, Scope
+from microscaling.scheduler.compose.news import News
+from microscaling.scheduler.compose.originals import Found, Originals, Policy, State
+from microscaling.scheduler.compose.own_stops import OwnStops
+
+TERM, KILL, HUP = "15", "9", "1"
+
+
+def labels(number: int, copy: bool = False, config: str = "h") -> dict[str, str]:
+    return {
+        NUMBER: str(number), "com.docker.compose.config-hash": config, **({COPY_OF: "o1"} if copy else {})
+    }  # fmt: skip
+
+
+class World:
+    """One service, web, with an original o1 that runs, and a copy c2 of it."""
+
+    def __init__(self, *ours: str, **found: Found) -> None:
+        self.originals = Originals(ours)
+        self.found = {
+            "o1": Found("web", labels(1), State.RUNNING),
+            "c2": Found("web", labels(2, copy=True), State.RUNNING),
+            **found,
+        }
+        self.originals.policies["web"] = Policy()
+        self.list()
+
+    def list(self, **found: Found) -> None:
+        self.found |= found
+        self.originals.listed(self.found)
+
+    def event(self, id: str, kind: str, detail: str = "", now: float = 0.0, mine: bool = False) -> bool:
+        """Returns whether somebody else has caused it."""
+        return self.originals.event(id, kind, "web", labels(int(id[1:])), detail, now, mine).foreign
+
+    def user_stops(self, id: str, now: float = 0.0) -> None:
+        self.event(id, "kill", TERM, now)
+        self.event(id, "die", "0", now + 0.1)
+
+
+def test_copies_go_before_originals_and_the_highest_number_first() -> None:
+    world = World(o3=Found("web", labels(3), State.RUNNING), c9=Found("web", labels(9, True), State.RUNNING))
+    ids = sorted(["o1", "c2", "o3", "c9"], key=lambda id: world.originals.rank(id) or 0)
+    assert ids == ["o1", "o3", "c2", "c9"]
+
+
+def test_copies_are_never_copied() -> None:
+    world = World()
+    assert world.originals.models("web", 0.0) == ["o1"]
+    world.event("o1", "destroy")
+    assert world.originals.models("web", 0.0) == []
+    assert world.originals.resting(0.0) == {"web"}
+
+
+def test_one_that_was_asked_to_end_is_no_model_until_it_starts_again() -> None:
+    world = World()
+    assert world.event("o1", "kill", TERM, now=1.0)
+    assert world.originals.models("web", 1.0) == []
+    assert world.originals.resting(1.0) == {"web"}
+    world.event("o1", "die", "0", now=1.5)
+    assert world.originals.resting(100.0) == {"web"}
+    assert world.event("o1", "start", now=200.0)
+    assert world.originals.resting(200.0) == set()
+
+
+def test_one_that_heeds_no_signal_is_well_again_after_its_grace() -> None:
+    world = World()
+    world.event("o1", "kill", TERM, now=1.0)
+    assert world.originals.models("web", 12.9) == []
+    assert world.originals.models("web", 13.0) == ["o1"]
+
+
+@pytest.mark.parametrize("signal", [KILL, HUP])
+def test_other_signals_are_no_stop(signal: str) -> None:
+    world = World()
+    world.event("o1", "kill", signal)
+    assert world.originals.models("web", 0.0) == ["o1"]
+
+
+def test_one_that_ends_by_itself_is_ours_to_start() -> None:
+    world = World()
+    assert not world.event("o1", "die", "3"), "Compose has done nothing"
+    assert world.originals.resting(0.0) == set()
+    world.originals.give_back("o1")
+    assert world.originals.lend("web", "n1") == "o1"
+    assert world.originals.lent("o1") == "n1"
+    assert world.originals.lend("web", "n2") == "", "it stands for one"
+
+
+def test_one_that_somebody_stopped_is_not() -> None:
+    world = World()
+    world.user_stops("o1")
+    world.originals.give_back("o1")
+    assert world.originals.lend("web", "n1") == ""
+    world.list(o1=Found("web", labels(1), State.EXITED, 0))
+    assert world.originals.lend("web", "n1") == ""
+
+
+def test_our_own_stops_are_no_ones_else() -> None:
+    world = World()
+    world.originals.begins("o1", "stop")
+    assert not world.event("o1", "kill", TERM)
+    assert not world.event("o1", "die", "0")
+    world.originals.ends("o1", "stop", 0.2)
+    assert world.originals.ours == ["o1"]
+    world.originals.give_back("o1")
+    assert world.originals.lend("web", "n1") == "o1"
+    world.originals.begins("o1", "start")
+    assert not world.event("o1", "start", now=1.0)
+    world.originals.ends("o1", "start", 1.0)
+    assert world.originals.ours == []
+    assert world.event("o1", "kill", TERM, now=2.0), "a stop by somebody else right after our start"
+
+
+def test_one_that_has_just_ended_is_waited_for() -> None:
+    """Not a copy for a moment, while the original stays stopped."""
+    world = World()
+    world.event("o1", "die", "3")
+    found: list[str] = []
+    thread = threading.Thread(target=lambda: found.append(world.originals.lend("web", "n1")))
+    thread.start()
+    world.originals.give_back("o1")
+    thread.join(60)
+    assert found == ["o1"]
+
+
+@pytest.mark.parametrize(
+    ("restart", "code", "expected"),
+    [("always", "0", True), ("unless-stopped", "1", True), ("on-failure", "1", True),
+     ("on-failure", "0", False), ("no", "1", False)],
+)  # fmt: skip
+def test_the_engine_restarts_by_policy(restart: str, code: str, expected: bool) -> None:
+    world = World()
+    world.originals.policies["web"] = Policy(restart=restart)
+    effect = world.originals.event("o1", "die", "web", labels(1), code, 0.0, mine=False)
+    assert effect.restarts is expected
+    world.event("o1", "start", now=1.0)
+    world.event("o1", "kill", TERM, now=2.0)
+    effect = world.originals.event("o1", "die", "web", labels(1), code, 2.1, mine=False)
+    assert not effect.restarts, "a stop is not followed by a restart"
+
+
+@pytest.mark.parametrize(
+    ("code", "ours", "consent", "rests"),
+    [(0, False, False, True), (143, False, False, True), (3, False, False, False), (0, True, False, False),
+     (143, False, True, False)],
+)  # fmt: skip
+def test_what_had_ended_before_the_agent_came(code: int, ours: bool, consent: bool, rests: bool) -> None:
+    originals = Originals(["o1"] if ours else [])
+    originals.consent = frozenset({"web"} if consent else ())
+    originals.listed({"o1": Found("web", labels(1), State.EXITED, code)})
+    assert (originals.resting(0.0) == {"web"}) is rests
+
+
+def test_one_that_compose_has_only_created_is_composes_to_start() -> None:
+    world = World()
+    world.event("o5", "create")
+    world.user_stops("o1", now=1.0)
+    assert world.originals.lend("web", "n1") == ""
+    world.list(o6=Found("web", labels(6), State.CREATED))
+    assert world.originals.lend("web", "n1") == ""
+
+
+def test_copies_of_another_configuration_are_stale() -> None:
+    world = World(c3=Found("web", labels(3, copy=True, config="old"), State.RUNNING))
+    assert world.originals.stale("web") == ["c3"]
+
+
+@pytest.mark.parametrize(("signal", "number"), [(None, "15"), ("SIGQUIT", "3"), ("QUIT", "3"), ("34", "34")])
+def test_policy(signal: str | None, number: str) -> None:
+    policy = Policy.of(
+        {"Config": {"StopSignal": signal, "StopTimeout": 3}, "HostConfig": {"RestartPolicy": {"Name": ""}}}
+    )
+    assert number in policy.stop_signals
+    assert (policy.grace_s, policy.restart) == (3.0, "no")
+
+
+def test_own_stops_are_kept_for_the_next_life(tmp_path: Path) -> None:
+    kept = OwnStops(str(tmp_path / "state"), "unix:///a.sock")
+    assert kept.read() == []
+    kept.write(["b", "a"])
+    assert OwnStops(str(tmp_path / "state"), "unix:///a.sock").read() == ["a", "b"]
+    assert OwnStops(str(tmp_path / "state"), "unix:///b.sock").read() == []
+
+
+def test_a_folder_that_cannot_be_written_is_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("")
+    kept = OwnStops(str(tmp_path / "file" / "state"), "unix:///a.sock")
+    kept.write(["a"])
+    kept.write(["b"])
+    assert [record.message.partition(":")[0] for record in caplog.records] == ["MSS_STATE_DIR"]
+
+
+def test_new_services_and_new_labels_are_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    def listed(service: str, created: int, most: str, **more: str) -> dict[str, object]:
+        of = "com.docker.compose."
+        own = {f"{of}project": "shop", f"{of}service": service, "microscaling.max": most}
+        return {"Created": created, "Labels": own | more}
+
+    news, scope = News(), Scope(frozenset({"shop"}))
+    web = listed("web", 1, "4")
+    news.look([web], scope)
+    for _ in range(2):
+        news.look([web, listed("web", 0, "3"), listed("web", 9, "5", **{COPY_OF: "x"})], scope)
+    assert caplog.messages == []
+    news.look([], scope)  # down
+    for _ in range(2):
+        news.look([listed("web", 5, "8"), listed("mail", 5, "2")], scope)
+    assert [message.partition(": restart")[0] for message in caplog.messages] == [
+        "service web: has other labels now", "service mail: is new",
+    ]  # fmt: skip
