@@ -12,6 +12,7 @@ from typing import Any
 
 from microscaling import __version__
 from microscaling.api.containers import container_entries
+from microscaling.api.jobs import jobs_of
 from microscaling.demand.obstacle import shortage
 from microscaling.demand.shown import Failure
 from microscaling.demand.task import Task
@@ -44,6 +45,8 @@ def task_detail(task: Task) -> dict[str, Any]:
         "backingOff": task.backing_off,
         "reason": "" if task.reason is None else masked(str(task.reason))[:MAX_TEXT],
     }
+    if task.metric.measured is not None and detail["metric"] is not None:
+        detail["jobs"] = jobs_of(task.metric.measured)
     # Seldom true, and thousands of agents report twice a second: left out otherwise.
     if task.stopping:
         detail["stopping"] = task.stopping

@@ -17,10 +17,10 @@ from typing import Any
 from microscaling.api.schema.container import COMMAND, IMAGE, KEYS, SPELLINGS, read_container
 from microscaling.api.schema.files import Files
 from microscaling.api.schema.literals import warn_of_literals
-from microscaling.api.schema.metric import OF_ANY, filled_in_keys, read_metric
+from microscaling.api.schema.metric import OF_ANY, filled_in_keys, read_count, read_metric
 from microscaling.api.schema.misplaced import note_misplaced
 from microscaling.api.schema.plugin_fields import made, read_fields
-from microscaling.api.schema.policies import read_fallback, read_idle, read_window
+from microscaling.api.schema.policies import read_fallback, read_idle, read_stuck, read_window
 from microscaling.api.schema.refused import refuse
 from microscaling.api.schema.section import Notes, Section, shown
 from microscaling.api.schema.unknown import note_unknown
@@ -117,6 +117,7 @@ def _task(
         fallback=read_fallback(app, measured, least, most),
         scale_down_window_s=read_window(app, measured),
         idle_s=read_idle(config, measured),
+        stuck_s=read_stuck(config, measured),
     )
     # The Go agent read these as well; nothing here depends on them.
     app.text("appType"), app.take("targetValue")
@@ -164,7 +165,9 @@ def _rule(app: Section, config: Section, least: int, most: int, settings: Settin
     if LENGTH in rule.fields and not length and not there:
         what = "this task asks for more as long as there is an item"
         config.notes.missing(config.at(LENGTH.key), there, what)
-    return target or RemainderTarget(most), read_metric(app, config, settings)
+    metric = read_metric(app, config, settings)
+    read_count(config, rule, most, metric)
+    return target or RemainderTarget(most), metric
 
 
 def _chosen_rule(app: Section) -> type[Target]:

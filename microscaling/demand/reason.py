@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from microscaling.metric.measurement import Measurement
 from microscaling.target.base import Target
 
 UP = "{judged}: wants {wants} more, {free} free, takes {by}"
@@ -20,6 +21,8 @@ MINIMUM_GAVE = "gives {by} to {other}, which is below its minimum"
 IDLE = "{judged}: empty for {wants} s, gives back {by}"
 LAST = "{judged}: something waits and it has none, {free} free, takes {by}"
 LAST_TOOK = "{judged}: something waits and it has none, takes {by} from {other}"
+TAKEN = "{judged}: jobs are taken and it has none, {free} free, takes {by}"
+TAKEN_TOOK = "{judged}: jobs are taken and it has none, takes {by} from {other}"
 LAST_GAVE = "gives {by} to {other}, which comes first and has none"
 OVER_CAP = "{wants} too many for the cap of {free}: gives back {by}"
 OVER_PLACES = "{wants} too many for the cap of {free} (less {other}): gives back {by}"
@@ -33,13 +36,15 @@ class Reason:
 
     `rule` is one of the templates above, or a complete sentence. Counts are containers: demand `before` and
     `after`, the change that the rule intended (`wants`), the places that were `free` at that moment, and
-    `given`, the part that came from other tasks. `other` is the giving or the receiving task. `earlier` is
-    the preceding reason within the same decision; the attribute exists only after `on_top_of`.
+    `given`, the part that came from other tasks. `other` is the giving or the receiving task, `current` and
+    `measured` are the reading. `earlier` is the preceding reason within the same decision; the attribute
+    exists only after `on_top_of`.
     """
 
     # There can be thousands in a beat, most are never read, and most have no `earlier`: so numbers in slots,
     # the sentence on demand, and no assignment of `earlier` in __init__.
-    __slots__ = ("after", "before", "current", "earlier", "free", "given", "other", "rule", "target", "wants")
+    __slots__ = ("after", "before", "current", "earlier", "free", "given", "measured", "other", "rule",
+                 "target", "wants")  # fmt: skip
 
     def __init__(
         self,
@@ -52,6 +57,7 @@ class Reason:
         target: Target | None = None,
         current: int = 0,
         given: int = 0,
+        measured: Measurement | None = None,
     ) -> None:
         self.rule = rule
         self.before = before
@@ -62,6 +68,7 @@ class Reason:
         self.target = target
         self.current = current
         self.given = given
+        self.measured = measured
 
     def on_top_of(self, earlier: Reason | None) -> Reason:
         """Links this reason to an earlier one of the same decision, and returns it."""
@@ -75,13 +82,19 @@ class Reason:
         if self.rule not in _RULES:
             return self.rule
         return self.rule.format(
-            judged=self.target.words(self.current) if self.target else "",
+            judged=judged(self.target, self.current, self.measured) if self.target else "",
             by=abs(self.after - self.before),
             wants=self.wants,
             free=max(0, self.free),
             other=self.other,
             given=self.given,
         )
+
+
+def judged(target: Target, current: int, measured: Measurement | None) -> str:
+    """Describes a reading: "queue 12 of target 10 (4 running, 30 future)"."""
+    more = measured.words(current) if measured is not None else ""
+    return f"{target.words(current)} ({more})" if more else target.words(current)
 
 
 def explained(last: Reason | None, before: int) -> Reason | None:
@@ -114,6 +127,6 @@ def explained(last: Reason | None, before: int) -> Reason | None:
 
 _RULES = {
     UP, BACK, ABOVE_MAXIMUM, BELOW_MINIMUM, GAVE_WAY, TOOK, MINIMUM_TOOK, MINIMUM_GAVE,
-    IDLE, LAST, LAST_TOOK, LAST_GAVE, OVER_CAP,
+    IDLE, LAST, LAST_TOOK, LAST_GAVE, TAKEN, TAKEN_TOOK, OVER_CAP,
     OVER_PLACES, TRY_TOOK, TRY_GAVE, UP_LATE, BACK_LATE, GAVE_LATE,
 }  # fmt: skip

@@ -15,6 +15,7 @@ from microscaling.target.remainder import RemainderTarget
 
 PLAIN = ContainerOptions()
 IDLE_S = 10.0
+STUCK_S = 3600.0
 
 
 @dataclass(eq=False, slots=True)
@@ -81,6 +82,8 @@ class Task:
     it."""
     idle_s: float = IDLE_S
     """Seconds with an empty queue before it gives containers back, one at a time, for every rule."""
+    stuck_s: float = STUCK_S
+    """Seconds for which jobs of workers that are gone keep a container without a change of their number."""
 
     def serving(self) -> int:
         """Returns the base of the rules: the running containers that are to stay, and those that will run as

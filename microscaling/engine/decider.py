@@ -46,7 +46,7 @@ class Decider:
             in_force = self.fallbacks.apply(now)
             scaling.measure(tasks)
             self.windows.apply(now)
-            self.rests.look(now)
+            given_up = self.rests.look(now)
             changed = not tasks.hold and scaling.allocate(tasks)
             changed = (not tasks.hold and scaling.guard(tasks)) or changed
             changed = (not tasks.hold and self.rests.fill(tasks)) or changed
@@ -55,6 +55,8 @@ class Decider:
         # Logged after the lock is released, as logging is I/O.
         self.fallbacks.say()
         say(changes)
+        for line in given_up:
+            log.warning("%s", line)
         for line in lines:
             status_log.info("%s", line)
         held = failed - in_force

@@ -55,6 +55,8 @@ class Donors:
 
 
 def names(given: Given) -> str:
-    """Returns the donors' names in short."""
+    """Returns the donors' names in short; empty if there are none."""
+    if not given:
+        return ""
     first = next(iter(given)).name
     return first if len(given) == 1 else f"{first} and {len(given) - 1} more"

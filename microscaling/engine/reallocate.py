@@ -58,12 +58,10 @@ def _may_give(task: Task) -> bool:
 
 def _take(task: Task, wants: int, taken: int, free: int, given: Given) -> None:
     before, after = task.demand, task.demand + taken + sum(given.values())
-    current = task.metric.current
-    if given:
-        gift = sum(given.values())
-        task.reason = Reason(TOOK, before, after, wants, free, names(given), task.target, current, gift)
-    else:
-        task.reason = Reason(UP, before, after, wants, free, "", task.target, current)
+    metric, rule, gift = task.metric, TOOK if given else UP, sum(given.values())
+    task.reason = Reason(
+        rule, before, after, wants, free, names(given), task.target, metric.current, gift, metric.measured
+    )
     task.demand = after
     task.reallocated = True
     for donor in given:

@@ -1,4 +1,4 @@
-"""The end states of the rules: a waiting queue keeps a container, an empty one gives its containers back.
+"""The end states of the rules: a waiting or taken job keeps a container, an empty queue gives them back.
 
 The Go agent's rules round small errors to no change: a short queue may have no container for ever, and an
 empty one may keep all of them. Pure; the caller holds the lock of `Tasks`.
@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from microscaling.demand.reason import BACK, IDLE, LAST, LAST_GAVE, LAST_TOOK, Reason
+from microscaling.demand.reason import BACK, IDLE, LAST, LAST_GAVE, LAST_TOOK, TAKEN, TAKEN_TOOK, Reason
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.engine.donors import Donors, Given, minimum, names
 from microscaling.engine.guard import counted
+from microscaling.engine.taken import Taken
 
 NEVER = float("-inf")
 GAP_S = 2.0
@@ -26,7 +27,7 @@ class Rest:
     window, nor than the interval of a source that is asked rarely, as one measurement is not enough.
     """
 
-    __slots__ = ("idle", "last", "seconds", "since", "task")
+    __slots__ = ("idle", "last", "seconds", "since", "taken", "task")
 
     def __init__(self, task: Task, window_s: float) -> None:
         self.task = task
@@ -34,14 +35,24 @@ class Rest:
         self.since = self.last = NEVER
         self.idle = False
         """True if the queue has been empty for `seconds`, and no job runs."""
+        self.taken = Taken(task)
 
-    def look(self, now: float) -> None:
-        """Adjusts the ideal at the rule's end states; called right after measuring, at `now` (seconds)."""
+    def look(self, now: float) -> str:
+        """Adjusts the ideal at the rule's end states; called right after measuring, at `now` (seconds).
+        Returns a line for the log, mostly empty."""
         task = self.task
         self.idle = False
         # A missing reading neither counts as idle time nor ends it at once.
         if task.held or task.falling_back:
-            return
+            return ""
+        line = self.taken.look(now)
+        self._at_its_ends(now)
+        if self.taken.paused:  # from which no worker gets a job
+            task.ideal_containers = min(task.ideal_containers, task.requested)
+        return line
+
+    def _at_its_ends(self, now: float) -> None:
+        task = self.task
         if task.metric.current > 0:
             self.last = NEVER
             if task.ideal_containers < 1:
@@ -50,7 +61,7 @@ class Rest:
         if now - self.last > GAP_S:
             self.since = now
         self.last = now
-        if task.metric.in_flight:  # the queue is empty, but its last job still runs
+        if self.taken.keeps:  # the queue is empty, but its last job still runs
             task.ideal_containers = max(task.ideal_containers, 1)
         elif now - self.since >= self.seconds and task.requested > minimum(task):
             self.idle = True
@@ -61,13 +72,15 @@ class Rest:
         task, reason = self.task, self.task.reason
         if reason is not None and reason.rule == BACK and reason.after == task.demand:
             wants = round(self.seconds)
-            task.reason = Reason(IDLE, reason.before, reason.after, wants, 0, "", task.target)
+            now = task.metric.measured
+            task.reason = Reason(IDLE, reason.before, reason.after, wants, 0, "", task.target, measured=now)
 
     def lacks_one(self) -> bool:
-        """True if items wait and a container may run for them; called for tasks without demand."""
+        """True if there are jobs and a container may run for them; called for tasks without demand."""
         task = self.task
         return (
-            task.metric.current > 0
+            (task.metric.current > 0 or self.taken.keeps)
+            and not self.taken.paused
             and not task.held
             and not task.falling_back
             and not task.backing_off
@@ -87,14 +100,14 @@ class Rests:
             if not task.is_remainder()
         ]
 
-    def look(self, now: float) -> None:
-        """Adjusts all ideals; called between measuring and allocating, after the windows."""
-        for rest in self._rests:
-            rest.look(now)
+    def look(self, now: float) -> list[str]:
+        """Adjusts all ideals; called between measuring and allocating, after the windows. Returns lines for
+        the log."""
+        return [line for rest in self._rests if (line := rest.look(now))]
 
     def fill(self, tasks: Tasks) -> bool:
-        """Gives one container to each task without any while its queue is not empty; called after the guard.
-        Returns True if any demand changed.
+        """Gives one container to each task without any while it has jobs; called after the guard. Returns
+        True if any demand changed.
 
         The container comes from the free places, except those that more important tasks are still short of,
         else from less important tasks above their minimum.
@@ -136,9 +149,12 @@ def _short(task: Task) -> int:
 
 def _take(task: Task, free: int, given: Given) -> None:
     before, task.demand = task.demand, 1
-    current, was = task.metric.current, task.reason
+    metric, was = task.metric, task.reason
     if given:
-        reason = Reason(LAST_TOOK, before, 1, 1, free, names(given), task.target, current)
+        rule = LAST_TOOK if metric.current else TAKEN_TOOK
     else:
-        reason = Reason(LAST, before, 1, 1, free, "", task.target, current)
+        rule = LAST if metric.current else TAKEN
+    reason = Reason(
+        rule, before, 1, 1, free, names(given), task.target, metric.current, measured=metric.measured
+    )
     task.reason = reason.on_top_of(was)

@@ -8,7 +8,8 @@ import re
 from microscaling.demand.task import Task
 from microscaling.engine.poll import Reading
 from microscaling.errors import MetricError
-from microscaling.metric.base import LARGEST, Metric, whole_number
+from microscaling.metric.base import LARGEST, Measurement, Metric, checked, whole_number
+from microscaling.metric.total import added_up
 from microscaling.utils.failure_log import FailureLog
 
 log = logging.getLogger("mssengine")
@@ -27,6 +28,8 @@ class Part:
         self.name = name
         """Its name in the log: the task's, and the place of the source if there are several."""
         self.value = 0
+        self.measured: Measurement | None = None
+        """All that the source counts; None if that is one number only."""
         self.problem = NOT_YET
         self.told = FailureLog()
         self.beats = 1.0
@@ -43,7 +46,12 @@ class Part:
     def judge(self, reading: Reading, now: float, beat_s: float) -> None:
         """Extracts the value from a good reading. Logs a failure once."""
         try:
-            self.value = whole_number(self.metric.read(reading.answer), "measurement")
+            found = self.metric.read(reading.answer)
+            if isinstance(found, Measurement):
+                self.measured = checked(found)
+                self.value = min(LARGEST, found.number(self.task.metric.with_running))
+            else:
+                self.value, self.measured = whole_number(found, "measurement"), None
             self.problem = ""
             self._pace(reading, beat_s)
             if reading.taken != self.taken:
@@ -127,7 +135,7 @@ class Row(Part):
         if not task.held or task.held == self.ours:
             task.held = self.ours = self.problem
         if not self.problem:
-            task.metric.current = self.value
+            task.metric.current, task.metric.measured = self.value, self.measured
             task.measured_at = self.taken
         if self.beats != self._paced:  # mostly unchanged: saves the call for thousands
             self._paced = self.beats
@@ -153,7 +161,7 @@ class Total(Row):
         """Computes the sum after all parts were judged."""
         for part in self.parts:
             if part.metric.source is None:
-                part.value, part.problem = part.metric.current, ""
+                part.value, part.measured, part.problem = part.metric.current, part.metric.measured, ""
         failed = [(i, part) for i, part in enumerate(self.parts) if part.problem]
         self.problem = ""
         if failed:
@@ -165,6 +173,8 @@ class Total(Row):
             return
         values = [part.value for part in self.parts]
         self.value = max(min(LARGEST, sum(values)), self.metric.at_least or 0)
+        found = added_up([part.measured or part.value for part in self.parts])
+        self.measured = found if isinstance(found, Measurement) else None
         self._pace_of_sum(values)
         self.taken = min((part.taken for part in self.parts if part.taken is not None), default=None)
 

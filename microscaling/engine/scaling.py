@@ -51,7 +51,7 @@ def measure(tasks: Tasks) -> None:
             else:
                 metric = task.metric
                 task.ideal_containers = target.decide(
-                    Observation(metric.current, serving, task.requested, task.measured_s, metric.in_flight)
+                    Observation(metric.current, serving, task.requested, task.measured_s, metric.measured)
                 )
 
 
@@ -85,7 +85,10 @@ def allocate(tasks: Tasks) -> bool:
                 if wanted and requested < task.min_containers:
                     wanted = not task.target.meeting(task.metric.current)
                 rule = UP if wanted else BELOW_MINIMUM
-                task.reason = Reason(rule, demand, after, wants, free, "", task.target, task.metric.current)
+                metric = task.metric
+                task.reason = Reason(
+                    rule, demand, after, wants, free, "", task.target, metric.current, 0, metric.measured
+                )
                 if after < demand:
                     _from_requested(task, UP_LATE)
                 task.demand = after
@@ -138,7 +141,10 @@ def _lower(task: Task, change: int) -> None:
     if after != task.demand:
         rule = ABOVE_MAXIMUM if task.requested > task.max_containers else BACK
         wants = task.requested - task.ideal_containers
-        task.reason = Reason(rule, task.demand, after, wants, 0, "", task.target, task.metric.current)
+        metric = task.metric
+        task.reason = Reason(
+            rule, task.demand, after, wants, 0, "", task.target, metric.current, 0, metric.measured
+        )
         if after > task.demand:
             _from_requested(task, BACK_LATE)
         task.demand = after

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from microscaling.demand.obstacle import obstacle, shortage
+from microscaling.demand.reason import judged
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 
@@ -85,7 +86,7 @@ def _detail(task: Task, tasks: Tasks) -> str:
 
 
 def _reading(task: Task) -> str:
-    return task.target.words(task.metric.current)
+    return judged(task.target, task.metric.current, task.metric.measured)
 
 
 def _is_short(task: Task) -> bool:

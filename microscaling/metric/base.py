@@ -7,11 +7,13 @@ from collections.abc import Collection, Hashable, Mapping
 from typing import Any
 
 from microscaling.errors import MetricError
+from microscaling.metric.measurement import Measurement
 from microscaling.plugins import Field, Group, Variable
 from microscaling.settings import Settings
 from microscaling.utils.text import one_line
 
-__all__ = ["LARGEST", "METRICS", "Metric", "MetricError", "Source", "count_or_none", "whole_number"]
+__all__ = ["LARGEST", "METRICS", "Measurement", "Metric", "MetricError", "Source", "checked", "count_or_none",
+           "whole_number"]  # fmt: skip
 
 LARGEST = 2**53
 """Upper bound of a measurement: above it a number in JSON is no longer exact, and no queue is that long."""
@@ -80,10 +82,12 @@ class Metric(ABC):
         raise NotImplementedError
 
     current: int = 0
-    """The last good measurement; 0 before the first."""
-    in_flight: int | None = None
-    """Jobs being worked on (items), by the last answer; None if the source does not count them. Set by
-    `read`."""
+    """The number of the last good measurement that the rule gets (items); 0 before the first."""
+    measured: Measurement | None = None
+    """The last good measurement; None if the source gives one number only, that of the waiting jobs."""
+    with_running: bool = False
+    """Whether the number is that of the waiting and the running jobs: `count` in the configuration, or the
+    default of the rule."""
     interval_s: float = 0.0
     """Seconds between two requests to the source; 0: one at every beat."""
     pace_s: float = 0.0
@@ -105,8 +109,9 @@ class Metric(ABC):
         return (self.source,) if self.source is not None else ()
 
     @abstractmethod
-    def read(self, answer: Any) -> int:
-        """Finds this metric's value (items) in an answer of its source, without I/O. Raises MetricError."""
+    def read(self, answer: Any) -> int | Measurement:
+        """Finds this metric's value in an answer of its source, without I/O: the waiting jobs (items), or all
+        that the source counts. Raises MetricError."""
 
     def absent(self, reason: str) -> int:
         """Returns the reading for a queue that does not exist. Raises MetricError with the reason if that is
@@ -118,7 +123,12 @@ class Metric(ABC):
     def update(self) -> None:
         """Asks the source now and sets `current`. Raises MetricError, and then leaves `current` unchanged."""
         if self.source is not None:
-            self.current = self.read(self.source.fetch())
+            self.note(self.read(self.source.fetch()))
+
+    def note(self, found: int | Measurement) -> None:
+        """Sets `current` and `measured`."""
+        self.measured = found if isinstance(found, Measurement) else None
+        self.current = found.number(self.with_running) if isinstance(found, Measurement) else found
 
 
 def whole_number(value: object, what: str) -> int:
@@ -132,6 +142,14 @@ def whole_number(value: object, what: str) -> int:
     if not 0 <= value <= LARGEST:
         raise MetricError(f"{one_line(what)}: {str(value)[:24]} is out of range (0 to 2^53)")
     return value
+
+
+def checked(found: Measurement) -> Measurement:
+    """Returns a measurement of which every count is a valid one. Raises MetricError."""
+    counts = {"waiting": found.waiting, "running": found.running or 0}
+    for what, count in {**counts, "stuck": found.stuck, "future": found.future}.items():
+        whole_number(count, what)
+    return found
 
 
 def _shown(value: object) -> str:

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from microscaling.clients.http.client import Client, FetchError, public_url
 from microscaling.errors import ConfigError, MetricError
-from microscaling.metric.base import Metric, Source, count_or_none, whole_number
+from microscaling.metric.base import Measurement, Metric, Source, count_or_none, whole_number
 from microscaling.metric.missing import HELD, Hint, alike
 from microscaling.plugins import Field
 from microscaling.secrets.masking import secrets_of_url
@@ -37,6 +37,8 @@ class Depths:
     channels: dict[tuple[str, str], object] = field(default_factory=dict)
     in_flight: dict[tuple[str, str], object] = field(default_factory=dict)
     """Messages that the consumers of each channel have taken and not yet finished."""
+    deferred: dict[tuple[str, str], object] = field(default_factory=dict)
+    """Messages of each channel that are published, or given back, for later."""
     paused: set[str] = field(default_factory=set)
     """Topics that pass nothing on to their channels."""
 
@@ -162,6 +164,7 @@ def parse_stats(body: bytes) -> Depths:
             for channel in _list(topic.get("channels")):
                 depths.channels[name, channel["channel_name"]] = channel.get("depth")
                 depths.in_flight[name, channel["channel_name"]] = channel.get("in_flight_count")
+                depths.deferred[name, channel["channel_name"]] = channel.get("deferred_count")
         return depths
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         what = f"{type(error).__name__}: {error}"
@@ -207,9 +210,14 @@ class NSQMetric(Metric):
         self.source = NSQSource(endpoint, queues=[(topic_name, channel_name)])
         self._missing = False
 
-    def read(self, answer: Depths) -> int:
+    def read(self, answer: Depths) -> int | Measurement:
+        waiting = self._waiting(answer)
+        queue = self.topic_name, self.channel_name
+        running, future = (count_or_none(of.get(queue)) for of in (answer.in_flight, answer.deferred))
+        return waiting if running is None else Measurement(waiting, running, future=future or 0)
+
+    def _waiting(self, answer: Depths) -> int:
         topic, channel = self.topic_name, self.channel_name
-        self.in_flight = count_or_none(answer.in_flight.get((topic, channel)))
         found = topic in answer.topics
         if found is self._missing:
             self._say(found)

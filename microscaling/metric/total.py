@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from microscaling.metric.base import LARGEST, Metric, Source
+from microscaling.metric.base import LARGEST, Measurement, Metric, Source
 
 
 class TotalMetric(Metric):
@@ -20,18 +20,19 @@ class TotalMetric(Metric):
     def sources(self) -> tuple[Source, ...]:
         return tuple(source for term in self.terms for source in term.sources)
 
-    @property
-    def in_flight(self) -> int | None:  # type: ignore[override]
-        """Jobs being worked on (items), of all terms that count them; None if none does."""
-        counts = [term.in_flight for term in self.terms if term.in_flight is not None]
-        return sum(counts) if counts else None
-
-    def read(self, answer: Any) -> int:
+    def read(self, answer: Any) -> int | Measurement:
         """Adds up the terms, given the answers of their sources in the same order."""
-        # No error above the largest number: each term is a valid one.
-        return min(LARGEST, sum(term.read(one) for term, one in zip(self.terms, answer, strict=True)))
+        return added_up([term.read(one) for term, one in zip(self.terms, answer, strict=True)])
 
     def update(self) -> None:
         for term in self.terms:
             term.update()
-        self.current = min(LARGEST, sum(term.current for term in self.terms))
+        self.note(added_up([term.measured or term.current for term in self.terms]))
+
+
+def added_up(found: Sequence[int | Measurement]) -> int | Measurement:
+    """Returns the sum of valid measurements: a number only, if all are."""
+    if any(isinstance(one, Measurement) for one in found):
+        return Measurement.total(one if isinstance(one, Measurement) else Measurement(one) for one in found)
+    # No error above the largest number: each term is a valid one.
+    return min(LARGEST, sum(one for one in found if isinstance(one, int)))

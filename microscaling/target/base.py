@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from microscaling.metric.measurement import Measurement
 from microscaling.plugins import Field, Group
 from microscaling.settings import Settings
 
@@ -24,8 +25,8 @@ class Observation:
     """The containers the scheduler has asked the backend for."""
     seconds: float
     """Time between the last two measurements of the source."""
-    in_flight: int | None = None
-    """Jobs being worked on (items); None if the source does not count them."""
+    measured: Measurement | None = None
+    """The jobs by their state, of which `current` is a part; None if the source gives one number only."""
 
 
 class Target:
@@ -46,6 +47,9 @@ class Target:
     """The keys of a task's `config` that it reads."""
     measures = True
     """True if it needs a metric; otherwise it never gets a reading."""
+    with_running = False
+    """Whether its number is by default that of the waiting and the running jobs, not of the waiting ones
+    alone."""
     by_delta = True
     """True if it uses the reading only."""
 

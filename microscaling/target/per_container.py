@@ -20,6 +20,7 @@ class PerContainerTarget(Target):
     __slots__ = ("length",)
 
     type_name, summary = "PerContainer", "one container for so many items"
+    with_running = True  # a container at work is needed, though nothing waits behind it
     fields = (Field("targetPerContainer", "Items for each container", kind="whole", required=True, least=1),)
 
     def __init__(self, length: int) -> None:

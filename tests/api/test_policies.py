@@ -72,6 +72,40 @@ def test_idle_seconds_of_a_remainder_are_a_warning(caplog: pytest.LogCaptureFixt
     ]
 
 
+@pytest.mark.parametrize(
+    ("rule", "config", "with_running"),
+    [
+        ("Queue", {}, False),
+        ("SimpleQueue", {}, False),
+        ("PerContainer", {"targetPerContainer": 2}, True),
+        ("PerContainer", {"targetPerContainer": 2, "count": "waiting"}, False),
+        ("PerContainer", {"targetPerContainer": 2, "count": "waiting+running"}, True),
+        # All nine containers have at least nine jobs in work, so only a longer queue makes a tenth one wish.
+        ("SimpleQueue", {"targetQueueLength": 10, "count": "waiting+running"}, True),
+    ],
+)
+def test_the_jobs_that_a_rule_counts(rule: str, config: dict[str, Any], with_running: bool) -> None:
+    assert read(rule, config=CONFIG | config).metric.with_running is with_running
+
+
+@pytest.mark.parametrize(
+    ("config", "problem"),
+    [
+        ({"targetQueueLength": 9, "count": "waiting+running"}, "is waiting+running, with which Queue starts"),
+        ({"count": "all"}, 'expected waiting or waiting+running, got "all"'),
+    ],
+)
+def test_a_count_with_which_a_rule_runs_away_is_refused(config: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        read(config=CONFIG | config)
+    assert str(error.value).startswith(f"apps[0].config.count: {problem}")
+
+
+@pytest.mark.parametrize(("config", "stuck_s"), [({}, 3600.0), ({"stuckSeconds": 5}, 5.0)])
+def test_stuck_seconds(config: dict[str, Any], stuck_s: float) -> None:
+    assert read(config=CONFIG | config).stuck_s == stuck_s
+
+
 WHOLE = "expected a whole number"
 WINDOW = "apps[0].scaleDownWindowSeconds: expected a number of seconds from 0 to 3600, got "
 

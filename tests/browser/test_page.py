@@ -81,6 +81,25 @@ def test_a_task_without_a_reading_does_not_wait_for_nothing(site: Site, open_pag
         text(page, "#tasks .metric", "^0 waiting, target 20$")
 
 
+@pytest.mark.parametrize(
+    ("metric", "jobs", "words"),
+    [
+        (12, {"waiting": 12, "future": 30}, "12 waiting, 30 for later, running not known"),
+        (16, {"waiting": 12, "running": 4, "stuck": 1}, "16 counted: 12 waiting, 4 running, 1 stuck"),
+        (0, {"waiting": 12, "running": 0, "paused": True}, "0 counted: 12 waiting, paused"),
+    ],
+)
+def test_jobs_by_their_state(
+    site: Site, open_page: Open, metric: int, jobs: dict[str, Any], words: str
+) -> None:
+    site.configure("queue")
+    page = open_page(site.url)
+    with site.running.agent(USER) as agent:
+        task = {"app": "checkout", "target": 20, "metric": metric, "jobs": jobs}
+        agent.report({"name": "box", "tasks": [task]}, checkout=(3, 3, metric), batch=(7, 7, 0))
+        text(page, "#tasks .metric", f"^{words}, target 20$")
+
+
 def test_sliders_pause_and_modes(scene: Site, open_page: Open) -> None:
     page = open_page(scene.url)
     page.get_by_role("radio", name="Manual").check(force=True)

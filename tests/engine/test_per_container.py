@@ -7,6 +7,7 @@ import pytest
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.engine.scaling import guard, measure, scaling_calculation
+from microscaling.metric.measurement import Measurement
 from microscaling.metric.toy import ToyMetric
 from microscaling.target.base import Observation, Target
 from microscaling.target.per_container import PerContainerTarget
@@ -96,8 +97,9 @@ class Watching(Target):
 def test_a_rule_knows_what_runs_and_what_is_asked_for() -> None:
     watching = Watching()
     one = Task("a", requested=4, running=6, stopping=3, parked=1, target=watching, metric=ToyMetric(7))
-    one.metric.in_flight = 2
+    one.metric.measured = Measurement(7, 2)
     one.measured_s = 15.0
     measure(Tasks([one], 10))
-    assert watching.seen == [Observation(current=7, running=4, requested=4, seconds=15.0, in_flight=2)]
+    seen = Observation(current=7, running=4, requested=4, seconds=15.0, measured=Measurement(7, 2))
+    assert watching.seen == [seen]
     assert one.ideal_containers == 4

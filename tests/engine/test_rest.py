@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from microscaling.demand.task import Task
+from microscaling.metric.measurement import Measurement
 from microscaling.settings import Settings
 from microscaling.target.queue import QueueLengthTarget
 from microscaling.target.remainder import RemainderTarget
@@ -244,8 +245,7 @@ class Told(Length):
     """Says how many jobs are being worked on."""
 
     def read(self, answer: Any) -> Any:
-        waiting, self.in_flight = answer
-        return waiting
+        return Measurement(*answer)
 
 
 def told(has: int, target: int) -> Task:
@@ -265,7 +265,7 @@ def test_the_last_one_is_not_stopped_at_its_last_job() -> None:
     run = Driven(told(5, 50))
     assert run.for_s(60, a=(0, 1)) == [1], "by its own rule down to 1"
     assert run.for_s(5, a=(0, 0)) == [0]
-    assert run.for_s(5, a=(0, 1)) == [0], "what others work on needs none of ours"
+    assert run.for_s(5, a=(0, 1)) == [1], "its worker may be gone, and only a live one brings it back"
 
 
 def test_the_time_is_that_of_the_measurements() -> None:

@@ -11,6 +11,7 @@ from microscaling.demand.fallback import Fallback
 from microscaling.demand.task import Task
 from microscaling.engine.readings import Readings
 from microscaling.metric.base import LARGEST, MetricError
+from microscaling.metric.measurement import Measurement
 from microscaling.metric.total import TotalMetric
 from microscaling.metric.toy import ToyMetric
 from tests.engine.test_local_readings import MAX_AGE_S, Number, Primed, beat
@@ -135,11 +136,23 @@ def test_no_sum_is_above_the_largest_number() -> None:
     assert (a.metric.current, a.held) == (LARGEST, "")
 
 
-def test_jobs_in_flight_are_those_of_all_that_count_them() -> None:
-    metric = TotalMetric([Number("a", "x"), Number("a", "y"), Number("a", "z")])
-    assert metric.in_flight is None
-    metric.terms[0].in_flight, metric.terms[2].in_flight = 2, 1
-    assert metric.in_flight == 3
+class States(Number):
+    """Counts jobs by their state."""
+
+    def read(self, answer: Any) -> Any:
+        return Measurement(*answer[self.name])
+
+
+@pytest.mark.parametrize(("with_running", "number"), [(False, 7), (True, 9)])
+def test_jobs_of_all_states_are_those_of_all_sources(with_running: bool, number: int) -> None:
+    a = Task("a", metric=TotalMetric([States("a", "x"), Number("a", "y"), States("a", "z")]), target=Primed())
+    a.metric.with_running = with_running
+    readings = Readings([a], MAX_AGE_S)
+    beat(readings, 0, x={"a": (1, 2, 3, 4)}, y={"a": 5}, z={"a": (1,)})
+    assert (a.metric.current, a.metric.measured) == (number, Measurement(7, 2, 3, 4))
+    beat(readings, 0.5, x={"a": (1, -2)}, y={"a": 5}, z={"a": (1,)})
+    assert a.held == "sources[0]: running: -2 is out of range (0 to 2^53)"
+    assert (a.metric.current, a.metric.measured) == (number, Measurement(7, 2, 3, 4))
 
 
 def test_it_can_be_asked_by_itself() -> None:

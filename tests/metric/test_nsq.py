@@ -12,6 +12,7 @@ import pytest
 from microscaling.errors import ConfigError
 from microscaling.metric import missing
 from microscaling.metric.base import MetricError
+from microscaling.metric.measurement import Measurement
 from microscaling.metric.nsq import NSQMetric, NSQSource, parse_stats
 from tests.metric.faulty import Server, answers, faults
 from tests.metric.nsqd import Nsqd, wait_for
@@ -57,10 +58,14 @@ def test_depth(answer, topic, channel, depth):
 def test_messages_in_flight_are_known_if_nsqd_says_so(count, in_flight):
     answer = stats(("demo", 3, {"a": 12}))
     answer["topics"][0]["channels"][0]["in_flight_count"] = count
-    measured = metric()
-    assert (measured.read(parse_stats(body(answer))), measured.in_flight) == (12, in_flight)
-    measured.read(parse_stats(body(stats())))
-    assert measured.in_flight is None
+    read = metric().read(parse_stats(body(answer)))
+    assert read == (12 if in_flight is None else Measurement(12, in_flight))
+
+
+def test_messages_for_later_are_known() -> None:
+    answer = stats(("demo", 3, {"a": 12}))
+    answer["topics"][0]["channels"][0] |= {"in_flight_count": 2, "deferred_count": 7}
+    assert metric().read(parse_stats(body(answer))) == Measurement(12, 2, future=7)
 
 
 @pytest.mark.parametrize("none", [None, []])

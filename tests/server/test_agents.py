@@ -115,6 +115,15 @@ def test_details_are_asked_for_and_shown(server: Running) -> None:
     assert state["tasks"][0].items() >= expected.items()
 
 
+def test_the_jobs_behind_a_reading_are_shown(server: Running) -> None:
+    jobs = {"waiting": 12, "running": 4, "stuck": 1, "future": 30, "oldestSeconds": 9}
+    with server.agent("jobs") as agent:
+        task = {"app": "a", "target": 9, "metric": 16, "jobs": jobs}
+        agent.report({"name": "box", "tasks": [task]}, a=(3, 5, 16))
+        [shown] = until(lambda: server.get("/api/users/jobs")["tasks"])
+    assert (shown["metric"], shown["jobs"]) == (16, jobs)
+
+
 def test_the_go_agent_that_does_not_measure_keeps_what_it_has(start: Start) -> None:
     server = start()
     server.configure("go", "queue")

@@ -9,6 +9,7 @@ import pytest
 
 from microscaling.demand.tasks import Tasks
 from microscaling.engine import scaling
+from microscaling.metric.measurement import Measurement
 from microscaling.server.domain.modes import Queues, random_step, sliders, within_cap
 from microscaling.server.domain.reports import TaskReport
 from microscaling.server.domain.user_config import DEMO, Plan, read_plan
@@ -77,6 +78,16 @@ def decide(tasks: Tasks, running: dict[str, int], metric: int) -> None:
         task.metric.current = metric
     scaling.scaling_calculation(tasks)
     scaling.guard(tasks)
+
+
+def test_jobs_that_a_worker_has_taken_keep_one_as_in_the_agents_engine() -> None:
+    config = {"topicName": "t", "channelName": "c", "targetQueueLength": 50}
+    app = {"name": "p1", "maxContainers": 9, "ruleType": "SimpleQueue", "metricType": "NSQ", "config": config}
+    queues = Queues(plan({"maxContainers": 10, "apps": [app]}))
+    for beat in range(60):
+        has = queues.demand().get("p1", 0)
+        queues.hear({"p1": TaskReport(has, has, 0, measured=Measurement(0, 2))}, beat * 0.5)
+    assert queues.demand() == {"p1": 1}
 
 
 def test_reports_that_follow_too_soon_are_no_new_measurement() -> None:

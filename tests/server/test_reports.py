@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from microscaling.api.agent_report import task_detail
+from microscaling.demand.task import Task
+from microscaling.metric.measurement import Measurement
+from microscaling.metric.toy import ToyMetric
 from microscaling.server.domain import reports as wire
 from microscaling.server.domain.reports import Report, read_report
 from microscaling.server.limits import Refused
@@ -45,6 +51,32 @@ def test_as_the_standard_library(text: str, monkeypatch: pytest.MonkeyPatch) -> 
     quick = outcome(text)
     monkeypatch.setattr(wire, "_parsed", wire._parsed_slowly)
     assert quick == outcome(text)
+
+
+@pytest.mark.parametrize(
+    "jobs",
+    [
+        Measurement(3),
+        Measurement(0, 0),
+        Measurement(3, 4, 5, 6, paused=True, oldest_age_s=70.0, exact=False),
+    ],
+)
+def test_the_jobs_of_an_agents_source_arrive(jobs: Measurement) -> None:
+    task = Task("a", metric=ToyMetric(3))
+    task.metric.measured = jobs
+    metrics = {"tasks": [{"app": "a", "runningCount": 0, "pendingCount": 0}]}
+    text = json.dumps({"user": "u", "metrics": metrics, "detail": {"tasks": [task_detail(task)]}})
+    assert read_report(text).tasks["a"].measured == jobs
+    task.held = "no answer"
+    assert "jobs" not in task_detail(task)
+
+
+@pytest.mark.parametrize("jobs", [{"waiting": -1}, {"waiting": 1, "running": "2"}, 5])
+def test_jobs_that_are_no_counts_are_refused(jobs: object) -> None:
+    metrics = {"tasks": [{"app": "a", "runningCount": 0, "pendingCount": 0}]}
+    detail = {"tasks": [{"app": "a", "metric": 1, "jobs": jobs}]}
+    with pytest.raises(Refused):
+        read_report(json.dumps({"user": "u", "metrics": metrics, "detail": detail}))
 
 
 def test_half_a_surrogate_is_mended_not_refused() -> None:

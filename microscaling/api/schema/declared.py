@@ -92,6 +92,8 @@ CONFIG = (
     container.IMAGE,
     container.COMMAND,
     policies.IDLE,
+    policies.STUCK,
+    metric.COUNT,
     *metric.KEYS,
     metric.MISSING,
     SOURCES,

@@ -11,11 +11,13 @@ from microscaling.api.schema.sources import SOURCES, TYPE, each_source, has_sour
 from microscaling.api.schema.unknown import note_unknown
 from microscaling.errors import ConfigError
 from microscaling.metric.base import METRICS, Metric
+from microscaling.metric.measurement import WAITING, WITH_RUNNING
 from microscaling.metric.missing import EMPTY, HELD
 from microscaling.metric.null import NullMetric
 from microscaling.metric.total import TotalMetric
 from microscaling.plugins import Field
 from microscaling.settings import Settings
+from microscaling.target.base import LENGTH, Target
 
 MAX_INTERVAL_S = 3600.0
 MAX_TIMEOUT_S = 300.0
@@ -55,6 +57,16 @@ MISSING = Key(
     meaning=f"a queue that does not exist counts as `{EMPTY}` (0), or its task is `{HELD}`, so it stays put",
 )
 """The key of `config` for metrics of queues that may not exist."""
+COUNT = Key(
+    "count",
+    "Counts",
+    kind="choice",
+    choices=(WAITING, WITH_RUNNING),
+    default_in_words="by the rule",
+    meaning="the jobs of which the rule gets the number, for sources that count both: "
+    f"`{WAITING}` (default of `Queue` and `SimpleQueue`) or `{WITH_RUNNING}` (of `PerContainer`)",
+)
+"""The key of `config` for the number of a measurement that its rule gets."""
 OF_ANY = ("queueName", "queueURL", "topicName", "channelName", "databaseURL", "query")
 """Keys that are known with every metricType, as in the Go agent."""
 
@@ -119,6 +131,26 @@ def _fields_of(named: Section) -> tuple[Field, ...]:
     except ConfigError:
         kind = None
     return kind.fields if kind else ()
+
+
+def read_count(config: Section, rule: type[Target], most: int, metric: Metric) -> None:
+    """Reads `count` into the metric. `most`: the task's maximum of containers."""
+    count = config.text(COUNT.key)
+    if config.notes.strict:
+        count = count.lower()
+    metric.with_running = count == WITH_RUNNING or (not count and rule.with_running)
+    if count not in ("", WAITING, WITH_RUNNING):
+        config.none_of(COUNT.key, (WAITING, WITH_RUNNING), count)
+    elif count == WITH_RUNNING and LENGTH in rule.fields:
+        # Each new container takes a job, which counts as before: the number never falls to the target.
+        length = config.take(LENGTH.key)
+        if not isinstance(length, int) or length <= most:
+            config.notes.problem(
+                config.at(COUNT.key),
+                f"is {WITH_RUNNING}, with which {rule.type_name} starts containers up to the maximum, as the "
+                f"jobs that they take still count: leave it out, or raise {LENGTH.key} above "
+                f"the number of jobs that {most} containers work on",
+            )
 
 
 def _read_bounds(config: Section, metric: Metric) -> None:

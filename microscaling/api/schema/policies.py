@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from microscaling.api.schema.key import Key
 from microscaling.api.schema.section import Section
 from microscaling.demand.fallback import Fallback
-from microscaling.demand.task import IDLE_S
+from microscaling.demand.task import IDLE_S, STUCK_S
 
 MAX_WINDOW_S = 3600.0
 """The limit of Kubernetes (HPA, stabilizationWindowSeconds)."""
-MAX_IDLE_S = 86400.0
+MAX_IDLE_S = MAX_STUCK_S = 86400.0
 KEYS = (
     Key(
         "fallback",
@@ -50,6 +50,15 @@ IDLE = Key(
     "down to its minimum",
 )
 """The key of `config` for the time until an empty queue gives back its containers."""
+STUCK = Key(
+    "stuckSeconds",
+    "Stuck",
+    kind="number",
+    default=STUCK_S,
+    most=MAX_STUCK_S,
+    meaning="jobs of workers that are gone keep one container for so long without a change of their number",
+)
+"""The key of `config` for the time until stuck jobs keep no container any longer."""
 
 
 def read_fallback(app: Section, measured: bool, least: int, most: int) -> Fallback | None:
@@ -90,6 +99,13 @@ def read_idle(config: Section, measured: bool) -> float:
     if config.take("idleSeconds") is not None and not measured:
         config.notes.warn(config.at("idleSeconds"), "means nothing for a task without a queue to measure")
     return config.number("idleSeconds", IDLE_S, MAX_IDLE_S, "a number of seconds")
+
+
+def read_stuck(config: Section, measured: bool) -> float:
+    """Reads `config.stuckSeconds`: the time for which stuck jobs keep a container."""
+    if config.take(STUCK.key) is not None and not measured:
+        config.notes.warn(config.at(STUCK.key), "means nothing for a task without a queue to measure")
+    return config.number(STUCK.key, STUCK_S, MAX_STUCK_S, "a number of seconds")
 
 
 def _count(section: Section, key: str, least: int) -> int | None:

@@ -150,6 +150,7 @@ class Queues:
             self._gap.add(task.name)
             return
         task.metric.current = told.metric or 0  # only a remainder has none here
+        task.metric.measured = told.measured
         if task.name in self._gap:  # the velocity across a gap would be wrong
             task.target.reset()
             self._gap.discard(task.name)

@@ -18,6 +18,7 @@ import orjson
 
 from microscaling.api.agent_report import MAX_LINES
 from microscaling.api.containers import MAX_SHOWN
+from microscaling.metric.measurement import Measurement
 from microscaling.server.limits import MAX_APPS, MAX_COUNT, MAX_NAME, MAX_REASON, Refused
 from microscaling.utils.text import clean
 
@@ -36,6 +37,8 @@ class TaskReport:
     requested: int
     metric: int | None = None
     """Items in its queue; None: the agent has sent no reading."""
+    measured: Measurement | None = None
+    """Its jobs by their state; None: its source gives one number only."""
     demand: int | None = None
     priority: int | None = None
     least: int | None = None
@@ -157,8 +160,26 @@ def _read_detail(report: Report, data: Mapping[str, Any]) -> None:
             told.answered, told.containers = True, _read_containers(entry["containers"])
         if "metric" in entry:
             told.metric = _whole("metric", get("metric"), MAX_METRIC)
+            if "jobs" in entry:
+                told.measured = _read_jobs(_object(entry["jobs"], "jobs"))
         elif told.target is not None and told.metric is None and not (told.held or told.fallback):
             told.metric = 0  # earlier versions of ours, without the key, leave out a reading of 0
+
+
+def _read_jobs(data: Mapping[str, Any]) -> Measurement:
+    def count(key: str) -> int | None:
+        return _whole(key, data.get(key), MAX_METRIC)
+
+    oldest = count("oldestSeconds")
+    return Measurement(
+        count("waiting") or 0,
+        count("running"),
+        count("stuck") or 0,
+        count("future") or 0,
+        paused=data.get("paused") is True,
+        oldest_age_s=oldest,
+        exact=data.get("exact") is not False,
+    )
 
 
 def _read_failing(data: Mapping[str, Any]) -> dict[str, Any]:

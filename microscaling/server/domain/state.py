@@ -6,7 +6,9 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
+from microscaling.api.jobs import jobs_of
 from microscaling.demand.task import Task
+from microscaling.metric.measurement import Measurement
 from microscaling.server.domain import modes
 from microscaling.server.domain.journal import Decision, now_ms
 from microscaling.server.domain.modes import Demand
@@ -24,14 +26,16 @@ Json = dict[str, Any]
 class Sum:
     """The reports of all connected agents of a user on one task, added up."""
 
-    __slots__ = ("agents", "backing_off", "demand", "failing", "fallback", "held", "metric", "reading",
-                 "reason", "requested", "running", "starting", "stopping", "told")  # fmt: skip
+    __slots__ = ("agents", "backing_off", "demand", "failing", "fallback", "held", "measured", "metric",
+                 "reading", "reason", "requested", "running", "starting", "stopping", "told")  # fmt: skip
 
     def __init__(self) -> None:
         self.told: TaskReport | None = None
         self.agents = self.running = self.requested = self.demand = self.starting = self.stopping = 0
         self.metric: int | None = None
         """The largest number of items that an agent has sent; None: no agent has."""
+        self.measured: Measurement | None = None
+        """The jobs behind `metric` by their state; None: its source gives one number only."""
         self.reading: int | None = None
         """The same, without those of agents that hold the task, or are in fallback: these are out of date."""
         self.backing_off = False
@@ -57,6 +61,7 @@ class Sum:
         if metric is not None:
             if self.metric is None or metric > self.metric:
                 self.metric = metric
+                self.measured = told.measured
             if (self.reading is None or metric > self.reading) and not (held or told.fallback):
                 self.reading = metric
         if told.backing_off:
@@ -230,6 +235,7 @@ def _task(
         "held": of.held,
         "fallback": of.fallback,
         "metric": of.metric if measured else None,
+        "jobs": jobs_of(of.measured) if measured and of.measured else None,
         "target": target,
         "slider": sliders.get(app, of.demand),
         "reason": reasons.get(app) or of.reason,

@@ -42,6 +42,17 @@ export function list(words) {
   return `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
 }
 
+/** The jobs behind a reading: "12 waiting, 4 running, 30 for later"; with the reading, if that is not the waiting ones. */
+export function jobsInWords(items, jobs) {
+  if (!jobs) return `${number(items)} waiting`;
+  const states = [[jobs.running, "running"], [jobs.stuck, "stuck"], [jobs.future, "for later"]];
+  const found = states.filter(([n]) => n > 0).map(([n, words]) => `${number(n)} ${words}`);
+  if (jobs.running === undefined) found.push("running not known");
+  if (jobs.paused) found.push("paused");
+  const words = [`${number(jobs.waiting)} waiting`, ...found].join(", ");
+  return items === jobs.waiting ? words : `${number(items)} counted: ${words}`;
+}
+
 /** In single quotes for a shell, unless it needs none. */
 export const quoted = (word) => (/^[\w.,:/@%+=-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
 

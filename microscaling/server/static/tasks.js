@@ -4,7 +4,7 @@ import { ask, pathOf } from "./api.js";
 import { colourOf, Queue } from "./charts.js";
 import { Containers, Failure } from "./containers.js";
 import { byId, el, keyed, say, show, throttled } from "./dom.js";
-import { count, list, minute, number, readingOf, time } from "./format.js";
+import { count, duration, jobsInWords, list, minute, number, readingOf, time } from "./format.js";
 
 const MOST_CELLS = 80;
 const MOST_SHARED = 300;
@@ -238,8 +238,10 @@ export class Tasks {
     show(parts.queue, visible);
     if (!visible) return;
     const now = readingOf(task);
-    const words = now === null ? this.unread(task) : `${number(now)} waiting`;
+    const words = now === null ? this.unread(task) : jobsInWords(now, task.jobs);
     say(parts.metric, `${words}, target ${number(task.target)}`);
+    const oldest = task.jobs?.oldestSeconds;
+    parts.metric.title = now === null || oldest === undefined ? "" : `the oldest waits for ${duration(oldest)}`;
     parts.metric.classList.toggle("none", now === null);
     const above = now !== null && now > task.target;
     const wants = above && (task.more === null || now >= task.more);
