@@ -36,10 +36,9 @@ WORK_FOR = {
 class ContainerReconciler(Inventory):
     """Every container of ours on one engine, level-triggered.
 
-    Three rules hold at any behaviour of the engine. (1) The running containers never exceed
-    `Tasks.max_containers`: a created one waits, parked, until the end of a running one is known. (2)
-    `requested` is always counted from the containers. (3) After an operation without an answer, a container
-    is left alone until a listing has shown it.
+    Always: (1) The running containers never exceed `Tasks.max_containers`: a created one waits, parked, until
+    the end of a running one is known. (2) `requested` is counted from the containers. (3) After an operation
+    without an answer, a container is left alone until a listing has shown it.
     """
 
     def __init__(self, tasks: Tasks) -> None:
@@ -49,8 +48,7 @@ class ContainerReconciler(Inventory):
         self.ends = Ends(self, self.crash_backoffs)
         self.paused = Paused(self)
         self.unmanaged = UnmanagedContainers(self, self.paused)
-        self.limits_tasks = False
-        """As in Backend."""
+        self.limits_tasks = False  # as in Backend
         self._reconciled_at = 0.0
         """Time of the last `reconcile`, monotonic seconds; everything due by then is done."""
         self._operations: list[Operation] = []
