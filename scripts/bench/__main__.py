@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from scripts import bench_scaling
-from scripts.bench import agent, chart, containers
+from scripts.bench import agent, chart, containers, services
 from scripts.bench.engine import Floor, Witness, clean, connect
 
 HALF_A_BEAT_S = 0.25
@@ -52,6 +52,17 @@ def scale(witness: Witness, floor: Floor, rounds: int) -> Results:
         f"1 to {containers.MANY}": {who: [up for up, _ in both] for who, both in pairs.items()},
         f"{containers.MANY} to 1": {who: [down for _, down in both] for who, both in pairs.items()},
     }
+
+
+def labelled(witness: Witness, floor: Floor, rounds: int) -> Results:
+    up, hands = f"by labels, 1 to {containers.MANY}", "by labels, 8 change hands"
+    times: Results = {case: {"DOCKER": [], "ours": []} for case in (up, hands)}
+    for share in shares(rounds):
+        for who, (took, _) in services.up_and_down(witness, share).items():
+            times[up][who].append(took)
+        for who, took in services.hand_over(witness, share).items():
+            times[hands][who].append(took)
+    return times
 
 
 def start(witness: Witness, floor: Floor, rounds: int) -> Results:
@@ -97,6 +108,7 @@ IDLE_S = 60.0
 CASES: dict[str, Callable[[Witness, Floor, int], Results]] = {
     "hand-over": hand_over,
     "scale": scale,
+    "labels": labelled,
     "start": start,
     "calculation": calculation,
     "beat": beat,
@@ -108,10 +120,13 @@ CASES: dict[str, Callable[[Witness, Floor, int], Results]] = {
 def limit(case: str, results: dict[str, list[float]]) -> float | None:
     """What ours must reach, from the same run's floor where there is one; seconds, or the case's unit."""
     floor = statistics.median(results["floor"]) if "floor" in results else 0.0
+    docker = statistics.median(results.get("DOCKER", [0.0]))
     limits = {
         "8 change hands": 1.35 * floor + HALF_A_BEAT_S,
         f"1 to {containers.MANY}": 1.15 * floor + HALF_A_BEAT_S,
         f"{containers.MANY} to 1": 1.2 * floor + HALF_A_BEAT_S,
+        f"by labels, 1 to {containers.MANY}": 1.1 * docker,
+        "by labels, 8 change hands": 1.1 * docker,
         "process start to 10 running": statistics.median(results.get("script", [0.0])) + 0.25,
         "process start to first decision, TOY": 0.4,
         "10,000 tasks, room for all": 0.015,

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from scripts.bench.engine import IMAGE, LABEL, MINE, Floor, Witness, now
-from scripts.bench.ours import OurAgent, Queue, queue_app, rest_app
+from scripts.bench.ours import Jumps, OurAgent, Queue, queue_app, rest_app
 
 MANY = 33
 CAP = 10
@@ -49,17 +49,21 @@ class HandOver:
         with tempfile.TemporaryDirectory() as folder:
             queue = Queue(Path(folder))
             with OurAgent([queue_app("high", queue, CAP - 1), rest_app("low", CAP)], CAP) as agent:
-                witness.wait(**{f"{MINE}-low": CAP - 1, f"{MINE}-high": 1})
-                time.sleep(QUIET_S)
-                agent.wait_for_beat(share)
-                witness.fresh()
-                began = now()
-                queue.put(1000)
-                took = witness.wait(**{f"{MINE}-low": 1, f"{MINE}-high": CAP - 1}) - began
-                if witness.most > CAP:
-                    raise AssertionError(f"the cap of {CAP} was broken: {witness.most} ran")
+                took = self.measured(agent, queue, witness, share)
             witness.wait(**{f"{MINE}-low": 0, f"{MINE}-high": 0})
             return took
+
+    def measured(self, agent: OurAgent, queue: Jumps, witness: Witness, share: float) -> float:
+        witness.wait(**{f"{MINE}-low": CAP - 1, f"{MINE}-high": 1})
+        time.sleep(QUIET_S)
+        agent.wait_for_beat(share)
+        witness.fresh()
+        began = now()
+        queue.put(1000)
+        took = witness.wait(**{f"{MINE}-low": 1, f"{MINE}-high": CAP - 1}) - began
+        if witness.most > CAP:
+            raise AssertionError(f"the cap of {CAP} was broken: {witness.most} ran")
+        return took
 
 
 class UpAndDown:
@@ -83,14 +87,17 @@ class UpAndDown:
         with tempfile.TemporaryDirectory() as folder:
             queue = Queue(Path(folder))
             with OurAgent([queue_app("many", queue, MANY)], MANY) as agent:
-                witness.wait(**{f"{MINE}-many": 1})
-                up = self._ours(agent, queue, 100_000, witness, MANY, share)
-                down = self._ours(agent, queue, 0, witness, 1, share)
+                took = self.measured(agent, queue, witness, share)
             witness.wait(**{f"{MINE}-many": 0})
-            return up, down
+            return took
 
-    def _ours(
-        self, agent: OurAgent, queue: Queue, items: int, witness: Witness, count: int, share: float
+    def measured(self, agent: OurAgent, queue: Jumps, witness: Witness, share: float) -> tuple[float, float]:
+        witness.wait(**{f"{MINE}-many": 1})
+        up = self._until(agent, queue, 100_000, witness, MANY, share)
+        return up, self._until(agent, queue, 0, witness, 1, share)
+
+    def _until(
+        self, agent: OurAgent, queue: Jumps, items: int, witness: Witness, count: int, share: float
     ) -> float:
         time.sleep(QUIET_S)
         agent.wait_for_beat(share)
@@ -123,23 +130,23 @@ def compose() -> Iterator[Callable[[int], None]]:
         )
         base = ["docker-compose", "-f", str(file), "-p", "mssbench"]
         env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "COMPOSE_PARALLEL_LIMIT": "64"}
-        yield lambda count: _run([*base, "up", "-d", "--scale", f"many={count}"], env)
-        _run([*base, "down", "-t", "1"], env)
+        yield lambda count: run([*base, "up", "-d", "--scale", f"many={count}"], env)
+        run([*base, "down", "-t", "1"], env)
 
 
 @contextmanager
 def swarm() -> Iterator[Callable[[int], None]]:
     """`docker service scale` on a swarm of this one machine."""
-    _run(["docker", "swarm", "init", "--advertise-addr", "127.0.0.1"])
+    run(["docker", "swarm", "init", "--advertise-addr", "127.0.0.1"])
     try:
-        _run([
+        run([
             "docker", "service", "create", "--detach", "--name", "mssmany", "--network", "host",
             "--no-resolve-image", "--replicas", "0", "--stop-grace-period", "1s", IMAGE,
         ])  # fmt: skip
-        yield lambda count: _run(["docker", "service", "scale", "--detach", f"mssmany={count}"])
-        _run(["docker", "service", "rm", "mssmany"])
+        yield lambda count: run(["docker", "service", "scale", "--detach", f"mssmany={count}"])
+        run(["docker", "service", "rm", "mssmany"])
     finally:
-        _run(["docker", "swarm", "leave", "--force"])
+        run(["docker", "swarm", "leave", "--force"])
 
 
 def start_script(witness: Witness) -> float:
@@ -160,7 +167,7 @@ def start_ours(witness: Witness) -> float:
         return took
 
 
-def _run(command: list[str], env: dict[str, str] | None = None) -> None:
+def run(command: list[str], env: dict[str, str] | None = None) -> None:
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr}")

@@ -12,12 +12,19 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from scripts.bench.engine import IMAGE, MINE
 
 ROOT = Path(__file__).resolve().parents[2]
 BEAT_S = 0.5
+
+
+class Jumps(Protocol):
+    """A queue, from outside."""
+
+    def put(self, items: int) -> None:
+        """From now on there are so many."""
 
 
 class Queue:
@@ -98,7 +105,7 @@ class OurAgent:
     def wait_for_beat(self, share: float) -> None:
         """Until this share of a beat has gone by since the agent has looked at its queue: how long a
         change waits to be seen is not left to chance."""
-        looked = re.search(r":(\d\d\.\d+): \S+: \d+ -> ", self.log.read_text())
+        looked = re.search(r":(\d\d\.\d+): (\S+: \d+ -> |\d+ tasks: )", self.log.read_text())
         assert looked, "it has not decided yet"
         time.sleep((float(looked[1]) + share * BEAT_S - time.time()) % BEAT_S)
 

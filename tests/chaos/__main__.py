@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from tests.chaos import report
+from tests.chaos.kinds import DOCKER, with_compose
 from tests.chaos.run import run
 from tests.integration.engines import Missing
 
@@ -18,16 +19,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description="Faults at random.")
     parser.add_argument("--seed", type=int, default=1, help="the same seed makes the same plan")
     parser.add_argument("--minutes", type=float, default=5)
+    parser.add_argument("--scheduler", choices=("DOCKER", "COMPOSE"), default="DOCKER")
+    parser.add_argument("--compose", default="docker-compose", help="with COMPOSE: the command of Compose")
     parser.add_argument("--out", type=Path, help="file for the figures, as JSON")
     parser.add_argument("--folder", type=Path, help="for the logs and the history (default: a new one)")
     given = parser.parse_args()
     folder = given.folder or Path(tempfile.mkdtemp(prefix=f"mss-chaos-seed{given.seed}-"))
     folder.mkdir(parents=True, exist_ok=True)
     replay = f"python -m tests.chaos --seed {given.seed} --minutes {given.minutes:g}"
+    chaos = DOCKER
+    if given.scheduler == "COMPOSE":
+        replay += f" --scheduler COMPOSE --compose '{given.compose}'"
+        chaos = with_compose(given.compose)
     print(f"{replay}: logs in {folder}", file=sys.stderr)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # nothing is left behind then either
     try:
-        outcome = run(given.seed, given.minutes, folder)
+        outcome = run(given.seed, given.minutes, folder, chaos)
     except Missing as missing:
         print(f"no chaos: {missing}", file=sys.stderr)
         return 2

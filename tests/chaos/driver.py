@@ -8,13 +8,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.chaos import scene
 from tests.chaos.excuses import busy
-from tests.chaos.faults import bring_about
+from tests.chaos.faults import DOINGS, bring_about
 from tests.chaos.history import Fault
 from tests.chaos.load import Load
 from tests.chaos.plan import Planned, Round
-from tests.chaos.recovery import RECOVERS_S, SETTLES_S
+from tests.chaos.recovery import RECOVERS_S
 from tests.chaos.stage import Stage
 
 LOOK_EVERY_S = 0.1
@@ -28,9 +27,12 @@ LAST_S = 8.0
 class Driver:
     """One run. `say` is told, in a line each, what is done."""
 
+    doings = DOINGS
+
     def __init__(self, stage: Stage, plan: list[Round], seed: int, say: Callable[[str], None]) -> None:
         self.stage = stage
         self.history = stage.history
+        self.scene = stage.history.scene
         self.plan = plan
         self.say = say
         self.rng = random.Random(f"{seed}, by hand")
@@ -68,7 +70,7 @@ class Driver:
 
     def _fault(self, planned: Planned) -> Fault:
         self.stopped.wait(planned.at)
-        return bring_about(self.stage, planned, self.stopped, self.rng)
+        return bring_about(self.stage, planned, self.stopped, self.rng, self.doings)
 
     def _recover(self, calm: float) -> None:
         """Queues stay as they are meanwhile, so that there is something to be arrived at."""
@@ -87,14 +89,14 @@ class Driver:
 
     def _well(self) -> bool:
         counts = self.stage.witness.counts()
-        low = any(counts[part.name] < part.least for part in scene.PARTS)
-        return self.stage.witness.known and not low and sum(counts.values()) == scene.CAP
+        low = any(counts[part.name] < part.least for part in self.scene.parts)
+        return self.stage.witness.known and not low and sum(counts.values()) == self.scene.cap
 
     def _settle(self, waiting: dict[str, int]) -> None:
-        wanted = scene.share(waiting)
+        wanted = self.scene.share(waiting)
         self.stage.queues.hold(waiting)
         self.history.add("steady", detail=wanted)
-        self._until(lambda: self.stage.witness.counts() == wanted, SETTLES_S + SPARE_S)
+        self._until(lambda: self.stage.witness.counts() == wanted, self.scene.settles_s + SPARE_S)
         self.history.add("moving")
         self.stage.queues.let_go()
 

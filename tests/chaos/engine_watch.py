@@ -24,16 +24,22 @@ STUCK = re.compile(rb"unlinkat (/[^ :]*/merged): device or resource busy")
 
 
 class EngineWatch:
-    """Asks now and then about every container of ours, and calls for help if there is no answer for 10 s.
+    """Asks now and then about all containers with a label, and calls for help if there is no answer for 10 s.
 
     `trouble()`: how often the engine has been in trouble of the run's making, None if it is just now; then
     it says nothing of a dead-lock. `engine_log`: where the engine says what it cannot remove.
     """
 
     def __init__(
-        self, host: str, engine_log: Path, trouble: Callable[[], int | None], help: Callable[[], None]
+        self,
+        host: str,
+        label: str,
+        engine_log: Path,
+        trouble: Callable[[], int | None],
+        help: Callable[[], None],
     ) -> None:
         self.host = host
+        self.label = label
         self.engine_log = engine_log
         self.read = 0
         self.unmounted: set[str] = set()
@@ -74,7 +80,7 @@ class EngineWatch:
         except engines.Missing:
             return True  # it neither refuses nor answers, or has died
         try:
-            for container in engines.ours(client):
+            for container in client.containers(all=True, filters={"label": self.label}):
                 with contextlib.suppress(NotFound, APIError):
                     client.inspect_container(container["Id"])
         except AWAY:

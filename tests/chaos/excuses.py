@@ -46,11 +46,14 @@ def faults_of(history: History, *groups: str) -> list[Fault]:
 def excuses(history: History, task: str) -> list[Span]:
     """When a task may be below its minimum: faults that hit it and the time to come back from them,
     when there is no agent, and when it backs off."""
-    found = [(f.begin, _started(history, f.over(history.last))) for f in history.faults if task in f.hits]
+    still_s = history.scene.still_s
+    found = [
+        (f.begin, _started(history, f.over(history.last) + still_s)) for f in history.faults if task in f.hits
+    ]
     down: float | None = float("-inf")
     for happening in history.of("agent up", "agent down", "agent died"):
         if happening.kind == "agent up" and down is not None:
-            found.append((down, _started(history, happening.t)))
+            found.append((down, _started(history, happening.t + still_s)))
             down = None
         elif happening.kind != "agent up":
             down = happening.t

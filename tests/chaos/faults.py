@@ -7,35 +7,28 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.chaos.history import Fault
 from tests.chaos.plan import Planned
-from tests.chaos.scene import BY_NAME, MAX_WAITING, MEASURED
+from tests.chaos.scene import BY_NAME, MAX_WAITING
 from tests.chaos.stage import Stage
 from tests.chaos.witness import AWAY
 
-ALL = tuple(BY_NAME)
 FILLS_S = 4.0
 """For a task to get what its queue asks for."""
 Doing = Iterator[None]
 """A fault: begins, yields for as long as it is to last, and ends."""
+Doings = tuple[Callable[[Stage, Planned, random.Random], Doing], tuple[str, ...]]
+"""How faults of a group are brought about, and the tasks that they hit."""
 
 
-def bring_about(stage: Stage, planned: Planned, stopped: threading.Event, rng: random.Random) -> Fault:
+def bring_about(
+    stage: Stage, planned: Planned, stopped: threading.Event, rng: random.Random, doings: Mapping[str, Doings]
+) -> Fault:
     """Carries out one fault. `rng`: for what cannot be planned, such as which containers there are."""
-    doing, hits = {
-        "agent": (_agent, ALL),
-        "clock": (_clock, ()),
-        "engine": (_engine, ALL),
-        "link": (_link, ALL),
-        "containers": (_containers, ALL),
-        "foreign": (_foreign, ()),
-        "crash": (_crash, ("flaky",)),
-        "sources": (_sources, ()),
-        "demand": (_demand, ()),
-    }[planned.group]
+    doing, hits = doings[planned.group]
     fault = stage.history.fault(planned.kind, planned.group, hits, str(planned))
     try:
         with contextlib.contextmanager(doing)(stage, planned, rng):
@@ -45,28 +38,28 @@ def bring_about(stage: Stage, planned: Planned, stopped: threading.Event, rng: r
     return fault
 
 
-def _agent(stage: Stage, planned: Planned, rng: random.Random) -> Doing:
-    agent = stage.agent
+def agent(stage: Stage, planned: Planned, rng: random.Random) -> Doing:
+    life = stage.agent
     if planned.kind == "agent frozen":
-        agent.freeze(True)
+        life.freeze(True)
         yield
-        agent.freeze(False)
+        life.freeze(False)
         return
     if planned.kind == "agent told to leave":
-        agent.end("leave")
+        life.end("leave")
     else:
-        agent.kill()
+        life.kill()
     yield
-    agent.start()
+    life.start()
 
 
-def _clock(stage: Stage, planned: Planned, rng: random.Random) -> Doing:
+def clock(stage: Stage, planned: Planned, rng: random.Random) -> Doing:
     stage.set_clock(planned.how["offset"])
     yield
     stage.set_clock("+0")
 
 
-def _engine(stage: Stage, planned: Planned, rng: random.Random) -> Doing:
+def engine(stage: Stage, planned: Planned, rng: random.Random) -> Doing:
     with stage.engine_trouble():
         if planned.kind == "engine frozen":
             process = stage.engine.process
@@ -80,14 +73,14 @@ def _engine(stage: Stage, planned: Planned, rng: random.Random) -> Doing:
             stage.restart_engine()
 
 
-def _link(stage: Stage, planned: Planned, rng: random.Random) -> Doing:
+def link(stage: Stage, planned: Planned, rng: random.Random) -> Doing:
     assert stage.link is not None
     stage.link.set(planned.kind.partition(": ")[2])
     yield
     stage.link.set("good")
 
 
-def _containers(stage: Stage, planned: Planned, rng: random.Random) -> Doing:
+def containers(stage: Stage, planned: Planned, rng: random.Random) -> Doing:
     action = {"containers killed": "kill", "containers stopped": "stop", "containers removed": "remove"}
     ids: list[str] = []
     with contextlib.suppress(*AWAY), stage.client() as client:
@@ -98,7 +91,7 @@ def _containers(stage: Stage, planned: Planned, rng: random.Random) -> Doing:
     yield
 
 
-def _foreign(stage: Stage, planned: Planned, rng: random.Random) -> Doing:
+def foreign(stage: Stage, planned: Planned, rng: random.Random) -> Doing:
     ids: list[str] = []
     with contextlib.suppress(*AWAY), stage.client() as client:
         ids = [stage.start_foreign(client) for _ in range(3)]
@@ -107,7 +100,7 @@ def _foreign(stage: Stage, planned: Planned, rng: random.Random) -> Doing:
         stage.by_hand(id, "remove")
 
 
-def _crash(stage: Stage, planned: Planned, rng: random.Random) -> Doing:
+def crash(stage: Stage, planned: Planned, rng: random.Random) -> Doing:
     stage.crash(True)
     with contextlib.suppress(*AWAY), stage.client() as client:
         for id in stage.ours(client, "flaky"):
@@ -116,7 +109,7 @@ def _crash(stage: Stage, planned: Planned, rng: random.Random) -> Doing:
     stage.crash(False)
 
 
-def _sources(stage: Stage, planned: Planned, rng: random.Random) -> Doing:
+def sources(stage: Stage, planned: Planned, rng: random.Random) -> Doing:
     modes: dict[str, str] = planned.how["modes"]
     if planned.how["full"]:
         stage.queues.pin(modes, MAX_WAITING)
@@ -129,7 +122,21 @@ def _sources(stage: Stage, planned: Planned, rng: random.Random) -> Doing:
     stage.queues.unpin(modes)
 
 
-def _demand(stage: Stage, planned: Planned, rng: random.Random) -> Doing:
-    stage.queues.hold(dict.fromkeys(MEASURED, planned.how["waiting"]))
+def demand(stage: Stage, planned: Planned, rng: random.Random) -> Doing:
+    stage.queues.hold(dict.fromkeys(stage.history.scene.measured, planned.how["waiting"]))
     yield
     stage.queues.let_go()
+
+
+ALL = tuple(BY_NAME)
+DOINGS: Mapping[str, Doings] = {
+    "agent": (agent, ALL),
+    "clock": (clock, ()),
+    "engine": (engine, ALL),
+    "link": (link, ALL),
+    "containers": (containers, ALL),
+    "foreign": (foreign, ()),
+    "crash": (crash, ("flaky",)),
+    "sources": (sources, ()),
+    "demand": (demand, ()),
+}

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.chaos.scene import DOCKER, Scene
+
 
 @dataclass(frozen=True)
 class Happening:
@@ -19,11 +21,16 @@ class Happening:
     - create, start, die, kill, destroy and others (task, id, detail: the signal of a kill): what the
       engine's event stream says. The task is empty for containers that are not ours.
     - listed (detail: id -> task of what runs): the witness has connected anew, and asked.
+    - there (detail: ids): all that was there then, in any state.
+    - about (task, id, detail): what else the scene's labels say of a container that is new to the witness.
     - lost: the witness's stream has ended; until it has listed it knows nothing.
     - by hand (id): the driver is about to stop, kill or remove this container.
     - served (task, detail: the length): its queue's source has answered well.
     - decided (task, detail: [before, after, reason]), backs off (task, detail: seconds until the next try),
       stays up (task: it does not back off any more): what the agent's log says.
+    - typed (detail: words, exit code, seconds): a command of Compose has ended.
+    - rests, wakes (task): Compose has stopped or removed all of it; is about to start it again.
+    - down (detail: {"code": exit code, "left": what is left}): the whole project has been taken down.
     - agent up, agent down (detail: how), agent ended, agent died by itself (detail: exit code).
     - traceback (detail: where): there is one in the agent's log.
     - disturbed, calm: a round of faults begins; the last of its faults is over.
@@ -61,6 +68,7 @@ class History:
 
     happenings: list[Happening] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+    scene: Scene = DOCKER
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(
@@ -80,7 +88,7 @@ class History:
     def so_far(self) -> History:
         """A copy in order of time."""
         with self.lock:
-            return History(sorted(self.happenings, key=lambda h: h.t), list(self.faults))
+            return History(sorted(self.happenings, key=lambda h: h.t), list(self.faults), self.scene)
 
     @property
     def last(self) -> float:

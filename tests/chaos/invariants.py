@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from tests.chaos.excuses import (
@@ -19,8 +19,7 @@ from tests.chaos.excuses import (
 )
 from tests.chaos.history import UNSURE_S, History, states
 from tests.chaos.readings import lowered, stopped
-from tests.chaos.recovery import RECOVERS_S, SETTLES_S, recoveries, settlings
-from tests.chaos.scene import CAP, PARTS
+from tests.chaos.recovery import RECOVERS_S, recoveries, settlings
 
 YOUNG_S = 3.0
 """Before that an agent may be told to end before it listens."""
@@ -41,15 +40,16 @@ Checker = Callable[[History], list[Violation]]
 def cap_holds(history: History) -> list[Violation]:
     """Never do more of ours run than the cap."""
     found: list[Violation] = []
+    cap = history.scene.cap
     sure_from = float("inf")
     listed = iter([*history.of("listed")])
     following = next(listed, None)
     for state in states(history):
         while following is not None and following.t <= state.t:
             sure_from, following = following.t + UNSURE_S, next(listed, None)
-        if state.known and len(state.running) > CAP and max(state.t, sure_from) < state.until:
-            counts = {part.name: state.count(part.name) for part in PARTS}
-            found.append(Violation("cap", state.t, f"{len(state.running)} run, the cap is {CAP}: {counts}"))
+        if state.known and len(state.running) > cap and max(state.t, sure_from) < state.until:
+            counts = {part.name: state.count(part.name) for part in history.scene.parts}
+            found.append(Violation("cap", state.t, f"{len(state.running)} run, the cap is {cap}: {counts}"))
     return found
 
 
@@ -58,7 +58,7 @@ def minimums_hold(history: History) -> list[Violation]:
     keeps it there, and while it backs off."""
     found = []
     looked_at = states(history)
-    for part in PARTS:
+    for part in history.scene.parts:
         excused = [*excuses(history, part.name), *unknown(history, looked_at)]
         below = [(s.t, s.until) for s in looked_at if s.known and s.count(part.name) < part.least]
         for begin, end in without(joined(below), excused):
@@ -103,7 +103,8 @@ def it_settles(history: History) -> list[Violation]:
     found = []
     for begin, took, what in settlings(history):
         if took is None:
-            found.append(Violation("settling", begin, f"not settled within {SETTLES_S:g} s: {what}"))
+            within = f"not settled within {history.scene.settles_s:g} s"
+            found.append(Violation("settling", begin, f"{within}: {what}"))
     return found
 
 
@@ -145,6 +146,6 @@ CHECKERS: tuple[Checker, ...] = (
 )
 
 
-def check(history: History) -> list[Violation]:
+def check(history: History, checkers: Iterable[Checker] = CHECKERS) -> list[Violation]:
     """All that was broken, in order of time."""
-    return sorted((v for checker in CHECKERS for v in checker(history)), key=lambda v: v.t)
+    return sorted((v for checker in checkers for v in checker(history)), key=lambda v: v.t)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -49,7 +49,7 @@ Maker = Callable[[random.Random], tuple[float, dict[str, Any]]]
 """How long a fault lasts, and how it goes about it."""
 
 
-def _lasting(least: float, most: float, **how: Any) -> Maker:
+def lasting(least: float, most: float, **how: Any) -> Maker:
     return lambda rng: (rng.uniform(least, most), how)
 
 
@@ -78,34 +78,57 @@ def _jump(rng: random.Random) -> tuple[float, dict[str, Any]]:
 
 
 KINDS: dict[str, tuple[str, Maker]] = {
-    "agent killed": ("agent", _lasting(0, 5)),
-    "agent killed, back at once": ("agent", _lasting(0, 0)),
-    "agent told to leave": ("agent", _lasting(0, 2)),
-    "agent frozen": ("agent", _lasting(0.5, 15)),
+    "agent killed": ("agent", lasting(0, 5)),
+    "agent killed, back at once": ("agent", lasting(0, 0)),
+    "agent told to leave": ("agent", lasting(0, 2)),
+    "agent frozen": ("agent", lasting(0.5, 15)),
     "agent's clock moved": ("clock", _jump),
-    "engine stopped": ("engine", _lasting(0, 5)),
-    "engine killed": ("engine", _lasting(0, 5)),
-    "engine frozen": ("engine", _lasting(0.5, 14)),
+    "engine stopped": ("engine", lasting(0, 5)),
+    "engine killed": ("engine", lasting(0, 5)),
+    "engine frozen": ("engine", lasting(0.5, 14)),
     "containers killed": ("containers", _some),
     "containers stopped": ("containers", _some),
     "containers removed": ("containers", _some),
-    "foreign containers": ("foreign", _lasting(1, 8)),
-    "crash loop": ("crash", _lasting(4, 15)),
-    "cap filled": ("demand", _lasting(3, 8, waiting=MAX_WAITING)),
-    "queues emptied": ("demand", _lasting(3, 8, waiting=0)),
+    "foreign containers": ("foreign", lasting(1, 8)),
+    "crash loop": ("crash", lasting(4, 15)),
+    "cap filled": ("demand", lasting(3, 8, waiting=MAX_WAITING)),
+    "queues emptied": ("demand", lasting(3, 8, waiting=0)),
     "all sources": ("sources", _all_sources),
-    **{f"link: {mode}": ("link", _lasting(0.5, 12)) for mode in link.MODES},
+    **{f"link: {mode}": ("link", lasting(0.5, 12)) for mode in link.MODES},
     **{f"source: {mode}": ("sources", _one_source(mode)) for mode in source.MODES},
 }
-"""Every kind of fault: its group, of which there is one at a time, and how it is made up."""
 
 
-def make_plan(seed: int, minutes: float, without: tuple[str, ...] = ()) -> list[Round]:
+@dataclass(frozen=True)
+class Deck:
+    """What plans are drawn from."""
+
+    kinds: Mapping[str, tuple[str, Maker]]
+    """Every kind of fault: its group, of which there is one at a time, and how it is made up."""
+    often: Mapping[str, int]
+    """How often a kind of these groups comes for each that comes once."""
+    measured: tuple[str, ...]
+    """The tasks with a queue."""
+    steady: float
+    """The share of the rounds at whose end the queues come to rest."""
+    apart: tuple[str, ...] = ()
+    """Groups that do not overlap with each other either."""
+
+    def excludes(self, group: str, other: str) -> bool:
+        """Whether faults of these two groups may not overlap."""
+        return group == other or (group in self.apart and other in self.apart)
+
+
+DOCKER = Deck(KINDS, OFTEN, MEASURED, steady=0.3)
+
+
+def make_plan(seed: int, minutes: float, without: tuple[str, ...] = (), deck: Deck = DOCKER) -> list[Round]:
     """More rounds than there is time for. `without`: groups of faults that cannot be had; all else stays
     the same."""
     rng = random.Random(seed)
-    kinds = _bag(rng, sorted(kind for kind, (group, _) in KINDS.items() for _ in range(OFTEN.get(group, 1))))
-    rounds = [_round(rng, kinds) for _ in range(int(minutes * 60 / ROUND_S) + 1)]
+    often = [kind for kind, (group, _) in deck.kinds.items() for _ in range(deck.often.get(group, 1))]
+    kinds = _bag(rng, sorted(often))
+    rounds = [_round(rng, kinds, deck) for _ in range(int(minutes * 60 / ROUND_S) + 1)]
     left = [replace(r, faults=tuple(f for f in r.faults if f.group not in without)) for r in rounds]
     return [round for round in left if round.faults]
 
@@ -116,24 +139,26 @@ def _bag(rng: random.Random, kinds: list[str]) -> Iterator[str]:
         yield from rng.sample(kinds, len(kinds))
 
 
-def _round(rng: random.Random, kinds: Iterator[str]) -> Round:
+def _round(rng: random.Random, kinds: Iterator[str], deck: Deck) -> Round:
     faults: list[Planned] = []
     for _ in range(rng.choice((1, 1, 2, 2, 3))):
         kind = next(kinds)
-        group, make = KINDS[kind]
-        if any(fault.group == group for fault in faults):
+        group, make = deck.kinds[kind]
+        if any(deck.excludes(fault.group, group) for fault in faults):
             continue
         lasts, how = make(rng)
         at = rng.uniform(0, 4) if faults else 0.0
         faults.append(Planned(kind, group, round(at, 2), round(lasts, 2), how))
-    steady = {name: rng.choice((0, MAX_WAITING)) for name in MEASURED} if rng.random() < 0.3 else None
+    steady = None
+    if rng.random() < deck.steady:
+        steady = {name: rng.choice((0, MAX_WAITING)) for name in deck.measured}
     return Round(tuple(faults), round(rng.uniform(0.5, 6), 2), steady)
 
 
-def demand(seed: int) -> Iterator[dict[str, int]]:
+def demand(seed: int, measured: Iterable[str]) -> Iterator[dict[str, int]]:
     """How the lengths of the queues move: some stay, some wander, some jump."""
     rng = random.Random(f"{seed}, demand")
-    lengths = dict.fromkeys(MEASURED, 0)
+    lengths = dict.fromkeys(measured, 0)
     while True:
         for name, length in lengths.items():
             what = rng.random()

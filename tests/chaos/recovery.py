@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from tests.chaos.excuses import backs_off, busy, spans
 from tests.chaos.history import History, State, states
-from tests.chaos.scene import CAP, PARTS
 
 RECOVERS_S = 5.0
-SETTLES_S = 20.0
-"""For queues that stay as they are: SimpleQueue goes one container at a time."""
 
 
 def recoveries(history: History) -> list[tuple[float, float | None, str]]:
@@ -43,33 +40,33 @@ def _low(history: History, state: State, t: float) -> str:
     """What is below its minimum, and does not back off."""
     return ", ".join(
         f"{part.name} has {state.count(part.name)} of at least {part.least}"
-        for part in PARTS
+        for part in history.scene.parts
         if state.count(part.name) < part.least and not backs_off(history, part.name, t)
     )
 
 
 def _unused(history: History, state: State, t: float) -> int:
     """The places that somebody could use; one that backs off may be about to be tried."""
-    backing_off = sum(1 for part in PARTS if backs_off(history, part.name, t))
-    return max(0, CAP - len(state.running) - backing_off)
+    backing_off = sum(1 for part in history.scene.parts if backs_off(history, part.name, t))
+    return max(0, history.scene.cap - len(state.running) - backing_off)
 
 
 def settlings(history: History) -> list[tuple[float, float | None, str]]:
     """For each time that queues stood still for long enough: when, how long it took until the shares
     were as they should be (None: they were not), and what they were instead."""
-    looked_at = states(history)
+    looked_at, parts = states(history), history.scene.parts
     found = []
     for begin, until in spans(history, "steady", ("moving", "disturbed", "end", "agent down")):
         wanted = next(h.detail for h in history.of("steady") if h.t == begin)
-        if any(backs_off(history, part.name, t) for part in PARTS for t in (begin, until)):
+        if any(backs_off(history, part.name, t) for part in parts for t in (begin, until)):
             continue
         took, counts = None, {}
         for state in looked_at:
             if state.known and state.until > begin and state.t < until:
-                counts = {part.name: state.count(part.name) for part in PARTS}
+                counts = {part.name: state.count(part.name) for part in parts}
                 if counts == wanted:
                     took = max(0.0, state.t - begin)
                     break
-        if took is not None or until - begin >= SETTLES_S * busy(history, begin):
+        if took is not None or until - begin >= history.scene.settles_s * busy(history, begin):
             found.append((begin, took, f"{counts}, not {wanted}"))
     return found

@@ -13,7 +13,6 @@ from typing import Any
 from tests.chaos.history import Happening, History
 from tests.chaos.invariants import Violation
 from tests.chaos.recovery import recoveries, settlings
-from tests.chaos.scene import CAP
 
 MAX_SHOWN = 40
 
@@ -28,7 +27,7 @@ def figures(history: History, violations: list[Violation], **more: Any) -> dict[
         **more,
         "load per processor, median": _median(loads),
         "load per processor, highest": round(max(loads, default=0.0), 2),
-        "cap": CAP,
+        "cap": history.scene.cap,
         "faults": sum(1 for _ in history.faults),
         "faults by kind": dict(sorted(Counter(f.kind for f in history.faults).items())),
         "containers started": ours["start"],

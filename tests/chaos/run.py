@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.chaos import report
-from tests.chaos.driver import Driver
 from tests.chaos.history import History
-from tests.chaos.invariants import Violation, check
+from tests.chaos.invariants import Checker, Violation, check
+from tests.chaos.kinds import DOCKER, Chaos
 from tests.chaos.plan import make_plan
-from tests.chaos.stage import FAKETIME, Stage
+from tests.chaos.stage import FAKETIME
 
 CHECK_EVERY_S = 30.0
 HINDSIGHT_S = 15.0
@@ -31,16 +31,16 @@ class Outcome:
     folder: Path
 
 
-def run(seed: int, minutes: float, folder: Path) -> Outcome:
+def run(seed: int, minutes: float, folder: Path, chaos: Chaos = DOCKER) -> Outcome:
     """Raises Missing if there is no engine to be had, and whatever goes wrong with the run itself."""
     without = () if FAKETIME else ("clock",)
     if without:
         say("no libfaketime here (Debian: faketime), so the agent's clock is not moved")
-    history = History()
+    history = History(scene=chaos.scene)
     began = time.time()
-    with Stage(folder, history, seed) as stage:
-        driver = Driver(stage, make_plan(seed, minutes, without), seed, say)
-        watch = _Watch(history, began)
+    with chaos.stage(folder, history, seed) as stage:
+        driver = chaos.driver(stage, make_plan(seed, minutes, without, chaos.deck), seed, say)
+        watch = _Watch(history, began, chaos.checkers)
         watch.start()
         try:
             driver.run(minutes)
@@ -55,7 +55,7 @@ def run(seed: int, minutes: float, folder: Path) -> Outcome:
         shutil.copy(stage.engine.folder / "log", folder / "engine.log")
     final = history.so_far()
     final.write(folder / "history.jsonl")
-    violations = check(final)
+    violations = check(final, chaos.checkers)
     watch.tell(final, violations)
     figures = report.figures(final, violations, **more)
     return Outcome(violations, figures, folder)
@@ -64,9 +64,10 @@ def run(seed: int, minutes: float, folder: Path) -> Outcome:
 class _Watch:
     """Looks now and then whether all invariants have held so far, and says so at once if not."""
 
-    def __init__(self, history: History, began: float) -> None:
+    def __init__(self, history: History, began: float, checkers: tuple[Checker, ...]) -> None:
         self.history = history
         self.began = began
+        self.checkers = checkers
         self.told: set[tuple[str, float]] = set()
         self.stopped = threading.Event()
         self.thread = threading.Thread(target=self._run, name="watch", daemon=True)
@@ -88,7 +89,7 @@ class _Watch:
     def _run(self) -> None:
         while not self.stopped.wait(CHECK_EVERY_S):
             now = self.history.so_far()
-            self.tell(now, [v for v in check(now) if v.t < time.time() - HINDSIGHT_S])
+            self.tell(now, [v for v in check(now, self.checkers) if v.t < time.time() - HINDSIGHT_S])
 
 
 def say(line: str) -> None:

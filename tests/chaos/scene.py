@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.integration.agents import app
+from tests.integration.engines import LABEL
 
 CAP = 12
 TARGET = 50
@@ -42,6 +43,40 @@ class Part:
         return self.rule != "Remainder"
 
 
+@dataclass(frozen=True)
+class Scene:
+    """All tasks of a run, the cap that they share, and how their containers are recognised."""
+
+    parts: tuple[Part, ...]
+    cap: int
+    label: str
+    """That containers of tasks have."""
+    settles_s: float
+    """How long the tasks may take to get their shares after the queues have come to rest."""
+    still_s: float = 0.0
+    """For so long the agent does nothing after a fault that somebody else may be about to mend."""
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        return tuple(part.name for part in self.parts if part.measured)
+
+    def task_of(self, labels: Mapping[str, str]) -> str:
+        """The task of a container with these labels; "" if it is nobody's here."""
+        return labels.get(self.label, "")
+
+    def about(self, labels: Mapping[str, str]) -> Any:
+        """What the invariants need to know of a container with these labels; None: nothing."""
+        return None
+
+    def share(self, waiting: Mapping[str, int]) -> dict[str, int]:
+        """How the cap is shared in the end if each queue stays either empty or far above its target."""
+        counts = {part.name: part.least for part in self.parts}
+        for part in self.parts:
+            if not part.measured or waiting[part.name] > TARGET:
+                counts[part.name] += min(part.most - part.least, self.cap - sum(counts.values()))
+        return counts
+
+
 PARTS = (
     Part("alpha", 1, 2, 8, "Queue"),
     Part("beta", 2, 1, 6, "Queue"),
@@ -49,8 +84,10 @@ PARTS = (
     Part("flaky", 4, 1, 3, "SimpleQueue", FLAKY),
     Part("rest", 5, 1, CAP, "Remainder", SLOW),
 )
+DOCKER = Scene(PARTS, CAP, LABEL, settles_s=20.0)
+"""SimpleQueue goes one container at a time."""
 BY_NAME = {part.name: part for part in PARTS}
-MEASURED = tuple(part.name for part in PARTS if part.measured)
+MEASURED = DOCKER.measured
 
 
 def apps(endpoints: Mapping[str, str], folder: Path) -> list[dict[str, Any]]:
@@ -81,12 +118,3 @@ def _app(part: Part, endpoints: Mapping[str, str], folder: Path) -> dict[str, An
         metricType="NSQ" if part.name == "alpha" else "HTTP" if part.measured else "",
         config=config,
     )
-
-
-def share(waiting: Mapping[str, int]) -> dict[str, int]:
-    """How the cap is shared in the end if each queue stays either empty or far above its target."""
-    counts = {part.name: part.least for part in PARTS}
-    for part in PARTS:
-        if not part.measured or waiting[part.name] > TARGET:
-            counts[part.name] += min(part.most - part.least, CAP - sum(counts.values()))
-    return counts

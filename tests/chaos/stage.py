@@ -38,11 +38,15 @@ ENGINE_TRIES = 3
 class Stage:
     """To be used as a context manager: leaves nothing behind but `folder`. Raises Missing."""
 
+    bridges = False
+    """Whether the engine has networks of its own."""
+
     def __init__(self, folder: Path, history: History, seed: int) -> None:
         self.seed = seed
         self.folder = folder
         self.history = history
-        self.engine = engines.OwnEngine()
+        self.scene = history.scene
+        self.engine = engines.OwnEngine(self.bridges)
         self.engine_lock = threading.Lock()
         """Whoever holds it may stop, freeze and start the engine."""
         self.keeper = ThreadPoolExecutor(1, "engine keeper")
@@ -77,27 +81,38 @@ class Stage:
             _make_images(client)
             for _ in range(FOREIGN):
                 self.start_foreign(client, {"Name": "always"})
-        for name in scene.MEASURED:
+        for name in self.scene.measured:
             served = lambda length, name=name: self.history.add("served", name, detail=length)  # noqa: E731
             self.sources[name] = Source(name, served)
             self.exits.callback(self.sources[name].stop)
         path = self.flags / "engine.sock"
         self.link = Link(path, self.engine.folder / "docker.sock")
         self.exits.callback(self.link.stop)
-        self.queues = Queues(self.sources, demand(self.seed))
+        self._settle_in()
+        self.queues = Queues(self.sources, demand(self.seed, self.sources))
         self.exits.callback(self.queues.stop)
         self.queues.start()
         self.witness = Witness(self.engine.host, self.history)
         self.exits.callback(self.witness.stop)
         self.witness.start()
-        self.agent = Agent(self.folder, self.history, self._apps(), scene.CAP, self._environ(path))
+        self.agent = Agent(self.folder, self.history, self._apps(), self.scene.cap, self._environ(path))
         self.exits.callback(self.agent.stop)
-        self.watch = EngineWatch(self.engine.host, self.engine.folder / "log", self._trouble, self._unlock)
+        self.watch = EngineWatch(
+            self.engine.host, self.scene.label, self.engine.folder / "log", self._trouble, self._unlock
+        )
         self.exits.callback(self.watch.stop)
         self.watch.start()
 
+    def _settle_in(self) -> None:
+        """Makes what else there is before the agent's first start."""
+
+    @property
+    def endpoints(self) -> dict[str, str]:
+        """The queues' own, host:port."""
+        return {name: source.endpoint for name, source in self.sources.items()}
+
     def _apps(self) -> list[dict[str, object]]:
-        return scene.apps({name: source.endpoint for name, source in self.sources.items()}, self.flags)
+        return scene.apps(self.endpoints, self.flags)
 
     def _environ(self, socket: Path) -> dict[str, str]:
         environ = {
@@ -152,8 +167,8 @@ class Stage:
         """The ids of what runs, of one task or of all."""
         return [
             c["Id"]
-            for c in engines.ours(client)
-            if c["State"] == "running" and task in ("", c["Labels"][engines.LABEL])
+            for c in client.containers(filters={"label": self.scene.label})
+            if (found := self.scene.task_of(c["Labels"])) and task in ("", found)
         ]
 
     def by_hand(self, id: str, action: str) -> None:
@@ -199,7 +214,8 @@ class Stage:
             if self.engine_troubles != before + 1:  # it has been restarted meanwhile
                 return
             note = "the engine did not answer for 10 s"
-            fault = self.history.fault("engine dead-locked", "engine", scene.BY_NAME, note)
+            names = [part.name for part in self.scene.parts]
+            fault = self.history.fault("engine dead-locked", "engine", names, note)
             fault.begin -= DEADLOCK_S + LOOK_EVERY_S  # it may have been so for as long
             self.deadlocks += 1
             self.engine.kill()

@@ -10,7 +10,7 @@ from tests.chaos.history import Fault, Happening, History
 from tests.chaos.invariants import CHECKERS, check
 from tests.chaos.plan import KINDS, make_plan
 from tests.chaos.recovery import recoveries, settlings
-from tests.chaos.scene import CAP, MAX_WAITING, MEASURED, PARTS, share
+from tests.chaos.scene import CAP, DOCKER, MAX_WAITING, MEASURED, PARTS
 
 LEASTS = {part.name: part.least for part in PARTS}
 FULL = {**LEASTS, "rest": CAP - sum(LEASTS.values()) + 1}
@@ -177,13 +177,13 @@ def test_what_cannot_be_had_is_left_out_and_nothing_else_changes():
 
 @pytest.mark.parametrize("high", [*itertools.product((False, True), repeat=4)])
 def test_what_tasks_settle_at_uses_all_of_the_cap(high: tuple[bool, ...]):
-    counts = share({name: MAX_WAITING * up for name, up in zip(MEASURED, high, strict=True)})
+    counts = DOCKER.share({name: MAX_WAITING * up for name, up in zip(MEASURED, high, strict=True)})
     assert sum(counts.values()) == CAP
     assert all(part.least <= counts[part.name] <= part.most for part in PARTS)
 
 
 def test_the_most_important_one_comes_first_when_all_are_short():
-    assert share(dict.fromkeys(MEASURED, MAX_WAITING)) == {
+    assert DOCKER.share(dict.fromkeys(MEASURED, MAX_WAITING)) == {
         "alpha": 8,
         "beta": 1,
         "gamma": 1,

@@ -12,9 +12,7 @@ from docker.errors import DockerException
 from requests.exceptions import RequestException
 
 from tests.chaos.history import History
-from tests.chaos.scene import PARTS
 from tests.integration import engines
-from tests.integration.engines import LABEL
 
 AGAIN_S = 0.05
 AWAY = (DockerException, RequestException, OSError, ValueError, AttributeError, engines.Missing)
@@ -27,6 +25,9 @@ class Witness:
     def __init__(self, host: str, history: History) -> None:
         self.host = host
         self.history = history
+        self.scene = history.scene
+        self.told: set[str] = set()
+        """Ids of the containers about which all is told."""
         self.stopped = threading.Event()
         self.stream: Any = None
         self.running: dict[str, str] = {}
@@ -50,7 +51,7 @@ class Witness:
     def counts(self) -> dict[str, int]:
         """How many of each task run now."""
         names = list(self.running.values())
-        return {part.name: names.count(part.name) for part in PARTS}
+        return {part.name: names.count(part.name) for part in self.scene.parts}
 
     def verify(self) -> None:
         """Lists anew, and corrects what the events said: an engine drops events for a slow reader, as on a
@@ -60,7 +61,7 @@ class Witness:
             contextlib.closing(engines.connect(self.host, timeout_s=5)) as client,
         ):
             noted, asked = self.noted, time.time()
-            found = running(client)
+            found = self._running(client)
             with self.lock:
                 if self.known and self.noted == noted and found != self.running:
                     self.running = found
@@ -77,7 +78,7 @@ class Witness:
         try:
             self.stream = client.events(decode=True, filters={"type": "container"})
             asked = time.time()
-            self.running = running(client)
+            self.running = self._running(client)
             self.history.add("listed", detail=dict(self.running), t=asked)
             self.known = True
             for event in self.stream:
@@ -94,7 +95,8 @@ class Witness:
     def _note(self, event: dict[str, Any]) -> None:
         self.noted += 1
         actor = event["Actor"]
-        task = actor["Attributes"].get(LABEL, "")
+        task = self.scene.task_of(actor["Attributes"])
+        self._tell(task, actor["ID"], actor["Attributes"], event["timeNano"] / 1e9)
         detail = actor["Attributes"].get("signal") or actor["Attributes"].get("exitCode")
         kind = event["Action"].partition(":")[0]
         if kind == "start" and task:
@@ -103,7 +105,22 @@ class Witness:
             self.running.pop(actor["ID"], None)
         self.history.add(kind, task, actor["ID"], detail, t=event["timeNano"] / 1e9)
 
+    def _tell(self, task: str, id: str, labels: dict[str, str], t: float) -> None:
+        """Notes once what the labels of a task's container say."""
+        about = self.scene.about(labels) if task and id not in self.told else None
+        if about is not None:
+            self.told.add(id)
+            self.history.add("about", task, id, about, t=t)
 
-def running(client: APIClient) -> dict[str, str]:
-    """The tasks of what of ours runs, by id."""
-    return {c["Id"]: c["Labels"][LABEL] for c in engines.ours(client) if c["State"] == "running"}
+    def _running(self, client: APIClient) -> dict[str, str]:
+        """The tasks of what of ours runs, by id."""
+        asked, found, there = time.time(), {}, []
+        for one in reversed(client.containers(all=True, filters={"label": self.scene.label})):  # oldest first
+            task = self.scene.task_of(one["Labels"])
+            self._tell(task, one["Id"], one["Labels"], asked)
+            if task:
+                there.append(one["Id"])
+            if task and one["State"] in ("running", "paused"):
+                found[one["Id"]] = task
+        self.history.add("there", detail=there, t=asked)
+        return found
