@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -19,7 +20,9 @@ STARTERS = 8
 
 
 def connect(timeout_s: int = 60) -> docker.APIClient:
-    return docker.APIClient(version="auto", timeout=timeout_s, max_pool_size=80)
+    """A client of the engine of DOCKER_HOST, by default that of this machine."""
+    host = os.environ.get("DOCKER_HOST")
+    return docker.APIClient(host, version="auto", timeout=timeout_s, max_pool_size=80)
 
 
 class Witness:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import os
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -128,4 +129,4 @@ def up_and_down(witness: Witness, share: float) -> dict[str, tuple[float, float]
 
 
 def _run(command: list[str]) -> None:
-    containers.run(command, {"PATH": "/usr/local/bin:/usr/bin:/bin", "COMPOSE_PARALLEL_LIMIT": "64"})
+    containers.run(command, {**os.environ, "COMPOSE_PARALLEL_LIMIT": "64"})

@@ -52,6 +52,7 @@ class Driver:
             self._end()
 
     def _begin(self) -> None:
+        self._weigh()
         self.stage.agent.start()
         self.stage.agent.wait_for_a_beat()
         self._until(self._well, BEGINS_S)

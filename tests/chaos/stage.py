@@ -38,7 +38,7 @@ ENGINE_TRIES = 3
 class Stage:
     """To be used as a context manager: leaves nothing behind but `folder`. Raises Missing."""
 
-    bridges = False
+    networks = False
     """Whether the engine has networks of its own."""
 
     def __init__(self, folder: Path, history: History, seed: int) -> None:
@@ -46,7 +46,7 @@ class Stage:
         self.folder = folder
         self.history = history
         self.scene = history.scene
-        self.engine = engines.OwnEngine(self.bridges)
+        self.engine = engines.OwnEngine(networks=self.networks)
         self.engine_lock = threading.Lock()
         """Whoever holds it may stop, freeze and start the engine."""
         self.keeper = ThreadPoolExecutor(1, "engine keeper")

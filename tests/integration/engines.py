@@ -173,14 +173,14 @@ class OwnEngine:
     """An engine of the test's own, to be stopped, killed and restarted as it likes.
 
     It has a network of its own, with nothing in it: containers use that as their host's, or none. Without
-    that it would remove the bridge of the machine's engine (--bridge=none does). Needs root. `bridges`:
+    that it would remove the bridge of the machine's engine (--bridge=none does). Needs root. `networks`:
     containers can have networks, as those of Compose do.
     """
 
-    def __init__(self, bridges: bool = False) -> None:
+    def __init__(self, networks: bool = False) -> None:
         if os.geteuid() != 0 or not all(map(shutil.which, ("dockerd", "setpriv", "unshare"))):
             raise Missing("an engine of one's own needs root, dockerd, setpriv and unshare")
-        self.bridges = bridges
+        self.networks = networks
         self.folder = Path(tempfile.mkdtemp(prefix="mss-engine-"))
         self.host = f"unix://{self.folder}/docker.sock"
         self.process: subprocess.Popen[bytes] | None = None
@@ -206,7 +206,7 @@ class OwnEngine:
                     f"--data-root={folder}/data",
                     f"--exec-root={folder}/run",
                     f"--pidfile={folder}/docker.pid",
-                    *(() if self.bridges else ("--bridge=none", "--iptables=false", "--ip6tables=false")),
+                    *(() if self.networks else ("--bridge=none", "--iptables=false", "--ip6tables=false")),
                     *options,
                 ],
                 stdin=subprocess.DEVNULL,

@@ -18,7 +18,7 @@ from tests.chaos.stage import Stage
 class ComposeStage(Stage):
     """As its base, with a project that Compose has brought up, and neighbours. `command`: Compose."""
 
-    bridges = True
+    networks = True
 
     def __init__(self, folder: Path, history: History, seed: int, command: str) -> None:
         super().__init__(folder, history, seed)
