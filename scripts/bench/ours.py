@@ -18,6 +18,9 @@ from scripts.bench.engine import IMAGE, MINE
 
 ROOT = Path(__file__).resolve().parents[2]
 BEAT_S = 0.5
+STARTS_WITHIN_S = 60.0
+LOOKED = re.compile(r":(\d\d\.\d+): (\S+: \d+ -> |\d+ tasks: )")
+"""A line of the log that tells of a beat."""
 
 
 class Jumps(Protocol):
@@ -105,8 +108,10 @@ class OurAgent:
     def wait_for_beat(self, share: float) -> None:
         """Until this share of a beat has gone by since the agent has looked at its queue: how long a
         change waits to be seen is not left to chance."""
-        looked = re.search(r":(\d\d\.\d+): (\S+: \d+ -> |\d+ tasks: )", self.log.read_text())
-        assert looked, "it has not decided yet"
+        deadline = time.monotonic() + STARTS_WITHIN_S
+        while not (looked := LOOKED.search(self.log.read_text())):
+            assert time.monotonic() < deadline, f"it has not looked yet:\n{self.log.read_text()}"
+            time.sleep(0.05)
         time.sleep((float(looked[1]) + share * BEAT_S - time.time()) % BEAT_S)
 
     def cpu_s(self) -> float:
