@@ -20,6 +20,8 @@ BACKS_OFF = re.compile(r"WARNING \S+: ([a-z]+): .*next try in (\d+) s$")
 STAYS_UP = re.compile(r"INFO \S+: ([a-z]+): a container stays up")
 BEAT = re.compile(r"DEBUG \S+: .*tasks: \d+ change")
 ENDS_S = 60
+LOOKS_S = 300
+"""A process that nothing is left for takes long to import what it needs."""
 
 
 class Agent:
@@ -81,7 +83,7 @@ class Agent:
         self.history.add("agent ended", detail=code)
         return code
 
-    def wait_for_a_beat(self, within_s: float = ENDS_S) -> None:
+    def wait_for_a_beat(self, within_s: float = LOOKS_S) -> None:
         """Until it has measured: from then on it answers for what runs."""
         before, deadline = self.beats, time.monotonic() + within_s
         while self.beats == before and time.monotonic() < deadline:

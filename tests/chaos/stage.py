@@ -40,6 +40,8 @@ class Stage:
 
     networks = False
     """Whether the engine has networks of its own."""
+    clocked = True
+    """Whether the agent's wall clock can be moved: with that library a sleep of Python's may fail."""
 
     def __init__(self, folder: Path, history: History, seed: int) -> None:
         self.seed = seed
@@ -121,7 +123,7 @@ class Stage:
             "MSS_HEALTH_FILE": str(self.flags / "health"),
             "MSS_LOG_DEBUG": "mssengine,mssscheduler",
         }
-        if FAKETIME:
+        if FAKETIME and self.clocked:
             self.set_clock("+0")
             environ |= {
                 "LD_PRELOAD": str(FAKETIME),

@@ -19,6 +19,7 @@ class ComposeStage(Stage):
     """As its base, with a project that Compose has brought up, and neighbours. `command`: Compose."""
 
     networks = True
+    clocked = False
 
     def __init__(self, folder: Path, history: History, seed: int, command: str) -> None:
         super().__init__(folder, history, seed)
