@@ -140,7 +140,8 @@ def build(environ: MutableMapping[str, str], stopping: threading.Event | None = 
     scheduler = factory.make_scheduler(settings, environ)
     heartbeat = Heartbeat(_health_file(settings, environ), notifier)
     try:
-        tasks = _until(stopping, lambda: factory.make_tasks(settings, environ), heartbeat)
+        config = factory.make_config(settings)
+        tasks = _until(stopping, lambda: factory.make_tasks(settings, environ, config), heartbeat)
     except BaseException:
         # A health file that stays would look like an agent that has died.
         heartbeat.close()
@@ -158,7 +159,9 @@ def build(environ: MutableMapping[str, str], stopping: threading.Event | None = 
     )
     report_ignored(settings, environ)
     leave = settings.on_exit == "leave"
-    return Agent(tasks, engine, scheduler, monitors, leave, settings.exit_timeout_s, stopping, heartbeat)
+    return Agent(
+        tasks, engine, scheduler, monitors, leave, settings.exit_timeout_s, stopping, heartbeat, config
+    )
 
 
 def _health_file(settings: Settings, environ: Mapping[str, str]) -> health.HealthFile:

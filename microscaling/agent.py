@@ -9,6 +9,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 
+from microscaling.config.base import Config
+from microscaling.demand.change import Change
 from microscaling.demand.tasks import Tasks
 from microscaling.engine.base import CLOSED, Engine, Slot
 from microscaling.engine.status import in_detail
@@ -43,7 +45,8 @@ class Agent:
 
     With `leave`, the containers keep running at the end, and the next agent adopts them. Otherwise all of
     them are stopped; while they cannot be counted this takes up to `exit_timeout_s` seconds plus the longest
-    stop grace. `heartbeat` gets the state of the agent all the while.
+    stop grace. `heartbeat` gets the state of the agent all the while. `config` is the source of the tasks, if
+    they may change while the agent runs.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Agent:
         exit_timeout_s: float = 30.0,
         stopping: threading.Event | None = None,
         heartbeat: Heartbeat | None = None,
+        config: Config | None = None,
     ) -> None:
         self.tasks = tasks
         self.engine = engine
@@ -74,6 +78,9 @@ class Agent:
         self._counter = _Counter(self)
         self._scheduling = _Scheduling(self)
         self._reporting = [_Reporting(self, monitor) for monitor in self.monitors]
+        follows = config is not None and scheduler.takes_changes
+        following = config.follow(tasks, self._take) if config and follows else None
+        self._following = [following] if following else []
 
     def stop(self) -> None:
         """Requests the shutdown. It only sets a flag, so any thread and any signal handler may call it."""
@@ -116,20 +123,26 @@ class Agent:
             self.engine.get_demand(self.tasks, self.demand_update)
         # The monitors start last: the server may answer the first report at once, and the engine has to
         # listen by then.
-        for thread in self._reporting:
+        for thread in (*self._following, *self._reporting):
             thread.start()
         self._tell(RUNNING)
         while not self._failure and not self._stopping.wait(POLL_INTERVAL_S):
             self._tell(RUNNING)
-            # Not is_alive(): for a moment of its start a thread has an ident and is not yet alive.
-            dead = next((thread for thread in self._threads() if thread.over), None)
+            # Not is_alive(): for a moment of its start a thread has an ident and is not yet alive. One that
+            # was asked to stop has not died, such as that of a source which no task has any more.
+            dead = next((t for t in self._threads() if t.over and not t.stopped.is_set()), None)
             if dead is not None:
                 self._fail(dead)
 
     def _threads(self) -> Iterator[StoppableThread]:
-        yield from (self._counter, self._scheduling, *self._reporting)
+        yield from (self._counter, self._scheduling, *self._reporting, *self._following)
         yield from self.engine.threads
         yield from self.scheduler.threads
+
+    def _take(self, change: Change) -> None:
+        """Takes over a change of the configuration, in the thread that follows it."""
+        if not self._stopping.is_set():
+            self.scheduler.change_tasks(self.tasks, change)
 
     def _fail(self, thread: StoppableThread) -> None:
         """Records the death of a thread as the reason for the end of the agent."""
@@ -184,6 +197,8 @@ class Agent:
         run. After a failure everything stays as it is, for the next agent."""
         failed = bool(self._failure)
         self._tell(STOPPING)
+        for thread in self._following:
+            thread.stop()
         # The engine goes first, so that no decision interferes with the drain.
         self._surely(lambda: self.engine.stop_demand(self.demand_update))
         if self._scheduling.is_alive():
@@ -218,7 +233,7 @@ class Agent:
     def _close(self) -> None:
         for monitor in self.monitors:
             self._surely(monitor.close)
-        late = stop_all([self._begin, self._counter, *self._reporting], JOIN_S)
+        late = stop_all([self._begin, self._counter, *self._reporting, *self._following], JOIN_S)
         if late:
             log.warning("still waiting for an answer: %s", ", ".join(thread.name for thread in late))
         self._surely(self.scheduler.cleanup)  # after the counter, which uses it

@@ -10,7 +10,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from microscaling.api.address import ORIGIN, ServerAddress, needed_server
-from microscaling.config.base import CONFIGS
+from microscaling.config.base import CONFIGS, Config
 from microscaling.demand.hints import hints
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
@@ -59,12 +59,17 @@ def prepared(settings: Settings, environ: Mapping[str, str]) -> Settings:
     return settings if prepare is None else prepare(settings, environ)
 
 
-def make_tasks(settings: Settings, environ: Mapping[str, str]) -> Tasks:
-    """Returns the configured tasks, with the environment for their containers. Raises ConfigError with all
-    mistakes at once."""
-    scheduler = SCHEDULERS.chosen("MSS_SCHEDULER", settings.scheduler)
+def make_config(settings: Settings) -> Config:
+    """Returns the source of the tasks. Raises ConfigError."""
     source = CONFIGS.chosen("MSS_CONFIG", settings.config)
-    config = _made(f"MSS_CONFIG={source.type_name}", partial(source.make, settings))
+    return _made(f"MSS_CONFIG={source.type_name}", partial(source.make, settings))
+
+
+def make_tasks(settings: Settings, environ: Mapping[str, str], config: Config | None = None) -> Tasks:
+    """Returns the tasks of the configuration, with the environment for their containers. Raises ConfigError
+    with all mistakes at once."""
+    scheduler = SCHEDULERS.chosen("MSS_SCHEDULER", settings.scheduler)
+    config = config or make_config(settings)
     tasks, max_containers = config.get_apps(settings.user_id)
     # Before any message about a task, so that the log masks them.
     keep_secret(value for task in tasks for value in _secrets_of(task))

@@ -8,10 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from microscaling.demand.change import Change
 from microscaling.demand.task import Task
+from microscaling.demand.tasks import Tasks
 from microscaling.errors import ConfigError
 from microscaling.plugins import Group, Variable
 from microscaling.settings import Settings
+from microscaling.utils.threads import StoppableThread
 
 
 class Config(ABC):
@@ -24,6 +27,15 @@ class Config(ABC):
         `user_id` selects the configuration in a source with many users; others ignore it. Raises
         ConfigError with all problems at once.
         """
+
+    def follow(self, tasks: Tasks, take: Callable[[Change], None]) -> StoppableThread | None:
+        """Returns a thread, not started yet, that passes on each change of the tasks from now on; None if
+        they stay the same for the life of the agent.
+
+        It looks for changes when `tasks.stale` is set. `take` may raise TemporaryError: the change was not
+        taken, and is to be passed on again.
+        """
+        return None
 
 
 @contextmanager

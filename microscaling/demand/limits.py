@@ -1,4 +1,4 @@
-"""The changes of demand that a scheduler brings about: adoption, back-off, probes and the end.
+"""The changes of demand that a scheduler brings about: adoption, other limits, back-off, probes and the end.
 
 The engine decides at each beat; in between, a scheduler reports a fact here, and these rules of the decision
 apply it at once. No other module may write `Task.demand`, apart from the engines and the server; a test holds
@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import logging
 
-from microscaling.demand.reason import TRY, TRY_GAVE, TRY_TOOK, Reason
+from microscaling.demand.change import Change
+from microscaling.demand.reason import ABOVE_MAXIMUM, TRY, TRY_GAVE, TRY_TOOK, Reason
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 
@@ -22,6 +23,18 @@ log = logging.getLogger("mssdemand")
 def adopt(task: Task, count: int) -> None:
     """Takes over the containers that were found: the first decision starts from them."""
     task.demand = count
+
+
+def reconfigure(tasks: Tasks, change: Change) -> None:
+    """Takes over a change of the configuration. A task above its new maximum gives the rest back at once; to
+    a new minimum the next decision raises it, as far as the cap allows."""
+    tasks.apply(change)
+    names = {task.name for task in change.tasks}
+    for task in tasks.tasks:
+        before, most = task.demand, max(0, task.max_containers)
+        if task.name in names and before > most:
+            task.demand, task.reason = most, Reason(ABOVE_MAXIMUM, before, most)
+            log.info("%s: %d -> %d (%s)", task.name, before, most, task.reason)
 
 
 def hold_at(task: Task, count: int, why: str) -> bool:

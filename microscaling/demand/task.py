@@ -16,6 +16,13 @@ from microscaling.target.remainder import RemainderTarget
 PLAIN = ContainerOptions()
 IDLE_S = 10.0
 STUCK_S = 3600.0
+NOT_YET = "not measured yet"
+CONFIGURED = (
+    "family_name", "image", "command", "publish_all_ports", "network_mode", "env", "is_scalable", "priority",
+    "max_delta", "min_containers", "max_containers", "metric", "container", "fallback", "scale_down_window_s",
+    "idle_s", "stuck_s",
+)  # fmt: skip
+"""The fields that a configuration gives, without its name and `target`."""
 
 
 @dataclass(eq=False, slots=True)
@@ -84,6 +91,24 @@ class Task:
     """Seconds with an empty queue before it gives containers back, one at a time, for every rule."""
     stuck_s: float = STUCK_S
     """Seconds for which jobs of workers that are gone keep a container without a change of their number."""
+    generation: int = 0
+    """That of `Tasks` at which its metric and rule were new: all that is known of its readings is younger."""
+
+    def configure(self, new: Task) -> bool:
+        """Takes over the configuration of another task; containers and demand stay. Returns True if its
+        readings begin anew, as its metric is another one."""
+        anew = new.metric is not self.metric
+        for name in CONFIGURED:
+            setattr(self, name, getattr(new, name))
+        if anew:
+            self.target = new.target  # otherwise a fallback may have replaced it
+            self.begin_anew()
+        return anew
+
+    def begin_anew(self) -> None:
+        """Forgets its readings: until the next one it is held."""
+        self.held = NOT_YET if self.metric.sources else ""
+        self.falling_back, self.measured_at = "", None
 
     def serving(self) -> int:
         """Returns the base of the rules: the running containers that are to stay, and those that will run as

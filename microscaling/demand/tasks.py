@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from operator import attrgetter
 from types import TracebackType
 
+from microscaling.demand.change import Change
 from microscaling.demand.shown import ContainerView
 from microscaling.demand.task import Task
 
@@ -23,6 +25,10 @@ class Tasks:
 
     def __init__(self, tasks: Iterable[Task], max_containers: int, noun: str = "container") -> None:
         self.tasks = list(tasks)
+        self.generation = 0
+        """The number of changes of the configuration since the start: by it the threads notice one."""
+        self.stale = threading.Event()
+        """Set by a scheduler that has seen a sign of such a change."""
         self.noun = noun
         """The word for one unit in messages: container or process."""
         self.cap = max_containers
@@ -70,6 +76,24 @@ class Tasks:
     def max_containers(self, cap: int) -> None:
         """The cap of all these tasks together."""
         self.cap = cap
+
+    def apply(self, change: Change) -> None:
+        """Takes over a change of the configuration; tasks that are new come last. A task with another
+        configuration keeps its containers and its demand, and a task without a change its readings, too. The
+        caller holds the lock."""
+        self.generation += 1
+        gone = change.gone | change.left
+        tasks = {task.name: task for task in self.tasks if task.name not in gone}
+        for new in change.tasks:
+            task = tasks.get(new.name)
+            if task is None:
+                # A copy, as the configuration goes on to compare with its own.
+                task = tasks[new.name] = replace(new, generation=self.generation)
+                task.begin_anew()
+            elif task.configure(new):
+                task.generation = self.generation
+        self.tasks = list(tasks.values())
+        self.changed.set()
 
     def check_capacity(self) -> int:
         """Returns the free places under the cap; negative if more containers are requested than it allows."""

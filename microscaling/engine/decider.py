@@ -36,6 +36,14 @@ class Decider:
         self.rests = Rests(tasks.tasks, scale_down_window_s)
         self.status = Status(tasks)
 
+    def follow(self, since: int) -> None:
+        """Takes over the tasks as they are now, after `readings` has followed them; all that belongs to those
+        that have been the same since that generation stays. The caller holds the lock."""
+        self.fallbacks.follow()
+        self.windows.follow(self.tasks.tasks, since)
+        self.rests.follow(self.tasks.tasks, since)
+        self.status.follow(since)
+
     def beat(self, now: float) -> bool:
         """Measures at `now` (seconds), and shares the cap anew."""
         self.readings.judge(now)

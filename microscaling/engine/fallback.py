@@ -78,13 +78,20 @@ class Fallbacks:
     """
 
     def __init__(self, readings: Readings) -> None:
-        self._rows = [
-            FallbackRow(row, row.task.fallback)
-            for row in readings.rows()
-            if row.task.fallback is not None and row.task.is_scalable
-        ]
+        self.readings = readings
+        self._rows: list[FallbackRow] = []
         self._began: dict[str, list[str]] = {}
         self._ended: list[str] = []
+        self.follow()
+
+    def follow(self) -> None:
+        """Takes over the readings as they are now, after they have followed the tasks."""
+        old = {each.row: each for each in self._rows}
+        self._rows = [
+            old.get(row) or FallbackRow(row, row.task.fallback)
+            for row in self.readings.rows()
+            if row.task.fallback is not None and row.task.is_scalable
+        ]
 
     def apply(self, now: float) -> int:
         """Updates all fallbacks after the readings were written; returns how many are in force. The caller

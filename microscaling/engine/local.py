@@ -42,6 +42,8 @@ class BeatThread(StoppableThread):
         self.tasks.changed.set()
 
     def cycle(self) -> None:
+        if self.tasks.generation != self.sources.generation:
+            self._follow()
         self.sources.collect(FIRST_PATIENCE_BEATS if self.beats is None else PATIENCE_BEATS, self.stopped)
         if self.stopped.is_set():
             return
@@ -54,6 +56,16 @@ class BeatThread(StoppableThread):
         self._notify(changed or not self.engine.decided.is_set())
         self.engine.decided.set()
         self._between(self._next_beat(self.beats))
+
+    def _follow(self) -> None:
+        """Takes over a change of the configuration."""
+        with self.tasks as tasks:
+            since = self.sources.generation
+            come = self.sources.follow(tasks)
+            self.decider.follow(since)
+        for thread in come:
+            thread.start()
+        self.engine.threads = [self, *self.sources.threads]
 
     def _between(self, due: float) -> None:
         """Until the next beat, reallocates after each change that the scheduler reports."""
@@ -92,21 +104,22 @@ class LocalEngine(Engine):
         self.beat_s = beat_s
         self.clock = clock
         self.scale_down_window_s = scale_down_window_s
+        self._beat: BeatThread | None = None
 
     def get_demand(self, tasks: Tasks, demand_update: Slot) -> None:
         with tasks:
-            thread = BeatThread(self, tasks, demand_update)
+            self._beat = thread = BeatThread(self, tasks, demand_update)
         self.threads = [thread, *thread.sources.threads]
         for each in self.threads:
             each.start()
 
     def stop_demand(self, demand_update: Slot) -> None:
         """Stops all threads and closes the slot."""
-        beat, sources = self.threads[:1], self.threads[1:]
         for thread in self.threads:  # all at once, so the waits below overlap
             thread.stop()
-        if stop_all(beat, JOIN_S):  # the only one that puts tokens, so it goes first
+        # The only one that puts tokens, and that starts threads of sources, so it goes first.
+        if stop_all(self.threads[:1], JOIN_S):
             log.error("the engine's thread does not end")
         # No long wait for a hanging source: its thread ends with the request, and makes no decision.
-        stop_all(sources, SOURCES_JOIN_S)
+        stop_all([*self.threads[1:], *(self._beat.sources.ended if self._beat else ())], SOURCES_JOIN_S)
         put_closed(demand_update)

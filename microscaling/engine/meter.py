@@ -17,10 +17,16 @@ class MeterThread(StoppableThread):
     """Measures every task twice a second, for the reports by which the server decides."""
 
     def __init__(
-        self, tasks: Tasks, beat_s: float = BEAT_S, clock: Callable[[], float] = time.monotonic
+        self,
+        tasks: Tasks,
+        beat_s: float = BEAT_S,
+        clock: Callable[[], float] = time.monotonic,
+        followed: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__("meter")
         self.tasks = tasks
+        self.followed = followed
+        """Called after a change of the threads."""
         self.clock = clock
         self.sources = Sources(tasks.tasks, beat_s, clock)
         self.beats: Beats | None = None
@@ -29,7 +35,18 @@ class MeterThread(StoppableThread):
         super().stop()
         self.sources.answered.set()
 
+    @property
+    def threads(self) -> list[StoppableThread]:
+        """This thread, and those of the sources."""
+        return [self, *self.sources.threads]
+
     def cycle(self) -> None:
+        if self.tasks.generation != self.sources.generation:
+            with self.tasks as tasks:
+                come = self.sources.follow(tasks)
+            for thread in come:
+                thread.start()
+            self.followed()
         self.sources.collect(FIRST_PATIENCE_BEATS if self.beats is None else PATIENCE_BEATS, self.stopped)
         if self.stopped.is_set():
             return

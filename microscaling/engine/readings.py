@@ -31,24 +31,36 @@ class Readings:
         self.max_age_s = max_age_s
         self.beat_s = max_age_s / MAX_AGE_BEATS
         self._slack_s = self.beat_s / 2
-        polls: dict[object, tuple[Poll, list[Part], FailureLog]] = {}
-        self._rows = [row_of(task) for task in tasks if task.metric.sources]
+        self._judged = math.inf
+        self._rows: list[Row] = []
+        self._totals: list[Total] = []
+        self._groups: dict[object, tuple[Poll, list[Part], FailureLog]] = {}
+        """By key of the source."""
+        self.polls: list[Poll] = []
+        self.follow(tasks, -1)
+
+    def follow(self, tasks: Iterable[Task], since: int) -> None:
+        """Takes over the tasks as they are now. What is known of those that have been the same since that
+        generation stays, as do the answers of their sources. The caller holds the lock."""
+        old = {row.task: row for row in self._rows if row.task.generation <= since}
+        self._rows = [old.get(task) or row_of(task) for task in tasks if task.metric.sources]
         self._totals = [row for row in self._rows if isinstance(row, Total)]
+        before, self._groups = self._groups, {}
         for part in (part for row in self._rows for part in row.parts):
             source, interval_s = part.metric.source, part.metric.interval_s
             if source is None:  # one term of a sum may be set by hand
                 continue
-            if source.key not in polls:
-                polls[source.key] = (Poll(source, interval_s), [], FailureLog())
-            else:
-                polls[source.key][0].source.also(source)  # one request for all its tasks
-            poll, of_source, _ = polls[source.key]
+            if source.key not in self._groups:
+                poll, _, told = before.get(source.key) or (Poll(source), [], FailureLog())
+                poll.interval_s = interval_s
+                self._groups[source.key] = (poll, [], told)
+            poll, parts, _ = self._groups[source.key]
+            if poll.source is not source:
+                poll.source.also(source)  # one request for all its tasks
             poll.interval_s = min(poll.interval_s, interval_s)
-            of_source.append(part)
-        self._judged = math.inf
-        self._groups = list(polls.values())
-        self.polls = [poll for poll, _, _ in self._groups]
-        for poll, parts, _ in self._groups:
+            parts.append(part)
+        self.polls = [poll for poll, _, _ in self._groups.values()]
+        for poll, parts, _ in self._groups.values():
             for part in parts:
                 part.interval_s = poll.interval_s
 
@@ -80,7 +92,7 @@ class Readings:
             for row in self.rows():
                 row.gap = True
         self._judged = now
-        for poll, parts, told in self._groups:
+        for poll, parts, told in self._groups.values():
             reading = poll.reading  # once: a new one may come at any time
             problem = poll.problem(reading, now, self._max_age_s(poll))
             if problem:

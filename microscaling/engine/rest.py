@@ -94,11 +94,19 @@ class Rests:
     one."""
 
     def __init__(self, tasks: Iterable[Task], default_window_s: float = 0.0) -> None:
-        self._rests = [
-            Rest(task, default_window_s if task.scale_down_window_s is None else task.scale_down_window_s)
-            for task in tasks
-            if not task.is_remainder()
-        ]
+        self.default_window_s = default_window_s
+        self._rests: list[Rest] = []
+        self.follow(tasks, -1)
+
+    def follow(self, tasks: Iterable[Task], since: int) -> None:
+        """Takes over the tasks as they are now; the idle times of those that have been the same since that
+        generation go on. The caller holds the lock."""
+        old = {rest.task: rest for rest in self._rests if rest.task.generation <= since}
+        self._rests = [old.get(task) or self._rest(task) for task in tasks if not task.is_remainder()]
+
+    def _rest(self, task: Task) -> Rest:
+        own_s = task.scale_down_window_s
+        return Rest(task, self.default_window_s if own_s is None else own_s)
 
     def look(self, now: float) -> list[str]:
         """Adjusts all ideals; called between measuring and allocating, after the windows. Returns lines for

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 
-from microscaling.demand.task import Task
+from microscaling.demand.task import NOT_YET, Task
 from microscaling.engine.poll import Reading
 from microscaling.errors import MetricError
 from microscaling.metric.base import LARGEST, Measurement, Metric, checked, whole_number
@@ -15,7 +15,6 @@ from microscaling.utils.failure_log import FailureLog
 log = logging.getLogger("mssengine")
 metric_log = logging.getLogger("mssmetric")
 
-NOT_YET = "not measured yet"
 NUMBERS = re.compile(r"[0-9]+")
 
 
@@ -107,7 +106,7 @@ class Row(Part):
         """The metrics that are measured for it."""
         self.ours = ""
         """The text last written to `task.held`: a hold set elsewhere is not changed."""
-        if not task.held:  # a monitor may send the task before it is measured
+        if task.held in ("", NOT_YET):  # a monitor may send the task before it is measured
             task.held = self.ours = NOT_YET
         self.gap = False
         """True if it was held at the last look, or that was long ago: its target lacks recent

@@ -37,26 +37,32 @@ class ServerEngine(Engine):
     def __init__(self, connection: Connection) -> None:
         super().__init__()
         self.connection = connection
-        self._measuring: list[StoppableThread] = []
+        self._meter: MeterThread | None = None
 
     def get_demand(self, tasks: Tasks, demand_update: Slot) -> None:
         thread = DemandThread(self, tasks, demand_update)
         _say_what_counts_for_nothing(tasks)
         with tasks:
-            meter = MeterThread(tasks)
-        self._measuring = [meter, *meter.sources.threads]
-        own = [thread, *self._measuring]
-        for each in own:
+            self._meter = meter = MeterThread(tasks, followed=self._supervise)
+        self.threads = [thread]
+        for each in [thread, *meter.threads]:
             each.start()
         self.connection.open(self, thread.hear)
-        self.threads = [*own, *self.connection.threads]
+        self._supervise()
+
+    def _supervise(self) -> None:
+        """Updates the threads for the supervision by the agent."""
+        measuring = self._meter.threads if self._meter else []
+        self.threads = [*self.threads[:1], *measuring, *self.connection.threads]
 
     def stop_demand(self, demand_update: Slot) -> None:
         """Stops all threads, leaves the connection, and closes the slot."""
         if stop_all(self.threads[:1], JOIN_S):  # the only one that puts tokens, so it goes first
             log.error("the engine's thread does not end")
-        # No long wait for a hanging source: its thread ends with the request, and makes no decision.
-        stop_all(self._measuring, SOURCES_JOIN_S)
+        if self._meter is not None:
+            stop_all([self._meter], SOURCES_JOIN_S)  # before the sources, as it starts more of them
+            # No long wait for a hanging source: its thread ends with the request, and makes no decision.
+            stop_all([*self._meter.threads, *self._meter.sources.ended], SOURCES_JOIN_S)
         self.connection.close(self)
         put_closed(demand_update)
 
@@ -72,7 +78,6 @@ class DemandThread(StoppableThread):
         self.wants: dict[str, int] = {}
         """Containers by task, from the server's latest message for each. Guarded by the lock of `tasks`."""
         self.nonsense = FailureLog()
-        self._known = {task.name for task in tasks.tasks}
 
     def stop(self) -> None:
         super().stop()
@@ -87,13 +92,14 @@ class DemandThread(StoppableThread):
                 log.warning("ignored an invalid message of the server: %s", error)
             return
         self.nonsense.recovered()
-        known = {name: count for name, count in demand.items() if name in self._known}
-        if len(known) < len(demand):
-            log.debug("the server's message has %d tasks that are not known here", len(demand) - len(known))
-        if known:
-            with self.tasks as tasks:
-                self.wants.update(known)
+        with self.tasks as tasks:
+            here = {task.name for task in tasks.tasks}
+            # Those of the message stay, even if they are not known: a task may come later.
+            self.wants = {name: count for name, count in self.wants.items() if name in here} | demand
+            if here & demand.keys():
                 tasks.changed.set()
+        if unknown := demand.keys() - here:
+            log.debug("the server's message has %d tasks that are not known here", len(unknown))
 
     def cycle(self) -> None:
         self.tasks.changed.wait(POLL_INTERVAL_S)
@@ -101,7 +107,7 @@ class DemandThread(StoppableThread):
             return
         with self.tasks as tasks:
             tasks.changed.clear()
-            if not self.wants:
+            if not any(task.name in self.wants for task in tasks.tasks):
                 return
             before = demands_of(tasks)
             if not tasks.hold:

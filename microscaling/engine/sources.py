@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable
 
 from microscaling.demand.task import Task
+from microscaling.demand.tasks import Tasks
 from microscaling.engine.poll import Poll
 from microscaling.engine.readings import MAX_AGE_BEATS, Readings
 from microscaling.utils.threads import StoppableThread
@@ -47,12 +48,33 @@ class Sources:
         self.clock = clock
         self.answered = threading.Event()
         self.readings = Readings(tasks, MAX_AGE_BEATS * beat_s)
-        self._by_poll = {poll: SourceThread(poll, clock, self.answered) for poll in self.readings.polls}
+        self.generation = 0
+        """That of the tasks which it has followed."""
+        self.ended: list[StoppableThread] = []
+        """Threads of earlier sources that were stopped, and may still wait for an answer."""
+        self._by_poll = {poll: self._thread(poll) for poll in self.readings.polls}
 
     @property
     def threads(self) -> list[StoppableThread]:
         """One thread for each source; the engine starts and stops them."""
         return [*self._by_poll.values()]
+
+    def follow(self, tasks: Tasks) -> list[StoppableThread]:
+        """Takes over the tasks as they are now: `readings` follows them, and the threads of sources that no
+        task has any more are stopped. Returns those of new sources, for the engine to start. The caller holds
+        the lock."""
+        self.readings.follow(tasks.tasks, self.generation)
+        self.generation = tasks.generation
+        before = self._by_poll
+        self._by_poll = {poll: before.get(poll) or self._thread(poll) for poll in self.readings.polls}
+        over = [thread for poll, thread in before.items() if poll not in self._by_poll]
+        for thread in over:
+            thread.stop()
+        self.ended = [thread for thread in [*self.ended, *over] if not thread.over]
+        return [thread for poll, thread in self._by_poll.items() if poll not in before]
+
+    def _thread(self, poll: Poll) -> SourceThread:
+        return SourceThread(poll, self.clock, self.answered)
 
     def collect(self, patience_beats: float, stopped: threading.Event) -> None:
         """Asks every idle source, and waits for the answers, at most `patience_beats`."""

@@ -25,11 +25,21 @@ class Status:
 
     def __init__(self, tasks: Tasks) -> None:
         self.tasks = tasks
-        self._unread = {task: None for task in tasks.tasks if not task.is_remainder()}
+        self._unread: dict[Task, None] = {}
         self._first = 0
         self._due = float("-inf")
         self._short: dict[Task, None] = {}
         """Those that were short at the last look."""
+        self.follow(-1)
+
+    def follow(self, since: int) -> None:
+        """Takes over the tasks as they are now: those that are new since that generation get their first line
+        after their first reading. The caller holds the lock."""
+        self._unread = {
+            task: None
+            for task in self.tasks.tasks
+            if (task in self._unread or task.generation > since) and not task.is_remainder()
+        }
 
     def look(self, now: float) -> list[str]:
         """Returns the lines that are due at `now` (seconds), right after a decision. The caller holds the

@@ -57,8 +57,18 @@ class Windows:
     """The windows of all tasks with one: their own, else the default of `default_s` seconds."""
 
     def __init__(self, tasks: Iterable[Task], default_s: float) -> None:
-        own = [(t, default_s if t.scale_down_window_s is None else t.scale_down_window_s) for t in tasks]
-        self._windows = [Window(t, seconds) for t, seconds in own if seconds > 0 and not t.is_remainder()]
+        self.default_s = default_s
+        self._windows: list[Window] = []
+        self.follow(tasks, -1)
+
+    def follow(self, tasks: Iterable[Task], since: int) -> None:
+        """Takes over the tasks as they are now; windows of those that have been the same since that
+        generation go on. The caller holds the lock."""
+        old = {window.task: window for window in self._windows if window.task.generation <= since}
+        own = [(t, self.default_s if t.scale_down_window_s is None else t.scale_down_window_s) for t in tasks]
+        self._windows = [
+            old.get(t) or Window(t, seconds) for t, seconds in own if seconds > 0 and not t.is_remainder()
+        ]
 
     def apply(self, now: float) -> None:
         """Applies all windows, between measuring and allocating. The caller holds the lock."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from microscaling.demand import limits
+from microscaling.demand.change import Change
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.plugins import Group, Variable
@@ -21,6 +22,9 @@ class Scheduler(ABC):
     Only the scheduler writes `requested` and `running` of a task (containers). It writes with the lock of
     `Tasks` held, and does no I/O under that lock.
     """
+
+    takes_changes = False
+    """Tasks may come, change and go while it runs: `change_tasks` can be called."""
 
     @abstractmethod
     def init_scheduler(self, task: Task) -> None:
@@ -37,6 +41,12 @@ class Scheduler(ABC):
     def count_all_tasks(self, tasks: Tasks) -> None:
         """Updates `requested` and `running` of every task. The first call adopts the existing containers:
         demand = requested = running. Raises TemporaryError if they cannot be counted now."""
+
+    def change_tasks(self, tasks: Tasks, change: Change) -> None:
+        """Takes over a change of the configuration: of a new task demand = requested = running, as at the
+        start. Raises TemporaryError, without any effect, if its containers cannot be counted now."""
+        with tasks:
+            limits.reconfigure(tasks, change)
 
     def next_retry(self) -> float | None:
         """Returns the time at which `stop_start_tasks` is due without a change of demand (time.monotonic()

@@ -23,10 +23,14 @@ class Settling:
 
     def __init__(self, task: Task) -> None:
         self.task = task
-        self.patience_s = max(SETTLES_S, task.container.stop_grace_s + AFTER_GRACE_S)
         self._since = 0.0
         """Monotonic seconds."""
         self._requested = task.requested
+
+    @property
+    def patience_s(self) -> float:
+        """Seconds after which the task counts as settled."""
+        return max(SETTLES_S, self.task.container.stop_grace_s + AFTER_GRACE_S)
 
     def look(self, now: float) -> bool:
         """Checks the task after every count, at `now` (monotonic seconds). Returns True if it has just become

@@ -13,6 +13,8 @@ from microscaling.settings import Settings
 class ToyScheduler(Scheduler):
     """For trials of a configuration, and for tests."""
 
+    takes_changes = True
+
     def init_scheduler(self, task: Task) -> None:
         """Does nothing."""
 

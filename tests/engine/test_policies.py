@@ -125,7 +125,7 @@ def test_without_policies_a_beat_is_what_the_calculation_the_guard_and_the_rests
         by_hand = Driven(*twin, cap=run.tasks.max_containers).tasks
         rests = Rests(twin)
         for task, length in zip(twin, itertools.chain(good), strict=False):
-            task.metric.current = length
+            task.metric.current, task.held = length, ""
         measure(by_hand)
         rests.look(0.0)
         allocate(by_hand)

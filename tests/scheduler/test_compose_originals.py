@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from microscaling.clients.docker.compose import COPY_OF, NUMBER, Scope
-from microscaling.scheduler.compose.news import News
+from microscaling.clients.docker.compose import COPY_OF, NUMBER
 from microscaling.scheduler.compose.originals import Found, Originals, Policy, State
 from microscaling.scheduler.compose.own_stops import OwnStops
 
@@ -36,7 +35,7 @@ class World:
 
     def list(self, **found: Found) -> None:
         self.found |= found
-        self.originals.listed(self.found)
+        self.originals.listed(self.found, frozenset({"web"}))
 
     def event(self, id: str, kind: str, detail: str = "", now: float = 0.0, mine: bool = False) -> bool:
         """Returns whether somebody else has caused it."""
@@ -157,7 +156,7 @@ def test_the_engine_restarts_by_policy(restart: str, code: str, expected: bool) 
 def test_what_had_ended_before_the_agent_came(code: int, ours: bool, consent: bool, rests: bool) -> None:
     originals = Originals(["o1"] if ours else [])
     originals.consent = frozenset({"web"} if consent else ())
-    originals.listed({"o1": Found("web", labels(1), State.EXITED, code)})
+    originals.listed({"o1": Found("web", labels(1), State.EXITED, code)}, frozenset({"web"}))
     assert (originals.resting(0.0) == {"web"}) is rests
 
 
@@ -200,23 +199,3 @@ def test_a_folder_that_cannot_be_written_is_said_once(
     kept.write(["a"])
     kept.write(["b"])
     assert [record.message.partition(":")[0] for record in caplog.records] == ["MSS_STATE_DIR"]
-
-
-def test_new_services_and_new_labels_are_said_once(caplog: pytest.LogCaptureFixture) -> None:
-    def listed(service: str, created: int, most: str, **more: str) -> dict[str, object]:
-        of = "com.docker.compose."
-        own = {f"{of}project": "shop", f"{of}service": service, "microscaling.max": most}
-        return {"Created": created, "Labels": own | more}
-
-    news, scope = News(), Scope(frozenset({"shop"}))
-    web = listed("web", 1, "4")
-    news.look([web], scope)
-    for _ in range(2):
-        news.look([web, listed("web", 0, "3"), listed("web", 9, "5", **{COPY_OF: "x"})], scope)
-    assert caplog.messages == []
-    news.look([], scope)  # down
-    for _ in range(2):
-        news.look([listed("web", 5, "8"), listed("mail", 5, "2")], scope)
-    assert [message.partition(": restart")[0] for message in caplog.messages] == [
-        "service web: has other labels now", "service mail: is new",
-    ]  # fmt: skip

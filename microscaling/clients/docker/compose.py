@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +72,21 @@ def is_copy(labels: Mapping[str, Any]) -> bool:
     return COPY_OF in labels
 
 
+def templates(listed: Iterable[Mapping[str, Any]], scope: Scope, own: str = "") -> dict[str, str]:
+    """Returns the id of the youngest container of Compose's own for each task. `own` is the id of the agent's
+    container: its service is no task."""
+    found: dict[str, tuple[float, str]] = {}
+    # All of its service: it may have several containers, of which one is about to replace the other.
+    mine = {scope.task_of(one.get("Labels")) for one in listed if one["Id"] == own}
+    for one in listed:
+        labels = one.get("Labels") or {}
+        name = scope.task_of(labels)
+        if name and name not in mine and not is_copy(labels):
+            # The youngest has the labels of the last `up`.
+            found[name] = max(found.get(name, (-1.0, "")), (float(one.get("Created") or 0), one["Id"]))
+    return {name: id for name, (_, id) in found.items()}
+
+
 def scope_of(client: docker.APIClient, named: str) -> Scope:
     """Returns the projects that `named` lists, with commas between; by default that of the agent's own
     container, and all if it has none. Raises the errors of the library."""
@@ -93,6 +109,7 @@ def own_labels(client: docker.APIClient) -> Mapping[str, Any]:
     return labels if isinstance(labels, Mapping) else {}
 
 
+@functools.cache
 def own_id() -> str:
     """Returns the id of the container that this process runs in; "" if it runs in none."""
     # The engine mounts /etc/hostname and its like from a folder with that name. The host's name would be

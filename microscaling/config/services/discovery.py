@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,15 +15,22 @@ from microscaling.clients.docker.compose import (
     ENABLED,
     SERVICE,
     Scope,
-    is_copy,
     number_of,
     own_id,
     project_of,
+    scope_of,
+    templates,
 )
 from microscaling.config.services.limits import limit_of
+from microscaling.config.services.names import PREFIX
 
+TRIES = 3
 STOP_GRACE_S = 10.0
 """Seconds that an engine waits for the end of a container for which nothing else is set."""
+
+
+Template = tuple[str, str, tuple[str, ...]]
+"""The name of a service, and the id and the names of the container whose labels count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,7 @@ class Service:
     name: str
     """That of its task."""
     labels: Mapping[str, str]
+    """Those for the agent."""
     stop_grace_s: float
     image: str
     most: int | None
@@ -40,35 +49,57 @@ class Service:
     """Why no more of them can, for a person."""
 
 
-def services_of(client: docker.APIClient, scope: Scope) -> list[Service]:
-    """Returns the services in the scope that have the label, by name. Raises the errors of the library."""
-    listed = client.containers(all=True, filters={"label": ENABLED})
-    found: list[Service] = []
-    for name, id in sorted(templates(listed, scope, own_id()).items()):
-        try:
-            inspected = client.inspect_container(id)
-            image = client.inspect_image(inspected["Image"])  # type: ignore[no-untyped-call]
-        except NotFound:  # removed meanwhile: its service is gone, or about to be made anew
-            continue
-        service = service_of(name, inspected, (image.get("Config") or {}).get("Labels") or {})
-        if service is not None:
-            found.append(service)
-    return found
+class Discovery:
+    """Finds the services of one engine, again and again; each container is inspected only once.
+
+    `connect` returns a client, and `projects` are as for `scope_of`.
+    """
+
+    def __init__(self, connect: Callable[[], docker.APIClient], projects: str) -> None:
+        self._connect = connect
+        self._projects = projects
+        self._client: docker.APIClient | None = None
+        self._scope: Scope | None = None
+        self._known: dict[Template, Service | None] = {}
+
+    def services(self) -> list[Service]:
+        """Returns the services in the scope that have the label, by name. Raises the errors of the library,
+        NotFound if the containers change too fast."""
+        if self._client is None:
+            self._client = self._connect()
+        if self._scope is None:  # once, as the names of all tasks follow from it
+            self._scope = scope_of(self._client, self._projects)
+        for _ in range(TRIES - 1):
+            # A container that is removed meanwhile is replaced, or its service has gone.
+            with contextlib.suppress(NotFound):
+                return self._look(self._client, self._scope)
+        return self._look(self._client, self._scope)
+
+    def close(self) -> None:
+        """Closes the connection; the next look opens a new one."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def _look(self, client: docker.APIClient, scope: Scope) -> list[Service]:
+        listed = client.containers(all=True, filters={"label": ENABLED})
+        # With the names in the engine, as Compose gives a container its own only at the end of a replacement.
+        names = {one["Id"]: tuple(one.get("Names") or ()) for one in listed}
+        found = [(name, id, names[id]) for name, id in sorted(templates(listed, scope, own_id()).items())]
+        self._known = {template: self._known[template] for template in found if template in self._known}
+        for template in found:
+            if template not in self._known:
+                self._known[template] = _inspected(client, *template[:2])
+        return [service for service in map(self._known.get, found) if service is not None]
 
 
-def templates(listed: Iterable[Mapping[str, Any]], scope: Scope, own: str = "") -> dict[str, str]:
-    """Returns the id of the youngest container of Compose's own for each task. `own` is the id of the agent's
-    container: its service is no task."""
-    found: dict[str, tuple[float, str]] = {}
-    # All of its service: it may have several containers, of which one is about to replace the other.
-    mine = {scope.task_of(one.get("Labels")) for one in listed if one["Id"] == own}
-    for one in listed:
-        labels = one.get("Labels") or {}
-        name = scope.task_of(labels)
-        if name and name not in mine and not is_copy(labels):
-            # The youngest has the labels of the last `up`.
-            found[name] = max(found.get(name, (-1.0, "")), (float(one.get("Created") or 0), one["Id"]))
-    return {name: id for name, (_, id) in found.items()}
+def _inspected(client: docker.APIClient, name: str, id: str) -> Service | None:
+    inspected = client.inspect_container(id)
+    try:
+        image = client.inspect_image(inspected["Image"])  # type: ignore[no-untyped-call]
+    except NotFound:  # then nothing tells its labels from those of the service
+        return None
+    return service_of(name, inspected, (image.get("Config") or {}).get("Labels") or {})
 
 
 def service_of(name: str, inspected: Mapping[str, Any], of_image: Mapping[str, str]) -> Service | None:
@@ -82,7 +113,7 @@ def service_of(name: str, inspected: Mapping[str, Any], of_image: Mapping[str, s
     grace = config.get("StopTimeout")
     return Service(
         name=name,
-        labels=labels,
+        labels={label: text for label, text in labels.items() if label.casefold().startswith(PREFIX)},
         stop_grace_s=STOP_GRACE_S if grace is None else float(grace),
         image=str(config.get("Image") or ""),
         most=most,

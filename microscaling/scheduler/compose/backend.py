@@ -11,19 +11,18 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import docker
 from docker.errors import APIError, NotFound
 
-from microscaling.clients.docker.compose import ENABLED, Scope, scope_of
+from microscaling.clients.docker.compose import ENABLED, Scope, own_id, scope_of, templates
 from microscaling.demand.task import Task
 from microscaling.errors import PermanentError, TemporaryError
 from microscaling.scheduler.compose.copy import Copy, copy_of, is_usual
 from microscaling.scheduler.compose.entries import ComposeEntries
-from microscaling.scheduler.compose.news import News
 from microscaling.scheduler.compose.originals import Originals, Policy
 from microscaling.scheduler.compose.own_stops import OwnStops
 from microscaling.scheduler.compose.secrets import carry_secrets
@@ -56,7 +55,8 @@ class ComposeBackend(DockerBackend):
         """The agent ends: Compose's own containers stay as they are."""
         self.originals = Originals(own_stops.read() if own_stops else ())
         self._own_stops = own_stops
-        self._news = News()
+        self._templates: dict[str, str] | None = None
+        """The containers whose labels describe the services; None before the first listing."""
         self._consent: set[str] = set()
         self._scoping = threading.Lock()
         self._remembering = threading.Lock()
@@ -66,10 +66,19 @@ class ComposeBackend(DockerBackend):
     def begin(self, tasks: Sequence[str]) -> None:
         self._entries.tasks = frozenset(tasks)
 
+    def on_services(self, change: Callable[[], None]) -> None:
+        """Has the function called at each sign that services have come, gone, or changed their labels."""
+        self._entries.services_change = change
+
+    def is_others(self, id: str) -> bool:
+        return self.originals.is_original(id)
+
     def prepare(self, task: Task) -> None:
-        if not task.min_containers:
+        if task.min_containers:
+            self._consent.discard(task.name)
+        else:
             self._consent.add(task.name)
-            self.originals.consent = frozenset(self._consent)
+        self.originals.consent = frozenset(self._consent)
 
     def supply(self, task: Task) -> None:
         """Does nothing: no image is ever pulled."""
@@ -117,8 +126,11 @@ class ComposeBackend(DockerBackend):
             self._entries.scope = self._scoped(client)
             answer = client.containers(all=True, filters={"label": ENABLED})
             found = self._entries.found(answer)
-            self._news.look(answer, self._entries.scope)
-            for id in self.originals.listed(found):
+            found_templates = templates(answer, self._entries.scope, own_id())
+            if self._templates not in (None, found_templates):
+                self._entries.services_change()
+            self._templates = found_templates
+            for id in self.originals.listed(found, self._entries.tasks):
                 self._learn(client, found[id].task, id)
         self._numbers.listed(asked, self._entries.numbered(answer))
         return self._entries.listed(answer)

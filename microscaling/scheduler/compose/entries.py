@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from microscaling.clients.docker.compose import Scope, number_of
+from microscaling.clients.docker.compose import Scope, is_copy, number_of
 from microscaling.scheduler.compose.originals import Found, Originals
 from microscaling.scheduler.compose.originals import State as Seen
 from microscaling.scheduler.containers.backend import Event, ListedContainer, State
 from microscaling.scheduler.docker.entries import PODMAN_KINDS, STATES, Entries, exit_code_of, text_of
+
+SIGNS = ("create", "destroy", "rename")
+"""Kinds of events with which services come, go or change their labels."""
 
 
 class ComposeEntries(Entries):
@@ -24,6 +27,8 @@ class ComposeEntries(Entries):
         """None before the first listing."""
         self.tasks: frozenset[str] = frozenset()
         """The names of all tasks: containers of others are left out."""
+        self.services_change: Callable[[], None] = lambda: None
+        """Called at a sign of other services, or of other labels."""
         self._lock = threading.Lock()
         self._nonces: dict[str, str] = {}
         """By name, the nonces of the copies: they carry no label with it, as they equal Compose's own."""
@@ -79,13 +84,16 @@ class ComposeEntries(Entries):
             attributes = event["Actor"]["Attributes"]
             id, kind = text_of(event["Actor"]["ID"]), text_of(event["Action"])
             task = self._task_of(attributes)
+            service = self.scope.task_of(attributes) if self.scope is not None else ""
         except (LookupError, TypeError, AttributeError) as error:
             self._name("event", f"an event of the engine cannot be read ({error!r:.60}): it is skipped")
             return None
+        kind = PODMAN_KINDS.get(kind, kind)
+        if service and kind in SIGNS and not is_copy(attributes):
+            self.services_change()
         if not task:
             return None
         # Everything of a task goes to `originals`, the events that are no news for the reconciler, too.
-        kind = PODMAN_KINDS.get(kind, kind)
         code = str(attributes.get("exitCode", ""))
         detail = code if kind == "die" else str(attributes.get("signal", ""))
         nonce = self._nonce(id, str(attributes.get("name", "")))

@@ -135,7 +135,8 @@ class Originals:
         self._ours = set(ours)
         """Ids of Compose's containers that the agent itself has stopped: it may start them again."""
         self._calls = Calls()
-        self._listed = False
+        self._listed: frozenset[str] = frozenset()
+        """Tasks that were there at the last listing."""
         self.policies: dict[str, Policy] = {}
         """By task."""
         self.consent: frozenset[str] = frozenset()
@@ -247,12 +248,12 @@ class Originals:
             keys = {known.key for known in of_task.values() if not known.copy}
             return [id for id, known in of_task.items() if known.copy and keys and known.key not in keys]
 
-    def listed(self, found: Mapping[str, Found]) -> list[str]:
-        """Takes a listing; containers that are not in it are gone. Returns the ids of those that Compose has
-        made since the last one."""
+    def listed(self, found: Mapping[str, Found], tasks: frozenset[str]) -> list[str]:
+        """Takes a listing of the containers of these tasks; those that are not in it are gone. Returns the
+        ids of those that Compose has made since the last one."""
         with self._lock:
             new = [id for id in found if id not in self._known]
-            first, self._listed = not self._listed, True
+            before, self._listed = self._listed, tasks
             self._known = {id: known for id, known in self._known.items() if id in found}
             self._ours &= found.keys()
             for id, seen in found.items():
@@ -261,8 +262,8 @@ class Originals:
                     self._runs(id)
                     continue
                 known.running = False
-                # What it finds at the start, the reconciler takes over in any state.
-                known.held = known.held or (first and seen.state is State.EXITED)
+                # What it finds of a new task, the reconciler takes over in any state.
+                known.held = known.held or (seen.task not in before and seen.state is State.EXITED)
                 if id in new and id not in self._ours and not known.copy:
                     known.stopped = self._is_somebodys(seen)
             return [id for id in new if not self._known[id].copy]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from microscaling.demand.change import Change
 from microscaling.demand.tasks import Tasks
 from microscaling.scheduler.compose.backend import ComposeBackend
 from microscaling.scheduler.containers.backend import Event
@@ -23,6 +24,7 @@ Compose takes up to 1.5 s from one change to the next."""
 class ComposeScheduler(ContainerScheduler):
     """Follows what Compose does, waits while it is at work, and keeps the number of containers otherwise."""
 
+    takes_changes = True
     backend: ComposeBackend
 
     def __init__(self, backend: ComposeBackend) -> None:
@@ -54,7 +56,12 @@ class ComposeScheduler(ContainerScheduler):
     def _make(self, tasks: Tasks) -> ContainerReconciler:
         reconciler = super()._make(tasks)
         reconciler.rank = self.backend.originals.rank
+        self.backend.on_services(tasks.stale.set)
         return reconciler
+
+    def _taken_over(self, change: Change, now: float) -> None:
+        for task in change.tasks:  # Compose has just made its containers, or still does
+            self._be_still(task.name, now)
 
     def _list(self) -> None:
         super()._list()
@@ -77,7 +84,8 @@ class ComposeScheduler(ContainerScheduler):
 
     def _rest(self, now: float) -> None:
         """Has the tasks rest whose containers Compose has stopped or removed."""
-        resting = self.backend.originals.resting(now) & self.reconciler.by_name.keys()
+        here = self.reconciler.by_name.keys() - self.reconciler.departing
+        resting = self.backend.originals.resting(now) & here
         for name in sorted(resting - self.reconciler.resting):
             log.info("%s: rests: its containers were stopped, or removed, until Compose starts them", name)
             # So its share of the cap is free for the others.

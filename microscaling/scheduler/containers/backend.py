@@ -134,7 +134,11 @@ class Backend(ABC):
         """Returns every container of ours, in any state."""
 
     def begin(self, tasks: Sequence[str]) -> None:
-        """Passes on the names of all tasks; called once, before any listing or create."""
+        """Passes on the names of all tasks, before any listing or create, and again when they are others."""
+
+    def is_others(self, id: str) -> bool:
+        """True for a container that somebody else has made: when its task goes, it stays."""
+        return False
 
     def origins(self, seen: Sequence[ListedContainer]) -> builtins.list[Origin]:
         """Returns the origin of each of these containers of tasks that are not in the configuration."""

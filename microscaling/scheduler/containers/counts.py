@@ -5,7 +5,7 @@ from __future__ import annotations
 from microscaling.demand.task import Task
 from microscaling.scheduler.containers.container import Phase
 from microscaling.scheduler.containers.inventory import Inventory
-from microscaling.scheduler.occupied import NOT_STOPPING, PAUSED, Occupied
+from microscaling.scheduler.occupied import KEPT, NOT_STOPPING, PAUSED, Occupied
 from microscaling.scheduler.settling import Settling
 
 
@@ -14,8 +14,18 @@ class Counts:
 
     def __init__(self, inventory: Inventory) -> None:
         self.inventory = inventory
-        self._settling = {task.name: Settling(task) for task in inventory.tasks.tasks}
+        self._settling: dict[str, Settling] = {}
         self.occupied = Occupied(inventory.tasks)
+
+    def add(self, task: Task) -> None:
+        """Adds a task, or replaces the one with its name."""
+        self._settling[task.name] = Settling(task)
+
+    def drop(self, name: str) -> None:
+        """Drops a task, and its places that cannot be shared out."""
+        del self._settling[name]
+        for why in (NOT_STOPPING, PAUSED, KEPT):
+            self.occupied.note(why, name, 0)
 
     def write(self, task: Task, now: float) -> None:
         """Counts one task, and signals the demand engine after a change."""

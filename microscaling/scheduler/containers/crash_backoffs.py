@@ -18,9 +18,17 @@ class CrashBackoffs:
 
     def __init__(self, inventory: Inventory, occupied: Occupied) -> None:
         self.inventory = inventory
-        tasks = inventory.tasks
-        self.probes = Probes(tasks, occupied)
-        self._by_name = {task.name: CrashLoopBackoff(task, tasks.noun, tasks.nouns) for task in tasks.tasks}
+        self.probes = Probes(inventory.tasks, occupied)
+        self._by_name: dict[str, CrashLoopBackoff] = {}
+
+    def add(self, task: Task) -> None:
+        """Adds a task without any failure, or replaces the one with its name."""
+        tasks = self.inventory.tasks
+        self._by_name[task.name] = CrashLoopBackoff(task, tasks.noun, tasks.nouns)
+
+    def drop(self, name: str) -> None:
+        """Drops a task."""
+        del self._by_name[name]
 
     def record_failure(self, task: Task, why: str, now: float, exit_code: int | None = None) -> None:
         """Counts one more failed start of this task."""

@@ -5,10 +5,18 @@ from __future__ import annotations
 import logging
 import threading
 
+from microscaling.demand import limits
+from microscaling.demand.change import Change
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import MicroscalingError, PermanentError, TemporaryError
-from microscaling.scheduler.containers.backend import Backend, BackendUnavailable, Event, Missing
+from microscaling.scheduler.containers.backend import (
+    Backend,
+    BackendUnavailable,
+    Event,
+    ListedContainer,
+    Missing,
+)
 from microscaling.scheduler.containers.container import Container, Operation, Work
 from microscaling.scheduler.containers.listing import Listing
 from microscaling.scheduler.containers.orphans import Orphans
@@ -81,6 +89,29 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
         if due:
             self._list()
 
+    def change_tasks(self, tasks: Tasks, change: Change) -> None:
+        self._begin(tasks)
+        for task in change.tasks:
+            self.init_scheduler(task)
+        unmanaged, has = self.reconciler.unmanaged, self.reconciler.has
+        with self._change():
+            unmanaged.arriving = frozenset(task.name for task in change.tasks if not has(task.name))
+        try:
+            # Before the change, so that nothing is decided about tasks whose containers are unknown.
+            asked, seen = self._look()
+        except TemporaryError:
+            unmanaged.arriving = frozenset()
+            raise
+        with self._change() as now:
+            limits.reconfigure(tasks, change)
+            self.reconciler.roster.take(change, lambda container: self.backend.is_others(container.id))
+            self._taken_over(change, now)
+            self.listing.apply(asked, seen, now)
+            self._listed = float("-inf")  # it may be older than the stream, which told nothing of new tasks
+
+    def _taken_over(self, change: Change, now: float) -> None:
+        """Hook for a change of the configuration, called with the lock held, before anything is done."""
+
     def _listing_is_due(self, now: float) -> bool:
         asleep, self._counted = now - self._counted > ASLEEP_S, now
         if asleep:
@@ -142,7 +173,7 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
         self.listing = Listing(reconciler, self.backend.name)
         self.orphans = Orphans(self.backend, tasks, self.stop_orphans)
         self.pools = [self._starters, self._stoppers, self.orphans.pool]
-        self.backend.begin([task.name for task in tasks.tasks])
+        self.backend.begin(list(reconciler.by_name))
         # A stop blocks until the container has ended, so one thread for each that may have to.
         self._stoppers.size = max(1, min(tasks.max_containers, MAX_STOPPERS))
         return reconciler
@@ -155,16 +186,24 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
         self.stream.wait_open()
         self._list()
 
-    def _list(self) -> None:
+    def _look(self) -> tuple[int, list[ListedContainer]]:
+        """Returns a listing, with the generation at its request."""
         # Before the request: all that changes from here on is newer than the listing.
         with self._change():
             asked = self.listing.ask()
+            names = self.reconciler.unmanaged.arriving.union(self.reconciler.by_name)
+            if names != self.orphans.names:
+                self.orphans.names = names
+                self.backend.begin(sorted(names))
         try:
-            seen = self.backend.list()
+            return asked, self.backend.list()
         except BackendUnavailable:
             with self._change():
                 self.reconciler.away = True
             raise
+
+    def _list(self) -> None:
+        asked, seen = self._look()
         orphans = self.orphans.look(seen)  # calls the backend, so without the lock
         with self._change() as now:
             reconciler = self.reconciler

@@ -30,9 +30,18 @@ class Ends:
     def __init__(self, inventory: Inventory, crash_backoffs: CrashBackoffs) -> None:
         self.inventory = inventory
         self.crash_backoffs = crash_backoffs
-        self._turnovers = {task.name: Turnover(task) for task in inventory.tasks.tasks}
+        self._turnovers: dict[str, Turnover] = {}
         self._mentioned: set[str] = set()
         """Tasks with containers that are logged as ending with code 0."""
+
+    def add(self, task: Task) -> None:
+        """Adds a task, or replaces the one with its name."""
+        self._turnovers[task.name] = Turnover(task)
+
+    def drop(self, name: str) -> None:
+        """Drops a task."""
+        del self._turnovers[name]
+        self._mentioned.discard(name)
 
     def observe(self, now: float) -> bool:
         """Checks the readings. Returns True if a delayed container may start now."""

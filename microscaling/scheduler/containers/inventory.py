@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
-from microscaling.scheduler.containers.container import Container
+from microscaling.scheduler.containers.container import Container, Phase
 
 
 class Inventory:
@@ -18,8 +18,10 @@ class Inventory:
 
     def __init__(self, tasks: Tasks) -> None:
         self.tasks = tasks
-        self.by_name = {task.name: task for task in tasks.tasks}
-        self.containers: dict[str, list[Container]] = {name: [] for name in self.by_name}
+        self.by_name: dict[str, Task] = {}
+        self.containers: dict[str, list[Container]] = {}
+        self.departing: set[str] = set()
+        """Names of tasks that are no more, and whose last containers are still to go."""
         self.by_id: dict[str, Container] = {}
         self.by_nonce: dict[str, Container] = {}
         self.instance = uuid.uuid4().hex[:12]
@@ -43,6 +45,24 @@ class Inventory:
         self.rank: Callable[[str], int | None] = lambda id: None
         """Returns the order of a container by its id, if the backend knows a better one."""
         self._numbers = itertools.count(1)
+
+    def add(self, task: Task) -> None:
+        """Adds a task, or replaces the one with its name, which leaves its containers to it."""
+        self.by_name[task.name] = task
+        for container in self.containers.setdefault(task.name, []):
+            container.task = task
+
+    def drop(self, name: str) -> None:
+        """Drops a task, and all that is known of its containers."""
+        for container in list(self.containers[name]):
+            self.forget(container)
+        del self.by_name[name], self.containers[name]
+        self.quiet.pop(name, None)
+        self.resting.discard(name)
+
+    def has(self, name: str) -> bool:
+        """True if there is a task with that name which is not departing."""
+        return name in self.by_name and name not in self.departing
 
     def all(self) -> Iterable[Container]:
         """Every known container."""
@@ -100,4 +120,25 @@ class Inventory:
         end."""
         return now if container.heard and not self.deaf else container.seen
 
-    # Next steps
+    @property
+    def idle(self) -> bool:
+        """True if no operation is under way, and all containers that were to go have gone."""
+        return not self.unfinished()
+
+    def unfinished(self) -> list[Container]:
+        """Containers with an operation under way, or that are still to go."""
+        return [c for c in self.all() if not (c.stays or self._is_left(c))]
+
+    def left(self) -> list[str]:
+        """Describes those containers."""
+        return [f"{c.task.name} {c.short_id} ({c.phase.value})" for c in self.unfinished()]
+
+    def _is_left(self, container: Container) -> bool:
+        """True, after `leave`, for an exited container with a failed removal: the next agent removes it."""
+        ended = container.phase in (Phase.EXITED, Phase.REMOVING)
+        return self.leaving and ended and not container.busy and container.failures > 0
+
+    @property
+    def in_doubt(self) -> bool:
+        """An operation was not answered: only a listing shows its result."""
+        return any(c.unknown for c in self.all())

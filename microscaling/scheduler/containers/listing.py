@@ -38,6 +38,7 @@ class Listing:
     def apply(self, asked: int, listed: Sequence[ListedContainer], now: float) -> None:
         """Takes over a listing requested at generation `asked`, and reconciles."""
         reconciler = self.reconciler
+        arriving = reconciler.unmanaged.arriving
         adopting = reconciler.unmanaged.adopted is None
         known = list(reconciler.all())
         ours = [seen for seen in listed if seen.task in reconciler.by_name]
@@ -49,7 +50,7 @@ class Listing:
             if container is not None:
                 present.add(container)
                 self._compare(container, seen, asked, now)
-            elif reconciler.tombstones.get(seen.id, -1) <= asked:
+            elif reconciler.has(seen.task) and reconciler.tombstones.get(seen.id, -1) <= asked:
                 reconciler.unmanaged.on_seen(seen, now)
         # An invalid entry without an id may be any container, so then none counts as missing.
         for container in known:
@@ -57,8 +58,8 @@ class Listing:
                 self._missing(container, now)
         reconciler.unmanaged.on_listed({seen.id for seen in ours} | unread, now)
         self._forget_gone(asked, now)
-        if adopting:
-            for task in reconciler.tasks.tasks:
+        for task in reconciler.tasks.tasks:
+            if adopting or task.name in arriving:
                 limits.adopt(task, sum(1 for c in reconciler.containers[task.name] if c.wanted))
         reconciler.away = False
         reconciler.answered = now

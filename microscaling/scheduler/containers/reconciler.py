@@ -19,6 +19,7 @@ from microscaling.scheduler.containers.crash_backoffs import CrashBackoffs
 from microscaling.scheduler.containers.ends import Ends
 from microscaling.scheduler.containers.inventory import Inventory
 from microscaling.scheduler.containers.paused import Paused
+from microscaling.scheduler.containers.roster import Roster
 from microscaling.scheduler.containers.unmanaged import UnmanagedContainers
 
 log = logging.getLogger("mssscheduler")
@@ -46,6 +47,7 @@ class ContainerReconciler(Inventory):
         self.counts = Counts(self)
         self.crash_backoffs = CrashBackoffs(self, self.counts.occupied)
         self.ends = Ends(self, self.crash_backoffs)
+        self.roster = Roster(self, self.counts, self.crash_backoffs, self.ends)
         self.paused = Paused(self)
         self.unmanaged = UnmanagedContainers(self, self.paused)
         self.limits_tasks = False  # as in Backend
@@ -60,8 +62,9 @@ class ContainerReconciler(Inventory):
         self._reconciled_at = now
         self.ends.observe(now)
         self.crash_backoffs.check(now)
-        for task in self.tasks.tasks:
+        for task in self.by_name.values():
             self.reconcile_task(task, now)
+        self.roster.clear_up()
         self.start_parked(now)
 
     def look_at_readings(self, now: float) -> None:
@@ -143,29 +146,6 @@ class ContainerReconciler(Inventory):
         """A second agent is active on this engine: no start and no stop."""
         return bool(self.unmanaged.foreign) and not self.draining and not self.leaving
 
-    @property
-    def idle(self) -> bool:
-        """True if no operation is under way, and all containers that were to go have gone."""
-        return not self.unfinished()
-
-    def unfinished(self) -> list[Container]:
-        """Containers with an operation under way, or that are still to go."""
-        return [c for c in self.all() if not (c.stays or self._is_left(c))]
-
-    def left(self) -> list[str]:
-        """Describes those containers."""
-        return [f"{c.task.name} {c.short_id} ({c.phase.value})" for c in self.unfinished()]
-
-    def _is_left(self, container: Container) -> bool:
-        """True, after `leave`, for an exited container with a failed removal: the next agent removes it."""
-        ended = container.phase in (Phase.EXITED, Phase.REMOVING)
-        return self.leaving and ended and not container.busy and container.failures > 0
-
-    @property
-    def in_doubt(self) -> bool:
-        """An operation was not answered: only a listing shows its result."""
-        return any(c.unknown for c in self.all())
-
     def next_due(self) -> float | None:
         """Returns the time at which `reconcile` has work without an event (monotonic seconds). A past time
         stays until `reconcile` was called."""
@@ -190,9 +170,11 @@ class ContainerReconciler(Inventory):
 
     def on_event(self, event: Event, now: float) -> None:
         """Takes an event of the engine. Unknown ids, repeated and late events are normal."""
-        if event.task not in self.by_name:  # an orphan's, which the driver reports to Orphans
+        container = self.find(event.id, event.nonce) if event.task in self.by_name else None
+        if container is None and not self.has(event.task):  # an orphan's, which the driver reports to Orphans
+            if event.task in self.unmanaged.arriving:
+                self.unmanaged.on_event(event, now)
             return
-        container = self.find(event.id, event.nonce)
         if event.kind == "kill":
             if container is not None:
                 container.signalled = True  # from outside, so the end that follows is no failure
@@ -283,7 +265,8 @@ class ContainerReconciler(Inventory):
         container.busy = False
         if operation.work is Work.START and container.phase is Phase.STARTING:
             container.phase, container.may_run = Phase.CREATED, False
-        self.reconcile_task(container.task, now)
+        if container.task.name in self.by_name:
+            self.reconcile_task(container.task, now)
         self.start_parked(now)
         return True
 
@@ -316,7 +299,7 @@ class ContainerReconciler(Inventory):
 
     def _want(self, task: Task) -> int:
         """Returns how many containers a task should have now: its demand, limited by a back-off."""
-        if self.draining:
+        if self.draining or task.name in self.departing:
             return 0
         if task.backing_off:
             self.crash_backoffs.apply(task)

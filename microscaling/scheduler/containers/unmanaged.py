@@ -30,24 +30,27 @@ class UnmanagedContainers:
         self.foreign: set[str] = set()
         self.unstarted: dict[str, tuple[Event, float]] = {}
         """By id, containers created elsewhere that have not started, with the time they were first seen."""
+        self.arriving: frozenset[str] = frozenset()
+        """Tasks that are about to be added: the next listing shows what there is of them to adopt."""
         self._told: dict[str, State] = {}
-        """By id, the states from events before the adoption: the first listing may be older."""
+        """By id, the states from events before the adoption: that listing may be older."""
 
     def on_event(self, event: Event, now: float) -> None:
         """Takes an event of a container that the reconciler does not know."""
-        if self.adopted is None and event.kind in ("start", "die"):
+        adopting = self._is_adopting(event.task)
+        if adopting and event.kind in ("start", "die"):
             if self._told.get(event.id) is not State.EXITED:
                 self._told[event.id] = State.RUNNING if event.kind == "start" else State.EXITED
         elif event.kind in ("die", "destroy"):
             self.unstarted.pop(event.id, None)
             self._gone({event.id})
             self.inventory.add_tombstone(event.id)
-        elif self.adopted is not None and event.id not in self.inventory.tombstones:
+        elif not adopting and event.id not in self.inventory.tombstones:
             self._appeared(event, now)
 
     def on_seen(self, seen: ListedContainer, now: float) -> None:
         """Takes an unknown container in a listing."""
-        if self.adopted is None:
+        if self._is_adopting(seen.task):
             self._adopt(seen)
         elif seen.state not in (State.EXITED, State.UNREAD):
             kind = "start" if seen.state is State.RUNNING else "create"
@@ -56,11 +59,16 @@ class UnmanagedContainers:
     def on_listed(self, ids: set[str], now: float) -> None:
         """Takes all ids of a listing, after its containers."""
         self._gone(self.foreign - ids)
+        self.arriving = frozenset(name for name in self.arriving if not self.inventory.has(name))
+        if not self.arriving:
+            self._told.clear()
         if self.adopted is None:
             self.adopted = now
-            self._told.clear()
         elif self.unstarted and not self.foreign - self.unstarted.keys():
             self._clear_up(now)
+
+    def _is_adopting(self, task: str) -> bool:
+        return self.adopted is None or task in self.arriving
 
     def _clear_up(self, now: float) -> None:
         """Takes over containers that have not started for so long, to remove them."""

@@ -1,0 +1,287 @@
+"""Services that come, change their labels and go while the agent runs."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from microscaling.agent import Agent
+from microscaling.config.services import follower
+from microscaling.config.services.catalogue import Catalogue
+from microscaling.config.services.discovery import Discovery, Service
+from microscaling.config.services.follower import Follower
+from microscaling.config.services.plugin import ServicesConfig
+from microscaling.demand.change import Change
+from microscaling.demand.tasks import Tasks
+from microscaling.engine.local import LocalEngine
+from microscaling.errors import PermanentError, TemporaryError
+from microscaling.scheduler.toy import ToyScheduler
+from microscaling.settings import Settings
+from tests.config.test_services_discovery import inspected, labels, listed
+from tests.metric.nsqd import wait_for
+
+CAP = 10
+
+
+def service(name: str, *, image: str = "web:1", most: int | None = None, **more: str) -> Service:
+    more = {"max": "4", "priority": "1"} | more
+    given = {f"microscaling.{key.replace('_', '-')}": text for key, text in more.items()}
+    return Service(name, {"microscaling.enable": "true", **given}, 10.0, image, most, ())
+
+
+class World:
+    """A catalogue whose changes are always taken."""
+
+    def __init__(self, **variables: Any) -> None:
+        self.catalogue = Catalogue(CAP, Settings(), **variables)
+
+    def see(self, *services: Service) -> Change:
+        change = self.catalogue.read(services)
+        self.catalogue.take()
+        return change
+
+
+NSQ = {"metric": "NSQ", "metric.topic_name": "t", "metric.channel_name": "c", "rule": "Queue"}
+
+
+def named(change: Change) -> list[str]:
+    return [task.name for task in change.tasks]
+
+
+def test_what_stays_the_same_is_no_change(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    world = World()
+    assert named(world.see(service("mail"), service("web"))) == ["mail", "web"]
+    said = len(caplog.messages)
+    assert not world.see(service("mail"), service("web"))
+    assert len(caplog.messages) == said
+
+
+def test_what_comes_changes_and_goes() -> None:
+    world = World()
+    world.see(service("web", max="4"))
+    change = world.see(service("web", max="7"), service("mail"))
+    assert named(change) == ["web", "mail"]
+    assert change.tasks[0].max_containers == 7
+    assert world.see(service("mail")) == Change(gone=frozenset({"web"}))
+    assert named(world.see(service("mail"), service("web", max="7"))) == ["web"]
+
+
+def test_a_new_image_costs_no_readings() -> None:
+    world = World()
+    (before,) = world.see(service("web", target="5", **NSQ)).tasks
+    (after,) = world.see(service("web", image="web:2", target="5", **NSQ)).tasks
+    assert (after.image, before.image) == ("web:2", "web:1")
+    assert (after.metric, after.target) == (before.metric, before.target)
+    (other,) = world.see(service("web", image="web:2", target="6", **NSQ)).tasks
+    assert other.metric is not before.metric
+
+
+def test_wrong_labels_are_said_once_and_cost_that_service_only(caplog: pytest.LogCaptureFixture) -> None:
+    world = World()
+    world.see(service("web"), service("mail"))
+    wrong = service("web", max="many")
+    assert world.see(wrong, service("mail")) == Change(left=frozenset({"web"}))
+    assert not world.see(wrong, service("mail"))
+    said = [message for message in caplog.messages if "many" in message]
+    assert said == ['service web: microscaling.max: expected a whole number, got "many"']
+    assert named(world.see(service("web"), service("mail"))) == ["web"]
+    assert not world.see(replace(wrong, name="new"), service("web"), service("mail"))
+
+
+def test_one_that_is_switched_off_is_gone() -> None:
+    world = World()
+    world.see(service("web"))
+    off = replace(service("web"), labels={"microscaling.enable": "false"})
+    assert world.see(off) == Change(gone=frozenset({"web"}))
+    assert not world.see(replace(off, image="web:2"))
+    assert not world.see()
+
+
+def test_what_a_source_needs_is_missing_for_its_service_only(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_REGION", raising=False)
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    sqs = {
+        "metric": "SQS",
+        "metric.queue_url": "https://sqs.eu-west-1.amazonaws.com/1/jobs",
+        "rule": "Queue",
+        "target": "5",
+    }
+    change = World().see(service("web", **sqs), service("mail"))
+    assert named(change) == ["mail"]
+    assert any(m.startswith("service web: AWS_REGION") for m in caplog.messages), caplog.messages
+
+
+def test_what_could_not_be_taken_is_passed_on_again() -> None:
+    catalogue = Catalogue(CAP, Settings())
+    for _ in range(2):
+        assert named(catalogue.read([service("web")])) == ["web"]
+    catalogue.take()
+    assert not catalogue.read([service("web")])
+
+
+# The services of an engine
+
+
+class Engine:
+    """The part of the library's client that discovery uses, over containers that a test changes."""
+
+    def __init__(self) -> None:
+        self.containers_: dict[str, dict[str, Any]] = {}
+        self.asked: list[str] = []
+        self.vanishing: set[str] = set()
+        self.closed = 0
+
+    def run(self, id: str, name: str = "web", created: int = 1, **more: str) -> None:
+        of = labels("shop", name) | {"microscaling.enable": "true", **more}
+        self.containers_[id] = {**listed(id, created, labels=of), "Names": [f"/shop-{name}-1"]}
+
+    def containers(self, **_: Any) -> list[dict[str, Any]]:
+        return list(self.containers_.values())
+
+    def inspect_container(self, id: str) -> dict[str, Any]:
+        from docker.errors import NotFound
+
+        self.asked.append(id)
+        if id in self.vanishing:
+            self.vanishing.remove(id)
+            del self.containers_[id]
+            raise NotFound("no such container")
+        one = self.containers_[id]
+        found = inspected(one["Names"][0])
+        return found | {"Image": "i", "Config": found["Config"] | {"Labels": one["Labels"]}}
+
+    def inspect_image(self, id: str) -> dict[str, Any]:
+        return {"Config": {"Labels": None}}
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.fixture
+def engine() -> Engine:
+    return Engine()
+
+
+def discovery(engine: Engine) -> Discovery:
+    return Discovery(lambda: engine, "shop")  # type: ignore[arg-type, return-value]
+
+
+def test_each_container_is_inspected_once(engine: Engine) -> None:
+    found = discovery(engine)
+    engine.run("a")
+    first = found.services()
+    assert found.services() == first
+    assert engine.asked == ["a"]
+    engine.run("b", created=2, **{"microscaling.max": "4"})
+    (web,) = found.services()
+    assert web.labels == {"microscaling.enable": "true", "microscaling.max": "4"}
+    engine.containers_["b"]["Names"] = ["/my-web"]
+    (web,) = found.services()
+    assert (web.most, engine.asked) == (1, ["a", "b", "b"])
+
+
+def test_a_service_whose_container_is_just_replaced_has_not_gone(engine: Engine) -> None:
+    found = discovery(engine)
+    engine.run("a")
+    engine.run("b", created=2)
+    engine.vanishing.add("b")
+    assert [each.name for each in found.services()] == ["web"]
+    assert engine.asked == ["b", "a"]
+
+
+# The thread
+
+
+class Listed:
+    """Services that are read at each look, and fail as long as `error` says so."""
+
+    def __init__(self) -> None:
+        self.looks, self.error, self.closed = 0, None, False
+        self.looked = threading.Event()
+        self.catalogue = Catalogue(CAP, Settings())
+        self.services: list[Service] = []
+
+    def look(self, take: Callable[[Change], None]) -> None:
+        self.looks += 1
+        self.looked.set()
+        if self.error is not None:
+            raise self.error
+        change = self.catalogue.read(list(self.services))
+        if change:
+            take(change)
+            self.catalogue.take()
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize("error", [TemporaryError("away"), PermanentError("is refused")])
+def test_while_they_cannot_be_read_all_stay_as_they_are(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(follower, "RETRY_S", 0.01)
+    monkeypatch.setattr(follower, "EVERY_S", 3600.0)
+    found, tasks = Listed(), Tasks([], CAP)
+    thread = Follower(found, tasks.stale, tasks.apply)
+    found.services, found.error = [service("web")], error  # type: ignore[assignment]
+    thread.start()
+    try:
+        wait_for(lambda: found.looks >= 3)
+        found.error = None
+        wait_for(lambda: tasks.tasks)
+        found.services = []
+        tasks.stale.set()
+        wait_for(lambda: not tasks.tasks)
+        wait_for(lambda: "the services can be read again" in caplog.messages)
+    finally:
+        thread.stop()
+        thread.join(20)
+    assert found.closed
+    assert sum("cannot be read" in message for message in caplog.messages) == 1
+
+
+def test_an_agent_follows_its_configuration_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From no service at all; a scheduler that cannot follow keeps the first set."""
+    monkeypatch.setenv("MSS_MAX_CONTAINERS", str(CAP))
+    found = Listed()
+
+    class Config(ServicesConfig):
+        def look(self, take: Callable[[Change], None]) -> None:
+            found.look(take)
+
+    config, tasks = Config(Settings(), {"MSS_MAX_CONTAINERS": "10"}), Tasks([], CAP)
+    agent = Agent(tasks, LocalEngine(beat_s=0.05), ToyScheduler(), config=config)
+    thread = threading.Thread(target=agent.run)
+    thread.start()
+    try:
+        found.services = [service("web", min="2", max="4")]
+        tasks.stale.set()
+        wait_for(lambda: tasks.tasks and tasks.tasks[0].running == 4)
+        found.services = [service("web", min="1", max="1"), service("mail", max="9")]
+        tasks.stale.set()
+        wait_for(lambda: [task.running for task in tasks.tasks] == [1, 9])
+        found.services = [service("mail", max="10")]
+        tasks.stale.set()
+        wait_for(lambda: [task.running for task in tasks.tasks] == [10])
+    finally:
+        agent.stop()
+        thread.join(60)
+    assert not thread.is_alive()
+
+
+class Still(ToyScheduler):
+    takes_changes = False
+
+
+def test_a_scheduler_that_takes_no_changes_is_not_given_any() -> None:
+    config = ServicesConfig(Settings(), {"MSS_MAX_CONTAINERS": "10"})
+    assert Agent(Tasks([], CAP), LocalEngine(), Still(), config=config)._following == []
