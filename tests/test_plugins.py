@@ -112,6 +112,7 @@ def test_only_the_chosen_one_is_imported(others: Stage) -> None:
 
 def test_to_find_ours_no_metadata_of_packages_is_read() -> None:
     assert "importlib.metadata" not in modules_after("find('PROCESS')")
+    assert "importlib.metadata" not in modules_after("find('')")  # a task without a metric
 
 
 def test_metadata_that_cannot_be_read_is_a_warning_and_ours_work(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import re
 import time
@@ -32,6 +31,8 @@ class Absent:
 
 def alike(name: str, others: Iterable[str]) -> list[str]:
     """Returns up to five of the other names that may be meant by it, the most similar first."""
+    import difflib  # only after a mistake
+
     matcher = difflib.SequenceMatcher(autojunk=False)
     matcher.set_seq2(name.casefold())
     scores: dict[str, float] = {}
