@@ -40,7 +40,8 @@ LABEL org.opencontainers.image.title="microscaling" \
       org.opencontainers.image.created="${CREATED}"
 COPY --from=build /opt/microscaling /opt/microscaling
 COPY --from=build /microscaling /microscaling
-# Where the server keeps its store, if it is told to (MSS_SERVER_STORE).
+# The state of the agent (MSS_STATE_DIR) and the store of the server (MSS_SERVER_STORE): a named volume that is
+# mounted here gets this owner.
 COPY --from=build --chown=65532:65532 /state /var/lib/microscaling
 # Starts as root, for the group of the engine's socket is not known before; then the agent drops to this user.
 ENV MSS_DROP_TO=65532 PYTHONDONTWRITEBYTECODE=1

@@ -23,7 +23,7 @@ from microscaling.supervision.heartbeat import STARTING, Heartbeat
 from microscaling.supervision.signals import caught, report_unheeded
 from microscaling.supervision.systemd import SystemdNotifier
 from microscaling.utils.threads import StoppableThread
-from microscaling.variables import check_names, report_ignored
+from microscaling.variables import check_cap, check_names, report_ignored
 
 log = logging.getLogger("mssagent")
 
@@ -132,6 +132,7 @@ def build(environ: MutableMapping[str, str], stopping: threading.Event | None = 
     logs.setup(settings)
     check_names(environ, partial(factory.variables_of_plugins, settings))
     settings = factory.prepared(settings, environ)
+    check_cap(settings, environ)
     if dropped:
         log.info("%s", dropped)
     notifier = SystemdNotifier.of(environ)

@@ -18,6 +18,8 @@ COMMANDS = {
 EXAMPLES = """\
 examples:
   microscaling -f apps.yml                               containers of the local Docker engine
+  MSS_SCHEDULER=COMPOSE MSS_MAX_CONTAINERS=12 microscaling
+                                                         your own Compose services, by their labels
   MSS_SCHEDULER=PROCESS microscaling -f apps.yml         local processes, without an engine
   MSS_DRY_RUN=true MSS_LOG_DEBUG=all microscaling -f apps.yml
                                                          decides and logs, and touches nothing
@@ -57,6 +59,11 @@ AS_VARIABLE = {
 class _Parser(argparse.ArgumentParser):
     """Names the argument that is probably meant in place of an unknown one."""
 
+    def format_help(self) -> str:
+        # Only now, as the names of some variables are in modules that few starts need.
+        self.epilog = f"{EXAMPLES}\n\n{_environment()}\n\ndocumentation: README.md and docs/"
+        return super().format_help()
+
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"microscaling: {message}; microscaling --help lists the arguments\n")
 
@@ -68,7 +75,6 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         prog="microscaling",
         usage="microscaling [-f FILE] [--health] [server | schema]",
         description="Shares a fixed number of containers between services, by priority.",
-        epilog=f"{EXAMPLES}\n\n{_environment()}\n\ndocumentation: README.md and docs/",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"microscaling {__version__}")
@@ -132,9 +138,15 @@ def by_group() -> dict[str, list[str]]:
     return found
 
 
+def _of_services() -> list[str]:
+    from microscaling.config.services.plugin import TYPE as SERVICES
+
+    return [variable.name for variable in SERVICES.variables]
+
+
 def _environment() -> str:
     lines = ["environment variables (defaults and meanings: docs/variables.md):"]
-    for title, names in by_group().items():
+    for title, names in (by_group() | {"your Compose services": _of_services()}).items():
         text = f"{title}: {', '.join(names)}"
         lines += textwrap.wrap(
             text, 100, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False

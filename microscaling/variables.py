@@ -32,13 +32,17 @@ SCALE_ONLY = ("KUBERNETES", "MARATHON", "TOY")
 """The schedulers that create no containers."""
 OTHERS = {
     one: {*group} - {one}
-    for group in (("DOCKER", "PROCESS", *SCALE_ONLY), ("ENVVAR", "FILE", "HARDCODED", "LABEL", "SERVER"))
+    for group in (
+        ("COMPOSE", "DOCKER", "PROCESS", *SCALE_ONLY),
+        ("ENVVAR", "FILE", "HARDCODED", "LABEL", "SERVER", "SERVICES"),
+    )
     for one in group
 }
 """Maps a scheduler, or a source of configurations, to the other ones of ours, which ignore its variables."""
 # A plugin of another package may read any of these variables.
 MAX_TYPOS = 2
-INSTEAD = {"MSS_MAX_CONTAINERS": "the cap is maxContainers in the configuration"}
+CAP = "MSS_MAX_CONTAINERS"
+INSTEAD = {CAP: f"the cap is maxContainers in the configuration, and {CAP} with MSS_CONFIG=SERVICES"}
 """Names that people expect, and the actual place of the setting."""
 
 
@@ -96,6 +100,16 @@ def _edits(one: str, other: str) -> int:
     return row[-1]
 
 
+def check_cap(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Raises ConfigError if the cap is given by a variable, and the configuration has one of its own."""
+    # Not only said as ignored: somebody wants fewer containers than there would be.
+    if environ.get(CAP) and settings.config in OTHERS["SERVICES"]:
+        raise ConfigError(
+            f"{CAP}: is for MSS_CONFIG=SERVICES: with MSS_CONFIG={settings.config} the cap is maxContainers "
+            "in the configuration"
+        )
+
+
 def ignored(settings: Settings, environ: Mapping[str, str]) -> dict[str, list[str]]:
     """Maps the setting that makes others useless, as NAME=value, to those of them that are set."""
     s = settings
@@ -105,10 +119,12 @@ def ignored(settings: Settings, environ: Mapping[str, str]) -> dict[str, list[st
     rules: list[tuple[bool, str, tuple[str, ...]]] = [
         (s.config in OTHERS["FILE"], by_config, ("MSS_CONFIG_FILE",)),
         (s.config in OTHERS["ENVVAR"], by_config, ("MSS_CONFIG_DATA",)),
+        (s.config in OTHERS["SERVICES"], by_config, ("MSS_COMPOSE_PROJECT", "MSS_LABEL_VARIABLES")),
         (s.scheduler in OTHERS["KUBERNETES"], by_scheduler, ("MSS_KUBE_CONFIG", "MSS_KUBE_NAMESPACE")),
         (s.scheduler in OTHERS["MARATHON"], by_scheduler, ("MSS_MARATHON_API", "MSS_MARATHON_TOKEN")),
         (s.scheduler in OTHERS["DOCKER"], by_scheduler, ("MSS_PULL_IMAGES",)),
         (s.scheduler in SCALE_ONLY, by_scheduler, ("MSS_ORPHANS", "MSS_PASS_ENV", "MSS_STATE_DIR")),
+        (s.scheduler == "COMPOSE", by_scheduler, ("MSS_ORPHANS", "MSS_PASS_ENV")),
         (not talks, "no server to talk to", ("MSS_API_ADDRESS", "MSS_API_TOKEN", "MSS_USER_ID")),
     ]
     found: dict[str, list[str]] = {}

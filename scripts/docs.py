@@ -49,9 +49,10 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def settings() -> str:
     """All variables."""
+    of_services = {variable.name: ("empty", variable.meaning) for variable in SERVICES.variables}
     rows = (
         (f"`{name}`", default, meaning + choices(name) + more(name))
-        for name, (default, meaning) in (variables() | OF_THE_IMAGE).items()
+        for name, (default, meaning) in (variables() | of_services | OF_THE_IMAGE).items()
     )
     return table(("variable", "default", "meaning"), rows)
 

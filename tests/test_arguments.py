@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from microscaling.arguments import by_group, parse
+from microscaling.config.services.plugin import TYPE as SERVICES
 from microscaling.settings import variables
 
 
@@ -51,7 +52,7 @@ def test_help_has_examples_and_every_variable(
     assert not ended.value.code
     out = capsys.readouterr().out
     assert "microscaling -f apps.yml" in out
-    assert all(name in out for name in variables())
+    assert all(name in out for name in (*variables(), *(v.name for v in SERVICES.variables)))
 
 
 def test_every_variable_is_in_one_group() -> None:

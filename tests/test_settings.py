@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from microscaling.config.services.plugin import TYPE as SERVICES
 from microscaling.errors import ConfigError
 from microscaling.settings import Settings, files, variables
 from tests.pages import DOCS
@@ -104,7 +105,8 @@ def test_variables() -> None:
 def test_the_docs_list_exactly_these() -> None:
     rows = re.findall(r"^\| `([A-Z0-9]+_[A-Z0-9_]+)` \| (.*?) \|", VARIABLES.read_text("utf-8"), re.MULTILINE)
     listed = {name: default.replace("`", "") for name, default in rows}
-    assert listed == {name: default for name, (default, _) in variables().items()} | OF_THE_IMAGE
+    ours = {name: default for name, (default, _) in variables().items()}
+    assert listed == ours | {variable.name: "empty" for variable in SERVICES.variables} | OF_THE_IMAGE
     assert len(rows) == len(listed)
 
 

@@ -14,7 +14,7 @@ from microscaling.errors import ConfigError
 from microscaling.factory import make_monitors
 from microscaling.scheduler.base import SCHEDULERS
 from microscaling.settings import Settings, files, variables
-from microscaling.variables import check_names, ignored
+from microscaling.variables import check_cap, check_names, ignored
 
 APPS = json.dumps(
     {"maxContainers": 1, "apps": [{"name": "a", "maxContainers": 1, "config": {"command": "true"}}]}
@@ -50,6 +50,16 @@ def test_a_typo_that_would_touch_containers_ends_the_start(typo: str, meant: str
 def test_a_name_that_people_expect_says_where_it_is() -> None:
     with pytest.raises(ConfigError, match="is not known; the cap is maxContainers in the conf"):
         check_names({"MSS_MAX_CONTAINERS": "5"})
+
+
+def test_a_cap_that_would_not_count_ends_the_start() -> None:
+    with pytest.raises(
+        ConfigError, match="with MSS_CONFIG=FILE the cap is maxContainers in the configuration"
+    ):
+        check_cap(Settings(config="FILE"), {"MSS_MAX_CONTAINERS": "5"})
+    check_cap(Settings(config="SERVICES"), {"MSS_MAX_CONTAINERS": "5"})
+    check_cap(Settings(config="BEANSTALKD"), {"MSS_MAX_CONTAINERS": "5"})
+    check_cap(Settings(config="FILE"), {"MSS_MAX_CONTAINERS": ""})
 
 
 def test_every_one_of_them_is_named() -> None:
@@ -152,6 +162,14 @@ def test_both_need_to_be_chosen_from() -> None:
             {"MSS_SCHEDULER=MARATHON": ["MSS_KUBE_NAMESPACE", "MSS_ORPHANS"]},
         ),
         ({"MSS_MARATHON_TOKEN": "x"}, {"MSS_SCHEDULER=DOCKER": ["MSS_MARATHON_TOKEN"]}),
+        (
+            {"MSS_SCHEDULER": "COMPOSE", "MSS_CONFIG": "SERVICES", "MSS_PASS_ENV": "none"},
+            {"MSS_SCHEDULER=COMPOSE": ["MSS_PASS_ENV"]},
+        ),
+        (
+            {"MSS_CONFIG_FILE": "a.yml", "MSS_COMPOSE_PROJECT": "shop"},
+            {"MSS_CONFIG=FILE": ["MSS_COMPOSE_PROJECT"]},
+        ),
     ],
 )
 def test_what_another_one_makes_meaningless(environ: dict[str, str], expected: dict[str, list[str]]) -> None:

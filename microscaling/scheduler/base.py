@@ -25,6 +25,8 @@ class Scheduler(ABC):
 
     takes_changes = False
     """Tasks may come, change and go while it runs: `change_tasks` can be called."""
+    prepares = True
+    """False if there is nothing to prepare, such as an image to pull."""
 
     @abstractmethod
     def init_scheduler(self, task: Task) -> None:

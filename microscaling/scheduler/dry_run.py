@@ -22,13 +22,15 @@ class DryRunScheduler(ToyScheduler):
     def init_scheduler(self, task: Task) -> None:
         """Only logs the preparation."""
         # The real scheduler would pull the image, and a dry run must change nothing.
-        log.info("dry run: would prepare %s (image %s)", task.name, task.image or "none")
+        if self.real.prepares:
+            log.info("dry run: would prepare %s (image %s)", task.name, task.image or "none")
 
     def stop_start_tasks(self, tasks: Tasks) -> None:
         with tasks:
             steps = [(t.name, t.requested, t.demand) for t in tasks.tasks if t.requested != t.demand]
         for name, now, then in steps:
-            log.info("dry run: would %s %d of %s", "start" if then > now else "stop", abs(then - now), name)
+            verb = "start" if then > now else "stop"
+            log.info("dry run: would %s %d of %s (%d -> %d)", verb, abs(then - now), name, now, then)
         super().stop_start_tasks(tasks)
 
     def count_all_tasks(self, tasks: Tasks) -> None:
@@ -38,6 +40,10 @@ class DryRunScheduler(ToyScheduler):
         self.real.count_all_tasks(tasks)
         self.real.cleanup()  # its further counts would contradict the pretended ones
         self.counted = True
+
+    def idle(self, tasks: Tasks) -> bool:
+        """True: nothing is ever under way, whatever runs."""
+        return True
 
     def drain(self, tasks: Tasks) -> None:
         super().drain(tasks)

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from microscaling.clients.docker.compose import COPY_OF, Scope
+from microscaling.clients.docker.compose import COPY_OF, OWN, Scope
 from microscaling.config.services.discovery import service_of, templates
+from microscaling.config.services.labels import is_enabled
 from microscaling.config.services.limits import limit_of
 from microscaling.config.services.plugin import ServicesConfig
 from microscaling.errors import ConfigError
@@ -75,11 +76,27 @@ def test_the_youngest_container_of_compose_stands_for_its_service() -> None:
     assert templates(found, Scope(frozenset({"shop"})), own="agent") == {"web": "new"}
 
 
+@pytest.mark.parametrize("folder", ["/var/lib/docker/containers", "/containers/storage/overlay-containers"])
+def test_the_agents_own_container_is_found(folder: str) -> None:
+    id = 32 * "a1"
+    assert OWN.search(f"1 2 0:3 {folder}/{id}/hostname /etc/hostname rw - ext4 /dev/a rw")[1] == id  # type: ignore[index]
+
+
 def test_the_label_of_an_image_enables_nothing() -> None:
-    assert service_of("web", inspected(), {"microscaling.enable": "true"}) is None
+    of_image = service_of("web", inspected(), {"microscaling.enable": "true"})
+    assert of_image.refusal.startswith("microscaling.enable is a label of its image, which does not count")
     found = service_of("web", inspected(StopTimeout=30), {})
-    assert found is not None
-    assert (found.image, found.stop_grace_s, found.most) == ("web:1", 30.0, None)
+    assert (found.image, found.stop_grace_s, found.most, found.refusal) == ("web:1", 30.0, None, "")
+
+
+def test_the_label_of_an_image_wins_in_no_spelling() -> None:
+    own = labels("shop", "web") | {"Microscaling.Enable": "true", "microscaling.enable": "false"}
+    found = service_of("web", inspected(Labels=own), {"Microscaling.Enable": "true"})
+    assert not is_enabled(found.labels)
+
+
+def test_what_the_engine_removes_at_its_end_is_refused() -> None:
+    assert "AutoRemove" in service_of("web", inspected(of_host={"AutoRemove": True}), {}).refusal
 
 
 @pytest.mark.parametrize(
@@ -88,7 +105,6 @@ def test_the_label_of_an_image_enables_nothing() -> None:
         ({"PortBindings": {"80/tcp": [{"HostPort": "8080"}]}}, 1, "port 8080 of the host"),
         ({"PortBindings": {"80/tcp": [{"HostPort": "8080-8083"}]}}, 4, "8080-8083"),
         ({"PortBindings": {"80/tcp": [{"HostPort": ""}], "81/tcp": None}}, None, ""),
-        ({"AutoRemove": True}, 1, "AutoRemove"),
         ({"NetworkMode": "container:abc"}, 1, "network_mode"),
     ],
 )
@@ -100,14 +116,13 @@ def test_what_cannot_be_scaled(of_host: dict[str, Any], most: int | None, word: 
 
 def test_names_and_addresses_that_only_one_can_have() -> None:
     named = service_of("web", inspected("/my-web"), {})
-    assert named is not None
     assert named.most == 1
     assert "container_name" in named.reasons[0]
     fixed = inspected()
     fixed["NetworkSettings"]["Networks"]["back"]["IPAMConfig"] = {"IPv4Address": "172.30.0.9"}
     assert limit_of(fixed, "shop-web-1")[0] == 1
     for usual in ("/shop-web-1", "/shop_web_1"):
-        assert service_of("web", inspected(usual), {}).most is None  # type: ignore[union-attr]
+        assert service_of("web", inspected(usual), {}).most is None
 
 
 @pytest.mark.parametrize(("cap", "why"), [("", "is not set"), ("ten", "expected a whole number")])

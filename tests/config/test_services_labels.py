@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from microscaling.api.apps import apps_from_parsed
 from microscaling.api.schema.declared import APP, CONFIG
+from microscaling.clients.docker.copied_files import copied_files
 from microscaling.config.services.labels import is_enabled
 from microscaling.config.services.names import NOT_LABELS, OF_CONTAINERS, Names, kebab
 from microscaling.config.services.task import task_of
@@ -153,6 +156,10 @@ def test_enable_is_true_or_false() -> None:
         ({"metric.sources": "[{]"}, "microscaling.metric.sources: is no JSON: "),
         ({"metric.headers": "x"}, "microscaling.metric.headers: is not known"),
         ({"image": "x"}, "microscaling.image: is no label: the service itself has it, in the Compose file"),
+        ({"copy-files": "/etc/a"}, "microscaling.copy-files: expected absolute paths as a list in JSON, such "
+         'as ["/etc/app.conf"], got "/etc/a"'),
+        ({"copyFiles": '["/"]'}, "microscaling.copyFiles: expected absolute paths"),
+        ({"copy-file": "x"}, "microscaling.copy-file: is not known; did you mean microscaling.copy-files?"),
         ({"environment.A": "x"}, "microscaling.environment.A: is no label"),
     ],
 )  # fmt: skip
@@ -182,6 +189,15 @@ def test_labels_name_no_socket(url: str) -> None:
     assert "cannot name a file or socket" in problems(metric__url=url, **labels)[0]
 
 
+@pytest.mark.parametrize("option", ["ssl_certfile", "ssl_ca_certs", "ssl%5Fkeyfile", "db=1&ssl_ca_path"])
+def test_labels_name_no_file_in_the_options_of_a_url(option: str) -> None:
+    labels = {"max": "3", "rule": "Queue", "target": "1", "metric": "Redis", "metric__key": "k"}
+    (problem,) = problems(metric__url=f"rediss://r:6379/0?{option}=/etc/secret.pem", **labels)
+    assert problem.startswith(
+        "microscaling.metric.url: a label cannot name a file of the agent's machine (ssl_"
+    )
+
+
 def test_labels_name_no_database_file_not_even_in_json() -> None:
     sources = '[{"MetricType": "SQL", "databaseURL": "sqlite:////etc/x.db", "query": "select 1"}]'
     assert problems(max="3", rule="Queue", target="1", metric__sources=sources) == [
@@ -208,6 +224,18 @@ def test_variables_need_the_consent_of_the_agent(monkeypatch: pytest.MonkeyPatch
     task, warnings = read("QUEUE_*", metric__url=url, **labels)
     assert "s3cret" in task.metric.sources[0].secrets
     assert warnings == []
+
+
+def test_the_file_of_a_variable_needs_the_same_consent(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "password").write_text("s3cret\n")
+    monkeypatch.setenv("QUEUE_PASSWORD_FILE", str(tmp_path / "password"))
+    labels = {"max": "3", "rule": "Queue", "target": "1", "metric": "Redis", "metric__key": "k"}
+    url = "redis://:${QUEUE_PASSWORD}@r:6379/0"
+    assert "is not among the variables" in problems(metric__url=url, **labels)[0]
+    task, _ = read("QUEUE_PASSWORD", metric__url=url, **labels)
+    assert "s3cret" in task.metric.sources[0].secrets
 
 
 def test_variables_are_filled_in_in_urls_and_headers_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,3 +267,11 @@ def test_every_declared_key_but_those_of_containers_has_a_label() -> None:
     keys = [key.key for key in (*APP, *CONFIG) if key.key not in (*OF_CONTAINERS, *NOT_LABELS)]
     assert [key for key in keys if names.find(kebab(key)) is None] == []
     assert [key for key in ("name", "config", "image", "command", "environment") if names.find(key)] == []
+
+
+@pytest.mark.parametrize("label", ["microscaling.copy-files", "microscaling.copyFiles"])
+def test_files_to_copy_are_for_the_scheduler(label: str) -> None:
+    labels = {label: '["/etc/app.conf", "/etc/../etc/app.conf", "/srv/x/"]'}
+    assert copied_files(labels) == ["/etc/app.conf", "/srv/x"]
+    good = {f"microscaling.{name}": value for name, value in GOOD.items()}
+    assert same(task_of("w", good | labels, 10, Settings(), print), task_of("w", good, 10, Settings(), print))

@@ -156,7 +156,10 @@ class Engine:
             raise NotFound("no such container")
         one = self.containers_[id]
         found = inspected(one["Names"][0])
-        return found | {"Image": "i", "Config": found["Config"] | {"Labels": one["Labels"]}}
+        return found | {"Id": id, "Image": "i", "Config": found["Config"] | {"Labels": one["Labels"]}}
+
+    def diff(self, id: str) -> None:
+        """Returns the changes in its files: none, as an engine writes it."""
 
     def inspect_image(self, id: str) -> dict[str, Any]:
         return {"Config": {"Labels": None}}

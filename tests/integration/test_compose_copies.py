@@ -37,6 +37,7 @@ class Project:
         self.file = folder / "docker-compose.yml"
         self.state = folder / "state"
         self.services: dict[str, Any] = {}
+        self.networks: dict[str, Any] = {"back": {}, "front": {}}
 
     def web(self, **more: Any) -> None:
         labels = {"microscaling.enable": True, "microscaling.max": "4", **more.pop("labels", {})}
@@ -44,7 +45,7 @@ class Project:
 
     def run(self, *command: str) -> str:
         volumes = {"data": {}}
-        text = {"version": "3.8", "services": self.services, "networks": {"back": {}, "front": {}},
+        text = {"version": "3.8", "services": self.services, "networks": self.networks,
                 "volumes": volumes, "secrets": {"key": {"file": str(self.file)}}}  # fmt: skip
         self.file.write_text(yaml.safe_dump(text))
         done = subprocess.run(

@@ -14,6 +14,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from docker import APIClient
+from docker.types import Mount
 
 import microscaling
 from tests.integration import engines
@@ -29,6 +30,7 @@ BASE = next(
     if line.startswith("ARG BASE=")
 )
 SOCKET = "/var/run/docker.sock"
+STATE = "/var/lib/microscaling"
 PYTHON = "/opt/microscaling/bin/python"
 NOT_WITH_OTHER_ENGINES = pytest.mark.skipif(
     "DOCKER_HOST" in os.environ, reason="the engine's socket is not where users mount it from"
@@ -178,9 +180,36 @@ def test_it_scales_without_root_and_leaves_nothing(
         # The place where the socket is mounted is made by the engine.
         others = [path for path in written if not SOCKET.startswith(path) and not path.startswith("/run")]
         # Its id is kept for its next life, where there is a place for it: see MSS_STATE_DIR.
-        kept = ("/tmp", f"/tmp/microscaling-{uid}", f"/tmp/microscaling-{uid}/agents")
-        assert [path for path in others if path not in kept and os.path.dirname(path) != kept[-1]] == []
+        folder = Path(STATE if uid == "65532" else f"/tmp/microscaling-{uid}", "agents")
+        kept = {str(folder), *map(str, folder.parents)}
+        assert [path for path in others if path not in kept and os.path.dirname(path) != str(folder)] == []
         assert said(engine, agent).count("/agents cannot be used: ") == bool(way.get("read_only"))
+
+
+@NOT_WITH_OTHER_ENGINES
+@pytest.mark.parametrize(
+    ("volume", "read_only", "why"),
+    [
+        (True, True, ""),
+        (False, False, f"{STATE} goes with this container: mount a volume there"),
+        (False, True, f"{STATE} cannot be written"),
+    ],
+)
+def test_what_it_forgets_without_a_volume_is_said(
+    engine: APIClient, prefix: str, image: str, volume: bool, read_only: bool, why: str
+) -> None:
+    name = f"{prefix}state"
+    way = {"read_only": read_only, "mounts": [Mount(STATE, name, type="volume")] * volume}
+    compose = {"MSS_SCHEDULER": "COMPOSE", "MSS_CONFIG": "SERVICES", "MSS_COMPOSE_PROJECT": f"{prefix}none"}
+    try:
+        with running_agent(engine, image, way, **compose, MSS_MAX_CONTAINERS="1") as agent:
+            wait_for(lambda: "there is nothing to scale" in said(engine, agent) or ended(engine, agent))
+            lines = [line for line in said(engine, agent).splitlines() if "MSS_STATE_DIR" in line]
+            assert len(lines) == bool(why)
+            assert all(why in line and "the next agent cannot tell" in line for line in lines)
+    finally:
+        if volume:
+            engine.remove_volume(name)
 
 
 @NOT_WITH_OTHER_ENGINES

@@ -32,10 +32,12 @@ CONFIG = (ROOT / "deploy/socket-proxy/haproxy.cfg").read_text()
 WOLLOMATIC = (ROOT / "deploy/socket-proxy/wollomatic.env").read_text()
 DOCS = (ROOT / "docs/security.md").read_text()
 RULE = re.compile(
-    r"^ +http-request allow if \{ method (\w+) \} \{ path -m reg '\^(\S+)\$' \} +# (\w+)$", re.MULTILINE
+    r"^ +(#?)http-request allow if \{ method (\w+) \} \{ path -m reg '\^(\S+)\$' \} +# (\w+)$", re.MULTILINE
 )
-RULES = {name: (method, path) for method, path, name in RULE.findall(CONFIG)}
+RULES = {name: (method, path) for mark, method, path, name in RULE.findall(CONFIG) if not mark}
 """Name -> method and regular expression of the path."""
+OPTIONAL = {name: (method, path) for mark, method, path, name in RULE.findall(CONFIG) if mark}
+"""The same, for those in comments."""
 REQUESTS = {
     name: f"{method} {path}"
     for name, method, path in re.findall(r"^\| `(\w+)` \| (\w+) \| `(\S+)` \|", DOCS, re.MULTILINE)
@@ -402,12 +404,14 @@ def test_names_of_images_are_let_through(name: str) -> None:
 
 def test_there_is_one_list_of_rules() -> None:
     """The documentation's, HAProxy's, and the other proxy's."""
-    for name, (method, path) in RULES.items():
+    rules = RULES | OPTIONAL
+    for name, (method, path) in rules.items():
         example = REQUESTS[name].replace("/ID", "/" + 64 * "0").replace("/NAME/", "/some-name/")
         example = example if name == "version" else example.replace(" /", " /v1.41/")
         assert allows((method, path), *example.split()), name
-    assert set(REQUESTS) == set(RULES)
-    others = re.findall(r"^# (\w+)\nSP_ALLOW_([A-Z]+)_\d+=(\S+)$", WOLLOMATIC, re.MULTILINE)
-    assert {name: (method, path) for name, method, path in others} == RULES
-    keys = re.findall(r"^(SP_\w+)=", WOLLOMATIC, re.MULTILINE)
-    assert len(keys) == len(set(keys)) == len(RULES) + 3
+    assert set(REQUESTS) == set(rules)
+    others = re.findall(r"^# (\w+)\n(#?)SP_ALLOW_([A-Z]+)_\d+=(\S+)$", WOLLOMATIC, re.MULTILINE)
+    assert {name: (method, path) for name, _, method, path in others} == rules
+    assert {name for name, mark, *_ in others if mark} == set(OPTIONAL)
+    keys = re.findall(r"^#?(SP_\w+)=", WOLLOMATIC, re.MULTILINE)
+    assert len(keys) == len(set(keys)) == len(rules) + 3

@@ -12,7 +12,7 @@ from docker.errors import APIError
 
 from microscaling.clients.docker.compose import COPY_OF, NUMBER
 from microscaling.scheduler.compose.copy import copy_of, is_usual, name_of
-from microscaling.scheduler.compose.secrets import carry_secrets
+from microscaling.scheduler.compose.files import carry_files
 
 ID = "0123456789ab" + "c" * 52
 VOLUME = "d" * 64
@@ -156,4 +156,4 @@ def test_a_filter_that_keeps_secrets_in_costs_only_these(
             raise APIError("refused", answer)
 
     with pytest.raises(APIError) if raises else nullcontext():
-        carry_secrets(Filtered(), original(), "copy")
+        carry_files(Filtered(), original(), "copy")

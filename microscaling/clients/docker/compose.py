@@ -29,7 +29,8 @@ COPY_OF = "com.microscaling.copy-of"
 ENABLED = "microscaling.enable"
 PODMAN_PROJECT = "io.podman.compose.project"
 DIGITS = re.compile(r"[0-9]{1,9}")
-OWN = re.compile(r"/containers/([0-9a-f]{64})/")
+OWN = re.compile(r"/(?:overlay-)?containers/([0-9a-f]{64})/")
+"""Finds an id in the path of a file that Docker, or Podman, has mounted into a container."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from microscaling.config.services.summary import summary_of
 from microscaling.demand.change import Change
 from microscaling.demand.task import Task
 from microscaling.errors import ConfigError
@@ -32,7 +33,9 @@ class Entry:
     def says_the_same(self, service: Service) -> bool:
         """True if the labels of the service, and the number of its containers that can run, are the same."""
         mine = self.service
-        return (mine.labels, mine.most, mine.reasons) == (service.labels, service.most, service.reasons)
+        return (mine.labels, mine.most, mine.reasons, mine.refusal) == (
+            service.labels, service.most, service.reasons, service.refusal,
+        )  # fmt: skip
 
 
 class Catalogue:
@@ -77,6 +80,8 @@ class Catalogue:
     def _entry(self, service: Service, old: Entry | None) -> Entry:
         shown = one_line(service.name)
         if old is not None and old.says_the_same(service):
+            if service.notes != old.service.notes:
+                _note(service)
             # The same metric and rule: what was measured with these counts on.
             return replace(old, service=service, task=old.task and _with_container(old.task, service))
         try:
@@ -91,11 +96,9 @@ class Catalogue:
             if old is not None and old.task is not None:
                 log.info("service %s is switched off: it is not scaled any more", shown)
             return Entry(service)
-        log.info(
-            "service %s: %spriority %d, %d to %d containers, by %s", shown,
-            "" if old is None or old.task is None else "has other labels now: ", task.priority,
-            task.min_containers, task.max_containers, type(task.target).type_name,
-        )  # fmt: skip
+        _note(service)
+        again = "" if old is None or old.task is None else "has other labels now: "
+        log.info("service %s: %s%s", shown, again, summary_of(task, service.running))
         return Entry(service, task)
 
     def _task_of(self, service: Service) -> Task | None:
@@ -106,6 +109,8 @@ class Catalogue:
         shown = one_line(service.name)
         if not is_enabled(service.labels):
             return None
+        if service.refusal:
+            raise ConfigError(service.refusal)
         warnings: list[str] = []
         task = task_of(
             service.name, service.labels, self.cap, self.settings, warnings.append, self.variables
@@ -119,6 +124,11 @@ class Catalogue:
         task = _with_container(task, service)
         _limit(task, service)
         return task
+
+
+def _note(service: Service) -> None:
+    for note in service.notes:
+        log.warning("service %s: %s", one_line(service.name), note)
 
 
 def _with_container(task: Task, service: Service) -> Task:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import docker
@@ -21,8 +21,9 @@ from microscaling.clients.docker.compose import (
     scope_of,
     templates,
 )
-from microscaling.config.services.limits import limit_of
-from microscaling.config.services.names import PREFIX
+from microscaling.config.services.limits import limit_of, why_not_at_all
+from microscaling.config.services.names import ENABLE, PREFIX, folded
+from microscaling.config.services.written import problems_of_files
 
 TRIES = 3
 STOP_GRACE_S = 10.0
@@ -47,6 +48,14 @@ class Service:
     """How many containers can run; None: any number."""
     reasons: tuple[str, ...]
     """Why no more of them can, for a person."""
+    refusal: str = ""
+    """Why it cannot be scaled at all; empty if it can."""
+    notes: tuple[str, ...] = ()
+    """What its copies will lack."""
+    running: int = field(default=0, compare=False)
+    """Containers that ran when it was found."""
+    started: bool = field(default=True, compare=False)
+    """Its container was started once: Compose may write files into it until then."""
 
 
 class Discovery:
@@ -86,29 +95,46 @@ class Discovery:
         # With the names in the engine, as Compose gives a container its own only at the end of a replacement.
         names = {one["Id"]: tuple(one.get("Names") or ()) for one in listed}
         found = [(name, id, names[id]) for name, id in sorted(templates(listed, scope, own_id()).items())]
-        self._known = {template: self._known[template] for template in found if template in self._known}
+        known = {template: self._known[template] for template in found if template in self._known}
+        self._known = {template: one for template, one in known.items() if one is None or one.started}
         for template in found:
             if template not in self._known:
-                self._known[template] = _inspected(client, *template[:2])
+                name, id, _ = template
+                alike = [one for one in listed if scope.task_of(one.get("Labels")) == name]
+                running = sum(one.get("State") == "running" for one in alike)
+                self._known[template] = _inspected(client, name, id, running)
         return [service for service in map(self._known.get, found) if service is not None]
 
 
-def _inspected(client: docker.APIClient, name: str, id: str) -> Service | None:
+def _inspected(client: docker.APIClient, name: str, id: str, running: int) -> Service | None:
     inspected = client.inspect_container(id)
     try:
         image = client.inspect_image(inspected["Image"])  # type: ignore[no-untyped-call]
     except NotFound:  # then nothing tells its labels from those of the service
         return None
-    return service_of(name, inspected, (image.get("Config") or {}).get("Labels") or {})
+    service = service_of(name, inspected, (image.get("Config") or {}).get("Labels") or {})
+    notes = () if service.most == 1 else problems_of_files(client, inspected)
+    started = (inspected.get("State") or {}).get("Status") != "created"
+    return replace(service, running=running, notes=tuple(notes), started=started)
 
 
-def service_of(name: str, inspected: Mapping[str, Any], of_image: Mapping[str, str]) -> Service | None:
-    """Returns the service of an inspected container; None if only its image asks for it to be scaled."""
+def service_of(name: str, inspected: Mapping[str, Any], of_image: Mapping[str, str]) -> Service:
+    """Returns the service of an inspected container, whose image has the labels `of_image`."""
     config = inspected["Config"]
-    labels = config.get("Labels") or {}
-    # Whoever builds an image is not whoever runs it.
-    if labels.get(ENABLED) == of_image.get(ENABLED):
-        return None
+    all_labels = config.get("Labels") or {}
+    # People who build an image are not those who run it. Any spelling of the label counts.
+    labels = {
+        label: text
+        for label, text in all_labels.items()
+        if folded(label) != PREFIX + ENABLE or of_image.get(label) != text
+    }
+    refusal = why_not_at_all(inspected)
+    if ENABLED not in labels:
+        labels = all_labels
+        refusal = (
+            f"{ENABLED} is a label of its image, which does not count: to scale it, write that label with "
+            'another value, such as "yes", into the Compose file'
+        )
     most, reasons = limit_of(inspected, usual_name(inspected))
     grace = config.get("StopTimeout")
     return Service(
@@ -118,6 +144,7 @@ def service_of(name: str, inspected: Mapping[str, Any], of_image: Mapping[str, s
         image=str(config.get("Image") or ""),
         most=most,
         reasons=tuple(reasons),
+        refusal=refusal,
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from microscaling.clients.docker.copied_files import copied_files, is_copy_files
 from microscaling.config.services.names import ENABLE, OF_CONTAINERS, PREFIX, TARGET, Names, folded
 from microscaling.errors import ConfigError
 from microscaling.metric.base import METRICS
@@ -63,9 +64,18 @@ def read_labels(labels: Mapping[str, str]) -> Labelled:
     found = Labelled({}, names, has_rule=rule is not None)
     for label, value in ours.items():
         name = label[len(PREFIX) :]
-        if folded(name) != ENABLE:
+        if is_copy_files(label):  # no key of a task: it is for the scheduler
+            _check_files(found, label, value)
+        elif folded(name) != ENABLE:
             _read(found, label, name, value)
     return found
+
+
+def _check_files(found: Labelled, label: str, value: str) -> None:
+    try:
+        copied_files({label: value})
+    except ValueError as error:
+        found.problems.append(f"{short(label)}: {error}, got {quoted(value)}")
 
 
 def _find(group: Group[P], name: str) -> P | None:

@@ -17,6 +17,16 @@ def limit_of(inspected: Mapping[str, Any], name: str) -> tuple[int | None, list[
     return min((most for most, _ in found), default=None), [reason for _, reason in found]
 
 
+def why_not_at_all(inspected: Mapping[str, Any]) -> str:
+    """Returns why a service cannot be scaled, not even to 0 and back; "" if it can."""
+    if (inspected.get("HostConfig") or {}).get("AutoRemove"):
+        return (
+            "the engine removes its containers as soon as they end (AutoRemove), so that none is left to be "
+            "started again: make it without that, as `docker compose up` does"
+        )
+    return ""
+
+
 def _ports(inspected: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
     host = inspected.get("HostConfig") or {}
     for port, bindings in (host.get("PortBindings") or {}).items():
@@ -33,7 +43,7 @@ def _ports(inspected: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
                     1,
                     (
                         f"its port {port} has port {first} of the host, which only one can have: publish a "
-                        "range of ports, or none, and put a proxy before the service"
+                        "range of ports, or `expose` it and put a proxy before the service"
                     ),
                 )
 
@@ -41,13 +51,11 @@ def _ports(inspected: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
 def _others(inspected: Mapping[str, Any], name: str) -> Iterator[tuple[int, str]]:
     host = inspected.get("HostConfig") or {}
     if name and str(inspected.get("Name", "")).lstrip("/") != name:
-        yield 1, "it has a container_name, which only one container can have: leave that out"
+        yield 1, "it has a container_name, which only one container can have: leave that out of the file"
     networks = (inspected.get("NetworkSettings") or {}).get("Networks") or {}
     for network, endpoint in networks.items():
         address = (endpoint or {}).get("IPAMConfig") or {}
         if address.get("IPv4Address") or address.get("IPv6Address"):
             yield 1, f"it has a fixed address in the network {network}: leave that out"
-    if host.get("AutoRemove"):
-        yield 1, "its containers are removed by the engine as soon as they end (AutoRemove): leave that out"
     if str(host.get("NetworkMode", "")).startswith(SHARED):
-        yield 1, "it has the network of another container (network_mode): give it one of its own"
+        yield 1, "it has the network of another container (network_mode: service:...): give it `networks`"

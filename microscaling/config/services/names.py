@@ -15,6 +15,7 @@ from microscaling.api.schema.declared import APP, CONFIG
 from microscaling.api.schema.metric import KEYS as OF_METRICS
 from microscaling.api.schema.metric import MISSING
 from microscaling.api.schema.sources import SOURCES
+from microscaling.clients.docker.copied_files import COPY_FILES
 from microscaling.plugins import Field
 from microscaling.utils.text import nearest
 
@@ -99,7 +100,7 @@ class Names:
 
     def nearest(self, name: str) -> str:
         """Returns the most similar label, without its prefix; "" if none is similar."""
-        return nearest(kebab(name), [ENABLE, *self._all()])
+        return nearest(kebab(name), [ENABLE, COPY_FILES.removeprefix(PREFIX), *self._all()])
 
     def _all(self) -> Iterator[str]:
         for name, place in self._places.items():

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from typing import Any
+from urllib.parse import parse_qsl
 
 from microscaling.api.schema.sources import TYPE
 from microscaling.config.services.labels import Labelled
@@ -21,6 +22,8 @@ from microscaling.utils.text import quoted, short
 
 LOCAL = re.compile(r"\s*(?:[a-z0-9]+\+)?(sqlite|unix|file)[a-z0-9]*(?:\+[a-z0-9]+)?:", re.IGNORECASE)
 """Addresses that are files of the agent's own machine."""
+FILE_OPTION = re.compile(r"ssl_\w*(file|certs|path)\w*", re.IGNORECASE)
+"""Options in a URL of Redis that name files of the agent's own machine."""
 COMMANDS = ("exec",)
 """Metrics that run a command of the configuration beside the agent."""
 FILLED_IN = ("url", "headers")
@@ -45,6 +48,9 @@ def _problems(found: Labelled, allowed: Sequence[str]) -> Iterator[str]:
                 f"{label}: a label cannot name a file or socket of the agent's machine ({local[1].lower()}): "
                 "write the task into a configuration file"
             )
+        for option, _ in parse_qsl(text.partition("?")[2]):
+            if FILE_OPTION.fullmatch(option):
+                yield f"{label}: a label cannot name a file of the agent's machine ({option}): leave that out"
         for name in REFERENCE.findall(text):
             if not any(key.casefold() in filled for key in path):
                 yield f"{label}: ${{{name}}} is filled in only in the URL and the headers of a metric"

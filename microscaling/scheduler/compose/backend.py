@@ -23,9 +23,9 @@ from microscaling.demand.task import Task
 from microscaling.errors import PermanentError, TemporaryError
 from microscaling.scheduler.compose.copy import Copy, copy_of, is_usual
 from microscaling.scheduler.compose.entries import ComposeEntries
+from microscaling.scheduler.compose.files import carry_files
 from microscaling.scheduler.compose.originals import Originals, Policy
 from microscaling.scheduler.compose.own_stops import OwnStops
-from microscaling.scheduler.compose.secrets import carry_secrets
 from microscaling.scheduler.containers.backend import ListedContainer
 from microscaling.scheduler.docker.backend import MAX_TRIES, DockerBackend
 from microscaling.scheduler.docker.calls import asking, errors, is_taken
@@ -179,7 +179,7 @@ class ComposeBackend(DockerBackend):
                     link_local_ips=(endpoint.get("IPAMConfig") or {}).get("LinkLocalIPs"),
                     driver_opt=endpoint.get("DriverOpts"),
                 )
-            carry_secrets(client, original, id)
+            carry_files(client, original, id)
         except Exception:  # incomplete, and its id would be lost with the error
             with contextlib.suppress(PermanentError, TemporaryError):
                 self.remove(id)

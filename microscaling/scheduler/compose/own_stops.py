@@ -11,15 +11,21 @@ from collections.abc import Iterable
 
 log = logging.getLogger("mssscheduler")
 
+FORGOTTEN = (
+    "MSS_STATE_DIR: %s: the next agent cannot tell the containers that this one has stopped from those that "
+    "you have, and starts neither, but for services that may have none"
+)
+"""What follows if nothing is kept."""
+
 
 class OwnStops:
     """A file in the state folder, for one engine. Without a writable folder nothing is kept, which is logged
-    once."""
+    once, if it was not `said`."""
 
-    def __init__(self, folder: str, engine: str) -> None:
+    def __init__(self, folder: str, engine: str, said: bool = False) -> None:
         self.folder = folder
         self.path = os.path.join(folder, f"stopped-{hashlib.sha256(engine.encode()).hexdigest()[:12]}.json")
-        self._said = False
+        self._said = said
 
     def read(self) -> list[str]:
         """Returns the ids; none if there is no such file, or it cannot be read."""
@@ -41,8 +47,4 @@ class OwnStops:
         except OSError as error:
             if not self._said:
                 self._said = True
-                log.warning(
-                    "MSS_STATE_DIR: %s cannot be written (%s): after a restart the agent cannot tell the "
-                    "containers that it has stopped from those that you have, and starts neither",
-                    self.path, error.strerror or error,
-                )  # fmt: skip
+                log.warning(FORGOTTEN, f"{self.path} cannot be written ({error.strerror or error})")

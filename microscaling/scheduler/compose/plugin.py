@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 
 from microscaling.scheduler.base import Scheduler, SchedulerPlugin
 from microscaling.settings import Settings
+
+log = logging.getLogger("mssscheduler")
 
 
 def prepare(settings: Settings, environ: Mapping[str, str]) -> Settings:
@@ -25,13 +28,19 @@ def prepare(settings: Settings, environ: Mapping[str, str]) -> Settings:
 
 def make(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
     """Returns a scheduler for the services of one engine."""
+    from microscaling.clients.docker.compose import own_id
     from microscaling.scheduler.compose.backend import ComposeBackend
-    from microscaling.scheduler.compose.own_stops import OwnStops
+    from microscaling.scheduler.compose.own_stops import FORGOTTEN, OwnStops
     from microscaling.scheduler.compose.scheduler import ComposeScheduler
-    from microscaling.scheduler.containers.state_folder import default_folder
+    from microscaling.scheduler.containers.state_folder import default_folder, why_forgotten
 
     s = settings
-    stops = OwnStops(s.state_dir or default_folder(environ), s.docker_host)
+    folder = s.state_dir or default_folder(environ)
+    # A dry run stops nothing, and makes no folder either.
+    why = "" if s.dry_run else why_forgotten(folder, in_container=bool(own_id()))
+    if why:
+        log.warning(FORGOTTEN, why)
+    stops = OwnStops(folder, s.docker_host, said=bool(why))
     projects = environ.get("MSS_COMPOSE_PROJECT", "")
     return ComposeScheduler(
         ComposeBackend(

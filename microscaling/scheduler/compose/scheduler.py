@@ -26,6 +26,7 @@ class ComposeScheduler(ContainerScheduler):
 
     takes_changes = True
     backend: ComposeBackend
+    prepares = False
 
     def __init__(self, backend: ComposeBackend) -> None:
         super().__init__(backend)

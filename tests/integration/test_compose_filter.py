@@ -1,0 +1,130 @@
+"""Services of Compose behind the filter of deploy/socket-proxy, and files that Compose writes itself."""
+
+from __future__ import annotations
+
+import io
+import re
+import tarfile
+import time
+from pathlib import Path
+
+import pytest
+from docker import APIClient
+
+from microscaling.clients.docker.compose import COPY_OF
+from microscaling.demand.task import Task
+from microscaling.errors import PermanentError
+from microscaling.scheduler.compose.backend import ComposeBackend
+from tests.integration import test_compose_copies
+from tests.integration.agents import wait_for
+from tests.integration.engines import give_up
+from tests.integration.test_compose_copies import Project
+from tests.integration.test_socket_proxy import CONFIG, OPTIONAL, REQUESTS, RULES, Proxy, allows
+
+engine, project = test_compose_copies.engine, test_compose_copies.project
+EVERYTHING = re.sub(r"^    #(?=http-request allow)", "    ", CONFIG, flags=re.MULTILINE)
+WITHOUT_WRITE = "".join(line for line in EVERYTHING.splitlines(True) if not line.endswith("# write\n"))
+WAITS = "trap 'exit 0' TERM; while :; do sleep 3600 & wait $$!; done"
+FILES = ("run/secrets/token", "etc/app/app.conf", "forgotten.conf")
+
+
+@pytest.fixture
+def engine_socket() -> Path:
+    path = Path("/var/run/docker.sock")
+    if not path.is_socket():
+        give_up(f"there is no {path}")
+    return path
+
+
+def packed(*names: str) -> bytes:
+    """An archive as Compose makes it: with the time of now, without a fraction."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as tar:
+        for name in names:
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mtime = len(name), int(time.time())
+            tar.addfile(entry, io.BytesIO(name.encode()))
+    return made.getvalue()
+
+
+def up(project: Project, copy_files: str = '["/etc/app/app.conf"]') -> None:
+    """Starts a service as Compose 2 and later do one with secrets and configs that are in no file: it writes
+    them between create and start."""
+    labels = {"microscaling.max": "2", "microscaling.copy-files": copy_files}
+    project.web(labels=labels, networks=["back", "front"],
+                command=["sh", "-c", f"echo 1 > /own; {WAITS}"])  # fmt: skip
+    project.run("up", "--no-start")
+    project.engine.put_archive(project.inspected("web_1")["Id"], "/", packed(*FILES))
+    project.run("start")  # which also connects it to its second network
+
+
+def files_of(engine: APIClient, id: str) -> set[str]:
+    return {change["Path"].lstrip("/") for change in engine.diff(id) or () if change["Kind"] == 1} & set(
+        FILES
+    )
+
+
+def test_exactly_the_rules_are_needed(project: Project, tmp_path: Path, engine_socket: Path) -> None:
+    up(project)
+    with (
+        Proxy(tmp_path, engine_socket, EVERYTHING) as proxy,
+        project.agent(DOCKER_HOST=proxy.host, MSS_ON_EXIT="stop") as agent,
+    ):
+        agent.says("its copies do not get /forgotten.conf, which Compose has written into its container")
+        agent.says("""microscaling.copy-files: '["/etc/app/app.conf", "/forgotten.conf"]'""")
+        wait_for(lambda: len(project.containers(running=True)) == 2, "for a copy")
+        copy = project.inspected("web_2")
+        assert COPY_OF in copy["Config"]["Labels"]
+        assert len(copy["NetworkSettings"]["Networks"]) == 2
+        assert files_of(project.engine, copy["Id"]) == set(FILES) - {"forgotten.conf"}
+        project.engine.kill(copy["Id"])
+        agent.says("exit code 137")
+        wait_for(lambda: len(project.containers(running=True)) == 2, "for another copy")
+        assert agent.stop() == 0
+        assert "refused" not in agent.log()
+    asked = proxy.asked()
+    assert {status for status, _, _ in asked} <= {200, 201, 204, 304, 404}
+    rules = RULES | OPTIONAL
+    used = {name for name, rule in rules.items() if any(allows(rule, *request) for _, *request in asked)}
+    assert used == set(rules) - {"pull"}
+    assert set(project.containers()) == {"web_1"}
+
+
+def test_without_the_optional_rules_one_line_says_so(
+    project: Project, tmp_path: Path, engine_socket: Path
+) -> None:
+    up(project, copy_files="[]")
+    with (
+        Proxy(tmp_path, engine_socket) as proxy,
+        project.agent(DOCKER_HOST=proxy.host, MSS_ON_EXIT="stop") as agent,
+    ):
+        wait_for(lambda: len(project.containers(running=True)) == 2, "for a copy")
+        assert files_of(project.engine, project.inspected("web_2")["Id"]) == set()
+        assert agent.stop() == 0
+        refused = [line for line in agent.log().splitlines() if "is refused" in line]
+    assert len(refused) == 1, refused
+    assert (
+        f"{REQUESTS['changes']} is refused (HTTP 403: no rule of the socket proxy allows this)" in refused[0]
+    )
+    assert refused[0].endswith("allow it there; all requests of the agent are listed in docs/security.md")
+
+
+def test_files_that_cannot_be_had_are_named(project: Project, tmp_path: Path, engine_socket: Path) -> None:
+    """And no copy is left that would run without them."""
+    up(project, copy_files='["/etc/app/app.conf", "/nothing"]')
+    with Proxy(tmp_path, engine_socket, WITHOUT_WRITE) as proxy:
+        backend = ComposeBackend(proxy.host, projects=project.name)
+        backend.begin(["web"])
+        backend.list()
+
+        def refusal() -> str:
+            with pytest.raises(PermanentError) as refused:
+                backend.create(Task("web"), "n1")
+            return str(refused.value)
+
+        assert refusal().startswith(f"{REQUESTS['write']} is refused (HTTP 403")
+        proxy.reload(EVERYTHING)
+        wanted = "microscaling.copy-files: there is no /nothing in the container to copy"
+        wait_for(lambda: refusal() == wanted, "for the new rules")
+        backend.close()
+    assert set(project.containers()) == {"web_1"}
