@@ -24,6 +24,8 @@ PROVED_S = 5.0
 TOO_MANY = "too many for the cap"
 """One that backs off gets a place again, or one whose containers are still to come was counted without them:
 there is one too many for a moment."""
+FEWER = "fewer than decided before"
+"""A start that was decided has not been asked for yet, and another one takes its place."""
 SAME_S = 0.1
 """Between lines of the log that one decision has written."""
 
@@ -58,7 +60,7 @@ def _justified(history: History, task: str, reason: str, t: float, window_s: flo
         return _read(history, task, t, window_s, least=int(told[1]), most=int(told[1]))
     measured = not BY_NAME[task].measured or _read(history, task, t, window_s)
     other = _makes_way_for_a_try(history, task, t) or _one_was_raised(history, task, t, window_s)
-    return TOO_MANY in reason and measured and other
+    return (TOO_MANY in reason or FEWER in reason) and measured and other
 
 
 def _one_was_raised(history: History, task: str, t: float, window_s: float) -> bool:

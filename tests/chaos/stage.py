@@ -222,7 +222,11 @@ class Stage:
             self.deadlocks += 1
             self.engine.kill()
             self.restart_engine()
+            self._restore()
             fault.end = time.time()
+
+    def _restore(self) -> None:
+        """Brings about what an engine that was restarted does not by itself."""
 
     def left(self) -> list[str]:
         """Containers of ours that are there in any state."""

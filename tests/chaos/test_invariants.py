@@ -60,6 +60,8 @@ GAVE = at(50, "decided", "gamma", detail=[3, 1, "gives 2 to beta, which comes fi
 REST = at(50, "kill", "rest", "rest-0", "15")
 REST_GAVE = at(50, "decided", "rest", detail=[3, 2, "gives 1 to alpha, which comes first and is short of 1"])
 TOO_MANY = at(50, "decided", "rest", detail=[3, 2, "1 too many for the cap of 12: gives back 1"])
+LATE = "uses what is left: wants 9 more than the 2 it has asked for: 1 fewer than decided before"
+FEWER = at(50, "decided", "rest", detail=[5, 4, LATE])
 RAISED = at(50, "decided", "gamma", detail=[2, 3, "queue 160 of target 50: wants 1 more"])
 FAILS = at(45, "backs off", "flaky", detail=8)
 TRIED = at(50, "decided", "beta", detail=[3, 2, "gives 1 to flaky, which tries again"])
@@ -89,6 +91,7 @@ BREAKS = [
     ("reading", [REST_GAVE, *served("alpha", 0, 60, 40)], {}),
     ("reading", [TOO_MANY], {}),
     ("reading", [TOO_MANY, RAISED, *served("gamma", 0, 40, 99)], {}),
+    ("reading", [FEWER], {}),
     ("reading", [TRIED, FAILS, *BETA_WORKS], {}),
     ("reading", [STOPPED, FAILS, *BETA_WORKS], {}),
     ("reading", [BETA_TOO_MANY, FAILS, *BETA_WORKS], {}),
@@ -129,6 +132,7 @@ HOLDS = [
     ("to one below its minimum, which comes first", [REST_GAVE, at(49, "die", "alpha", "alpha-0"),
                                                      at(52, "start", "alpha", "a")], {}),
     ("to one that was raised with it", [TOO_MANY, RAISED, *served("gamma", 0, 60, 99)], {}),
+    ("fewer than decided before, for one that was raised", [FEWER, RAISED, *served("gamma", 0, 60, 99)], {}),
     ("for a try, by what soaks up the rest", [TRIED_REST, REST, FAILS], {}),
     ("for a try of what has never run", [TRIED, STOPPED, *NEVER_RAN, *BETA_WORKS], {"flaky": 1}),
     ("the end", [at(END + 1, "kill", "beta", "beta-0", "15")], {}),

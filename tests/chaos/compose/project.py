@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -41,6 +42,7 @@ class Project:
         self.history = history
         self.endpoints = endpoints
         self.flags = flags
+        self.typing = threading.Lock()
         self.versions = dict.fromkeys(scene.NAMES, 1)
         self.images = dict.fromkeys(scene.NAMES, "")
 
@@ -55,8 +57,9 @@ class Project:
     def run(self, *words: str) -> int:
         """Types a command, until it works; the exit code of the first try."""
         codes = []
-        while not codes or (codes[-1] and len(codes) < TRIES):
-            codes.append(self._run(*words))
+        with self.typing:
+            while not codes or (codes[-1] and len(codes) < TRIES):
+                codes.append(self._run(*words))
         return codes[0]
 
     def neighbours(self, *words: str) -> None:

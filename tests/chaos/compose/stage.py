@@ -64,6 +64,9 @@ class ComposeStage(Stage):
         self.project.neighbours("up", "-d", "--scale=alpha=2")
         self.project.run("up", "-d")
 
+    def _restore(self) -> None:
+        self.project.run("up", "-d")
+
     def _apps(self) -> list[dict[str, object]]:
         return []
 
