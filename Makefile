@@ -2,7 +2,7 @@
 # make demo   shows it at work        make test   tests it
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint audit docs walk format image sbom bench beats chaos workers fuzz jobs newcomer clean
+.PHONY: help venv demo test test-engines lint audit docs walk format image sbom bench beats chaos workers fuzz jobs newcomer clean
 
 # Base images that were made locally (scripts/base-images), if any.
 -include .env
@@ -21,7 +21,7 @@ bin := .venv/bin
 pip_args := $(foreach name,PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_TRUSTED_HOST,$(if $($(name)),--build-arg $(name)))
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: ## set up .venv with all that the other targets need
 	@scripts/venv demo yaml test lint
@@ -33,6 +33,10 @@ demo: ## see it work: a queue, three tasks, a live table and page (DEMO_SECONDS=
 test: ## run the tests (ARGS=... goes to pytest; needs no engine, but uses one that answers)
 	@scripts/venv demo yaml test
 	@$(bin)/python -m pytest --numprocesses $(WORKERS) --ignore=tests/chaos $(ARGS)
+
+test-engines: ## build two versions of Compose and Docker's next engine, and run their tests on each and on Podman (an hour or more)
+	@scripts/venv demo yaml test
+	@$(bin)/python -m scripts.test_engines $(ARGS)
 
 lint: ## ruff, types, layers, bandit
 	@scripts/venv lint

@@ -9,12 +9,15 @@ import pytest
 ENGINE = "the engine of this machine"
 FIRST = (ENGINE, "tests/browser/", "tests/contract/", "tests/integration/", "tests/workers/", "tests/test_")
 """The lanes that take longest begin first."""
-WITH_ENGINES_OF_THEIR_OWN = (
+BESIDE_OTHERS = (
+    "tests/integration/test_compose_copies.py",
+    "tests/integration/test_compose_versions.py",
     "tests/integration/test_engine_restart.py",
     "tests/integration/test_leave.py",
     "tests/integration/test_podman.py",
     "tests/integration/test_unstoppable.py",
 )
+"""They have engines of their own, or containers that no agent of another test looks at."""
 
 BY_SCHEDULER = ("tests/contract/test_schedulers.py", "tests/contract/test_one_job_workers.py")
 """Tests whose first parameter is the scheduler."""
@@ -26,7 +29,7 @@ def lane(nodeid: str) -> str:
     shares servers; those of the suite over all schedulers with the rest of their scheduler."""
     file, _, test = nodeid.partition("::")
     scheduler = re.search(r"\[(\w+)", test) if file in BY_SCHEDULER else None
-    integration = file.startswith("tests/integration/") and file not in WITH_ENGINES_OF_THEIR_OWN
+    integration = file.startswith("tests/integration/") and file not in BESIDE_OTHERS
     if integration or file == "tests/browser/test_engine.py" or (scheduler and scheduler[1] == "DOCKER"):
         return ENGINE
     return f"{file} {scheduler[1]}" if scheduler else file

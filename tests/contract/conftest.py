@@ -14,7 +14,9 @@ from tests.integration.conftest import (  # noqa: F401
     engine,
     engine_to_ourselves,
     engine_with_images,
+    host,
     prefix,
+    shared_engine,
 )
 
 MARKS = {name: [pytest.mark.integration] for name in ("COMPOSE", "DOCKER")}

@@ -271,15 +271,18 @@ class Process(Case):
 
 
 class Docker(Case):
+    client = "engine"
+    """The fixture of a client."""
+
     def __init__(self, request: pytest.FixtureRequest) -> None:
         super().__init__(request)
         from tests.integration.agents import Witness
         from tests.integration.engines import LABEL, give_up
 
-        self.engine = request.getfixturevalue("engine")
+        self.engine = request.getfixturevalue(self.client)
         self.prefix: str = request.getfixturevalue("prefix")
         self.label = LABEL
-        host = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+        host: str = request.getfixturevalue("host")
         if not host.startswith("unix://"):
             give_up(f"the proxy goes in front of a socket, and DOCKER_HOST is {host}")
         self.proxy = self.stack.enter_context(Proxy(host.removeprefix("unix://")))
@@ -319,6 +322,7 @@ class Docker(Case):
 class Compose(Docker):
     """Services of a project of its own, each with one container that Compose could have made."""
 
+    client = "shared_engine"
     left_over = {"a": 1, "b": 1}  # noqa: RUF012
 
     def __init__(self, request: pytest.FixtureRequest) -> None:

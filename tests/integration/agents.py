@@ -159,12 +159,14 @@ class Witness:
 
     def events(self) -> list[tuple[str, str]]:
         """Starts and deaths of containers of this run, in order, since the witness came."""
-        filters = {"type": "container", "event": ["start", "die"], "label": self.label}
+        # Not by label or kind: Podman before version 5 knows other words, and is silent then.
+        filters = {"type": "container"}
         stream = self.client.events(since=self.since, until=self._engine_time(), filters=filters, decode=True)
         return [
             (e["Action"], e["Actor"]["ID"])
             for e in stream
-            if e["Actor"]["Attributes"][self.label].startswith(self.prefix)
+            if e["Action"] in ("start", "die")
+            and e["Actor"]["Attributes"].get(self.label, "").startswith(self.prefix)
         ]
 
     def _engine_time(self) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from docker import APIClient
 
-from tests.integration import engines
+from tests.integration import engines, kinds
 from tests.integration.engines import give_up
 
 HERE = Path(__file__).parent
@@ -67,6 +67,24 @@ def engine(engine_with_images: None, prefix: str) -> Iterator[APIClient]:
         engines.remove(client, engines.ours(client, prefix))
     finally:
         client.close()
+
+
+@pytest.fixture(scope="module")
+def host(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of an engine of the kind that is the parameter; without one, that of this machine."""
+    try:
+        with kinds.running(getattr(request, "param", kinds.MACHINE)) as host:
+            yield host
+    except engines.Missing as missing:
+        give_up(missing)
+
+
+@pytest.fixture
+def shared_engine(host: str) -> Iterator[APIClient]:
+    """A client of the engine, on which agents of other tests may be at work: for containers that have not
+    the label by which those find theirs."""
+    with engines.client_with_images(host) as client:
+        yield client
 
 
 @pytest.fixture

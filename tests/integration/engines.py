@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from docker import APIClient
@@ -58,13 +58,33 @@ def keep_others_out() -> int:
     return lock
 
 
+def host_of_the_machine() -> str:
+    """The address of this machine's engine, or the one that DOCKER_HOST names in its place."""
+    return os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+
+
 def connect(host: str | None = None, timeout_s: float = 30) -> APIClient:
     """A client of the engine at `host`, None: the one of this machine. Raises Missing."""
-    host = host or os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+    host = host or host_of_the_machine()
     # Not raised while the library's error is handled: that would keep its socket, and a fixture keeps this.
     with contextlib.suppress(DockerException):
         return APIClient(base_url=host, version="auto", timeout=timeout_s)
     raise Missing(f"no Docker engine answers at {host} (`scripts/engine start` starts one)")
+
+
+@contextlib.contextmanager
+def client_with_images(host: str) -> Iterator[APIClient]:
+    """A client of an engine that has the test images; the test is skipped if there is none."""
+    try:
+        client = connect(host)
+    except Missing as missing:
+        give_up(missing)
+    with contextlib.closing(client):
+        try:
+            make_images(client)
+        except Missing as missing:
+            give_up(missing)
+        yield client
 
 
 def engine_answers(host: str | None = None, timeout_s: float = 10) -> bool:
@@ -169,18 +189,34 @@ def _tar(files: dict[str, bytes]) -> io.BytesIO:
     return tar
 
 
+OWN_NETWORK = (
+    "unshare",
+    "--net",
+    "setpriv",
+    "--pdeathsig",
+    "TERM",
+    "sh",
+    "-c",
+    'ip link set lo up; exec "$@"',
+    "",
+)
+"""Begins the command of an engine that has a network of its own, and does not outlive the tests."""
+
+
 class OwnEngine:
     """An engine of the test's own, to be stopped, killed and restarted as it likes.
 
-    It has a network of its own, with nothing in it: containers use that as their host's, or none. Without
-    that it would remove the bridge of the machine's engine (--bridge=none does). Needs root. `networks`:
-    containers can have networks, as those of Compose do.
+    It has a network of its own, with nothing in it: containers use that as their host's, or none, or with
+    `networks` those that they make. Without that it would remove the bridge of the machine's engine
+    (--bridge=none does). Needs root.
     """
 
-    def __init__(self, networks: bool = False) -> None:
-        if os.geteuid() != 0 or not all(map(shutil.which, ("dockerd", "setpriv", "unshare"))):
-            raise Missing("an engine of one's own needs root, dockerd, setpriv and unshare")
-        self.networks = networks
+    def __init__(self, dockerd: str = "dockerd", networks: bool = False) -> None:
+        if os.geteuid() != 0 or not all(map(shutil.which, (dockerd, "ip", "setpriv", "unshare"))):
+            raise Missing("an engine of one's own needs root, dockerd, ip, setpriv and unshare")
+        self.dockerd = dockerd
+        self.options = () if networks else ("--bridge=none", "--iptables=false", "--ip6tables=false")
+        self.config: dict[str, Any] = {}
         self.folder = Path(tempfile.mkdtemp(prefix="mss-engine-"))
         self.host = f"unix://{self.folder}/docker.sock"
         self.process: subprocess.Popen[bytes] | None = None
@@ -194,19 +230,18 @@ class OwnEngine:
                 left.unlink(missing_ok=True)
             for left in managed.glob("*.sock*"):
                 left.unlink()
-        (folder / "daemon.json").write_text("{}")
+        (folder / "daemon.json").write_text(json.dumps(self.config))
         with (folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [
-                    *("unshare", "--net"),
-                    *("setpriv", "--pdeathsig", "TERM"),  # it does not outlive the tests
-                    "dockerd",
+                    *OWN_NETWORK,
+                    self.dockerd,
                     f"--config-file={folder}/daemon.json",  # that of this machine is not for it
                     f"--host={self.host}",
                     f"--data-root={folder}/data",
                     f"--exec-root={folder}/run",
                     f"--pidfile={folder}/docker.pid",
-                    *(() if self.networks else ("--bridge=none", "--iptables=false", "--ip6tables=false")),
+                    *self.options,
                     *options,
                 ],
                 stdin=subprocess.DEVNULL,

@@ -11,28 +11,33 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.integration.engines import Missing, connect
+from tests.integration.engines import OWN_NETWORK, Missing, connect
 
 CONF = """\
 [containers]
 default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
+[network]
+network_config_dir = "{folder}/networks"
 [engine]
+init_path = "{init}"
 runtime = "runc"
 events_logger = "file"
 cgroup_manager = "cgroupfs"
 """
-"""Where there is neither systemd nor the right to raise limits."""
+"""Where there is neither systemd, nor the right to raise limits, nor Podman's own init."""
 
 
 class OwnPodman:
     """`podman system service` out of a folder of its own. Needs root."""
 
     def __init__(self) -> None:
-        if os.geteuid() != 0 or not all(map(shutil.which, ("podman", "runc", "setpriv"))):
-            raise Missing("a Podman of one's own needs root, podman, runc and setpriv")
+        if os.geteuid() != 0 or not all(map(shutil.which, ("podman", "runc", "ip", "setpriv", "unshare"))):
+            raise Missing("a Podman of one's own needs root, podman, runc, ip, setpriv and unshare")
         self.folder = Path(tempfile.mkdtemp(prefix="mss-podman-"))
         self.host = f"unix://{self.folder}/podman.sock"
-        (self.folder / "containers.conf").write_text(CONF)
+        (self.folder / "containers.conf").write_text(
+            CONF.format(folder=self.folder, init=shutil.which("docker-init") or "")
+        )
         self.environ = {**os.environ, "CONTAINERS_CONF": f"{self.folder}/containers.conf"}
         # Without --tmpdir all Podmans of one user share one log of events.
         dirs = {"--root": "root", "--runroot": "run", "--tmpdir": "tmp"}
@@ -43,7 +48,7 @@ class OwnPodman:
         """Starts the service, and waits until it answers. Raises Missing."""
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "TERM", *self.command, "system", "service", "-t", "0", self.host],
+                [*OWN_NETWORK, *self.command, "system", "service", "-t", "0", self.host],
                 env=self.environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -62,8 +67,15 @@ class OwnPodman:
 
     def run(self, *words: str) -> str:
         """What a command of Podman says; raises CalledProcessError."""
+        assert self.process is not None
+        inside = ("nsenter", f"--net=/proc/{self.process.pid}/ns/net")  # where its networks are
         done = subprocess.run(
-            [*self.command, *words], env=self.environ, check=True, capture_output=True, text=True, timeout=60
+            [*inside, *self.command, *words],
+            env=self.environ,
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=60,
         )
         return done.stdout
 

@@ -15,13 +15,13 @@ from microscaling.clients.docker.compose import COPY_OF
 from microscaling.demand.task import Task
 from microscaling.errors import PermanentError
 from microscaling.scheduler.compose.backend import ComposeBackend
-from tests.integration import test_compose_copies
+from tests.integration import composes
 from tests.integration.agents import wait_for
+from tests.integration.composes import Project
 from tests.integration.engines import give_up
-from tests.integration.test_compose_copies import Project
 from tests.integration.test_socket_proxy import CONFIG, OPTIONAL, REQUESTS, RULES, Proxy, allows
 
-engine, project = test_compose_copies.engine, test_compose_copies.project
+engine, project = composes.engine, composes.project
 EVERYTHING = re.sub(r"^    #(?=http-request allow)", "    ", CONFIG, flags=re.MULTILINE)
 WITHOUT_WRITE = "".join(line for line in EVERYTHING.splitlines(True) if not line.endswith("# write\n"))
 WAITS = "trap 'exit 0' TERM; while :; do sleep 3600 & wait $$!; done"

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from docker import APIClient
 
-from tests.integration import test_compose_copies
+from tests.integration import composes
 from tests.integration.agents import wait_for
-from tests.integration.test_compose_copies import SLEEPER, Project
+from tests.integration.composes import SLEEPER, Project
 
-engine, project = test_compose_copies.engine, test_compose_copies.project
+engine, project = composes.engine, composes.project
 
 
 class Number:

@@ -6,7 +6,7 @@ import re
 
 from tests.engine.test_local import stats
 from tests.integration.agents import AgentProcess, wait_for
-from tests.integration.test_compose_copies import SLEEPER, Project, engine, project
+from tests.integration.composes import SLEEPER, Project, engine, project
 from tests.metric.faulty import Server, answers
 
 __all__ = ["engine", "project"]

@@ -92,7 +92,10 @@ def test_newer_engines_take_all_networks_at_once() -> None:
 
 @pytest.mark.parametrize("mode", ["host", "none", "bridge", "default", f"container:{ID}"])
 def test_networks_without_endpoints(mode: str) -> None:
-    made = copy_of(original(HostConfig={"NetworkMode": mode}), 2, "web:1", "1.41")
+    networks = {"bridge": {"Aliases": None}} if mode in ("bridge", "default") else {"shop_back": {}}
+    made = copy_of(
+        original(HostConfig={"NetworkMode": mode}, NetworkSettings={"Networks": networks}), 2, "web:1", "1.41"
+    )
     assert "NetworkingConfig" not in made.body
     assert made.others == {}
     assert ("ExposedPorts" in made.body) == (not mode.startswith("container:"))
@@ -121,6 +124,18 @@ def test_anonymous_volumes_in_mounts_become_new_ones() -> None:
     ]
     made = copy_of(original(HostConfig={"Mounts": mounts}), 2, "web:1", "1.41")
     assert made.body["HostConfig"]["Mounts"] == [{"Type": "volume", "Target": "/cache"}, mounts[1]]
+
+
+def test_an_original_as_podman_shows_it() -> None:
+    """It has the mode `bridge` for every network, no request for volumes without a name, and limits twice."""
+    host = {"NetworkMode": "bridge", "NanoCpus": 500_000_000, "CpuPeriod": 100_000, "CpuQuota": 50_000}
+    body = copy_of(original(HostConfig=host, Config={"Volumes": None}), 2, "web:1", "1.41").body
+    assert "shop_back" in body["NetworkingConfig"]["EndpointsConfig"]
+    assert body["Volumes"] == {"/cache": {}}
+    assert (body["HostConfig"]["NanoCpus"], body["HostConfig"]["CpuQuota"]) == (500_000_000, 0)
+    of_engine = {"Networks": {"podman": {"Aliases": [ID[:12]]}}}
+    made = copy_of(original(HostConfig=host, NetworkSettings=of_engine), 2, "web:1", "1.41")
+    assert "NetworkingConfig" not in made.body
 
 
 @pytest.mark.parametrize(

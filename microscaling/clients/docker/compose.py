@@ -28,6 +28,7 @@ COPY_OF = "com.microscaling.copy-of"
 """Marks a container that the agent copied from one of Compose's; its value is the id of that one."""
 ENABLED = "microscaling.enable"
 PODMAN_PROJECT = "io.podman.compose.project"
+PODMAN_CONFIG_HASH = "io.podman.compose.config-hash"
 DIGITS = re.compile(r"[0-9]{1,9}")
 OWN = re.compile(r"/(?:overlay-)?containers/([0-9a-f]{64})/")
 """Finds an id in the path of a file that Docker, or Podman, has mounted into a container."""
@@ -60,6 +61,12 @@ def project_of(labels: Mapping[str, Any]) -> str:
     """Returns the name of the project; "" without one."""
     name = labels.get(PROJECT) or labels.get(PODMAN_PROJECT)
     return name if isinstance(name, str) else ""
+
+
+def config_of(labels: Mapping[str, Any]) -> tuple[str, str]:
+    """Returns what a container is made from: the hash of its service and the id of the image, as labels have
+    them. Only Compose can compare that with its file."""
+    return str(labels.get(CONFIG_HASH) or labels.get(PODMAN_CONFIG_HASH)), str(labels.get(IMAGE))
 
 
 def number_of(labels: Mapping[str, Any]) -> int:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from microscaling.clients.docker.compose import COPY_OF, NUMBER, PROJECT, SERVICE, number_of, project_of
+from microscaling.scheduler.compose.podman import as_taken
 
 ANONYMOUS = re.compile(r"[0-9a-f]{64}")
 """The name that an engine gives to a volume without one."""
@@ -40,6 +41,7 @@ class Copy:
 def copy_of(original: Mapping[str, Any], number: int, image: str, version: str) -> Copy:
     """Returns the copy with that number. `image` is the name or id by which it gets the original's image, and
     `version` that of the engine's API."""
+    original = as_taken(original)
     name, host = name_of(original, number), dict(original["HostConfig"])
     body = dict(original["Config"])
     mode = str(host.get("NetworkMode") or "")
@@ -56,7 +58,7 @@ def copy_of(original: Mapping[str, Any], number: int, image: str, version: str) 
         body.pop("ExposedPorts", None)
         host.pop("PortBindings", None)
     host["ContainerIDFile"] = ""
-    _without_anonymous_volumes(host, original.get("Mounts") or ())
+    body["Volumes"] = _with_new_volumes(host, body.get("Volumes"), original.get("Mounts") or ())
     body["HostConfig"] = host
     endpoints = _endpoints(original, name, mode)
     first = endpoints
@@ -91,23 +93,31 @@ def _labels(original: Mapping[str, Any], number: int) -> dict[str, str]:
     return labels | {NUMBER: str(number), COPY_OF: original["Id"]}
 
 
-def _without_anonymous_volumes(host: dict[str, Any], mounts: Iterable[Mapping[str, Any]]) -> None:
-    """Has the copy get new ones; otherwise both containers would write to the same."""
+def _with_new_volumes(
+    host: dict[str, Any], volumes: Mapping[str, Any] | None, mounts: Iterable[Mapping[str, Any]]
+) -> Mapping[str, Any] | None:
+    """Takes the volumes without a name out of `host`, otherwise both containers would write to the same;
+    returns the request for new ones."""
     anonymous = {
-        mount["Name"] for mount in mounts if mount.get("Type") == "volume" and ANONYMOUS.fullmatch(
-            str(mount.get("Name"))
-        )
-    }  # fmt: skip
-    # They are in there once Compose has recreated the original, which kept its volumes.
+        str(mount["Name"]): str(mount.get("Destination"))
+        for mount in mounts
+        if mount.get("Type") == "volume" and ANONYMOUS.fullmatch(str(mount.get("Name")))
+    }
+    mine = host.get("Mounts") or ()
+    mounted = {mount.get("Target") for mount in mine}
+    # They are in there once Compose has recreated the original, which kept its volumes; with Podman always.
     if host.get("Binds"):
         host["Binds"] = [bind for bind in host["Binds"] if bind.split(":")[0] not in anonymous]
-    if host.get("Mounts"):
+    if mine:
         host["Mounts"] = [
             {key: value for key, value in mount.items() if key != "Source"}
             if mount.get("Source") in anonymous
             else mount
-            for mount in host["Mounts"]
+            for mount in mine
         ]
+    # Podman does not show the request of the original.
+    new: dict[str, Any] = {place: {} for place in anonymous.values() if place not in mounted}
+    return {**(volumes or {}), **new} if new else volumes
 
 
 def _endpoints(original: Mapping[str, Any], name: str, mode: str) -> dict[str, dict[str, Any]]:

@@ -15,6 +15,10 @@ from microscaling.scheduler.docker.entries import PODMAN_KINDS, STATES, Entries,
 
 SIGNS = ("create", "destroy", "rename")
 """Kinds of events with which services come, go or change their labels."""
+STOP = "15"
+"""SIGTERM, as a number."""
+ENDS_OF_A_STOP = ("0", "137", "143")
+"""Exit codes of a container that was asked to end."""
 
 
 class ComposeEntries(Entries):
@@ -96,6 +100,9 @@ class ComposeEntries(Entries):
         # Everything of a task goes to `originals`, the events that are no news for the reconciler, too.
         code = str(attributes.get("exitCode", ""))
         detail = code if kind == "die" else str(attributes.get("signal", ""))
+        if kind == "die" and "containerExitCode" in attributes and code in ENDS_OF_A_STOP:
+            # Podman tells of no signal before it.
+            self.originals.event(id, "kill", task, attributes, STOP, time.monotonic(), mine=False)
         nonce = self._nonce(id, str(attributes.get("name", "")))
         mine = kind == "create" and bool(nonce)
         effect = self.originals.event(id, kind, task, attributes, detail, time.monotonic(), mine)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from microscaling.clients.docker.compose import CONFIG_HASH, IMAGE, is_copy, number_of
+from microscaling.clients.docker.compose import config_of, is_copy, number_of
 
 GIVEN_BACK_S = 3.0
 """Longest time from the end of a container to the moment when it may be started again."""
@@ -72,8 +72,7 @@ class Known:
     @classmethod
     def of(cls, task: str, labels: Mapping[str, Any]) -> Known:
         """Returns a new one, from its labels."""
-        key = (str(labels.get(CONFIG_HASH)), str(labels.get(IMAGE)))
-        return cls(task, number_of(labels), is_copy(labels), key)
+        return cls(task, number_of(labels), is_copy(labels), config_of(labels))
 
 
 @dataclass(slots=True)

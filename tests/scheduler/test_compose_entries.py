@@ -1,0 +1,56 @@
+"""Containers of services in the events of an engine: pure, but for its lock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from microscaling.clients.docker.compose import NUMBER, PROJECT, SERVICE, Scope
+from microscaling.scheduler.compose.entries import ComposeEntries
+from microscaling.scheduler.compose.originals import Found, Originals, State
+
+LABELS = {PROJECT: "shop", SERVICE: "web", NUMBER: "1"}
+
+
+def entries() -> ComposeEntries:
+    """Those of an engine on which one container of `web` runs."""
+    made = ComposeEntries(Originals())
+    made.scope, made.tasks = Scope(frozenset({"shop"})), frozenset({"web"})
+    made.originals.listed({"o1": Found("web", LABELS, State.RUNNING)}, made.tasks)
+    return made
+
+
+def died(**attributes: str) -> dict[str, Any]:
+    return {
+        "Action": "die",
+        "Actor": {"ID": "o1", "Attributes": {**LABELS, "name": "shop-web-1", **attributes}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("attributes", "stopped"),
+    [
+        # Podman: an end as by a stop is taken for one, as nothing else tells of it.
+        ({"exitCode": "0", "containerExitCode": "0"}, True),
+        ({"exitCode": "137", "containerExitCode": "137"}, True),
+        ({"exitCode": "1", "containerExitCode": "1"}, False),
+        # Docker would have told of a signal.
+        ({"exitCode": "0"}, False),
+    ],
+)
+def test_an_end_without_a_signal(attributes: dict[str, str], stopped: bool) -> None:
+    made = entries()
+    event = made.event(died(**attributes))
+    assert event is not None
+    assert event.foreign == stopped
+    assert made.originals.resting(0.0) == ({"web"} if stopped else set())
+
+
+def test_a_stop_of_our_own_on_podman_is_no_ones_else() -> None:
+    made = entries()
+    made.originals.begins("o1", "stop")
+    event = made.event(died(exitCode="0", containerExitCode="0"))
+    assert event is not None
+    assert not event.foreign
+    assert made.originals.resting(0.0) == set()
