@@ -197,6 +197,8 @@ class Agent:
         run. After a failure everything stays as it is, for the next agent."""
         failed = bool(self._failure)
         self._tell(STOPPING)
+        # At once, as the services may go down with the agent: what it makes now would be left behind.
+        self._surely(lambda: self.scheduler.halt(self.tasks))
         for thread in self._following:
             thread.stop()
         # The engine goes first, so that no decision interferes with the drain.

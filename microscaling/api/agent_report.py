@@ -52,6 +52,8 @@ def task_detail(task: Task) -> dict[str, Any]:
         detail["stopping"] = task.stopping
     if task.parked:
         detail["parked"] = task.parked
+    if task.resting:
+        detail["resting"] = task.resting
     if task.overdue:
         detail["overdue"] = True
     return detail

@@ -20,7 +20,13 @@ from microscaling.api.schema.literals import warn_of_literals
 from microscaling.api.schema.metric import OF_ANY, filled_in_keys, read_count, read_metric
 from microscaling.api.schema.misplaced import note_misplaced
 from microscaling.api.schema.plugin_fields import made, read_fields
-from microscaling.api.schema.policies import read_fallback, read_idle, read_stuck, read_window
+from microscaling.api.schema.policies import (
+    read_fallback,
+    read_idle,
+    read_stuck,
+    read_update,
+    read_window,
+)
 from microscaling.api.schema.refused import refuse
 from microscaling.api.schema.section import Notes, Section, shown
 from microscaling.api.schema.unknown import note_unknown
@@ -118,6 +124,7 @@ def _task(
         scale_down_window_s=read_window(app, measured),
         idle_s=read_idle(config, measured),
         stuck_s=read_stuck(config, measured),
+        update_parallel=read_update(config),
     )
     # The Go agent read these as well; nothing here depends on them.
     app.text("appType"), app.take("targetValue")

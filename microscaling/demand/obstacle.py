@@ -16,6 +16,8 @@ def obstacle(task: Task, tasks: Tasks) -> str:
     """Returns the reason why a task that lacks containers does not get them. The caller holds the lock."""
     if task.held:
         return f"held: {task.held}"
+    if task.resting:
+        return task.resting
     if task.backing_off:
         return "it keeps failing and backs off"
     if not task.is_scalable:

@@ -72,8 +72,8 @@ class Task:
     """The containers in `running` that are being stopped, however long that takes. Only the scheduler writes
     it."""
     parked: int = 0
-    """The containers in `requested` that only wait for a place under the cap, or replace one that finished
-    its work. Only the scheduler writes it."""
+    """The containers in `requested` that only wait for a place under the cap, replace one that finished its
+    work, or are started again by the engine itself. Only the scheduler writes it."""
     fallback: Fallback | None = None
     """The action when it cannot be measured; None: hold its demand."""
     falling_back: str = ""
@@ -84,6 +84,9 @@ class Task:
     """Time of its last reading, monotonic seconds; None: there was none."""
     measured_s: float = 0.5
     """Seconds between the last two measurements of its source."""
+    resting: str = ""
+    """Why it has no containers by somebody else's will; empty otherwise. Then it counts as backing off. Only
+    the scheduler writes it."""
     failure: Failure | None = None
     """The last failure of its containers; None: none since they have proven stable. Only the scheduler writes
     it."""
@@ -109,6 +112,9 @@ class Task:
         """Forgets its readings: until the next one it is held."""
         self.held = NOT_YET if self.metric.sources else ""
         self.falling_back, self.measured_at = "", None
+
+    update_parallel: int = 1
+    """The containers of an earlier configuration that are replaced at the same time."""
 
     def serving(self) -> int:
         """Returns the base of the rules: the running containers that are to stay, and those that will run as

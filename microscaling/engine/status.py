@@ -88,6 +88,8 @@ def _detail(task: Task, tasks: Tasks) -> str:
         return f"{line}; fallback: {task.falling_back}"
     if task.held:
         return f"{line}; held: {task.held}"
+    if task.resting:
+        return f"{line}; {task.resting}"
     if task.backing_off:
         return f"{line}; backing off{f': {task.failure.why}' if task.failure else ''}"
     if wants and not task.is_remainder():

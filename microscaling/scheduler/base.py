@@ -55,6 +55,10 @@ class Scheduler(ABC):
         seconds)."""
         return None
 
+    def halt(self, tasks: Tasks) -> None:
+        """Takes the request to end, before `drain` or `leave`, as soon as it comes: from now on nothing is
+        created. Returns without waiting for anything."""
+
     def drain(self, tasks: Tasks) -> None:
         """Begins to stop all containers, even those of held tasks; returns without waiting for it."""
         with tasks:

@@ -55,7 +55,7 @@ def test_the_parser_reads_what_is_declared(rule: Any, kind: Any, taken: dict[str
         pass  # a made-up value; the keys have been asked for all the same
     assert taken["apps[0]"] - keys(*declared.APP, *declared.IGNORED) == set()
     assert keys(*declared.APP, *declared.IGNORED) - taken["apps[0]"] == set()
-    expected = keys(*OF_CONTAINER, policies.IDLE, policies.STUCK, LENGTH, *rule.fields)
+    expected = keys(*OF_CONTAINER, policies.IDLE, policies.UPDATE, policies.STUCK, LENGTH, *rule.fields)
     expected |= {key.casefold() for key in metric.OF_ANY}
     if kind:
         expected |= keys(metric.COUNT, *metric.KEYS, SOURCES, *kind.fields)
@@ -66,7 +66,7 @@ def test_the_parser_reads_what_is_declared(rule: Any, kind: Any, taken: dict[str
 def test_what_belongs_to_no_plugin_is_declared_once() -> None:
     for declarations in (declared.APP, declared.CONFIG):
         assert len(keys(*declarations)) == len(declarations)
-    of_policies = (policies.IDLE, policies.STUCK, metric.COUNT)
+    of_policies = (policies.IDLE, policies.UPDATE, policies.STUCK, metric.COUNT)
     assert keys(*declared.CONFIG) == keys(*OF_CONTAINER, *of_policies, *metric.KEYS, metric.MISSING, SOURCES)
     of_plugins = {key for kind in (*RULES.all(), *METRICS.all()) for key in keys(*kind.fields)}
     assert keys(*declared.CONFIG) & of_plugins == set()

@@ -65,6 +65,8 @@ class Real:
     """The agents that take it for one of theirs."""
     exit_code: int | None = None
     paused: bool = False
+    restarting: bool = False
+    """It has ended, and the engine itself starts it again."""
     late: bool = False
     """It was created after whoever had asked for it had given that up."""
     stuck: str = ""
@@ -119,9 +121,12 @@ class VirtualEngine:
     def snapshot(self) -> list[ListedContainer]:
         """What a listing shows."""
         return [
-            ListedContainer(r.id, r.task, r.state, r.created, r.nonce, exit_code=r.exit_code, paused=r.paused)
+            ListedContainer(
+                r.id, r.task, r.state, r.created, r.nonce,
+                exit_code=r.exit_code, paused=r.paused, restarting=r.restarting,
+            )
             for r in self.real.values()
-        ]
+        ]  # fmt: skip
 
     def pause(self, real: Real, paused: bool = True) -> None:
         """Somebody freezes it, or thaws it."""
@@ -131,8 +136,21 @@ class VirtualEngine:
     def kill(self, real: Real, code: int = 137) -> None:
         """It ends by itself, or by somebody else's hand."""
         if real.state is State.RUNNING:
-            real.state, real.exit_code, real.paused = State.EXITED, code, False
+            real.state, real.exit_code, real.paused, real.restarting = State.EXITED, code, False, False
             self._tell("die", real)
+
+    def crash(self, real: Real, code: int, back_after_s: float) -> None:
+        """It ends by itself, and the engine starts it again by its policy."""
+        if real.state is State.RUNNING and not real.restarting:
+            real.restarting, real.exit_code = True, code
+            self._tell("die", real, restarts=True)
+            self.at(back_after_s, self._start_again, real)
+
+    def _start_again(self, real: Real) -> None:
+        if real.restarting and real.id in self.real:
+            real.restarting = False
+            self.started(real, None)
+            self._tell("start", real)
 
     def remove(self, real: Real) -> None:
         """Somebody removes it, by force if it runs."""
@@ -245,8 +263,9 @@ class VirtualEngine:
     def started(self, real: Real, by: object) -> None:
         """Called at every start, with who has asked for it: the only moment at which a cap can be broken."""
 
-    def _tell(self, kind: str, real: Real) -> None:
-        event = Event(kind, real.id, real.task, real.nonce, real.exit_code if kind == "die" else None)
+    def _tell(self, kind: str, real: Real, restarts: bool = False) -> None:
+        code = real.exit_code if kind == "die" else None
+        event = Event(kind, real.id, real.task, real.nonce, code, restarts=restarts)
         for listener in self.listeners:
             listener.tell(event)
 

@@ -8,7 +8,8 @@ import pytest
 
 from microscaling.clients.docker.compose import NUMBER, PROJECT, SERVICE, Scope
 from microscaling.scheduler.compose.entries import ComposeEntries
-from microscaling.scheduler.compose.originals import Found, Originals, State
+from microscaling.scheduler.compose.known import Found, State
+from microscaling.scheduler.compose.originals import Originals
 
 LABELS = {PROJECT: "shop", SERVICE: "web", NUMBER: "1"}
 
@@ -17,7 +18,7 @@ def entries() -> ComposeEntries:
     """Those of an engine on which one container of `web` runs."""
     made = ComposeEntries(Originals())
     made.scope, made.tasks = Scope(frozenset({"shop"})), frozenset({"web"})
-    made.originals.listed({"o1": Found("web", LABELS, State.RUNNING)}, made.tasks)
+    made.originals.listed({"o1": Found("web", LABELS, State.RUNNING)}, made.originals.ask(), made.tasks)
     return made
 
 

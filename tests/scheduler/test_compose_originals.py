@@ -8,15 +8,19 @@ from pathlib import Path
 import pytest
 
 from microscaling.clients.docker.compose import COPY_OF, NUMBER
-from microscaling.scheduler.compose.originals import Found, Originals, Policy, State
+from microscaling.scheduler.compose.known import Found, Policy, State
+from microscaling.scheduler.compose.originals import Originals
 from microscaling.scheduler.compose.own_stops import OwnStops
 
 TERM, KILL, HUP = "15", "9", "1"
+TASKS = frozenset({"web"})
 
 
-def labels(number: int, copy: bool = False, config: str = "h") -> dict[str, str]:
+def labels(number: int, copy: bool = False, config: str = "h", image: str = "") -> dict[str, str]:
+    of = "com.docker.compose."
     return {
-        NUMBER: str(number), "com.docker.compose.config-hash": config, **({COPY_OF: "o1"} if copy else {})
+        NUMBER: str(number), f"{of}config-hash": config, **({COPY_OF: "o1"} if copy else {}),
+        **({f"{of}image": image} if image else {}),
     }  # fmt: skip
 
 
@@ -35,11 +39,12 @@ class World:
 
     def list(self, **found: Found) -> None:
         self.found |= found
-        self.originals.listed(self.found, frozenset({"web"}))
+        self.originals.listed(self.found, self.originals.ask(), TASKS)
 
     def event(self, id: str, kind: str, detail: str = "", now: float = 0.0, mine: bool = False) -> bool:
         """Returns whether somebody else has caused it."""
-        return self.originals.event(id, kind, "web", labels(int(id[1:])), detail, now, mine).foreign
+        made_from = labels(int(id[1:]), copy=id[0] == "c")
+        return self.originals.event(id, kind, "web", made_from, detail, now, mine).foreign
 
     def user_stops(self, id: str, now: float = 0.0) -> None:
         self.event(id, "kill", TERM, now)
@@ -78,11 +83,77 @@ def test_one_that_heeds_no_signal_is_well_again_after_its_grace() -> None:
     assert world.originals.models("web", 13.0) == ["o1"]
 
 
-@pytest.mark.parametrize("signal", [KILL, HUP])
-def test_other_signals_are_no_stop(signal: str) -> None:
+def test_other_signals_are_no_stop() -> None:
     world = World()
-    world.event("o1", "kill", signal)
+    world.event("o1", "kill", HUP)
     assert world.originals.models("web", 0.0) == ["o1"]
+
+
+def test_a_kill_is_a_stop() -> None:
+    """As for the engine, which does not follow a restart policy after it."""
+    world = World()
+    world.event("o1", "kill", KILL)
+    world.event("o1", "die", "137", 0.1)
+    assert world.originals.resting(1.0) == {"web"}
+
+
+def test_a_stop_of_all_that_run_means_what_we_have_stopped_too() -> None:
+    world = World("o2", o2=Found("web", labels(2), State.EXITED, 143))
+    assert world.originals.ours == ["o2"]
+    world.user_stops("o1")
+    assert world.originals.resting(1.0) == {"web"}
+    world = World(
+        "o2", o2=Found("web", labels(2), State.EXITED, 143), o3=Found("web", labels(3), State.RUNNING)
+    )
+    world.user_stops("o1")
+    assert world.originals.ours == ["o2"], "o3 runs on"
+
+
+def test_a_listing_that_is_older_than_an_event_brings_nothing_back() -> None:
+    world = World()
+    asked = world.originals.ask()
+    world.user_stops("o1")
+    world.event("c2", "destroy")
+    world.originals.listed(world.found, asked, TASKS)
+    assert world.originals.resting(1.0) == {"web"}
+    assert world.originals.rank("c2") is None
+    asked = world.originals.ask()
+    world.event("o1", "destroy")
+    world.originals.listed(world.found, asked, TASKS)
+    assert world.originals.rank("o1") is None
+
+
+def test_what_came_since_a_listing_was_asked_for_stays() -> None:
+    world = World()
+    asked = world.originals.ask()
+    world.event("o7", "create")
+    world.originals.listed(world.found, asked, TASKS)
+    assert world.originals.is_original("o7")
+    world.list()
+    assert not world.originals.is_original("o7")
+
+
+@pytest.mark.parametrize(("code", "rests"), [(143, True), (3, False)])
+def test_an_end_without_an_event_is_held_if_it_may_have_been_a_stop(code: int, rests: bool) -> None:
+    world = World()
+    world.list(o1=Found("web", labels(1), State.EXITED, code))
+    assert (world.originals.resting(0.0) == {"web"}) is rests
+    world.event("o1", "die", str(code))
+    assert world.originals.resting(0.0) == set(), "late, and without a signal before it"
+
+
+def test_a_service_that_is_paused_is_left_alone() -> None:
+    world = World()
+    world.event("o1", "pause")
+    assert world.originals.frozen(0.0) == {"web"}
+    assert world.originals.resting(0.0) == set()
+    assert world.originals.models("web", 0.0) == []
+    world.event("o1", "unpause")
+    assert world.originals.frozen(0.0) == set()
+    world.list(o1=Found("web", labels(1), State.PAUSED))
+    assert world.originals.frozen(0.0) == {"web"}
+    world.list(o3=Found("web", labels(3), State.RUNNING))
+    assert world.originals.frozen(0.0) == set(), "another one is at work"
 
 
 def test_one_that_ends_by_itself_is_ours_to_start() -> None:
@@ -142,21 +213,23 @@ def test_the_engine_restarts_by_policy(restart: str, code: str, expected: bool) 
     world.originals.policies["web"] = Policy(restart=restart)
     effect = world.originals.event("o1", "die", "web", labels(1), code, 0.0, mine=False)
     assert effect.restarts is expected
-    world.event("o1", "start", now=1.0)
+    assert world.event("o1", "start", now=1.0) is not expected, "the engine's own start is nobody's"
     world.event("o1", "kill", TERM, now=2.0)
     effect = world.originals.event("o1", "die", "web", labels(1), code, 2.1, mine=False)
     assert not effect.restarts, "a stop is not followed by a restart"
 
 
 @pytest.mark.parametrize(
-    ("code", "ours", "consent", "rests"),
-    [(0, False, False, True), (143, False, False, True), (3, False, False, False), (0, True, False, False),
-     (143, False, True, False)],
+    ("code", "ours", "consent", "remembers", "rests"),
+    [(0, False, False, False, True), (143, False, False, False, True), (3, False, False, True, False),
+     (0, True, False, True, False), (143, False, True, False, False), (143, False, True, True, True)],
 )  # fmt: skip
-def test_what_had_ended_before_the_agent_came(code: int, ours: bool, consent: bool, rests: bool) -> None:
-    originals = Originals(["o1"] if ours else [])
+def test_what_had_ended_before_the_agent_came(
+    code: int, ours: bool, consent: bool, remembers: bool, rests: bool
+) -> None:
+    originals = Originals(["o1"] if ours else [], remembers)
     originals.consent = frozenset({"web"} if consent else ())
-    originals.listed({"o1": Found("web", labels(1), State.EXITED, code)}, frozenset({"web"}))
+    originals.listed({"o1": Found("web", labels(1), State.EXITED, code)}, originals.ask(), TASKS)
     assert (originals.resting(0.0) == {"web"}) is rests
 
 
@@ -169,9 +242,61 @@ def test_one_that_compose_has_only_created_is_composes_to_start() -> None:
     assert world.originals.lend("web", "n1") == ""
 
 
+def test_a_stop_of_one_that_the_engine_was_about_to_start() -> None:
+    """Nothing dies then."""
+    world = World()
+    world.originals.policies["web"] = Policy(restart="always")
+    assert world.originals.event("o1", "die", "web", labels(1), "3", 0.0, mine=False).restarts
+    effect = world.originals.event("o1", "stop", "web", labels(1), "", 1.0, mine=False)
+    assert (effect.ends, effect.foreign) == (True, True)
+    assert world.originals.resting(1.0) == {"web"}
+
+
 def test_copies_of_another_configuration_are_stale() -> None:
     world = World(c3=Found("web", labels(3, copy=True, config="old"), State.RUNNING))
-    assert world.originals.stale("web") == ["c3"]
+    assert world.originals.stale() == {"c3"}
+
+
+def test_the_youngest_of_composes_own_decides() -> None:
+    """As after an `up --no-recreate` that had to make one more."""
+    world = World(o3=Found("web", labels(3, config="new"), State.CREATED))
+    assert world.originals.stale() == set(), "Compose has not started it yet"
+    world.event("o3", "start")
+    assert world.originals.stale() == {"c2"}
+    assert world.originals.models("web", 0.0) == ["o3", "o1"]
+
+
+def test_another_image_is_another_configuration() -> None:
+    world = World(
+        o1=Found("web", labels(1), State.RUNNING, image="i2"),
+        c2=Found("web", labels(2, copy=True), State.RUNNING, image="i2"),
+        c3=Found("web", labels(3, copy=True), State.RUNNING, image="i1"),
+        c4=Found("web", labels(4, copy=True), State.RUNNING),
+    )
+    assert world.originals.stale() == {"c3"}, "of c4 it is not known"
+    world = World(
+        o1=Found("web", labels(1, image="i2"), State.RUNNING, image="else"),
+        c2=Found("web", labels(2, copy=True, image="i1"), State.RUNNING, image="else"),
+    )
+    assert world.originals.stale() == {"c2"}, "the label counts, where there is one"
+
+
+def test_a_copy_is_ready_when_its_health_check_has_succeeded() -> None:
+    world = World()
+    world.originals.policies["web"] = Policy(checked=True)
+    world.originals.created("c3", "web", labels(3, copy=True), 7.0)
+    assert not world.originals.is_ready("c3")
+    assert world.originals.made_since(7.0) == {"c3"}
+    world.list(c3=Found("web", labels(3, copy=True), State.RUNNING, unready=True))
+    assert not world.originals.is_ready("c3")
+    world.list(c3=Found("web", labels(3, copy=True), State.RUNNING))
+    assert world.originals.is_ready("c3")
+
+
+def test_one_that_a_person_has_stopped_since_is_not_ours() -> None:
+    world = World("o2", o2=Found("web", labels(2), State.EXITED, 143))
+    world.originals.disown("o2")
+    assert world.originals.ours == []
 
 
 @pytest.mark.parametrize(("signal", "number"), [(None, "15"), ("SIGQUIT", "3"), ("QUIT", "3"), ("34", "34")])
@@ -180,15 +305,22 @@ def test_policy(signal: str | None, number: str) -> None:
         {"Config": {"StopSignal": signal, "StopTimeout": 3}, "HostConfig": {"RestartPolicy": {"Name": ""}}}
     )
     assert number in policy.stop_signals
-    assert (policy.grace_s, policy.restart) == (3.0, "no")
+    assert (policy.grace_s, policy.restart, policy.checked) == (3.0, "no", False)
+
+
+@pytest.mark.parametrize(
+    ("check", "checked"), [(None, False), ({"Test": ["NONE"]}, False), ({"Test": ["CMD", "x"]}, True)]
+)
+def test_a_health_check_is_noticed(check: dict[str, list[str]] | None, checked: bool) -> None:
+    assert Policy.of({"Config": {"Healthcheck": check}, "HostConfig": {}}).checked is checked
 
 
 def test_own_stops_are_kept_for_the_next_life(tmp_path: Path) -> None:
     kept = OwnStops(str(tmp_path / "state"), "unix:///a.sock")
-    assert kept.read() == []
-    kept.write(["b", "a"])
-    assert OwnStops(str(tmp_path / "state"), "unix:///a.sock").read() == ["a", "b"]
-    assert OwnStops(str(tmp_path / "state"), "unix:///b.sock").read() == []
+    assert kept.read() is None
+    kept.write({"b": "2026", "a": ""})
+    assert OwnStops(str(tmp_path / "state"), "unix:///a.sock").read() == {"a": "", "b": "2026"}
+    assert OwnStops(str(tmp_path / "state"), "unix:///b.sock").read() is None
 
 
 def test_a_folder_that_cannot_be_written_is_said_once(
@@ -196,6 +328,6 @@ def test_a_folder_that_cannot_be_written_is_said_once(
 ) -> None:
     (tmp_path / "file").write_text("")
     kept = OwnStops(str(tmp_path / "file" / "state"), "unix:///a.sock")
-    kept.write(["a"])
-    kept.write(["b"])
+    kept.write({"a": ""})
+    kept.write({"b": ""})
     assert [record.message.partition(":")[0] for record in caplog.records] == ["MSS_STATE_DIR"]

@@ -10,10 +10,12 @@ import pytest
 from microscaling.agent import Agent
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
+from microscaling.engine.base import Slot
 from microscaling.engine.local import LocalEngine
 from microscaling.errors import TemporaryError
 from microscaling.scheduler.containers import driver as runner
 from microscaling.scheduler.containers.driver import ContainerScheduler
+from microscaling.scheduler.containers.reconciler import ContainerReconciler
 from microscaling.scheduler.process.backend import ProcessBackend
 from microscaling.target.remainder import RemainderTarget
 from tests.scheduler.processes import wait_for
@@ -47,3 +49,63 @@ def test_what_is_to_be_tried_again_later_is(tmp_path: Path, monkeypatch: pytest.
         agent.stop()
         thread.join(60)
     assert not thread.is_alive()
+
+
+class Slow(ProcessBackend):
+    """Holds every create until it is told to go on."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(folder)
+        self.creating = threading.Semaphore(0)
+        self.go_on = threading.Event()
+        self.started: list[str] = []
+        self.left: set[str] = set()
+
+    def create(self, task: Task, nonce: str) -> str:
+        self.creating.release()
+        assert self.go_on.wait(60)
+        id = super().create(task, nonce)
+        self.left.add(id)
+        return id
+
+    def start(self, id: str) -> None:
+        self.started.append(id)
+        super().start(id)
+
+    def remove(self, id: str) -> None:
+        super().remove(id)
+        self.left.discard(id)
+
+
+class Lingering(LocalEngine):
+    """Takes its time to end: until what was being created has gone."""
+
+    backend: Slow
+    reconciler: ContainerReconciler
+
+    def stop_demand(self, demand_update: Slot) -> None:
+        assert self.reconciler.leaving, "nothing is created any more"
+        self.backend.go_on.set()
+        wait_for(lambda: self.reconciler.idle and not self.backend.left)
+        super().stop_demand(demand_update)
+
+
+@pytest.mark.parametrize("leave", [True, False], ids=["leave", "stop"])
+def test_what_is_being_created_at_the_end_is_removed_at_once_and_never_started(
+    tmp_path: Path, leave: bool
+) -> None:
+    backend, engine = Slow(str(tmp_path / "state")), Lingering()
+    scheduler = ContainerScheduler(backend)
+    task = Task("a", command="sleep 300", target=RemainderTarget(3), min_containers=3, max_containers=3)
+    agent = Agent(Tasks([task], 3), engine, scheduler, leave=leave)
+    engine.backend = backend
+    codes: list[int] = []
+    thread = threading.Thread(target=lambda: codes.append(agent.run()))
+    thread.start()
+    for _ in range(3):
+        assert backend.creating.acquire(timeout=60)
+    engine.reconciler = scheduler.reconciler
+    agent.stop()
+    thread.join(120)
+    assert codes == [0]
+    assert (backend.started, backend.left) == ([], set())

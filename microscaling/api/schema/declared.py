@@ -93,6 +93,7 @@ CONFIG = (
     container.COMMAND,
     policies.IDLE,
     policies.STUCK,
+    policies.UPDATE,
     metric.COUNT,
     *metric.KEYS,
     metric.MISSING,

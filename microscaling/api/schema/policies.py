@@ -12,6 +12,7 @@ from microscaling.demand.task import IDLE_S, STUCK_S
 MAX_WINDOW_S = 3600.0
 """The limit of Kubernetes (HPA, stabilizationWindowSeconds)."""
 MAX_IDLE_S = MAX_STUCK_S = 86400.0
+MAX_PARALLEL = 1000
 KEYS = (
     Key(
         "fallback",
@@ -59,6 +60,30 @@ STUCK = Key(
     meaning="jobs of workers that are gone keep one container for so long without a change of their number",
 )
 """The key of `config` for the time until stuck jobs keep no container any longer."""
+
+
+UPDATE = Key(
+    "update",
+    "Update",
+    kind="shape",
+    default_in_words="`{parallel: 1}`",
+    meaning="with `MSS_SCHEDULER=COMPOSE`, `{parallel: 2}`: so many copies of an earlier configuration are "
+    "replaced at a time",
+    shape={
+        "type": "object",
+        "properties": {"parallel": {"type": "integer", "minimum": 1, "maximum": MAX_PARALLEL}},
+        "additionalProperties": False,
+    },
+)
+"""The key of `config` for the replacement of containers by those of a new configuration."""
+
+
+def read_update(config: Section) -> int:
+    """Reads `config.update`: {parallel}, how many containers are replaced at a time."""
+    section = config.section("update")
+    parallel = section.whole("parallel", 1, MAX_PARALLEL) or 1
+    section.no_others("parallel")
+    return parallel
 
 
 def read_fallback(app: Section, measured: bool, least: int, most: int) -> Fallback | None:

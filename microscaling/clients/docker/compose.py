@@ -40,6 +40,11 @@ class Scope:
 
     projects: frozenset[str] | None = None
 
+    def has(self, labels: Mapping[str, Any]) -> bool:
+        """True for a container of one of the projects, of whatever kind."""
+        project = project_of(labels)
+        return bool(project) and (self.projects is None or project in self.projects)
+
     def task_of(self, labels: Any) -> str:
         """Returns the name of the task that a container with these labels belongs to; "" if there is none."""
         if not isinstance(labels, Mapping) or any(label in labels for label in NOT_SERVICES):
@@ -65,8 +70,8 @@ def project_of(labels: Mapping[str, Any]) -> str:
 
 def config_of(labels: Mapping[str, Any]) -> tuple[str, str]:
     """Returns what a container is made from: the hash of its service and the id of the image, as labels have
-    them. Only Compose can compare that with its file."""
-    return str(labels.get(CONFIG_HASH) or labels.get(PODMAN_CONFIG_HASH)), str(labels.get(IMAGE))
+    them; "" for the image without one. Only Compose can compare that with its file."""
+    return str(labels.get(CONFIG_HASH) or labels.get(PODMAN_CONFIG_HASH)), str(labels.get(IMAGE) or "")
 
 
 def number_of(labels: Mapping[str, Any]) -> int:

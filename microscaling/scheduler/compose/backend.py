@@ -24,7 +24,8 @@ from microscaling.errors import PermanentError, TemporaryError
 from microscaling.scheduler.compose.copy import Copy, copy_of, is_usual
 from microscaling.scheduler.compose.entries import ComposeEntries
 from microscaling.scheduler.compose.files import carry_files
-from microscaling.scheduler.compose.originals import Originals, Policy
+from microscaling.scheduler.compose.known import Policy
+from microscaling.scheduler.compose.originals import Originals
 from microscaling.scheduler.compose.own_stops import OwnStops
 from microscaling.scheduler.containers.backend import ListedContainer
 from microscaling.scheduler.docker.backend import MAX_TRIES, DockerBackend
@@ -39,6 +40,8 @@ class ComposeBackend(DockerBackend):
 
     name = "Docker engine"
     others_create = True
+    limits_tasks = True  # a service may have only so many ports
+    kinds = (*DockerBackend.kinds, "stop")
 
     def __init__(
         self,
@@ -53,7 +56,12 @@ class ComposeBackend(DockerBackend):
         self.projects = projects
         self.ending = False
         """The agent ends: Compose's own containers stay as they are."""
-        self.originals = Originals(own_stops.read() if own_stops else ())
+        kept = own_stops.read() if own_stops else None
+        self._stops = kept or {}
+        """By id of a container of Compose's that the agent has stopped, the time of its end."""
+        self._unchecked = dict(self._stops)
+        """Those of an earlier life, until the first listing."""
+        self.originals = Originals(self._stops, remembers=kept is not None)
         self._own_stops = own_stops
         self._templates: dict[str, str] | None = None
         """The containers whose labels describe the services; None before the first listing."""
@@ -111,6 +119,10 @@ class ComposeBackend(DockerBackend):
             if original:
                 self._remember()  # before: the agent may be killed in between
             super().stop(id, self.originals.grace_s(id, grace_s))
+        if original:
+            with contextlib.suppress(PermanentError, TemporaryError), errors():
+                self._stops[id] = _end_of(self._client_now(), id)
+            self._remember()
 
     def remove(self, id: str) -> None:
         if self.originals.is_original(id):
@@ -120,7 +132,7 @@ class ComposeBackend(DockerBackend):
             super().remove(id)
 
     def list(self) -> list[ListedContainer]:
-        asked = self._numbers.ask()
+        asked, known = self._numbers.ask(), self.originals.ask()
         with asking():
             client = self._client_now()
             self._entries.scope = self._scoped(client)
@@ -130,8 +142,12 @@ class ComposeBackend(DockerBackend):
             if self._templates not in (None, found_templates):
                 self._entries.services_change()
             self._templates = found_templates
-            for id in self.originals.listed(found, self._entries.tasks):
-                self._learn(client, found[id].task, id)
+            self._check_stops(client)
+            for id in self.originals.listed(found, known, self._entries.tasks):
+                self._learn(client, id)
+        if not self.originals.remembers:
+            self.originals.remembers = True
+            self._remember()  # so that the next life knows that there were none
         self._numbers.listed(asked, self._entries.numbered(answer))
         return self._entries.listed(answer)
 
@@ -152,10 +168,18 @@ class ComposeBackend(DockerBackend):
                 self._scope = scope_of(client, self.projects)
             return self._scope
 
-    def _learn(self, client: docker.APIClient, task: str, id: str) -> None:
+    def _check_stops(self, client: docker.APIClient) -> None:
+        """Drops the containers that somebody else has started and stopped since the agent's earlier life."""
+        for id, end in self._unchecked.items():
+            with contextlib.suppress(NotFound):
+                if end and _end_of(client, id) != end:
+                    self.originals.disown(id)
+        self._unchecked = {}
+
+    def _learn(self, client: docker.APIClient, id: str) -> None:
         """Reads the policies of a service from a container that Compose has made."""
         with contextlib.suppress(NotFound):
-            self.originals.policies[task] = Policy.of(client.inspect_container(id))
+            self.originals.learn(id, Policy.of(client.inspect_container(id)))
 
     def _well(self, id: str) -> Mapping[str, Any] | None:
         """Returns the engine's description of a container; None if it is no model for a copy."""
@@ -168,7 +192,7 @@ class ComposeBackend(DockerBackend):
     def _copy(self, task: Task, nonce: str, original: Mapping[str, Any]) -> str:
         client = self._client_now()
         id, made = self._create_copy(client, task, nonce, original)
-        self.originals.created(id, task.name, made.body["Labels"])
+        self.originals.created(id, task.name, made.body["Labels"], time.monotonic())
         try:
             for network, endpoint in made.others.items():
                 client.connect_container_to_network(
@@ -218,7 +242,12 @@ class ComposeBackend(DockerBackend):
     def _remember(self) -> None:
         if self._own_stops is not None:
             with self._remembering:
-                self._own_stops.write(self.originals.ours)
+                self._own_stops.write({id: self._stops.get(id, "") for id in self.originals.ours})
+
+
+def _end_of(client: docker.APIClient, id: str) -> str:
+    """Returns the time of a container's last end, in the engine's words."""
+    return str(client.inspect_container(id)["State"].get("FinishedAt") or "")
 
 
 def _image_of(client: docker.APIClient, original: Mapping[str, Any]) -> str:

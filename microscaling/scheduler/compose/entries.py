@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from microscaling.clients.docker.compose import Scope, is_copy, number_of
-from microscaling.scheduler.compose.originals import Found, Originals
-from microscaling.scheduler.compose.originals import State as Seen
+from microscaling.clients.docker.compose import Scope, is_copy, number_of, own_id
+from microscaling.scheduler.compose.known import Found
+from microscaling.scheduler.compose.known import State as Seen
+from microscaling.scheduler.compose.originals import Originals
 from microscaling.scheduler.containers.backend import Event, ListedContainer, State
 from microscaling.scheduler.docker.entries import PODMAN_KINDS, STATES, Entries, exit_code_of, text_of
 
@@ -34,6 +35,7 @@ class ComposeEntries(Entries):
         self.services_change: Callable[[], None] = lambda: None
         """Called at a sign of other services, or of other labels."""
         self._lock = threading.Lock()
+        self._own = own_id()
         self._nonces: dict[str, str] = {}
         """By name, the nonces of the copies: they carry no label with it, as they equal Compose's own."""
 
@@ -48,8 +50,8 @@ class ComposeEntries(Entries):
             self._nonces.pop(name, None)
 
     def found(self, answer: Any) -> dict[str, Found]:
-        """Returns the containers of the tasks in a listing, by id. Raises TypeError for an answer of another
-        form."""
+        """Returns the containers of the tasks in a listing, by id, the oldest first. Raises TypeError for an
+        answer of another form."""
         if not isinstance(answer, list):
             raise TypeError(f"expected a list, got a {type(answer).__name__}")
         return {
@@ -58,8 +60,10 @@ class ComposeEntries(Entries):
                 one["Labels"],
                 _state(one),
                 exit_code_of(str(one.get("Status"))),
+                str(one.get("ImageID") or ""),
+                "(health: starting)" in str(one.get("Status")),
             )
-            for one in answer
+            for one in reversed(answer)
             if self._task_of(one.get("Labels"))
         }
 
@@ -96,6 +100,8 @@ class ComposeEntries(Entries):
         if service and kind in SIGNS and not is_copy(attributes):
             self.services_change()
         if not task:
+            if kind == "kill" and id != self._own and self.scope is not None and self.scope.has(attributes):
+                self.originals.stirred_at = time.monotonic()
             return None
         # Everything of a task goes to `originals`, the events that are no news for the reconciler, too.
         code = str(attributes.get("exitCode", ""))
@@ -106,11 +112,11 @@ class ComposeEntries(Entries):
         nonce = self._nonce(id, str(attributes.get("name", "")))
         mine = kind == "create" and bool(nonce)
         effect = self.originals.event(id, kind, task, attributes, detail, time.monotonic(), mine)
-        if effect.restarts:
-            return None
-        return Event(
-            kind, id, task, nonce, int(code) if code.isdecimal() and len(code) < 10 else None, effect.foreign
-        )
+        if kind == "stop" and not effect.ends:
+            return None  # its end has been told
+        exit_code = int(code) if code.isdecimal() and len(code) < 10 else None
+        kind = "die" if effect.ends else kind
+        return Event(kind, id, task, nonce, exit_code, effect.foreign, effect.restarts)
 
     def _task_of(self, labels: Any) -> str:
         name = self.scope.task_of(labels) if self.scope is not None else ""
@@ -132,9 +138,13 @@ class ComposeEntries(Entries):
             number=number_of(one["Labels"]),
             exit_code=exit_code_of(str(one.get("Status"))),
             paused=one.get("State") == "paused",
+            restarting=one.get("State") == "restarting",
             name=name,
         )
 
 
 def _state(one: Mapping[str, Any]) -> Seen:
-    return Seen(STATES.get(str(one.get("State")), State.RUNNING).value)
+    state = str(one.get("State"))
+    if state in ("paused", "restarting"):
+        return Seen(state)
+    return Seen(STATES.get(state, State.RUNNING).value)

@@ -5,141 +5,47 @@ No I/O. Thread-safe. Times are monotonic seconds.
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from enum import Enum
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from microscaling.clients.docker.compose import config_of, is_copy, number_of
+from microscaling.scheduler.compose.calls import Calls
+from microscaling.scheduler.compose.known import LIVES, Effect, Found, Known, Policy, State
 
 GIVEN_BACK_S = 3.0
 """Longest time from the end of a container to the moment when it may be started again."""
 COPIES = 1_000_000
 """Added to the number of a copy: copies go before Compose's own containers."""
-LATE_S = 5.0
-"""An event may come so long after the call that caused it."""
 STOPPED = (0, 137, 143, None)
-"""Exit codes with which a container may have been stopped by somebody before the agent came."""
-CAUSES = {
-    "create": ("create",),
-    "start": ("start",),
-    "stop": ("kill", "die"),
-    "remove": ("kill", "die", "destroy"),
-}
-"""By call, the events that it causes."""
-
-
-class State(Enum):
-    """The state of a container in a listing."""
-
-    CREATED = "created"
-    RUNNING = "running"
-    EXITED = "exited"
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A container in a listing."""
-
-    task: str
-    labels: Mapping[str, Any]
-    state: State
-    exit_code: int | None = None
-
-
-@dataclass(slots=True)
-class Known:
-    """One container."""
-
-    task: str
-    number: int
-    copy: bool
-    key: tuple[str, str]
-    """The configuration that it is made from, which only Compose can compare with its file."""
-    running: bool = False
-    condemned_until: float = 0.0
-    """Somebody asked it to end: until then it is no model for a copy."""
-    stopped: bool = False
-    """It is somebody else's to start: Compose has stopped it, or is about to start it."""
-    held: bool = False
-    """The reconciler knows it: it cannot stand for a new one before it was given back."""
-    lent: str = ""
-    """The nonce of the create that it has answered: it is to be started again."""
-
-    @classmethod
-    def of(cls, task: str, labels: Mapping[str, Any]) -> Known:
-        """Returns a new one, from its labels."""
-        return cls(task, number_of(labels), is_copy(labels), config_of(labels))
-
-
-@dataclass(slots=True)
-class Policy:
-    """The part of a service that decides about the ends of its containers."""
-
-    stop_signals: frozenset[str] = frozenset({"15"})
-    grace_s: float = 10.0
-    restart: str = "no"
-
-    @classmethod
-    def of(cls, inspected: Mapping[str, Any]) -> Policy:
-        """Returns that of an inspected container."""
-        config = inspected["Config"]
-        name = str(config.get("StopSignal") or "SIGTERM").upper()
-        known = signal.Signals.__members__.get(name if name.startswith("SIG") else f"SIG{name}")
-        timeout = config.get("StopTimeout")
-        restart = (inspected["HostConfig"].get("RestartPolicy") or {}).get("Name") or "no"
-        number = str(known.value) if known else name
-        return cls(frozenset({"15", number}), 10.0 if timeout is None else float(timeout), str(restart))
-
-    def restarts(self, exit_code: str) -> bool:
-        """True if the engine itself starts a container again after this end."""
-        return self.restart in ("always", "unless-stopped") or (
-            self.restart == "on-failure" and exit_code != "0"
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """The meaning of an event."""
-
-    foreign: bool = False
-    """Somebody else has caused it, as Compose does."""
-    restarts: bool = False
-    """The container has ended, and the engine itself starts it again."""
-
-
-@dataclass(slots=True)
-class Calls:
-    """The calls of the agent for each container, so that their events are not taken for somebody else's."""
-
-    under_way: dict[tuple[str, str], float] = field(default_factory=dict)
-    """By id and call, the time of its end; infinite before."""
-
-    def caused(self, id: str, kind: str, now: float) -> bool:
-        """True if an event comes from a call of ours."""
-        self.under_way = {call: end for call, end in self.under_way.items() if now - end < LATE_S}
-        return any(of == id and kind in CAUSES[call] for of, call in self.under_way)
+"""Exit codes with which a container may have been stopped by somebody without an event of it."""
 
 
 class Originals:
     """All containers of the tasks, as far as listings, events and our own calls have shown them."""
 
-    def __init__(self, ours: Iterable[str] = ()) -> None:
+    def __init__(self, ours: Iterable[str] = (), remembers: bool = False) -> None:
         self._lock = threading.Lock()
         self._given_back = threading.Condition(self._lock)
         self._known: dict[str, Known] = {}
+        """By id, the oldest first."""
         self._ours = set(ours)
         """Ids of Compose's containers that the agent itself has stopped: it may start them again."""
+        self.remembers = remembers
+        """All that the agent has stopped in an earlier life is known."""
         self._calls = Calls()
+        self._serial = 0
+        self._gone: dict[str, int] = {}
+        """By id, the serial number of a removal, which an older listing does not show."""
         self._listed: frozenset[str] = frozenset()
         """Tasks that were there at the last listing."""
         self.policies: dict[str, Policy] = {}
         """By task."""
         self.consent: frozenset[str] = frozenset()
         """Tasks that may have no container at all, so a stopped one may well be our doing."""
+        self.stirred_at = float("-inf")
+        """Time of the last signal by somebody else to any container of the projects."""
 
     @property
     def ours(self) -> list[str]:
@@ -147,12 +53,17 @@ class Originals:
         with self._lock:
             return sorted(self._ours)
 
+    def disown(self, id: str) -> None:
+        """Takes back that the agent has stopped a container: somebody has started and stopped it since."""
+        with self._lock:
+            self._ours.discard(id)
+
+    # Our own calls
+
     def begins(self, id: str, call: str) -> None:
         """Takes the beginning of a call: `start`, `stop` or `remove`."""
         with self._lock:
-            # An event that is late by now would be that of the call before.
-            self._calls.under_way = {of: end for of, end in self._calls.under_way.items() if of[0] != id}
-            self._calls.under_way[id, call] = float("inf")
+            self._calls.begins(id, call)
             known = self._known.get(id)
             if call == "stop" and known is not None and not known.copy:
                 self._ours.add(id)
@@ -160,36 +71,21 @@ class Originals:
     def ends(self, id: str, call: str, now: float) -> None:
         """Takes the end of a call."""
         with self._lock:
-            self._calls.under_way[id, call] = now
+            self._calls.ends(id, call, now)
+            if id in self._known:
+                self._touch(self._known[id])
 
     def started(self, id: str) -> None:
         """Takes the success of a start."""
         with self._lock:
             self._runs(id)
 
-    def grace_s(self, id: str, default: float) -> float:
-        """Returns the seconds that a container has for its end."""
-        with self._lock:
-            known = self._known.get(id)
-            policy = self.policies.get(known.task) if known else None
-            return policy.grace_s if policy else default
-
-    def is_original(self, id: str) -> bool:
-        """True for a container that Compose has made, as far as is known."""
-        with self._lock:
-            known = self._known.get(id)
-            return known is not None and not known.copy
-
-    def rank(self, id: str) -> int | None:
-        """Returns the place in the order of stops: the highest goes first. None if it is not known."""
-        with self._lock:
-            known = self._known.get(id)
-            return None if known is None else known.number + COPIES * known.copy
-
-    def created(self, id: str, task: str, labels: Mapping[str, Any]) -> None:
+    def created(self, id: str, task: str, labels: Mapping[str, Any], now: float) -> None:
         """Takes the success of a create."""
         with self._lock:
-            self._known.setdefault(id, Known.of(task, labels))
+            known = self._known.setdefault(id, Known.of(task, labels))
+            known.made_at, known.unready = now, self._policy(known).checked
+            self._touch(known)
 
     def lend(self, task: str, nonce: str) -> str:
         """Returns the id of a stopped container of Compose's that may be started; "" if there is none. Waits
@@ -199,8 +95,8 @@ class Originals:
             while True:
                 ended = [
                     (known.held, known.number, id)
-                    for id, known in self._known.items()
-                    if known.task == task and not known.copy and not known.lent and self._may_start(id, known)
+                    for id, known in self._of(task)
+                    if not known.copy and not known.lent and self._may_start(id, known)
                 ]
                 held, _, id = min(ended, default=(False, 0, ""))
                 if not held:
@@ -217,6 +113,33 @@ class Originals:
                 self._known[id].lent, self._known[id].held = "", False
                 self._given_back.notify_all()
 
+    # Questions
+
+    def grace_s(self, id: str, default: float) -> float:
+        """Returns the seconds that a container has for its end."""
+        with self._lock:
+            known = self._known.get(id)
+            policy = self.policies.get(known.task) if known else None
+            return policy.grace_s if policy else default
+
+    def is_original(self, id: str) -> bool:
+        """True for a container that Compose has made, as far as is known."""
+        with self._lock:
+            known = self._known.get(id)
+            return known is not None and not known.copy
+
+    def is_ready(self, id: str) -> bool:
+        """True unless the health check of a container is known to be outstanding."""
+        with self._lock:
+            known = self._known.get(id)
+            return known is None or not known.unready
+
+    def rank(self, id: str) -> int | None:
+        """Returns the place in the order of stops: the highest goes first. None if it is not known."""
+        with self._lock:
+            known = self._known.get(id)
+            return None if known is None else known.number + COPIES * known.copy
+
     def lent(self, id: str) -> str:
         """Returns the nonce of the create that a container has answered; "" if there is none."""
         with self._lock:
@@ -226,46 +149,86 @@ class Originals:
     def models(self, task: str, now: float) -> list[str]:
         """Returns the ids of the containers that may be copied, the best first."""
         with self._lock:
+            made = [(id, known) for id, known in self._of(task) if not known.copy]
+            newest = [known.key for _, known in made if known.began][-1:]
             well = [
-                (not known.running, known.number, id)
-                for id, known in self._known.items()
-                if known.task == task and not known.copy and self._is_well(id, known, now)
+                (any(map(known.key.differs, newest)), known.restarting, not known.running, known.number, id)
+                for id, known in made
+                if self._is_well(id, known, now)
             ]
         return [id for *_, id in sorted(well)]
 
     def resting(self, now: float) -> set[str]:
         """Returns the tasks whose containers of Compose's were all stopped, or removed, by somebody else."""
         with self._lock:
-            tasks = {known.task for known in self._known.values()} | set(self.policies)
-            well = {k.task for id, k in self._known.items() if not k.copy and self._is_well(id, k, now)}
-            return tasks - well
+            return self._tasks() - self._with(now) - self._frozen()
 
-    def stale(self, task: str) -> list[str]:
-        """Returns the ids of running copies of another configuration than the newest of Compose's has."""
+    def frozen(self, now: float) -> set[str]:
+        """Returns the tasks whose containers of Compose's are paused, as far as they run."""
         with self._lock:
-            of_task = {id: known for id, known in self._known.items() if known.task == task and known.running}
-            keys = {known.key for known in of_task.values() if not known.copy}
-            return [id for id, known in of_task.items() if known.copy and keys and known.key not in keys]
+            return self._frozen() - self._with(now)
 
-    def listed(self, found: Mapping[str, Found], tasks: frozenset[str]) -> list[str]:
-        """Takes a listing of the containers of these tasks; those that are not in it are gone. Returns the
-        ids of those that Compose has made since the last one."""
+    def stale(self) -> set[str]:
+        """Returns the ids of the copies of another configuration than the newest of Compose's own has."""
         with self._lock:
-            new = [id for id in found if id not in self._known]
-            before, self._listed = self._listed, tasks
-            self._known = {id: known for id, known in self._known.items() if id in found}
-            self._ours &= found.keys()
+            newest = {k.task: k.key for k in self._known.values() if not k.copy and k.began}
+            return {
+                id for id, known in self._known.items()
+                if known.copy and known.key.differs(newest.get(known.task, known.key))
+            }  # fmt: skip
+
+    def made_since(self, then: float) -> set[str]:
+        """Returns the ids of the copies that the agent has made since a time."""
+        with self._lock:
+            return {id for id, known in self._known.items() if known.copy and known.made_at >= then}
+
+    # News
+
+    def ask(self) -> int:
+        """Returns the time of a listing that is about to be requested, for `listed`."""
+        with self._lock:
+            return self._serial
+
+    def listed(self, found: Mapping[str, Found], asked: int, tasks: frozenset[str]) -> list[str]:
+        """Takes a listing of the containers of these tasks, the oldest first; those that are not in it are
+        gone. It changes nothing that has changed since it was requested. Returns the ids of Compose's own for
+        `learn`."""
+        with self._lock:
+            listed, self._listed = self._listed, tasks
+            kept = {id: k for id, k in self._known.items() if id in found or k.touched > asked}
+            self._ours &= kept.keys() | found.keys()
+            self._gone = {id: serial for id, serial in self._gone.items() if serial > asked}
+            before, self._known = self._known, kept
             for id, seen in found.items():
-                known = self._known.setdefault(id, Known.of(seen.task, seen.labels))
-                if seen.state is State.RUNNING:
-                    self._runs(id)
+                if id in self._gone:
                     continue
-                known.running = False
-                # What it finds of a new task, the reconciler takes over in any state.
-                known.held = known.held or (seen.task not in before and seen.state is State.EXITED)
-                if id in new and id not in self._ours and not known.copy:
-                    known.stopped = self._is_somebodys(seen)
-            return [id for id in new if not self._known[id].copy]
+                known = kept.setdefault(id, Known.of(seen.task, seen.labels))
+                if known.touched <= asked:
+                    self._compare(id, known, seen, seen.task not in listed, id not in before)
+            return [id for id, known in kept.items() if not known.copy and not known.learned]
+
+    def learn(self, id: str, policy: Policy) -> None:
+        """Takes the policies of a container that Compose has made, for its service."""
+        with self._lock:
+            known = self._known.get(id)
+            if known is not None:
+                known.learned, self.policies[known.task] = True, policy
+
+    def _compare(self, id: str, known: Known, seen: Found, first: bool, new: bool) -> None:
+        if not known.key.image:
+            known.key = replace(known.key, image=seen.image)
+        ran, known.running = known.running, known.running and seen.state in LIVES
+        known.paused, known.restarting = seen.state is State.PAUSED, seen.state is State.RESTARTING
+        known.began = known.began or seen.state is not State.CREATED
+        if seen.state in LIVES:
+            known.unready = seen.unready
+            self._runs(id)
+            return
+        # What it finds of a new task, the reconciler takes over in any state.
+        known.held = known.held or (first and seen.state is State.EXITED)
+        # If it has run until now, there was no event of its end.
+        if (new or ran) and id not in self._ours and not known.copy:
+            known.stopped = self._is_somebodys(seen)
 
     def event(
         self, id: str, kind: str, task: str, labels: Mapping[str, Any], detail: str, now: float, mine: bool
@@ -278,42 +241,92 @@ class Originals:
                 # One of Compose's that was created, and that Compose is going to start.
                 known = self._known[id] = Known.of(task, labels)
                 known.stopped = not mine
+            self._touch(known)
             if kind == "start":
+                # Otherwise by the engine itself, which a listing may have shown before.
+                ours, known.restarting = ours or known.running, False
                 self._runs(id)
+            elif kind in ("pause", "unpause"):
+                known.paused = kind == "pause"
             # Compose sends the stop signal before anything else; other signals are messages to the program.
             elif kind == "kill" and not ours and detail in self._policy(known).stop_signals:
-                known.condemned_until = now + self._policy(known).grace_s + 2.0
+                self._is_asked_to_end(known, now)
+            elif kind == "stop" and known.restarting:
+                return self._gives_up(known, ours)
             elif kind == "die":
-                return self._dies(id, known, detail, now, ours)
+                return self._dies(known, detail, now, ours)
             elif kind == "destroy":
                 self._known.pop(id)
+                self._gone[id] = known.touched
                 self._ours.discard(id)
             return Effect(foreign=not ours)
 
-    def _dies(self, id: str, known: Known, exit_code: str, now: float, ours: bool) -> Effect:
+    def _is_asked_to_end(self, known: Known, now: float) -> None:
+        known.condemned_until = self.stirred_at = now
+        known.condemned_until += self._policy(known).grace_s + 2.0
+        # Who stops all that runs means those as well that the agent has stopped before: a stop of them is not
+        # to be seen.
+        if not known.copy and not any(
+            other.running and now >= other.condemned_until
+            for _, other in self._of(known.task)
+            if not other.copy
+        ):
+            for id, other in self._of(known.task):
+                if id in self._ours:
+                    self._ours.discard(id)
+                    other.stopped = True
+
+    def _dies(self, known: Known, exit_code: str, now: float, ours: bool) -> Effect:
         condemned = now < known.condemned_until
+        known.paused = False
         if not ours and not condemned and self._policy(known).restarts(exit_code):
+            known.restarting = True
             return Effect(restarts=True)
         known.running = False
-        known.stopped = known.stopped or (condemned and not ours)
         # An end without a signal before it is its own: Compose has done nothing.
-        return Effect(foreign=condemned and not ours)
+        known.stopped = condemned and not ours
+        return Effect(foreign=known.stopped)
+
+    def _gives_up(self, known: Known, ours: bool) -> Effect:
+        """Takes the stop of a container that the engine would have started again: nothing dies."""
+        known.restarting = known.running = False
+        known.stopped = not ours
+        return Effect(foreign=not ours, ends=True)
+
+    # With the lock
+
+    def _of(self, task: str) -> Iterator[tuple[str, Known]]:
+        return ((id, known) for id, known in self._known.items() if known.task == task)
+
+    def _tasks(self) -> set[str]:
+        return {known.task for known in self._known.values()} | set(self.policies)
+
+    def _with(self, now: float) -> set[str]:
+        """Returns the tasks with a container of Compose's that is well."""
+        return {k.task for id, k in self._known.items() if not k.copy and self._is_well(id, k, now)}
+
+    def _frozen(self) -> set[str]:
+        return {k.task for k in self._known.values() if not k.copy and k.running and k.paused}
 
     def _policy(self, known: Known) -> Policy:
         return self.policies.get(known.task, Policy())
+
+    def _touch(self, known: Known) -> None:
+        self._serial += 1
+        known.touched = self._serial
 
     def _is_somebodys(self, seen: Found) -> bool:
         """True if a container that does not run is Compose's to start, as far as can be told now."""
         if seen.state is State.CREATED:
             return True
         # A task that may have none may well have none by our doing, in a life that nothing is left of.
-        return seen.exit_code in STOPPED and seen.task not in self.consent
+        return seen.exit_code in STOPPED and (self.remembers or seen.task not in self.consent)
 
     def _runs(self, id: str) -> None:
         known = self._known.get(id)
         if known is not None and not known.running:
             known.running, known.stopped, known.condemned_until, known.lent = True, False, 0.0, ""
-            known.held = True
+            known.held = known.began = True
             self._ours.discard(id)
 
     def _may_start(self, id: str, known: Known) -> bool:
@@ -321,5 +334,5 @@ class Originals:
 
     def _is_well(self, id: str, known: Known, now: float) -> bool:
         if known.running:
-            return now >= known.condemned_until
+            return now >= known.condemned_until and not known.paused
         return self._may_start(id, known)

@@ -7,7 +7,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 log = logging.getLogger("mssscheduler")
 
@@ -20,29 +20,35 @@ FORGOTTEN = (
 
 class OwnStops:
     """A file in the state folder, for one engine. Without a writable folder nothing is kept, which is logged
-    once, if it was not `said`."""
+    once, if it was not `said`.
+
+    It has the ids, and for each the time of its end in the engine's words: another time means that somebody
+    has started and stopped the container since. The time is "" if the agent was killed before it knew it.
+    """
 
     def __init__(self, folder: str, engine: str, said: bool = False) -> None:
         self.folder = folder
         self.path = os.path.join(folder, f"stopped-{hashlib.sha256(engine.encode()).hexdigest()[:12]}.json")
         self._said = said
 
-    def read(self) -> list[str]:
-        """Returns the ids; none if there is no such file, or it cannot be read."""
+    def read(self) -> dict[str, str] | None:
+        """Returns the times of their ends by id; None if there is no such file, or it cannot be read."""
         try:
             with open(self.path, encoding="utf-8") as file:
-                ids = json.load(file)
+                ends = json.load(file)
         except (OSError, ValueError):
-            return []
-        return [id for id in ids if isinstance(id, str)] if isinstance(ids, list) else []
+            return None
+        if not isinstance(ends, dict):
+            return None
+        return {id: end for id, end in ends.items() if isinstance(end, str)}
 
-    def write(self, ids: Iterable[str]) -> None:
-        """Replaces the ids."""
+    def write(self, ends: Mapping[str, str]) -> None:
+        """Replaces them."""
         try:
             os.makedirs(self.folder, mode=0o700, exist_ok=True)
             new = f"{self.path}.new"
             with open(new, "w", encoding="utf-8") as file:
-                json.dump(sorted(ids), file)
+                json.dump(dict(sorted(ends.items())), file)
             os.replace(new, self.path)
         except OSError as error:
             if not self._said:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import time
 
 from microscaling.demand.change import Change
 from microscaling.demand.tasks import Tasks
 from microscaling.scheduler.compose.backend import ComposeBackend
+from microscaling.scheduler.compose.updates import Updates
 from microscaling.scheduler.containers.backend import Event
 from microscaling.scheduler.containers.container import Phase
 from microscaling.scheduler.containers.driver import ContainerScheduler
@@ -16,6 +18,7 @@ log = logging.getLogger("mssscheduler")
 
 ENDED = (Phase.EXITED, Phase.REMOVING)
 RESTS = "it rests, as it was stopped from outside"
+FROZEN = "it is left alone, as it was paused from outside"
 STILL_S = 2.0
 """Seconds without a change by somebody else before anything is done to a project: within one command,
 Compose takes up to 1.5 s from one change to the next."""
@@ -30,6 +33,22 @@ class ComposeScheduler(ContainerScheduler):
 
     def __init__(self, backend: ComposeBackend) -> None:
         super().__init__(backend)
+        self.updates: Updates
+        self._lacking: dict[str, str] = {}
+        """By task, why it gets no containers."""
+        self._set: dict[str, int] = {}
+        """By task, the containers that Compose has left it with, until that is logged."""
+        self._halted: float | None = None
+        """Time of the request to end, monotonic seconds."""
+
+    def count_all_tasks(self, tasks: Tasks) -> None:
+        super().count_all_tasks(tasks)
+        with self._change() as now:
+            self._stand(now)
+            self._say_what_was_set(now)
+            if self.reconciler.acting and self._halted is None:
+                self.updates.look(now)
+            self.reconciler.reconcile(now)
 
     def on_event(self, event: Event) -> None:
         with self._change() as now:
@@ -41,35 +60,60 @@ class ComposeScheduler(ContainerScheduler):
                 if container is not None and not container.busy and container.phase in ENDED:
                     self.reconciler.forget(container)
                 self.reconciler.tombstones.pop(event.id, None)
-            self._rest(now)
+            self._stand(now)
         super().on_event(event)
+        if event.foreign and event.kind in ("create", "destroy", "start"):
+            with self._change():
+                mine = self.reconciler.containers.get(event.task, ())
+                self._set[event.task] = sum(c.phase is Phase.RUNNING and not c.unwanted for c in mine)
+
+    def halt(self, tasks: Tasks) -> None:
+        super().halt(tasks)
+        if self.tasks is None:
+            return
+        with self._change() as now:
+            self._halted = now
+            # A `down` that ends the agent, too, listed the containers before it began, and may not know
+            # the last ones.
+            for container in self.reconciler.all():
+                if container.id in self.backend.originals.made_since(now - STILL_S):
+                    container.unwanted = True
+            self.reconciler.reconcile(now)
 
     def drain(self, tasks: Tasks) -> None:
         self.backend.ending = True
         super().drain(tasks)
 
     def cleanup(self) -> None:
-        if self.backend.ending:
-            for failed in self.backend.start_again():
-                log.error("a container that the agent had stopped could not be started again: %s", failed)
+        if self.backend.ending and self.backend.originals.ours:
+            self._start_again()
         super().cleanup()
 
+    def _start_again(self) -> None:
+        """Leaves the originals as Compose had made them, unless all of the project ends."""
+        began, originals = self._halted or time.monotonic(), self.backend.originals
+        while originals.stirred_at < began - STILL_S and time.monotonic() < began + STILL_S:
+            time.sleep(0.05)
+        if originals.stirred_at >= began - STILL_S:
+            log.info("what the agent had stopped stays so, as others of the project are stopped now")
+            return
+        for failed in self.backend.start_again():
+            log.error("a container that the agent had stopped could not be started again: %s", failed)
+
     def _make(self, tasks: Tasks) -> ContainerReconciler:
-        reconciler = super()._make(tasks)
-        reconciler.rank = self.backend.originals.rank
+        reconciler, originals = super()._make(tasks), self.backend.originals
+        reconciler.rank = originals.rank
+        self.updates = Updates(reconciler, originals.stale, originals.is_ready)
         self.backend.on_services(tasks.stale.set)
         return reconciler
 
     def _taken_over(self, change: Change, now: float) -> None:
         for task in change.tasks:  # Compose has just made its containers, or still does
             self._be_still(task.name, now)
+            self._lacking.pop(task.name, None)  # it begins anew
 
-    def _list(self) -> None:
-        super()._list()
-        with self._change() as now:
-            self._rest(now)
-            self._replace_one(now)
-            self.reconciler.reconcile(now)
+    def _before_listing(self, now: float) -> None:
+        self._stand(now)  # otherwise what has come up with its engine would go as if it still rested
 
     def _be_still(self, task: str, now: float) -> None:
         """Leaves all services of the project alone for a while."""
@@ -83,29 +127,36 @@ class ComposeScheduler(ContainerScheduler):
             )  # fmt: skip
         self.reconciler.quiet |= dict.fromkeys(names, now + STILL_S)
 
-    def _rest(self, now: float) -> None:
-        """Has the tasks rest whose containers Compose has stopped or removed."""
-        here = self.reconciler.by_name.keys() - self.reconciler.departing
-        resting = self.backend.originals.resting(now) & here
-        for name in sorted(resting - self.reconciler.resting):
-            log.info("%s: rests: its containers were stopped, or removed, until Compose starts them", name)
-            # So its share of the cap is free for the others.
-            self.reconciler.crash_backoffs.starve(self.reconciler.by_name[name], now, RESTS)
-        for name in sorted(self.reconciler.resting - resting):
-            log.info("%s: no longer rests", name)
-            self.reconciler.crash_backoffs.supplied(self.reconciler.by_name[name])
-        self.reconciler.resting = resting
-
-    def _replace_one(self, now: float) -> None:
-        """Replaces one copy of an earlier configuration of each task, if nothing else is under way there."""
-        for name, task in self.reconciler.by_name.items():
-            mine = self.reconciler.containers[name]
-            still = self.reconciler.quiet.get(name, 0.0) <= now and name not in self.reconciler.resting
-            if not still or not all(one.stays and one.phase is Phase.RUNNING for one in mine):
+    def _stand(self, now: float) -> None:
+        """Has the tasks rest whose containers Compose has stopped, removed, or paused."""
+        reconciler, originals = self.reconciler, self.backend.originals
+        here = reconciler.by_name.keys() - reconciler.departing
+        reconciler.resting = originals.resting(now) & here
+        lacking = dict.fromkeys(originals.frozen(now) & here, FROZEN)
+        lacking |= dict.fromkeys(reconciler.resting, RESTS)
+        before, self._lacking = self._lacking, lacking
+        if lacking == before:
+            return
+        for name, task in reconciler.by_name.items():
+            why = lacking.get(name)
+            if why == before.get(name):
                 continue
-            # One at a time, so that the service keeps the others.
-            for id in self.backend.originals.stale(name)[:1]:
-                one = self.reconciler.by_id.get(id)
-                if one is not None and len(mine) <= task.demand:
-                    log.info("%s: %s is of an earlier configuration: it is replaced", name, one.short_id)
-                    one.unwanted = True
+            task.resting = why or ""
+            if why is None:
+                log.info("%s: is scaled again", name)
+                reconciler.crash_backoffs.supplied(task)
+                # Its demand is from then, and until the next decision nothing is too many.
+                reconciler.quiet[name] = max(reconciler.quiet.get(name, now), now + STILL_S)
+                continue
+            until = "you unpause them" if why == FROZEN else "`docker compose start` or `up`"
+            did = "paused" if why == FROZEN else "stopped, or removed"
+            log.info("%s: rests: its containers were %s, until %s", name, did, until)
+            # So its share of the cap is free for the others.
+            reconciler.crash_backoffs.starve(task, now, why)
+            task.failure = None
+
+    def _say_what_was_set(self, now: float) -> None:
+        for name in [name for name in self._set if now >= self.reconciler.quiet.get(name, now)]:
+            count, task = self._set.pop(name), self.reconciler.by_name.get(name)
+            if task is not None and name not in self._lacking and count != task.demand:
+                log.info("Compose has set %s to %d; %d wanted", name, count, task.demand)

@@ -66,6 +66,8 @@ class ListedContainer:
     """For an exited one; None if unknown."""
     paused: bool = False
     """It is RUNNING, but was paused from outside."""
+    restarting: bool = False
+    """It is RUNNING, but has ended, and the engine itself is about to start it again."""
     name: str = ""
     """Its name for people; empty if it has none."""
 
@@ -82,6 +84,8 @@ class Event:
     exit_code: int | None = None
     foreign: bool = False
     """Somebody else has caused it, who changes containers of the tasks too."""
+    restarts: bool = False
+    """Of `die`: the engine itself is expected to start the container again."""
 
 
 class Backend(ABC):

@@ -64,6 +64,11 @@ class Container:
     """It lived through an outage of the engine, so its exit is no failure."""
     paused: bool = False
     """It was paused from outside: it keeps its place under the cap, but does no work."""
+    restarting: bool = False
+    """It has ended, and the engine itself is about to start it again: it keeps its place, and is not
+    replaced."""
+    outdated: bool = False
+    """It is of an earlier configuration: another container takes its place, before or after it goes."""
     relief: bool = False
     """It replaces one that finished its work, so its task lacks nothing."""
     paced: bool = False
@@ -86,12 +91,18 @@ class Container:
     @property
     def wanted(self) -> bool:
         """It counts as requested."""
-        return not self.unwanted and self.phase in ACTIVE and not self.paused
+        return not (self.unwanted or self.outdated or self.paused) and self.phase in ACTIVE
+
+    @property
+    def is_up(self) -> bool:
+        """It runs, and does not wait to be started again."""
+        return self.phase is Phase.RUNNING and not self.restarting
 
     @property
     def stays(self) -> bool:
         """No operation is under way, and it is not to go."""
-        return (self.wanted or (self.paused and not self.unwanted)) and not self.busy and not self.unknown
+        lives = self.phase in ACTIVE or self.paused
+        return lives and not (self.unwanted or self.busy or self.unknown)
 
     @property
     def is_new(self) -> bool:

@@ -35,10 +35,10 @@ class Counts:
             if container.paused:
                 paused += 1
                 continue
-            if container.phase in (Phase.RUNNING, Phase.STOPPING):
+            if container.phase in (Phase.RUNNING, Phase.STOPPING) and not container.restarting:
                 running += 1
-                stopping += container.unwanted
-            elif container.phase is Phase.CREATED or container.relief:
+                stopping += container.unwanted or container.outdated
+            elif container.phase is Phase.CREATED or container.relief or container.restarting:
                 parked += container.wanted
             stubborn += container.stubborn and container.unwanted and container.may_run
         if self.inventory.away:

@@ -21,6 +21,7 @@ Kubernetes) at the longest."""
 FAILED = "backing off after failed starts"
 NO_IMAGE = "its image is missing"
 IN_VAIN = "backing off: its {nouns} end with code 0 at once"
+BY_ENGINE = "backing off: the engine starts its {nouns} again and again"
 
 
 class CrashLoopBackoff:
@@ -61,13 +62,15 @@ class CrashLoopBackoff:
         """True if failures are remembered."""
         return bool(self.failures_in_a_row or self.delay)
 
-    def record_failure(self, why: str, now: float, exit_code: int | None = None) -> None:
+    def record_failure(
+        self, why: str, now: float, exit_code: int | None = None, reason: str = FAILED
+    ) -> None:
         """Counts one more failed container."""
         self.failures_in_a_row += 1
         task = self.task
         task.failure = Failure(why, now, exit_code)
         if task.backing_off or self.failures_in_a_row >= MAX_FAILURES:
-            self.back_off(why, now, FAILED)
+            self.back_off(why, now, reason)
             return
         self.failed_at = now
         log.warning(
@@ -86,9 +89,13 @@ class CrashLoopBackoff:
             task.failure = Failure(why, now, 0)
         task.failure.retry_at = self.until
         self.probing = False
-        self._why = reason
+        before, self._why = self._why if task.backing_off else "", reason
         task.backing_off = True
-        log.warning("%s: %s; backing off, next try in %.0f s", task.name, why, self.delay)
+        if reason != BY_ENGINE:
+            log.warning("%s: %s; backing off, next try in %.0f s", task.name, why, self.delay)
+        elif before != reason:  # once, as the agent has no say in when the engine tries again
+            log.warning("%s: %s, and so on: a crash loop; the engine goes on starting one, and there are no "
+                        "more until it stays up", task.name, why)  # fmt: skip
 
     @property
     def why(self) -> str:
@@ -116,6 +123,10 @@ class CrashLoopBackoff:
         # always one with such an uptime.
         if self.probing:
             self._resume(f"a {self.noun} stays up")
+
+    def tried(self) -> None:
+        """Takes a start by the engine itself: during a back-off that is the probe."""
+        self.probing = self.probing or (self.task.backing_off and not self.starving)
 
     def worked(self) -> None:
         """Takes a container that has done its work: the back-off ends."""

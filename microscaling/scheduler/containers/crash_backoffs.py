@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from microscaling.demand import limits
 from microscaling.demand.task import Task
-from microscaling.scheduler.containers.container import Container, Phase
-from microscaling.scheduler.containers.crash_backoff import HOLDS_S, NO_IMAGE, CrashLoopBackoff
+from microscaling.scheduler.containers.container import Container
+from microscaling.scheduler.containers.crash_backoff import FAILED, HOLDS_S, NO_IMAGE, CrashLoopBackoff
 from microscaling.scheduler.containers.inventory import Inventory
 from microscaling.scheduler.occupied import Occupied
 from microscaling.scheduler.probes import Probes, gives
@@ -30,9 +30,11 @@ class CrashBackoffs:
         """Drops a task."""
         del self._by_name[name]
 
-    def record_failure(self, task: Task, why: str, now: float, exit_code: int | None = None) -> None:
+    def record_failure(
+        self, task: Task, why: str, now: float, exit_code: int | None = None, reason: str = FAILED
+    ) -> None:
         """Counts one more failed start of this task."""
-        self._by_name[task.name].record_failure(why, now, exit_code)
+        self._by_name[task.name].record_failure(why, now, exit_code, reason)
 
     def starve(self, task: Task, now: float, lack: str = NO_IMAGE) -> None:
         """Backs off, as the image of this task is missing, or something else that it needs."""
@@ -55,22 +57,28 @@ class CrashBackoffs:
     def apply(self, task: Task) -> None:
         """Limits the demand of a task that backs off, and then keeps a place for its probe."""
         limit, backoff = self._limit(task), self._by_name[task.name]
-        if task.demand > limit and limits.hold_at(task, limit, backoff.why) and backoff.ran:
+        held = task.demand > limit and limits.hold_at(task, limit, backoff.why)
+        if held and backoff.ran and not task.resting and not self._restarting(task):
             self.probes.keep_place(task)
 
     def _limit(self, task: Task) -> int:
         """Returns the limit of a task that backs off: its running containers, and one more for a probe."""
-        runs = [c for c in self.inventory.containers[task.name] if c.wanted and c.phase is Phase.RUNNING]
-        return len(runs) + (self._by_name[task.name].probing and all(c.stable for c in runs))
+        runs = [c for c in self.inventory.containers[task.name] if c.wanted and c.is_up]
+        probing = self._by_name[task.name].probing and all(c.stable for c in runs)
+        return len(runs) + (probing or self._restarting(task))
+
+    def _restarting(self, task: Task) -> bool:
+        """True if the engine is about to start a container of this task again, which is the probe then."""
+        return any(c.restarting and c.wanted for c in self.inventory.containers[task.name])
 
     def check(self, now: float) -> None:
         """Ends the back-offs of tasks with a stable container, and starts the probes that are due."""
         for container in self.inventory.all():
-            if not container.stable and container.phase is Phase.RUNNING and container.started is not None:
+            if not container.stable and container.is_up and container.started is not None:
                 container.stable = self.inventory.alive_at(container, now) - container.started >= HOLDS_S
                 if container.stable:
                     self._by_name[container.task.name].held()
-            if container.stable and container.phase is Phase.RUNNING:
+            if container.stable and container.is_up:
                 self._by_name[container.task.name].ran = True
         for backoff in self._by_name.values():
             if backoff.open and self._is_stable(backoff, now):
@@ -96,9 +104,7 @@ class CrashBackoffs:
             if backoff.task.backing_off and not backoff.probing:
                 yield backoff.until
             if backoff.open:
-                running = [
-                    c for c in self.inventory.containers[backoff.task.name] if c.phase is Phase.RUNNING
-                ]
+                running = [c for c in self.inventory.containers[backoff.task.name] if c.is_up]
                 yield from (c.started + HOLDS_S for c in running if not c.stable and c.started is not None)
                 yield from (_steady_since(c, backoff) + backoff.stable_s for c in running)
 
@@ -107,13 +113,16 @@ class CrashBackoffs:
         return not backoff.task.backing_off and any(
             self.inventory.alive_at(c, now) - _steady_since(c, backoff) >= backoff.stable_s
             for c in self.inventory.containers[backoff.task.name]
-            if c.phase is Phase.RUNNING
+            if c.is_up
         )
 
     def _try_again(self, backoff: CrashLoopBackoff) -> None:
         task = backoff.task
         self.inventory.tasks.changed.set()
         self.probes.let_go(task)
+        if self._restarting(task):  # it has a place, and the engine chooses the time
+            backoff.probing = True
+            return
         donor = self._donor(backoff)
         if donor is task or task.requested >= task.max_containers:
             backoff.suspend()

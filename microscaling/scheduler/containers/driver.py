@@ -121,6 +121,9 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
         closed = self.stream is not None and not self.stream.is_open
         return asleep or late or closed or self.reconciler.away or self.reconciler.in_doubt
 
+    def halt(self, tasks: Tasks) -> None:
+        super().leave(tasks)
+
     @property
     def threads(self) -> list[StoppableThread]:
         stream = [self.stream] if self.stream else []
@@ -168,7 +171,7 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
     def _make(self, tasks: Tasks) -> ContainerReconciler:
         reconciler = ContainerReconciler(tasks)
         reconciler.limits_tasks = self.backend.limits_tasks
-        reconciler.unmanaged.adopts = self.backend.others_create
+        reconciler.unmanaged.adopts = reconciler.ends.shared = self.backend.others_create
         tasks.containers = lambda name: views(reconciler, name, self.clock())
         self.listing = Listing(reconciler, self.backend.name)
         self.orphans = Orphans(self.backend, tasks, self.stop_orphans)
@@ -206,11 +209,15 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
         asked, seen = self._look()
         orphans = self.orphans.look(seen)  # calls the backend, so without the lock
         with self._change() as now:
+            self._before_listing(now)
             reconciler = self.reconciler
             ends = reconciler.hold or reconciler.leaving or reconciler.draining
             self.orphans.apply(orphans, reconciler.acting and not ends, now)
             self.listing.apply(asked, seen, now)
             self._listed = now
+
+    def _before_listing(self, now: float) -> None:
+        """Hook for a listing that has come and has had no effect yet, called with the lock held."""
 
     def _submit(self, operation: Operation) -> None:
         # Starts before creates and stops before removals: other containers wait for their places.

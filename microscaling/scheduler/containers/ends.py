@@ -7,6 +7,7 @@ import logging
 from microscaling.demand.task import Task
 from microscaling.scheduler.containers.backend import Unanswered
 from microscaling.scheduler.containers.container import Container, Operation, Phase
+from microscaling.scheduler.containers.crash_backoff import BY_ENGINE
 from microscaling.scheduler.containers.crash_backoff import IN_VAIN as BACKS_OFF_IN_VAIN
 from microscaling.scheduler.containers.crash_backoffs import CrashBackoffs
 from microscaling.scheduler.containers.inventory import Inventory
@@ -30,6 +31,8 @@ class Ends:
     def __init__(self, inventory: Inventory, crash_backoffs: CrashBackoffs) -> None:
         self.inventory = inventory
         self.crash_backoffs = crash_backoffs
+        self.shared = False
+        """Others stop containers of the tasks, too, which is no news for each of them."""
         self._turnovers: dict[str, Turnover] = {}
         self._mentioned: set[str] = set()
         """Tasks with containers that are logged as ending with code 0."""
@@ -65,13 +68,29 @@ class Ends:
         how = f"{self.inventory.tasks.noun} {container.short_id} {how}"
         container.unexpected_exit = True
         if container.signalled:
-            log.warning("%s: %s", task.name, how)
+            log.log(logging.DEBUG if self.shared else logging.WARNING, "%s: %s", task.name, how)
         elif container.exit_code == 0:
             self._done(container, how, up_s, now)
         elif up_s < self.crash_backoffs.of(task.name).stable_s and not container.outage:
             self.crash_backoffs.record_failure(task, how, now, container.exit_code)
         else:
             log.warning("%s: %s", task.name, how)
+
+    def restarts(self, container: Container, how: str, alive: float, now: float) -> None:
+        """Marks a running container that has ended as one that the engine itself starts again; that is a
+        failure with any exit code, if it comes soon."""
+        if not container.is_up or container.unwanted:
+            return
+        task = container.task
+        how = f"{self.inventory.tasks.noun} {container.short_id} {how}"
+        soon = self._up_s(container, alive) < self.crash_backoffs.of(task.name).stable_s
+        if soon and not container.outage:
+            self.crash_backoffs.record_failure(task, how, now, container.exit_code, BY_ENGINE)
+        else:
+            log.info("%s: %s, and is started again by the engine", task.name, how)
+        container.restarting, container.stable = True, False
+        # The engine may have given it up, which the next listing shows.
+        container.unknown = True
 
     def unanswered(self, operation: Operation, error: Exception, now: float) -> None:
         """Judges a create or start without an answer, or with a temporary failure of the backend. A hanging

@@ -44,6 +44,8 @@ class Inventory:
         """Tasks that others have stopped: they get no containers."""
         self.rank: Callable[[str], int | None] = lambda id: None
         """Returns the order of a container by its id, if the backend knows a better one."""
+        self.limits_tasks = False
+        """As in Backend."""
         self._numbers = itertools.count(1)
 
     def add(self, task: Task) -> None:
@@ -67,6 +69,20 @@ class Inventory:
     def all(self) -> Iterable[Container]:
         """Every known container."""
         return itertools.chain.from_iterable(self.containers.values())
+
+    @property
+    def in_doubt(self) -> bool:
+        """The state of a container is not known: only a listing shows it."""
+        return any(c.unknown for c in self.all())
+
+    def room(self) -> int:
+        """Returns how many containers more may run; negative above the cap."""
+        return self.tasks.max_containers - sum(1 for c in self.all() if c.may_run)
+
+    def has_room(self, task: Task) -> bool:
+        """True if one more of this task may run, where its own maximum counts, too."""
+        running = sum(1 for c in self.containers[task.name] if c.may_run)
+        return not self.limits_tasks or running < max(task.max_containers, task.demand)
 
     def find(self, id: str, nonce: str) -> Container | None:
         """Returns the container with that id, or with that nonce if its id is not known yet."""
@@ -137,8 +153,3 @@ class Inventory:
         """True, after `leave`, for an exited container with a failed removal: the next agent removes it."""
         ended = container.phase in (Phase.EXITED, Phase.REMOVING)
         return self.leaving and ended and not container.busy and container.failures > 0
-
-    @property
-    def in_doubt(self) -> bool:
-        """An operation was not answered: only a listing shows its result."""
-        return any(c.unknown for c in self.all())

@@ -103,14 +103,7 @@ class Listing:
             reconciler.bind(container, seen.id)
         phase = container.phase
         if seen.state is State.RUNNING:
-            container.seen = now
-            if phase in (Phase.CREATING, Phase.CREATED, Phase.STARTING):
-                self._silent(container, "start", now)
-                reconciler.started(container, now)
-            elif phase in (Phase.EXITED, Phase.REMOVING) and not container.busy:
-                reconciler.started(container, now)  # an unanswered start was carried out late
-                container.unwanted = container.unwanted and not reconciler.unmanaged.adopts
-            reconciler.paused.note(container, seen.paused)
+            self._runs(container, seen, now)
         elif seen.state is State.EXITED:
             if phase not in (Phase.EXITED, Phase.REMOVING):
                 self._silent(container, "die", now)
@@ -126,6 +119,21 @@ class Listing:
             reconciler.ended(container, "does not run: the engine knows of no start", now)
         if not container.busy:
             container.unknown = False
+
+    def _runs(self, container: Container, seen: ListedContainer, now: float) -> None:
+        reconciler, phase = self.reconciler, container.phase
+        alive, container.seen = reconciler.alive_at(container, now), now
+        if phase in (Phase.CREATING, Phase.CREATED, Phase.STARTING) or (
+            container.restarting and not seen.restarting
+        ):
+            self._silent(container, "start", now)
+            reconciler.started(container, now)
+        elif phase in (Phase.EXITED, Phase.REMOVING) and not container.busy:
+            reconciler.started(container, now)  # an unanswered start was carried out late
+            container.unwanted = container.unwanted and not reconciler.unmanaged.adopts
+        if seen.restarting:
+            reconciler.ends.restarts(container, "had ended", alive, now)
+        reconciler.paused.note(container, seen.paused)
 
     def _missing(self, container: Container, now: float) -> None:
         """Takes a known container that is not in the listing."""

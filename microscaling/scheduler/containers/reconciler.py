@@ -50,7 +50,6 @@ class ContainerReconciler(Inventory):
         self.roster = Roster(self, self.counts, self.crash_backoffs, self.ends)
         self.paused = Paused(self)
         self.unmanaged = UnmanagedContainers(self, self.paused)
-        self.limits_tasks = False  # as in Backend
         self._reconciled_at = 0.0
         """Time of the last `reconcile`, monotonic seconds; everything due by then is done."""
         self._operations: list[Operation] = []
@@ -81,9 +80,7 @@ class ContainerReconciler(Inventory):
         if missing < 0:
             # Those without work yet go first, then the newest. A back-off keeps running ones, even new ones.
             failing = task.backing_off
-            wanted.sort(
-                key=lambda c: (failing and c.phase is not Phase.RUNNING, c.phase in UNSTARTED, c.order)
-            )
+            wanted.sort(key=lambda c: (failing and not c.is_up, c.phase in UNSTARTED, c.order))
             for container in wanted[missing:]:
                 container.unwanted = True
         elif missing > 0 and not self.leaving:
@@ -115,21 +112,13 @@ class ContainerReconciler(Inventory):
         parked.sort(key=lambda c: (c.task.priority, c.order))
         room, started = self.room(), set()
         for container in parked:
-            if room > 0 and self._task_has_room(container.task):
+            if room > 0 and self.has_room(container.task):
                 container.phase = Phase.STARTING
                 self._next_step(container, now)
                 started.add(container.task)
                 room -= 1
         for task in started:
             self.counts.write(task, now)
-
-    def room(self) -> int:
-        """Returns how many containers more may run; negative above the cap."""
-        return self.tasks.max_containers - sum(1 for c in self.all() if c.may_run)
-
-    def _task_has_room(self, task: Task) -> bool:
-        running = sum(1 for c in self.containers[task.name] if c.may_run)
-        return not self.limits_tasks or running < max(task.max_containers, task.demand)
 
     def take(self) -> list[Operation]:
         """Returns the operations to carry out now, each once."""
@@ -156,6 +145,7 @@ class ContainerReconciler(Inventory):
     def drain(self) -> None:
         """Sets the demand of all tasks to 0, for good."""
         self.draining = self.acting = True
+        self.leaving = False
         self._remove_now()
 
     def leave(self) -> None:
@@ -191,14 +181,17 @@ class ContainerReconciler(Inventory):
         self.touch(container)
         if event.kind == "start":
             container.heard = True
-            if container.phase in (Phase.CREATED, Phase.STARTING):
+            if container.phase in (Phase.CREATED, Phase.STARTING) or container.restarting:
                 self.started(container, now)
         elif event.kind in ("pause", "unpause"):
             self.paused.note(container, event.kind == "pause")
         elif event.kind == "die":
             code = "" if event.exit_code is None else f" with code {event.exit_code}"
             container.exit_code = event.exit_code
-            self.ended(container, f"exited{code}", now)
+            if event.restarts:
+                self.ends.restarts(container, f"exited{code}", now, now)
+            else:
+                self.ended(container, f"exited{code}", now)
         elif event.kind == "destroy":
             container.signalled = True  # killed by the removal, so it has not failed
             self.ended(container, "was removed from outside", now)
@@ -272,7 +265,10 @@ class ContainerReconciler(Inventory):
 
     def started(self, container: Container, now: float) -> None:
         """Marks a container as running."""
+        if container.restarting:
+            self.crash_backoffs.of(container.task.name).tried()
         container.phase = Phase.RUNNING
+        container.restarting = False
         container.may_run = True
         container.unknown = False
         container.started = container.seen = now
@@ -284,14 +280,14 @@ class ContainerReconciler(Inventory):
         container.may_run, container.unknown = container.start_unconfirmed, False
         if container.phase in (Phase.EXITED, Phase.REMOVING):
             return
-        unexpected = container.phase in (Phase.STARTING, Phase.RUNNING) and not container.unwanted
-        if unexpected:
+        running = container.phase in (Phase.STARTING, Phase.RUNNING) and not container.unwanted
+        if running and not container.restarting:  # otherwise its end has been judged
             self.ends.judge(container, how, now if alive is None else alive, now)
         else:
             self._remove_later(container, now)
         container.phase = Phase.EXITED
         container.unwanted = True
-        container.paused = False
+        container.paused = container.restarting = False
 
     def _is_quiet(self, container: Container, now: float) -> bool:
         # At the end nothing is started any more, and others may well wait for it.
@@ -307,7 +303,7 @@ class ContainerReconciler(Inventory):
 
     def _add(self, task: Task, missing: int, now: float) -> None:
         """Keeps containers that were about to go, then creates new ones."""
-        back = [c for c in self.containers[task.name] if c.unwanted and c.phase in ACTIVE]
+        back = [c for c in self.containers[task.name] if c.unwanted and not c.outdated and c.phase in ACTIVE]
         back = sorted(back, key=lambda c: (c.phase is not Phase.RUNNING, c.order))[:missing]
         for container in back:
             container.unwanted = False

@@ -126,6 +126,7 @@ class UnmanagedContainers:
         container = self._take(Event("", seen.id, seen.task, seen.nonce), phase)
         container.may_run = container.may_run or created
         container.unwanted = state is not State.RUNNING
+        container.restarting = state is State.RUNNING and seen.restarting
         self.paused.note(container, state is State.RUNNING and seen.paused)
 
     def _adopt_started(self, event: Event, now: float) -> None:

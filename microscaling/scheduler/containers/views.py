@@ -25,8 +25,10 @@ def views(inventory: Inventory, name: str, now: float) -> list[ContainerView]:
 
 def _state(container: Container) -> str:
     if container.phase is Phase.RUNNING:
-        if container.unwanted:
+        if container.unwanted or container.outdated:
             return "stopping"
+        if container.restarting:
+            return "restarting"
         return "paused from outside" if container.paused else "running"
     if container.phase is Phase.CREATED:
         return "waits for a place"

@@ -67,6 +67,8 @@ class DockerBackend(Backend):
     """One engine, through the library's low-level client."""
 
     name = "Docker engine"
+    kinds: tuple[str, ...] = KINDS
+    """The kinds of events to ask for."""
 
     def __init__(
         self,
@@ -213,7 +215,7 @@ class DockerBackend(Backend):
 
     def watch(self, ready: Callable[[], None], on_event: Callable[[Event], None]) -> None:
         # Not by label: the filter of Podman 4 takes no label without its value, and then matches nothing.
-        filters = {"type": "container", "event": [*KINDS, *PODMAN_KINDS]}
+        filters = {"type": "container", "event": [*self.kinds, *PODMAN_KINDS]}
         with asking():
             # Asked for again after an outage: it may be another engine then.
             version, self._version = self._version, ""

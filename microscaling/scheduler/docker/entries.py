@@ -99,6 +99,7 @@ class Entries:
             number=_number(_text_or_none(labels.get(NUMBER_LABEL))),
             exit_code=exit_code_of(_text_or_none(entry.get("Status"))),
             paused=state == "paused",
+            restarting=state == "restarting",
             name=_first_name(entry.get("Names")),
         )
 

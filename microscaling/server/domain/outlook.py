@@ -110,6 +110,7 @@ def _task_of(app: str, told: TaskReport) -> Task:
         held=told.held,
         falling_back=told.fallback,
         backing_off=told.backing_off,
+        resting=told.resting,
         stopping=told.stopping,
     )
 
@@ -131,6 +132,8 @@ def _outlook(task: Task, tasks: Tasks, band: Band | None) -> Outlook:
 
 
 def _problem(task: Task) -> str:
+    if task.resting:
+        return task.resting
     if task.backing_off:
         return "its containers keep failing: it waits before the next try"
     if task.falling_back:

@@ -47,6 +47,8 @@ class TaskReport:
     held: str = ""
     fallback: str = ""
     backing_off: bool = False
+    resting: str = ""
+    """Why it has no containers by somebody else's will."""
     reason: str = ""
     stopping: int = 0
     """Containers in `running` that are being stopped."""
@@ -148,6 +150,8 @@ def _read_detail(report: Report, data: Mapping[str, Any]) -> None:
             told.stopping = _whole("stopping", entry["stopping"], MAX_COUNT) or 0
         if "parked" in entry:
             told.parked = _whole("parked", entry["parked"], MAX_COUNT) or 0
+        if "resting" in entry:
+            told.resting = _text("resting", entry["resting"], MAX_REASON)
         told.overdue = "overdue" in entry and entry["overdue"] is True
         if "rule" in entry:
             told.rule = _text("rule", entry["rule"], MAX_NAME)

@@ -26,8 +26,10 @@ Json = dict[str, Any]
 class Sum:
     """The reports of all connected agents of a user on one task, added up."""
 
-    __slots__ = ("agents", "backing_off", "demand", "failing", "fallback", "held", "measured", "metric",
-                 "reading", "reason", "requested", "running", "starting", "stopping", "told")  # fmt: skip
+    __slots__ = (
+        "agents", "backing_off", "demand", "failing", "fallback", "held", "measured", "metric", "reading",
+        "reason", "requested", "resting", "running", "starting", "stopping", "told",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.told: TaskReport | None = None
@@ -40,7 +42,7 @@ class Sum:
         """The same, without those of agents that hold the task, or are in fallback: these are out of date."""
         self.backing_off = False
         self.failing: Json | None = None
-        self.held = self.fallback = self.reason = ""
+        self.held = self.fallback = self.reason = self.resting = ""
 
     def add(self, told: TaskReport, wanted: int | None, held: str) -> None:
         """Adds an agent's report. `wanted`: containers that the server wants of that agent, None: it decides
@@ -66,6 +68,7 @@ class Sum:
                 self.reading = metric
         if told.backing_off:
             self.backing_off = True
+            self.resting = self.resting or told.resting
         if held:
             self.held = self.held or held
         if told.fallback:
@@ -231,6 +234,7 @@ def _task(
         "starting": of.starting,
         "stopping": of.stopping,
         "backingOff": of.backing_off,
+        "resting": of.resting,
         "failing": of.failing,
         "held": of.held,
         "fallback": of.fallback,

@@ -172,7 +172,8 @@ export class Tasks {
 
   chips(place, task) {
     const chips = [];
-    if (task.backingOff) chips.push(["bad", "backing off", "its containers keep failing: it waits before the next try"]);
+    if (task.resting) chips.push(["warn", "rests", task.resting]);
+    else if (task.backingOff) chips.push(["bad", "backing off", "its containers keep failing: it waits before the next try"]);
     if (task.held) chips.push(["warn", "held", task.held]);
     if (task.fallback) chips.push(["warn", "fallback", task.fallback]);
     if (!task.reported) chips.push(["", "not reported", "no connected agent has this task"]);
