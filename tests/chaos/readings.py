@@ -42,7 +42,7 @@ def lowered(history: History) -> Iterator[Unread]:
     for happening in history.of("decided"):
         before, after, reason = happening.detail
         if after < before and "backing off" not in reason:
-            window_s = _window(history, happening.t)
+            window_s = _window(history, happening.t) + _frozen(history, happening.t)
             if not _justified(history, happening.task, reason, happening.t, window_s):
                 yield happening.t, f"{happening.task} was lowered from {before} to {after}: {reason}"
 
@@ -90,6 +90,16 @@ def _may_be_tried_instead(history: History, failing: str, giver: str, t: float) 
         if state.count(failing) and state.until > up and state.t < t
     ]
     return all(end - begin < PROVED_S for begin, end in joined(runs))
+
+
+def _frozen(history: History, t: float) -> float:
+    """How much earlier it may have been decided than it was logged: an agent may be frozen in between."""
+    begins = [
+        f.begin
+        for f in faults_of(history, "agent")
+        if f.kind == "agent frozen" and f.begin <= t <= f.over(history.last) + LATE_S
+    ]
+    return t - min(begins, default=t)
 
 
 def stopped(history: History) -> Iterator[Unread]:

@@ -82,6 +82,7 @@ BREAKS = [
     ("reading", [STOPPED, *served("beta", 0, 44)], {}),
     ("reading", [STOPPED, *served("gamma", 0, 60)], {}),
     ("reading", [LOWERED, *served("gamma", 0, 60)], {}),
+    ("reading", [LOWERED, *served("beta", 0, 40)], {"faults": (Fault("agent killed", "agent", 40.5, 49.8),)}),
     ("reading", [REST], {}),
     ("reading", [LOWERED, *served("alpha", 0, 60, 99)], {}),  # which it does not give to
     ("reading", [LOWERED, *served("beta", 0, 60, 99)], {}),  # which is not what it says
@@ -126,6 +127,8 @@ HOLDS = [
     ("a more important one may be given to", [STOPPED, *served("alpha", 0, 49, 99)], {}),
     ("gives way to one that is measured", [GAVE, *served("beta", 0, 49, 99)], {}),
     ("lowered by its own reading", [LOWERED, *served("beta", 0, 49)], {}),
+    ("decided before it was frozen", [LOWERED, *served("beta", 0, 40)],
+     {"faults": (Fault("agent frozen", "agent", 40.5, 49.8),)}),
     ("by hand", [STOPPED, at(49.9, "by hand", id="beta-0")], {}),
     ("decided before the trouble", [STOPPED, *served("beta", 0, 40)], LINK),
     ("to one below its minimum", [REST, at(49, "die", "beta", "beta-0"), at(52, "start", "beta", "b")], {}),
