@@ -3,8 +3,8 @@
     python -m scripts.bench_services [--rounds 10]
 
 Needs a Docker engine, docker-compose, the image busybox (or microscaling-base/busybox), and the extra
-`server`. The time begins with the engine's event for the container of the service, as all before it is
-Compose's own, and ends when a page gets the state with the decision.
+`server`. The time begins with the start of the service's container, by the engine's own clock, as all before
+it is Compose's and the engine's work, and ends when a page gets the state with the decision.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ SERVICE = "com.docker.compose.service"
 
 
 class Moments:
-    """The first moment of each thing, in seconds of the monotonic clock."""
+    """The first moment of each thing, in seconds since 1970, as the engine's events are."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._of: dict[str, float] = {}
 
-    def note(self, thing: str) -> None:
+    def note(self, thing: str, at: float) -> None:
         with self._changed:
-            self._of.setdefault(thing, time.monotonic())
+            self._of.setdefault(thing, at)
             self._changed.notify_all()
 
     def of(self, thing: str) -> float:
@@ -54,12 +54,12 @@ class Moments:
             return self._of[thing]
 
 
-def note_creates(client: docker.APIClient, moments: Moments) -> None:
-    """Notes the event of each service's first container, until the client is closed."""
-    chosen = {"label": f"com.docker.compose.project={PROJECT}", "event": "create"}
+def note_starts(client: docker.APIClient, moments: Moments) -> None:
+    """Notes the start of each service's first container, until the client is closed."""
+    chosen = {"label": f"com.docker.compose.project={PROJECT}", "event": "start"}
     with contextlib.suppress(Exception):
         for event in client.events(filters=chosen, decode=True):
-            moments.note(f"create {event['Actor']['Attributes'][SERVICE]}")
+            moments.note(f"start {event['Actor']['Attributes'][SERVICE]}", event["timeNano"] / 1e9)
 
 
 def note_decisions(url: str, moments: Moments) -> None:
@@ -71,7 +71,7 @@ def note_decisions(url: str, moments: Moments) -> None:
                 continue
             for task in json.loads(line.removeprefix(b"data: ")).get("tasks", ()):
                 if task["reported"] and task["demand"] == 2:
-                    moments.note(f"decision {task['app']}")
+                    moments.note(f"decision {task['app']}", time.time())
 
 
 @contextlib.contextmanager
@@ -122,7 +122,7 @@ def measure(rounds: int) -> list[float]:
     if not image:
         raise SystemExit(f"the image {IMAGES[0]} is missing: run scripts/base-images")
     moments, services = Moments(), {}
-    threading.Thread(target=note_creates, args=(events, moments), daemon=True).start()
+    threading.Thread(target=note_starts, args=(events, moments), daemon=True).start()
     with tempfile.TemporaryDirectory() as name, running("server", MSS_SERVER_ADDRESS="127.0.0.1:0") as log:
         folder, url = Path(name), url_in(log)
         threading.Thread(target=note_decisions, args=(url, moments), daemon=True).start()
@@ -136,7 +136,7 @@ def measure(rounds: int) -> list[float]:
                 for number in range(rounds):
                     services[f"s{number}"] = service(image)
                     compose(folder, services, "up", "-d", f"s{number}")
-                    took.append(moments.of(f"decision s{number}") - moments.of(f"create s{number}"))
+                    took.append(moments.of(f"decision s{number}") - moments.of(f"start s{number}"))
                     print(f"s{number}: {took[-1]:.2f} s", flush=True)
                     time.sleep(0.37 * (number % 5))  # so that each falls at another part of a beat
         finally:

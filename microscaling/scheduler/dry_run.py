@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from microscaling.demand.change import Change
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.scheduler.base import Scheduler
@@ -44,6 +45,13 @@ class DryRunScheduler(ToyScheduler):
     def idle(self, tasks: Tasks) -> bool:
         """True: nothing is ever under way, whatever runs."""
         return True
+
+    def change_tasks(self, tasks: Tasks, change: Change) -> None:
+        with tasks:
+            known = {task.name for task in tasks.tasks}
+        for name in [task.name for task in change.tasks if task.name not in known]:
+            log.info("dry run: %s: the containers that it has are not counted, as it is new", name)
+        super().change_tasks(tasks, change)
 
     def drain(self, tasks: Tasks) -> None:
         super().drain(tasks)

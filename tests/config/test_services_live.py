@@ -20,6 +20,8 @@ from microscaling.demand.change import Change
 from microscaling.demand.tasks import Tasks
 from microscaling.engine.local import LocalEngine
 from microscaling.errors import PermanentError, TemporaryError
+from microscaling.monitor.base import Monitor
+from microscaling.scheduler.dry_run import DryRunScheduler
 from microscaling.scheduler.toy import ToyScheduler
 from microscaling.settings import Settings
 from tests.config.test_services_discovery import inspected, labels, listed
@@ -252,29 +254,39 @@ def test_while_they_cannot_be_read_all_stay_as_they_are(
     assert sum("cannot be read" in message for message in caplog.messages) == 1
 
 
-def test_an_agent_follows_its_configuration_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From no service at all; a scheduler that cannot follow keeps the first set."""
-    monkeypatch.setenv("MSS_MAX_CONTAINERS", str(CAP))
-    found = Listed()
+class Shown(Monitor):
+    """Keeps the last report: the running containers by task."""
+
+    def __init__(self) -> None:
+        self.last: dict[str, int] = {}
+
+    def send_metrics(self, tasks: Tasks) -> None:
+        with tasks:
+            self.last = {task.name: task.running for task in tasks.tasks}
+
+
+def test_an_agent_follows_its_configuration_to_its_end() -> None:
+    """From no service at all. What a monitor shows, and what the scheduler runs."""
+    found, monitor = Listed(), Shown()
 
     class Config(ServicesConfig):
         def look(self, take: Callable[[Change], None]) -> None:
             found.look(take)
 
     config, tasks = Config(Settings(), {"MSS_MAX_CONTAINERS": "10"}), Tasks([], CAP)
-    agent = Agent(tasks, LocalEngine(beat_s=0.05), ToyScheduler(), config=config)
+    agent = Agent(tasks, LocalEngine(beat_s=0.05), ToyScheduler(), [monitor], config=config)
     thread = threading.Thread(target=agent.run)
     thread.start()
     try:
         found.services = [service("web", min="2", max="4")]
         tasks.stale.set()
-        wait_for(lambda: tasks.tasks and tasks.tasks[0].running == 4)
+        wait_for(lambda: monitor.last == {"web": 4})
         found.services = [service("web", min="1", max="1"), service("mail", max="9")]
         tasks.stale.set()
-        wait_for(lambda: [task.running for task in tasks.tasks] == [1, 9])
+        wait_for(lambda: monitor.last == {"web": 1, "mail": 9})
         found.services = [service("mail", max="10")]
         tasks.stale.set()
-        wait_for(lambda: [task.running for task in tasks.tasks] == [10])
+        wait_for(lambda: monitor.last == {"mail": 10})
     finally:
         agent.stop()
         thread.join(60)
@@ -288,3 +300,11 @@ class Still(ToyScheduler):
 def test_a_scheduler_that_takes_no_changes_is_not_given_any() -> None:
     config = ServicesConfig(Settings(), {"MSS_MAX_CONTAINERS": "10"})
     assert Agent(Tasks([], CAP), LocalEngine(), Still(), config=config)._following == []
+
+
+def test_a_dry_run_follows_too(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    tasks = Tasks([], CAP)
+    DryRunScheduler(ToyScheduler()).change_tasks(tasks, World().see(service("web")))
+    assert [task.name for task in tasks.tasks] == ["web"]
+    assert "dry run: web: the containers that it has are not counted, as it is new" in caplog.messages

@@ -11,6 +11,8 @@ from microscaling.demand import limits
 from microscaling.demand.change import Change
 from microscaling.demand.task import NOT_YET, Task
 from microscaling.engine.meter import MeterThread
+from microscaling.engine.server import DemandThread, ServerEngine
+from microscaling.server.domain.reports import demand_message
 from tests.engine.driven import Driven, Primed, falls_back, queue_task
 from tests.engine.test_local import Run, numbered, stats, task
 from tests.metric.faulty import Server, answers, hangs
@@ -174,6 +176,19 @@ def test_an_engine_without_tasks_takes_the_first_that_comes() -> None:
         assert run.engine.decided.wait(20)
         change(run, task("a", server.endpoint))
         wait_for(lambda: run.tasks.get_task("a").demand > 3)
+
+
+def test_the_servers_last_word_counts_for_a_task_that_comes_later() -> None:
+    run = Run(task("toy"))
+    thread = DemandThread(ServerEngine(None), run.tasks, run.slot)  # type: ignore[arg-type]
+    thread.hear(demand_message({"toy": 4, "b": 6}).encode())
+    thread.cycle()
+    change(run, task("b"))
+    thread.cycle()
+    assert {each.name: each.demand for each in run.tasks.tasks} == {"toy": 4, "b": 6}
+    change(run, gone="b")
+    thread.hear(demand_message({"toy": 5}).encode())
+    assert thread.wants == {"toy": 5}, "what has gone is forgotten"
 
 
 def test_measurements_for_the_server_follow_too() -> None:
