@@ -20,7 +20,7 @@ NOT_YET = "not measured yet"
 CONFIGURED = (
     "family_name", "image", "command", "publish_all_ports", "network_mode", "env", "is_scalable", "priority",
     "max_delta", "min_containers", "max_containers", "metric", "container", "fallback", "scale_down_window_s",
-    "idle_s", "stuck_s",
+    "idle_s", "stuck_s", "update_parallel",
 )  # fmt: skip
 """The fields that a configuration gives, without its name and `target`."""
 

@@ -137,8 +137,8 @@ class ComposeScheduler(ContainerScheduler):
         before, self._lacking = self._lacking, lacking
         if lacking == before:
             return
-        for name, task in reconciler.by_name.items():
-            why = lacking.get(name)
+        for name in sorted(here):
+            why, task = lacking.get(name), reconciler.by_name[name]
             if why == before.get(name):
                 continue
             task.resting = why or ""

@@ -41,7 +41,9 @@ class Updates:
     def look(self, now: float) -> None:
         """Marks the copies that go now. To be called often, and before `reconcile`."""
         stale = self.stale()
-        for name, task in self.inventory.by_name.items():
+        here = self.inventory.by_name
+        self._began = {name: begun for name, begun in self._began.items() if name in here}
+        for name, task in here.items():
             mine = self.inventory.containers[name]
             for container in mine:
                 container.outdated = container.outdated and container.id in stale
