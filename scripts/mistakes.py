@@ -8,6 +8,11 @@ import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from microscaling.metric.base import METRICS
+from microscaling.utils.text import alternatives
+
+METRIC_TYPES = alternatives([kind.type_name for kind in METRICS.ours()])
+
 APPS = """\
 maxContainers: 4
 apps:
@@ -232,13 +237,12 @@ TASKS = (
     ),
     Mistake(
         AGENT,
-        "apps.yml: apps[0].metricType: expected AzureQueue, Exporter, HTTP, NSQ, Redis, SQL or SQS, got "
-        '"Reddis"; did you mean Redis?',
+        f'apps.yml: apps[0].metricType: expected {METRIC_TYPES}, got "Reddis"; did you mean Redis?',
         swap=("metricType: Redis", "metricType: Reddis"),
     ),
     Mistake(
         AGENT,
-        "apps.yml: apps[0].metricType: is missing: expected AzureQueue, Exporter, HTTP, NSQ, Redis, SQL or SQS",
+        f"apps.yml: apps[0].metricType: is missing: expected {METRIC_TYPES}",
         swap=("    metricType: Redis\n", ""),
     ),
     Mistake(

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from microscaling.utils.text import quoted
+from microscaling.utils.text import few, quoted
 
 log = logging.getLogger("mssmetric")
 
@@ -65,6 +65,14 @@ class Hint:
         due = not (found or self._over) and now - self._since >= HINT_AFTER_S
         self._over = self._over or found or due
         return due
+
+    def give_all(self, others: Iterable[str]) -> None:
+        """Logs the names that there are."""
+        names = sorted(others)
+        there = (
+            f"there {'is' if len(names) == 1 else 'are'} {few(names)}" if names else "there is none at all"
+        )
+        log.warning("%s %s has not existed since the start: %s", self.what, quoted(self.name), there)
 
     def give(self, others: Iterable[str]) -> None:
         """Logs the first of these names, if there is one."""

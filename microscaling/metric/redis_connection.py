@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -96,7 +97,20 @@ class _Timed:
     _paced: _Paced | None = None
 
     def ask(self: Any, command: tuple[str, ...], deadline_s: float) -> Any:
-        """Sends a command and returns the answer. Raises TimeoutError after `deadline_s` seconds."""
+        """Sends a command and returns the answer. Raises ResponseError for an error reply, and TimeoutError
+        after `deadline_s` seconds."""
+        import redis
+
+        answer = self.ask_all([command], deadline_s)[0]
+        if isinstance(answer, redis.ResponseError):
+            raise answer
+        return answer
+
+    def ask_all(
+        self: Any, commands: Sequence[tuple[Any, ...]], deadline_s: float, most_bytes: int = MAX_BYTES
+    ) -> list[Any]:
+        """Sends commands at once and returns their answers; an error reply is the ResponseError in its
+        place. Raises TimeoutError after `deadline_s` seconds."""
         import redis
 
         self._until = time.monotonic() + deadline_s
@@ -104,11 +118,19 @@ class _Timed:
             self.disconnect()
         try:
             self.connect()
-            self._paced.left = MAX_BYTES
-            self.send_command(*command)
-            return self.read_response()
+            self._paced.allow(most_bytes)
+            self.send_packed_command(self.pack_commands(commands))
+            return [self._reply() for _ in commands]
         except redis.TimeoutError:
             raise TimeoutError from None
+
+    def _reply(self: Any) -> Any:
+        import redis
+
+        try:
+            return self.read_response()
+        except redis.ResponseError as error:
+            return error
 
     def _stale(self: Any) -> bool:
         """True if data has arrived without a request, or the server has closed the connection."""
@@ -146,7 +168,11 @@ class _Paced:
         self._sock = sock
         self._time_left = time_left
         self._limit: float | None = None
-        self.left = MAX_BYTES
+        self.allow(MAX_BYTES)
+
+    def allow(self, size: int) -> None:
+        """Allows so many bytes in the next answers."""
+        self._most = self._left = size
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
@@ -176,6 +202,6 @@ class _Paced:
         self._sock.settimeout(left if self._limit is None else min(left, self._limit))
 
     def _count(self, count: int) -> None:
-        self.left -= count
-        if self.left < 0:
-            raise OSError(f"the answer is longer than {MAX_BYTES} bytes")
+        self._left -= count
+        if self._left < 0:
+            raise OSError(f"the answer is longer than {self._most} bytes")

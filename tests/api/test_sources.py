@@ -11,12 +11,14 @@ from microscaling.api.apps import apps_from_parsed
 from microscaling.api.schema.json_schema import json_schema
 from microscaling.demand.task import Task
 from microscaling.errors import ConfigError
-from microscaling.metric.base import Metric
+from microscaling.metric.base import METRICS, Metric
 from microscaling.metric.nsq import NSQMetric
 from microscaling.metric.redis import RedisMetric
+from microscaling.utils.text import alternatives
 
 jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
 
+METRIC_TYPES = alternatives(METRICS.names())
 REDIS = {"metricType": "Redis", "url": "redis://r/0"}
 
 
@@ -105,13 +107,12 @@ def test_variables_are_filled_in_in_each(monkeypatch: pytest.MonkeyPatch) -> Non
         (
             {"sources": [{"key": "a"}], "url": "redis://r"},
             {},
-            "apps[0].metricType: is missing: expected AzureQueue, Exporter, HTTP, NSQ, Redis, SQL or SQS",
+            f"apps[0].metricType: is missing: expected {METRIC_TYPES}",
         ),
         (
             {"sources": [{**REDIS, "key": "a"}, {**REDIS, "metricType": "Rediss", "key": "b"}]},
             {},
-            "apps[0].config.sources[1].metricType: expected AzureQueue, Exporter, HTTP, NSQ, Redis, SQL or "
-            'SQS, got "Rediss"',
+            f'apps[0].config.sources[1].metricType: expected {METRIC_TYPES}, got "Rediss"',
         ),
         (
             {"sources": [{**REDIS, "key": "a"}, REDIS]},

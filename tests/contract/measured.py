@@ -16,14 +16,19 @@ import prometheus_client
 
 from microscaling.metric.azure_queue import Account, AzureQueueMetric
 from microscaling.metric.base import Metric
+from microscaling.metric.bullmq import BullMQMetric
+from microscaling.metric.celery import CeleryMetric
 from microscaling.metric.exporter import ExporterMetric
 from microscaling.metric.http import HTTPMetric
 from microscaling.metric.nsq import NSQMetric
 from microscaling.metric.null import NullMetric
+from microscaling.metric.rabbitmq import RabbitMQMetric
 from microscaling.metric.redis import RedisMetric
+from microscaling.metric.rq import RQMetric
 from microscaling.metric.sql import SQLMetric
 from microscaling.metric.sqs import SQSMetric
 from microscaling.metric.toy import ToyMetric
+from tests.frameworks.stage import NodeStage, Stage
 from tests.metric.faulty import Server, response
 from tests.metric.nsqd import Nsqd
 from tests.metric.proxy import OF_HTTP, OF_REDIS, Fault, Proxy
@@ -262,6 +267,13 @@ class RabbitMQQueue(Remote):
         self.rabbit.publish("jobs", count)
 
 
+class RabbitMQOwn(RabbitMQQueue):
+    type_name = "RabbitMQ"
+
+    def metric(self) -> Metric:
+        return RabbitMQMetric(self.way, "jobs")
+
+
 class PrometheusQuery(Remote):
     type_name = "HTTP"
     settles = True
@@ -357,6 +369,47 @@ class RedisDue(RedisSortedSet):
         self.client.zadd("jobs", {"a job of tomorrow": time.time() + 86_400})
 
 
+class OfFramework(RedisList):
+    """A queue of a job framework in Redis, filled by the framework itself."""
+
+    module = ""
+    stage_of: type[Stage] = Stage
+
+    def start(self) -> None:
+        super().start()
+        self.stage = self.stack.enter_context(self.stage_of(self.url, self.folder, self.module))
+        self.stage.ask("enqueue", 1)  # the first takes the time of an import
+
+    def set(self, count: int) -> None:
+        self.stage.ask("purge")
+        self.stage.ask("enqueue", count)
+
+
+class CeleryQueue(OfFramework):
+    type_name = "Celery"
+    module = "celery_jobs"
+
+    def metric(self) -> Metric:
+        return CeleryMetric(self.way, "jobs")
+
+
+class RQQueue(OfFramework):
+    type_name = "RQ"
+    module = "rq_jobs"
+
+    def metric(self) -> Metric:
+        return RQMetric(self.way, "jobs")
+
+
+class BullMQQueue(OfFramework):
+    type_name = "BullMQ"
+    module = "bullmq6"
+    stage_of = NodeStage
+
+    def metric(self) -> Metric:
+        return BullMQMetric(self.way, "jobs")
+
+
 class RedisGroup(RedisStream):
     def metric(self) -> Metric:
         return RedisMetric(self.way, "jobs", "group", "workers")
@@ -373,4 +426,5 @@ KINDS: tuple[type[Measured], ...] = (
     *(Toy, Null, SQL, HTTP, NSQ, SQS, AzureQueue),
     *(RabbitMQQueue, PrometheusQuery, RedisList, RedisStream, RedisGroup),
     *(RedisSortedSet, RedisDue, ExporterSeries),
+    *(CeleryQueue, RQQueue, BullMQQueue, RabbitMQOwn),
 )

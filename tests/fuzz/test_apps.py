@@ -49,7 +49,14 @@ WORDS = {
     "deploy": {"resources": {"limits": {"memory": "1m", "cpus": 1}, "reservations": {}}},
     "restart": "no", "directory": "/d", "output": "inherit",
 }  # fmt: skip
-ASKED = {"idleSeconds": 3, "intervalSeconds": 1, "timeoutSeconds": 0.5, "atLeast": 0}
+ASKED = {
+    "idleSeconds": 3,
+    "stuckSeconds": 9,
+    "count": "waiting",
+    "intervalSeconds": 1,
+    "timeoutSeconds": 0.5,
+    "atLeast": 0,
+}
 SAMPLES: dict[tuple[str, str], Any] = {
     ("HTTP", "url"): f"http://u:{SECRET}@h/x",
     ("HTTP", "path"): "a[0].b",
@@ -57,6 +64,8 @@ SAMPLES: dict[tuple[str, str], Any] = {
     ("HTTP", "header"): "",
     ("Redis", "url"): f"redis://:{SECRET}@h/0",
     ("Redis", "kind"): "group",
+    **{(name, "url"): f"redis://:{SECRET}@h/0" for name in ("BullMQ", "Celery", "RQ")},
+    ("Celery", "prioritySteps"): "0,5",
     ("SQL", "databaseURL"): "sqlite:////db",
     ("SQL", "query"): "SELECT 1",
 }

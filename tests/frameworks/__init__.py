@@ -1,0 +1,1 @@
+"""Real job frameworks, and what is measured of their queues in every state."""

@@ -1,0 +1,42 @@
+"""A Redis for each framework, and a way to look at one queue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from microscaling.metric.base import Measurement, Metric
+from tests.services.redis import RedisServer
+
+pytest.importorskip("redis", reason="redis is not here: pip install '.[redis]'")
+
+Look = Callable[[], Measurement | None]
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[Any]:
+    with RedisServer(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+def look() -> Iterator[Callable[[Metric], Look]]:
+    """Returns a function that measures with this metric."""
+    used: list[Metric] = []
+
+    def made(metric: Metric) -> Look:
+        used.append(metric)
+
+        def measure() -> Measurement | None:
+            metric.update()
+            return metric.measured
+
+        return measure
+
+    yield made
+    for metric in used:
+        for source in metric.sources:
+            source.close()
