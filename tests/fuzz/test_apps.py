@@ -47,7 +47,7 @@ WORDS = {
     "dns_opt": ["ndots:2"], "hostname": "h", "domainname": "d", "healthcheck": CHECK, "stop_signal": "SIGINT",
     "logging": {"driver": "json-file", "options": {"max-size": "1m"}}, "sysctls": ["net.core.somaxconn=1"],
     "deploy": {"resources": {"limits": {"memory": "1m", "cpus": 1}, "reservations": {}}},
-    "restart": "no", "directory": "/d", "output": "inherit",
+    "restart": "no", "directory": "/d", "output": "inherit", "update": {"parallel": 2},
 }  # fmt: skip
 ASKED = {
     "idleSeconds": 3,
