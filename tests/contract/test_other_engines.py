@@ -18,6 +18,7 @@ from tests.contract.test_schedulers import (  # noqa: F401
 from tests.integration import engines, kinds
 
 pytestmark = [
+    pytest.mark.usefixtures("host"),
     pytest.mark.parametrize("host", [kinds.MOBY_2, kinds.PODMAN], indirect=True),
     pytest.mark.parametrize("case", ["DOCKER", "COMPOSE"], indirect=True),
 ]

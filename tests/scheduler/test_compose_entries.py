@@ -22,11 +22,15 @@ def entries() -> ComposeEntries:
     return made
 
 
-def died(**attributes: str) -> dict[str, Any]:
+def message(action: str, **attributes: str) -> dict[str, Any]:
     return {
-        "Action": "die",
+        "Action": action,
         "Actor": {"ID": "o1", "Attributes": {**LABELS, "name": "shop-web-1", **attributes}},
     }
+
+
+def died(**attributes: str) -> dict[str, Any]:
+    return message("die", **attributes)
 
 
 @pytest.mark.parametrize(
@@ -55,3 +59,16 @@ def test_a_stop_of_our_own_on_podman_is_no_ones_else() -> None:
     assert event is not None
     assert not event.foreign
     assert made.originals.resting(0.0) == set()
+
+
+def test_podman_tells_of_a_signal_that_is_no_stop() -> None:
+    made = entries()
+    made.event(message("kill", containerExitCode="0"))
+    event = made.event(died(exitCode="137", containerExitCode="137"))
+    assert event is not None
+    assert not event.foreign
+    assert made.originals.resting(0.0) == set()
+    made.event(message("start", containerExitCode="0"))
+    event = made.event(died(exitCode="0", containerExitCode="0"))
+    assert event is not None
+    assert event.foreign, "that signal was for the life before"

@@ -36,6 +36,8 @@ class ComposeEntries(Entries):
         """Called at a sign of other services, or of other labels."""
         self._lock = threading.Lock()
         self._own = own_id()
+        self._killed: set[str] = set()
+        """Ids of the containers of a Podman that got a signal."""
         self._nonces: dict[str, str] = {}
         """By name, the nonces of the copies: they carry no label with it, as they equal Compose's own."""
 
@@ -106,8 +108,7 @@ class ComposeEntries(Entries):
         # Everything of a task goes to `originals`, the events that are no news for the reconciler, too.
         code = str(attributes.get("exitCode", ""))
         detail = code if kind == "die" else str(attributes.get("signal", ""))
-        if kind == "die" and "containerExitCode" in attributes and code in ENDS_OF_A_STOP:
-            # Podman tells of no signal before it.
+        if "containerExitCode" in attributes and self._is_end_of_a_stop(id, kind, code):
             self.originals.event(id, "kill", task, attributes, STOP, time.monotonic(), mine=False)
         nonce = self._nonce(id, str(attributes.get("name", "")))
         mine = kind == "create" and bool(nonce)
@@ -117,6 +118,17 @@ class ComposeEntries(Entries):
         exit_code = int(code) if code.isdecimal() and len(code) < 10 else None
         kind = "die" if effect.ends else kind
         return Event(kind, id, task, nonce, exit_code, effect.foreign, effect.restarts)
+
+    def _is_end_of_a_stop(self, id: str, kind: str, code: str) -> bool:
+        """True for the end of a container that Podman may have been asked to stop."""
+        # Podman tells of a signal only if it was asked for that one alone, as by `docker kill`.
+        if kind == "kill":
+            self._killed.add(id)
+        elif kind == "die" and id not in self._killed:
+            return code in ENDS_OF_A_STOP
+        elif kind != "pause":
+            self._killed.discard(id)
+        return False
 
     def _task_of(self, labels: Any) -> str:
         name = self.scope.task_of(labels) if self.scope is not None else ""
