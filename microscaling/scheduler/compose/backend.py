@@ -59,6 +59,7 @@ class ComposeBackend(DockerBackend):
         kept = own_stops.read() if own_stops else None
         self._stops = kept or {}
         """By id of a container of Compose's that the agent has stopped, the time of its end."""
+        self._remembered = kept
         self._unchecked = dict(self._stops)
         """Those of an earlier life, until the first listing."""
         self.originals = Originals(self._stops, remembers=kept is not None)
@@ -109,7 +110,7 @@ class ComposeBackend(DockerBackend):
         with self._call(id, "start"):
             super().start(id)
         self.originals.started(id)
-        self._remember()
+        self.remember()
 
     def stop(self, id: str, grace_s: float) -> None:
         original = self.originals.is_original(id)
@@ -117,12 +118,12 @@ class ComposeBackend(DockerBackend):
             return
         with self._call(id, "stop"):
             if original:
-                self._remember()  # before: the agent may be killed in between
+                self.remember()  # before: the agent may be killed in between
             super().stop(id, self.originals.grace_s(id, grace_s))
         if original:
             with contextlib.suppress(PermanentError, TemporaryError), errors():
                 self._stops[id] = _end_of(self._client_now(), id)
-            self._remember()
+            self.remember()
 
     def remove(self, id: str) -> None:
         if self.originals.is_original(id):
@@ -147,7 +148,7 @@ class ComposeBackend(DockerBackend):
                 self._learn(client, id)
         if not self.originals.remembers:
             self.originals.remembers = True
-            self._remember()  # so that the next life knows that there were none
+            self.remember()  # so that the next life knows that there were none
         self._numbers.listed(asked, self._entries.numbered(answer))
         return self._entries.listed(answer)
 
@@ -239,10 +240,14 @@ class ComposeBackend(DockerBackend):
         finally:
             self.originals.ends(id, call, time.monotonic())
 
-    def _remember(self) -> None:
+    def remember(self) -> None:
+        """Keeps the containers that the agent has stopped for its next life, if they are others now."""
         if self._own_stops is not None:
             with self._remembering:
-                self._own_stops.write({id: self._stops.get(id, "") for id in self.originals.ours})
+                ends = {id: self._stops.get(id, "") for id in self.originals.ours}
+                if ends != self._remembered:
+                    self._own_stops.write(ends)
+                    self._remembered = ends
 
 
 def _end_of(client: docker.APIClient, id: str) -> str:

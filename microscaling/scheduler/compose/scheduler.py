@@ -49,6 +49,9 @@ class ComposeScheduler(ContainerScheduler):
             if self.reconciler.acting and self._halted is None:
                 self.updates.look(now)
             self.reconciler.reconcile(now)
+            still = all(now >= until for until in self.reconciler.quiet.values())
+        if still:  # not before, as an engine that ends stops all, which is no person's stop
+            self.backend.remember()
 
     def on_event(self, event: Event) -> None:
         with self._change() as now:
