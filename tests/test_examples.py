@@ -20,6 +20,8 @@ import pytest
 from microscaling import __version__, arguments
 from microscaling.api.demand import read_demand
 from microscaling.config.file import FileConfig
+from microscaling.config.services.labels import is_enabled
+from microscaling.config.services.task import task_of
 from microscaling.server.domain.reports import read_report
 from microscaling.settings import Settings, files, variables
 from scripts.docs import OF_THE_IMAGE
@@ -29,17 +31,20 @@ from tests.pages import DOCS, README, ROOT, Block, blocks, blocks_of
 yaml = pytest.importorskip("yaml")
 
 EXAMPLES = ROOT / "examples" / "quickstart"
+COMPOSE = ROOT / "examples" / "compose" / "docker-compose.yml"
 COMPOSE_FILES = [
     ROOT / "docker-compose.yml",
     *(ROOT / "deploy").glob("docker-compose*.yml"),
     *EXAMPLES.glob("docker*.yml"),
+    COMPOSE,
 ]
 MANIFESTS = [*COMPOSE_FILES, ROOT / "deploy" / "kubernetes.yaml"]
 UNITS = sorted((ROOT / "deploy").glob("*.service"))
-CREATES_NO_CONTAINERS = ("KUBERNETES", "MARATHON", "PROCESS", "TOY")
+CREATES_NO_CONTAINERS = ("COMPOSE", "KUBERNETES", "MARATHON", "PROCESS", "TOY")
 OTHER_VARIABLES = {"DOCKER_SOCKET", "PYTHON_IMAGE", "SERVER_PORT"}
 """Of the compose files and the Makefile."""
 ELSEWHERE = {
+    ("compose.md", "sh"): "tests/integration/test_compose_example.py",
     ("plugins.md", "python"): "tests/test_plugins_page.py",
     ("plugins.md", "toml"): "tests/test_plugins_page.py",
     ("plugins.md", "json"): "tests/test_plugins_page.py",
@@ -170,9 +175,35 @@ HANDLERS: Mapping[str, Callable[[Block], None]] = {
 def test_the_quickstarts_files_are_as_shown() -> None:
     tasks = (EXAMPLES / "tasks.yaml").read_text()
     assert [b.text for b in blocks_of(DOCS / "quickstart.md", "yaml")] == [tasks]
-    (of_readme,) = blocks_of(README, "yaml")
+    (of_readme,) = (block for block in blocks_of(README, "yaml") if "apps:" in block.text)
     assert tasks.startswith(of_readme.text)
     assert tasks[len(of_readme.text) :].startswith("  - name: ")
+
+
+def test_the_compose_file_is_as_shown() -> None:
+    """But for what builds its images, and for the places that an environment may change."""
+    shown = [blocks_of(page, "yaml")[0].text for page in (README, DOCS / "compose.md")]
+    assert shown[0] == shown[1]
+    file = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", COMPOSE.read_text("utf-8"))
+    services = (found := yaml.safe_load(file))["services"]
+    for service in services.values():
+        service.pop("build", None)
+        service.pop("pull_policy", None)
+    assert found == yaml.safe_load(shown[0])
+
+
+def test_labels_in_compose_files_are_right(caplog: pytest.LogCaptureFixture) -> None:
+    texts = [block.text for block in blocks("yaml")] + [path.read_text("utf-8") for path in COMPOSE_FILES]
+    read = []
+    for name, service in (
+        item for text in texts for item in yaml.safe_load(text).get("services", {}).items()
+    ):
+        labels = service.get("labels") or {}
+        if is_enabled(labels):
+            warned: list[str] = []
+            read.append(task_of(name, labels, 10, Settings(), warned.append))
+            assert warned == []
+    assert {task.name for task in read} >= {"worker", "batch", "checkout"}
 
 
 def test_the_quickstarts_containers_do_what_its_processes_do() -> None:

@@ -12,16 +12,20 @@ IMAGE = "microscaling-base/bare"
 NAME = "mss-walk"
 """Of the container, and of what Compose makes."""
 TASK = "com.microscaling.microscaling-in-a-box"
-TASKS = ("bulk", "priority-1", "priority-2", "urgent")
+TASKS = ("bulk", "urgent")
 """Of the agents that the pages start."""
 SOCKET = "/var/run/docker.sock"
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 OF_THE_MACHINE = (
-    "BUILD_NETWORK", "BUSYBOX_IMAGE", "PYTHON_IMAGE", "PIP_DEFAULT_TIMEOUT", "PIP_EXTRA_INDEX_URL",
-    "PIP_INDEX_URL", "PIP_TRUSTED_HOST", "http_proxy", "https_proxy", "no_proxy",
+    "BUILD_NETWORK", "BUSYBOX_IMAGE", "NSQ_IMAGE", "PYTHON_IMAGE", "PIP_DEFAULT_TIMEOUT",
+    "PIP_EXTRA_INDEX_URL", "PIP_INDEX_URL", "PIP_TRUSTED_HOST", "http_proxy", "https_proxy", "no_proxy",
 )  # fmt: skip
 """Variables that say how packages and images are to be had on this machine."""
-MADE_HERE = {"BUSYBOX_IMAGE": "microscaling-base/busybox", "PYTHON_IMAGE": "microscaling-base/python"}
+MADE_HERE = {
+    "BUSYBOX_IMAGE": "microscaling-base/busybox",
+    "NSQ_IMAGE": "microscaling-base/nsq",
+    "PYTHON_IMAGE": "microscaling-base/python",
+}
 """By scripts/base-images, for machines that cannot pull them."""
 
 

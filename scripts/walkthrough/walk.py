@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
 
-from scripts.walkthrough.container import SOCKET, TASK, TASKS
+from scripts.walkthrough.container import NAME, SOCKET, TASK, TASKS
 from scripts.walkthrough.page import Code, Text, read
 from scripts.walkthrough.terminal import Failed, Terminal
 
@@ -16,7 +16,7 @@ SECONDS = 600.0
 """For one command."""
 STAYS = {
     r"microscaling -f tasks.yaml$": r"bulk: 0 -> 6 ",
-    r"docker.compose up --build": r"urgent: queue 0 at|priority-1: \d+ -> \d+ ",
+    r"docker.compose up --build": r"urgent: queue 0 at|checkout: \d+ -> \d+ ",
     r"make demo": r"queue \d+/\d+",
 }
 """Commands that stay in the foreground -> the sign that they are at work."""
@@ -26,6 +26,7 @@ PAGE = "http://127.0.0.1:8000/"
 LEFT = (
     r"! grep -lsE 'w[o]rker\.py|microscalin[g]' /proc/[0-9]*/cmdline",
     f"[ ! -S {SOCKET} ] || ! docker ps --format '{{{{.Label \"{TASK}\"}}}}' | grep -xE '{'|'.join(TASKS)}'",
+    f'[ ! -S {SOCKET} ] || [ -z "$(docker ps -q --filter label=com.docker.compose.project={NAME})" ]',
 )
 """True once nothing is left of what was ended."""
 NOT_WALKED = {"make test": "CI runs it"}

@@ -60,7 +60,7 @@ def compose(engine: APIClient, port: str):
         return done.stdout
 
     def down() -> None:
-        run("--profile", "nsq", "down", "--remove-orphans", "--volumes")
+        run("--profile", "go", "--profile", "nsq", "down", "--remove-orphans", "--volumes")
 
     down()
     engines.remove(engine, demo_containers(engine))
@@ -129,12 +129,34 @@ def running(state: dict[str, Any]) -> dict[str, int]:
     return {task["app"]: task["running"] for task in state["tasks"] if task["reported"]}
 
 
-def test_from_nothing_to_what_moves_on_the_page(
+def of_service(engine: APIClient, service: str) -> int:
+    """How many containers of a service of the file run."""
+    of = "com.docker.compose"
+    labels = [f"{of}.project={PROJECT}", f"{of}.service={service}"]
+    return len(engine.containers(filters={"label": labels}))
+
+
+def test_two_services_of_the_file_share_ten_containers(
     engine: APIClient, compose: Callable[..., str], port: str
 ) -> None:
     compose("up", "-d", "--build")
     until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), compose)
     assert "<title>Microscaling</title>" in requests.get(f"http://127.0.0.1:{port}/", timeout=10).text
+    publish(jobs=200)
+    until(lambda: (of_service(engine, "checkout"), of_service(engine, "batch")) == (9, 1), compose)
+    shown = next(state for state in states(port, "compose") if running(state) == {"checkout": 9, "batch": 1})
+    assert shown["cap"] == 10
+    until(lambda: healths(engine) == {"server": "healthy", "microscaling": "healthy"}, compose)
+    compose("down")
+    assert engine.containers(all=True, filters={"label": f"com.docker.compose.project={PROJECT}"}) == []
+
+
+def test_from_nothing_to_what_moves_on_the_page(
+    engine: APIClient, compose: Callable[..., str], port: str
+) -> None:
+    compose("--profile", "go", "up", "-d", "--build", "agent")
+    until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), compose)
+    until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), compose)
     seen: set[int] = set()
     for state in states(port, "5k5gk"):
         shown = running(state)
@@ -145,7 +167,7 @@ def test_from_nothing_to_what_moves_on_the_page(
             break
     assert sum(counts(engine, "priority-1", "priority-2")) in (8, 9, 10)  # some may be changing hands
     until(lambda: healths(engine) == {"server": "healthy", "agent": "healthy"}, compose)
-    compose("down")
+    compose("--profile", "go", "down")
     assert demo_containers(engine) == []
 
 
