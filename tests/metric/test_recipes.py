@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,18 @@ import pytest
 import yaml
 
 from microscaling.errors import MetricError
+from microscaling.metric import missing
+from microscaling.metric.base import Measurement
 from microscaling.metric.http import HTTPMetric
+from microscaling.metric.rabbitmq import RabbitMQMetric
 from microscaling.secrets.references import filled_in_url
+from tests.frameworks.conftest import look  # noqa: F401
+from tests.frameworks.stage import HERE, Stage, kill, until
 from tests.metric.faulty import Server, response
 from tests.services.nats import NATS
 from tests.services.prometheus import Prometheus
 from tests.services.rabbitmq import RabbitMQ
+from tests.services.redis import RedisServer
 from tests.services.service import wait_for
 
 PAGE = (Path(__file__).parents[2] / "docs" / "sources.md").read_text("utf-8")
@@ -54,12 +61,60 @@ def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
 
 
 def of_rabbit(rabbit: RabbitMQ, queue: str) -> HTTPMetric:
-    return recipe("RabbitMQ", rabbit.url.replace("//", "//guest:guest@"), mail=queue)
+    return recipe("RabbitMQ over HTTP", rabbit.url.replace("//", "//guest:guest@"), mail=queue)
 
 
 def test_rabbitmq_counts_a_quorum_queue_sooner_or_later_and_a_classic_one_at_once(rabbit: RabbitMQ) -> None:
     assert measured(of_rabbit(rabbit, "classic")) == 3
     wait_for(lambda: measured(of_rabbit(rabbit, "quorum")) == 3)
+
+
+def test_rabbitmq_by_its_own_metric_in_every_state(
+    rabbit: RabbitMQ,
+    tmp_path: Path,
+    look: Any,  # noqa: F811
+) -> None:
+    """With a worker that acknowledges each message at its end, and takes eight at a time."""
+    url, queue = rabbit.url.replace("//", "//guest:guest@"), "with+priorities"
+    rabbit.api("PUT", f"queues/%2F/{queue}", durable=True, arguments={"x-max-priority": 9})
+    worker_of = (sys.executable, str(HERE / "rabbitmq_jobs.py"), queue)
+    measure = look(RabbitMQMetric(url, queue))
+    with RedisServer(tmp_path) as redis, Stage(redis.url, tmp_path, "rabbitmq_jobs") as stage:
+        stage.environ["JOBS_AMQP"] = rabbit.amqp
+        assert measure() == Measurement(0, 0), "just declared"
+        rabbit.publish(queue, 20)
+        assert measure() == Measurement(20, 0)
+        with stage.worker(*worker_of) as worker:
+            until(lambda: (stage.started(), measure()), (1, Measurement(12, 8)))
+            kill(worker)
+        until(measure, Measurement(20, 0))
+        stage.release()
+        with stage.worker(*worker_of):
+            until(lambda: (stage.done(), measure()), (20, Measurement(0, 0)))
+    quorum = RabbitMQMetric(url, "quorum")
+    until(look(quorum), Measurement(3, 0, age_s=5.0))
+    assert quorum.pace_s == 5.0, "its numbers are up to 5 s old"
+
+
+def test_rabbitmq_by_its_own_metric_has_no_number_for_a_stream_nor_for_what_is_not_there(
+    rabbit: RabbitMQ,
+    look: Any,  # noqa: F811
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(missing, "HINT_AFTER_S", 0.0)
+    url = rabbit.url.replace("//", "//guest:guest@")
+    with pytest.raises(MetricError, match="queue stream of RabbitMQ is a stream, of which"):
+        look(RabbitMQMetric(url, "stream"))()
+    absent = RabbitMQMetric(url, "clas.ic")
+    with pytest.raises(MetricError, match=r"there is no queue clas\.ic"):
+        look(absent)()
+    assert 'the queue "clas.ic" has not existed since the start: there are classic, ' in caplog.messages[-1]
+    absent.missing = "empty"
+    absent.update()
+    assert absent.current == 0
+    with pytest.raises(MetricError, match="HTTP 401"):
+        look(RabbitMQMetric(rabbit.url.replace("//", "//guest:wrong@"), "classic"))()
 
 
 def test_rabbitmq_has_no_number_for_a_stream_nor_for_what_is_not_there(rabbit: RabbitMQ) -> None:

@@ -28,8 +28,10 @@ class RabbitMQ(Service):
         self.epmd = find("epmd")
         self.url = f"http://127.0.0.1:{free_port()}"
         self.names = free_port()
+        broker = f"127.0.0.1:{free_port()}"
+        self.amqp = f"amqp://guest:guest@{broker}//"
         listeners = {
-            "listeners.tcp.default": f"127.0.0.1:{free_port()}",
+            "listeners.tcp.default": broker,
             "management.tcp.ip": "127.0.0.1",
             "management.tcp.port": self.port,
         }
