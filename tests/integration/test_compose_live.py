@@ -39,13 +39,13 @@ def test_services_come_change_and_go(project: Project) -> None:
         before = ids(project, "web")
         serve(project, "mail", min="2", max="3", priority="2")
         project.run("up", "-d", "mail")
-        agent.says("service mail: priority 2, 2 to 3 containers")
+        agent.says("will have 2 to 3 containers")
         waits(project, agent, web=2, mail=3)
         assert ids(project, "web") == before, "the other one was left alone"
         # Another maximum and another priority: Compose makes the container anew, and takes the copies away.
         serve(project, "mail", max="5", priority="1")
         project.run("up", "-d", "mail")
-        agent.says("service mail: has other labels now: priority 1, 0 to 5 containers")
+        agent.says("service mail: has other labels now: Remainder, priority 1")
         waits(project, agent, web=2, mail=5)
         assert ids(project, "web") == before
         # Wrong labels: that one is left alone as it is, and taken in again once they are right.

@@ -61,7 +61,7 @@ class Catalogue:
             if entry is None or entry.service != service:
                 entry = self._entry(service, entry)
             self._entries[service.name] = entry
-        for name in known.keys() - self._entries.keys():
+        for name in sorted(known.keys() - self._entries.keys()):
             log.info("service %s has gone", one_line(name))
         tasks = self._tasks()
         ended = self._taken.keys() - tasks.keys()

@@ -67,7 +67,9 @@ class ComposeScheduler(ContainerScheduler):
         super().on_event(event)
         if event.foreign and event.kind in ("create", "destroy", "start"):
             with self._change():
-                mine = self.reconciler.containers.get(event.task, ())
+                mine = self.reconciler.containers.get(event.task)
+                if mine is None:  # of a service that is about to be taken in
+                    return
                 self._set[event.task] = sum(c.phase is Phase.RUNNING and not c.unwanted for c in mine)
 
     def halt(self, tasks: Tasks) -> None:
