@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
-from tests.engine.test_local import stats
 from tests.integration.agents import AgentProcess, wait_for
 from tests.integration.composes import SLEEPER, Project, engine, project
 from tests.metric.faulty import Server, answers
@@ -29,6 +30,11 @@ def waits(project: Project, agent: AgentProcess, **wanted: int) -> None:
 
 def ids(project: Project, service: str) -> set[str]:
     return {c["Id"] for name, c in project.containers().items() if name.startswith(f"{service}_")}
+
+
+def topic(name: str, depth: int) -> dict[str, Any]:
+    """One topic in the answer of nsqd."""
+    return {"topic_name": name, "depth": 0, "channels": [{"channel_name": "c", "depth": depth}]}
 
 
 def test_services_come_change_and_go(project: Project) -> None:
@@ -73,8 +79,14 @@ def test_from_no_service_at_all_and_back(project: Project) -> None:
         agent.says("nothing is scaled until one has it")
         project.run("up", "-d")
         waits(project, agent, web=3)
-        project.run("down")
+        # Nothing that Compose has made is left: what the agent has made goes, and brings nothing back.
+        project.engine.remove_container(project.inspected("web_1")["Id"], force=True)
         agent.says("service web has gone")
+        wait_for(lambda: project.containers() == {}, "for the copies to go")
+        project.run("up", "-d")
+        waits(project, agent, web=3)
+        project.run("down")
+        agent.says("service web has gone", times=2)
         assert project.containers() == {}
         project.run("up", "-d")
         waits(project, agent, web=3)
@@ -88,17 +100,19 @@ def test_from_no_service_at_all_and_back(project: Project) -> None:
 
 
 def test_what_is_wanted_survives_other_labels(project: Project) -> None:
-    """Compose takes the copies away with each change of labels; they come back, and none is given up."""
-    nsq = {"rule": "PerContainer", "metric": "NSQ", "metric.topic_name": "t", "metric.channel_name": "c"}
-    with Server(answers(stats(30))) as server:
-        serve(project, "web", min="1", max="8", target="10", **nsq)
+    """Another metric, and another maximum. Compose takes the copies away with each change of labels; they
+    come back, and none is given up."""
+    nsq = {"rule": "PerContainer", "target": "10", "metric": "NSQ", "metric.channel_name": "c"}
+    topics = [topic("t", 30), topic("u", 60)]
+    with Server(answers(json.dumps({"topics": topics}).encode())) as server:
+        serve(project, "web", min="1", max="8", **nsq, **{"metric.topic_name": "t"})
         project.run("up", "-d")
         with project.agent(cap=8, NSQ_STATS_ENDPOINT=server.endpoint) as agent:
             waits(project, agent, web=3)
-            serve(project, "web", min="1", max="8", target="5", **nsq)
+            serve(project, "web", min="1", max="8", **nsq, **{"metric.topic_name": "u"})
             project.run("up", "-d")
             waits(project, agent, web=6)
-            serve(project, "web", min="1", max="4", target="5", **nsq)
+            serve(project, "web", min="1", max="4", **nsq, **{"metric.topic_name": "u"})
             project.run("up", "-d")
             waits(project, agent, web=4)
             changes = re.findall(r"web: (\d+) -> (\d+)", agent.log())
