@@ -18,7 +18,7 @@ def entries() -> ComposeEntries:
     """Those of an engine on which one container of `web` runs."""
     made = ComposeEntries(Originals())
     made.scope, made.tasks = Scope(frozenset({"shop"})), frozenset({"web"})
-    made.originals.listed({"o1": Found("web", LABELS, State.RUNNING)}, made.originals.ask(), made.tasks)
+    made.originals.listed({"o1": Found("web", LABELS, State.RUNNING)}, made.originals.ask(100.0), made.tasks)
     return made
 
 

@@ -37,9 +37,9 @@ class World:
         self.originals.policies["web"] = Policy()
         self.list()
 
-    def list(self, **found: Found) -> None:
+    def list(self, asked_at: float = 100.0, **found: Found) -> None:
         self.found |= found
-        self.originals.listed(self.found, self.originals.ask(), TASKS)
+        self.originals.listed(self.found, self.originals.ask(asked_at), TASKS)
 
     def event(self, id: str, kind: str, detail: str = "", now: float = 0.0, mine: bool = False) -> bool:
         """Returns whether somebody else has caused it."""
@@ -111,21 +111,33 @@ def test_a_stop_of_all_that_run_means_what_we_have_stopped_too() -> None:
 
 def test_a_listing_that_is_older_than_an_event_brings_nothing_back() -> None:
     world = World()
-    asked = world.originals.ask()
+    asked = world.originals.ask(100.0)
     world.user_stops("o1")
     world.event("c2", "destroy")
     world.originals.listed(world.found, asked, TASKS)
     assert world.originals.resting(1.0) == {"web"}
     assert world.originals.rank("c2") is None
-    asked = world.originals.ask()
+    asked = world.originals.ask(100.0)
     world.event("o1", "destroy")
     world.originals.listed(world.found, asked, TASKS)
     assert world.originals.rank("o1") is None
 
 
+def test_a_listing_that_does_not_show_an_end_yet_brings_nothing_back() -> None:
+    world = World()
+    world.user_stops("o1", now=50.0)
+    world.list(asked_at=51.0)
+    assert world.originals.resting(51.0) == {"web"}
+    world.event("o1", "start", now=51.5)
+    assert world.originals.resting(51.5) == set()
+    world.user_stops("o1", now=52.0)
+    world.list(asked_at=60.0)  # its start event was lost
+    assert world.originals.resting(60.0) == set()
+
+
 def test_what_came_since_a_listing_was_asked_for_stays() -> None:
     world = World()
-    asked = world.originals.ask()
+    asked = world.originals.ask(100.0)
     world.event("o7", "create")
     world.originals.listed(world.found, asked, TASKS)
     assert world.originals.is_original("o7")
@@ -229,7 +241,7 @@ def test_what_had_ended_before_the_agent_came(
 ) -> None:
     originals = Originals(["o1"] if ours else [], remembers)
     originals.consent = frozenset({"web"} if consent else ())
-    originals.listed({"o1": Found("web", labels(1), State.EXITED, code)}, originals.ask(), TASKS)
+    originals.listed({"o1": Found("web", labels(1), State.EXITED, code)}, originals.ask(100.0), TASKS)
     assert (originals.resting(0.0) == {"web"}) is rests
 
 

@@ -38,6 +38,15 @@ def test_what_others_start_is_adopted_and_holds_no_task() -> None:
     assert world.operations(2.0) == []
 
 
+def test_what_others_have_started_since_a_listing_was_requested_is_not_gone() -> None:
+    world = Shared(demand=2)
+    listing = Listing(world.reconciler)
+    asked = listing.ask()
+    world.appears("o1", "o2")
+    listing.apply(asked, [], 2.0)
+    assert world.task.running == 2
+
+
 def test_nothing_is_done_while_others_are_at_work() -> None:
     world = Shared(demand=1)
     world.reconciler.quiet["web"] = 3.0

@@ -133,7 +133,7 @@ class ComposeBackend(DockerBackend):
             super().remove(id)
 
     def list(self) -> list[ListedContainer]:
-        asked, known = self._numbers.ask(), self.originals.ask()
+        asked, known = self._numbers.ask(), self.originals.ask(time.monotonic())
         with asking():
             client = self._client_now()
             self._entries.scope = self._scoped(client)

@@ -71,6 +71,8 @@ class Known:
     """Its health check has not succeeded yet, as far as is known."""
     condemned_until: float = 0.0
     """Somebody asked it to end: until then it is no model for a copy."""
+    ended_at: float = float("-inf")
+    """Time of the event of its end, monotonic seconds."""
     stopped: bool = False
     """It is somebody else's to start: Compose has stopped it, or is about to start it."""
     held: bool = False

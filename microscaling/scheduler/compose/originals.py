@@ -14,6 +14,8 @@ from typing import Any
 from microscaling.scheduler.compose.calls import Calls
 from microscaling.scheduler.compose.known import LIVES, Effect, Found, Known, Policy, State
 
+SHOWN_S = 4.0
+"""A listing may show a container as running for so long after the event of its end."""
 GIVEN_BACK_S = 3.0
 """Longest time from the end of a container to the moment when it may be started again."""
 COPIES = 1_000_000
@@ -36,6 +38,7 @@ class Originals:
         """All that the agent has stopped in an earlier life is known."""
         self._calls = Calls()
         self._serial = 0
+        self._asked_at = float("-inf")
         self._gone: dict[str, int] = {}
         """By id, the serial number of a removal, which an older listing does not show."""
         self._listed: frozenset[str] = frozenset()
@@ -184,9 +187,10 @@ class Originals:
 
     # News
 
-    def ask(self) -> int:
+    def ask(self, now: float) -> int:
         """Returns the time of a listing that is about to be requested, for `listed`."""
         with self._lock:
+            self._asked_at = now
             return self._serial
 
     def listed(self, found: Mapping[str, Found], asked: int, tasks: frozenset[str]) -> list[str]:
@@ -215,6 +219,10 @@ class Originals:
                 known.learned, self.policies[known.task] = True, policy
 
     def _compare(self, id: str, known: Known, seen: Found, first: bool, new: bool) -> None:
+        # An engine tells of an end before its listings show it, on a busy machine for long: without the
+        # start event, a service that was stopped would come back to life.
+        if seen.state in LIVES and self._asked_at - known.ended_at < SHOWN_S:
+            return
         if not known.key.image:
             known.key = replace(known.key, image=seen.image)
         ran, known.running = known.running, known.running and seen.state in LIVES
@@ -278,7 +286,7 @@ class Originals:
 
     def _dies(self, known: Known, exit_code: str, now: float, ours: bool) -> Effect:
         condemned = now < known.condemned_until
-        known.paused = False
+        known.paused, known.ended_at = False, now
         if not ours and not condemned and self._policy(known).restarts(exit_code):
             known.restarting = True
             return Effect(restarts=True)

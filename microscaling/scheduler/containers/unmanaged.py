@@ -143,6 +143,7 @@ class UnmanagedContainers:
         """Counts a container as ours from now on, to be removed."""
         container = self.inventory.new(self.inventory.by_name[event.task], self._nonce(event))
         self.inventory.bind(container, event.id)
+        self.inventory.touch(container)  # a listing that was requested before does not show it yet
         container.phase = phase
         container.may_run = phase is Phase.RUNNING
         container.unwanted = True
