@@ -116,8 +116,7 @@ class Project:
         )  # fmt: skip
 
     def close(self) -> None:
-        for one in self.containers().values():
-            self.engine.remove_container(one["Id"], force=True, v=True)
+        engines.remove(self.engine, list(self.containers().values()))
         self.run("down", "-v")
 
 
