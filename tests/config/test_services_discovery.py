@@ -80,6 +80,8 @@ def test_the_youngest_container_of_compose_stands_for_its_service() -> None:
 def test_the_agents_own_container_is_found(folder: str) -> None:
     id = 32 * "a1"
     assert OWN.search(f"1 2 0:3 {folder}/{id}/hostname /etc/hostname rw - ext4 /dev/a rw")[1] == id  # type: ignore[index]
+    on_the_machine = f"1 2 0:3 / {folder}/{id}/userdata/shm rw - tmpfs shm rw"
+    assert OWN.search(on_the_machine) is None, "a mount of each container, that the machine of the engine has"
 
 
 def test_the_label_of_an_image_enables_nothing() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +24,8 @@ from scripts.test_engines.binaries import COMPOSE_2, COMPOSE_5
 from tests.integration import engines
 from tests.integration.agents import AgentProcess
 from tests.integration.engines import give_up
+from tests.integration.podman import OwnPodman
+from tests.services.service import CACHE
 
 SLEEPER = "mss-test/sleeper"
 USUAL = os.environ.get("MSS_TEST_COMPOSE") or "1.29"
@@ -48,6 +52,18 @@ def compose_of(version: str) -> Compose:
             pytest.skip(BUILT[version].missing)
         return Compose(version, str(BUILT[version].path), "-")
     return Compose(version, shutil.which("docker-compose") or give_up("docker-compose is not here"), "_")
+
+
+def podman_compose(podman: OwnPodman) -> Compose:
+    """podman-compose, of which `scripts/test-services` installs one version, for a Podman."""
+    folder = CACHE / "podman-compose"
+    if not (folder / "podman_compose.py").exists():
+        give_up("podman-compose is not here: run scripts/test-services")
+    path = podman.folder / "podman-compose"
+    words = [sys.executable, str(folder / "podman_compose.py"), "--podman-path", str(podman.script())]
+    path.write_text(f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(folder))} exec {shlex.join(words)} "$@"\n')
+    path.chmod(0o755)
+    return Compose("podman-compose", str(path), "_")
 
 
 class Project:
@@ -121,9 +137,9 @@ class Project:
 
 
 @contextlib.contextmanager
-def project_on(host: str, version: str, folder: Path) -> Iterator[Project]:
+def project_on(host: str, version: str | Compose, folder: Path) -> Iterator[Project]:
     """A project for the time of the block, on an engine that has the test images."""
-    compose = compose_of(version)
+    compose = compose_of(version) if isinstance(version, str) else version
     with engines.client_with_images(host) as client:
         made = Project(client, host, folder, compose)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -65,12 +66,24 @@ class OwnPodman:
                 raise Missing("a Podman of one's own would not start:\n" + "\n".join(words))
             time.sleep(0.1)
 
+    @property
+    def inside(self) -> list[str]:
+        """Begins a command of this Podman: in its network, with its folders."""
+        assert self.process is not None
+        return ["nsenter", f"--net=/proc/{self.process.pid}/ns/net", *self.command]
+
+    def script(self) -> Path:
+        """A program as `podman` is one, for other programs."""
+        path = self.folder / "podman"
+        conf = shlex.quote(self.environ["CONTAINERS_CONF"])
+        path.write_text(f'#!/bin/sh\nCONTAINERS_CONF={conf} exec {shlex.join(self.inside)} "$@"\n')
+        path.chmod(0o755)
+        return path
+
     def run(self, *words: str) -> str:
         """What a command of Podman says; raises CalledProcessError."""
-        assert self.process is not None
-        inside = ("nsenter", f"--net=/proc/{self.process.pid}/ns/net")  # where its networks are
         done = subprocess.run(
-            [*inside, *self.command, *words],
+            [*self.inside, *words],
             env=self.environ,
             check=True,
             capture_output=True,

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from docker import APIClient
 
+from microscaling.clients.docker.compose import COPY_OF
 from microscaling.demand.task import Task
 from microscaling.scheduler.docker.backend import DockerBackend
 from tests.integration import engines
 from tests.integration.agents import AgentProcess, Queues, Witness, app, queue_app, wait_for
+from tests.integration.composes import podman_compose, project_on
 from tests.integration.engines import give_up
 from tests.integration.podman import OwnPodman
 
@@ -115,3 +117,34 @@ def test_a_name_that_another_container_has_is_left_out(
     finally:
         client.remove_container(foreign)
         backend.close()
+
+
+def test_services_of_podman_compose(podman: OwnPodman, tmp_path: Path) -> None:
+    """It knows its containers by their names, so `down` leaves copies, which the agent removes then."""
+    with project_on(podman.host, podman_compose(podman), tmp_path) as project:
+        project.web(labels={"microscaling.min": "1"}, environment={"VERSION": "1"}, networks=["back"])
+        project.run("up", "-d")
+
+        def versions() -> list[str]:
+            found = [project.engine.inspect_container(one["Id"]) for one in project.containers(True).values()]
+            return sorted(text for one in found for text in one["Config"]["Env"] if "VERSION" in text)
+
+        with project.agent() as agent:
+            wait_for(lambda: versions() == ["VERSION=1"] * 4, "for three copies")
+            names = {one["Names"][0].lstrip("/") for one in project.containers().values()}
+            assert names == {project.name_of(f"web_{number}") for number in range(1, 5)}
+            copy = project.inspected("web_2")
+            assert copy["Config"]["Labels"][COPY_OF] == project.inspected("web_1")["Id"]
+            assert f"{project.name}_back" in copy["NetworkSettings"]["Networks"]
+            project.run("up", "-d")
+            project.web(labels={"microscaling.min": "1"}, environment={"VERSION": "2"}, networks=["back"])
+            project.run("up", "-d")
+            wait_for(lambda: versions() == ["VERSION=2"] * 4, "for copies of the new configuration")
+            project.run("stop")
+            wait_for(lambda: set(project.containers()) == {"web_1"}, "for the copies to go")
+            assert versions() == []
+            project.run("start")
+            wait_for(lambda: versions() == ["VERSION=2"] * 4, "for the service to go on")
+            project.run("down")
+            wait_for(lambda: not project.containers(), "for the copies to go")
+            assert agent.stop() == 0

@@ -30,8 +30,12 @@ ENABLED = "microscaling.enable"
 PODMAN_PROJECT = "io.podman.compose.project"
 PODMAN_CONFIG_HASH = "io.podman.compose.config-hash"
 DIGITS = re.compile(r"[0-9]{1,9}")
-OWN = re.compile(r"/(?:overlay-)?containers/([0-9a-f]{64})/")
-"""Finds an id in the path of a file that Docker, or Podman, has mounted into a container."""
+OWN = re.compile(
+    r"^(?:\S+ ){3}\S*/(?:overlay-)?containers/([0-9a-f]{64})/\S* /etc/(?:hostname|hosts|resolv\.conf) ",
+    re.MULTILINE,
+)
+"""Finds an id in the path of a file that Docker, or Podman, has mounted into a container. Not in any path: on
+the engine's own machine some mounts of every container are to be seen."""
 
 
 @dataclass(frozen=True, slots=True)
