@@ -100,9 +100,9 @@ class Project:
         return done.stdout
 
     def containers(self, running: bool = False) -> dict[str, dict[str, Any]]:
-        """By service and number, such as web_1."""
+        """By service and number, such as web_1; those of `run` have no number, but their id."""
         found = self.engine.containers(all=not running, filters={"label": f"{PROJECT}={self.name}"})
-        return {f"{one['Labels'][SERVICE]}_{one['Labels'][NUMBER]}": one for one in found}
+        return {f"{one['Labels'][SERVICE]}_{one['Labels'].get(NUMBER, one['Id'])}": one for one in found}
 
     def count(self, service: str = "web") -> int:
         """How many containers of a service run."""
@@ -125,11 +125,12 @@ class Project:
         return made
 
     def agent(self, cap: int = 10, **environ: str) -> AgentProcess:
-        return AgentProcess(
-            self.file.parent, [], MSS_SCHEDULER="COMPOSE", MSS_CONFIG="", MSS_CONFIG_FILE="",
-            MSS_MAX_CONTAINERS=str(cap), DOCKER_HOST=self.host,
-            MSS_COMPOSE_PROJECT=self.name, MSS_STATE_DIR=str(self.state), **environ,
-        )  # fmt: skip
+        settings = {
+            "MSS_SCHEDULER": "COMPOSE", "MSS_CONFIG": "", "MSS_CONFIG_FILE": "", "DOCKER_HOST": self.host,
+            "MSS_MAX_CONTAINERS": str(cap), "MSS_COMPOSE_PROJECT": self.name,
+            "MSS_STATE_DIR": str(self.state),
+        }  # fmt: skip
+        return AgentProcess(self.file.parent, [], **settings | environ)
 
     def close(self) -> None:
         engines.remove(self.engine, list(self.containers().values()))

@@ -8,17 +8,16 @@ import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from docker import APIClient
 
-from tests.integration import test_compose_copies
+from tests.integration import composes, engines
 from tests.integration.engines import give_up
-from tests.integration.test_compose import compose_command
 from tests.pages import DOCS, ROOT, blocks_of
 
-engine = test_compose_copies.engine
 FILE = ROOT / "examples" / "compose" / "docker-compose.yml"
 BASES = {
     "PYTHON_IMAGE": ("microscaling-base/python", "python:3.12.13-slim-bookworm"),
@@ -37,10 +36,16 @@ def typed() -> list[list[str]]:
 
 
 class Example:
-    """The example as a project of its own name, at `engine`."""
+    """The example as a project of its own name, at `engine`.
 
-    def __init__(self, engine: APIClient) -> None:
+    Of a version of Compose that cannot build here, it runs the file that the page shows, which has other
+    images in place of what builds them.
+    """
+
+    def __init__(self, engine: APIClient, compose: composes.Compose, folder: Path) -> None:
         self.engine = engine
+        self.compose = compose
+        self.file = FILE
         self.name = f"t{uuid.uuid4().hex[:6]}"
         self.environ = {**os.environ, "BUILD_NETWORK": "host"}
         for variable, images in BASES.items():
@@ -49,11 +54,25 @@ class Example:
                 there[0] if there else give_up(f"{images[0]} is missing: run scripts/base-images")
             )
 
+        if compose.version in composes.BUILT:
+            text = blocks_of(DOCS / "compose.md", "yaml")[0].text
+            self.file = folder / "docker-compose.yml"
+            self.file.write_text(text.replace("redis:7", self.environ["REDIS_IMAGE"]))
+
+    def build(self) -> None:
+        """Makes the images of the example."""
+        self._type(composes.compose_of("1.29").command, FILE, "build")
+
     def run(self, *words: str) -> str:
         """Types a command of Compose; returns what it says."""
         words = ("exec", "-T", *words[1:]) if words[0] == "exec" else words  # there is no terminal
+        if self.file != FILE:
+            words = tuple(word for word in words if word != "--build")
+        return self._type(self.compose.command, self.file, *words)
+
+    def _type(self, command: str, file: Path, *words: str) -> str:
         done = subprocess.run(
-            [*compose_command(), "-p", self.name, *words], cwd=FILE.parent, env=self.environ,
+            [command, "-p", self.name, "-f", str(file), *words], cwd=FILE.parent, env=self.environ,
             capture_output=True, text=True, timeout=600,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
@@ -82,11 +101,13 @@ class Example:
         }
 
 
-@pytest.fixture
-def example(engine: APIClient) -> Iterator[Example]:
-    made = Example(engine)
-    yield made
-    made.run("down", "--volumes", "--remove-orphans")
+@pytest.fixture(params=[composes.USUAL, *composes.OTHERS])
+def example(request: pytest.FixtureRequest, host: str, tmp_path: Path) -> Iterator[Example]:
+    compose = composes.compose_of(request.param)
+    with engines.client_with_images(host) as engine:
+        made = Example(engine, compose, tmp_path)
+        yield made
+        made.run("down", "--volumes", "--remove-orphans")
 
 
 MORE = "50000"
@@ -98,13 +119,14 @@ FORGET = (
 
 def test_from_one_worker_to_eight_and_back_as_the_page_says(example: Example) -> None:
     up, add, ps, logs, down = typed()
+    example.build()
     example.run(*up)
     assert example.workers() == {1}
     example.run(*add)
     eight = set(range(1, 9))
     example.until(lambda: example.workers() == eight)
     example.run(*add[:-1], MORE)
-    names = re.findall(rf"^({example.name}[-_]worker[-_]\d) .* Up ", example.run(*ps), re.MULTILINE)
+    names = re.findall(rf"^({example.name}[-_]worker[-_]\d)\s.*\sUp ", example.run(*ps), re.MULTILINE)
     assert len(names) == 8
     done = re.compile(r"^\S*?worker[-_](\d)\s.*job \d+ is done$", re.MULTILINE)
     example.until(lambda: set(map(int, done.findall(example.run("logs", "--tail=9", "worker")))) == eight)

@@ -35,12 +35,13 @@ def make(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
     from microscaling.scheduler.containers.state_folder import default_folder, why_forgotten
 
     s = settings
-    folder = s.state_dir or default_folder(environ)
-    # A dry run stops nothing, and makes no folder either.
-    why = "" if s.dry_run else why_forgotten(folder, in_container=bool(own_id()))
-    if why:
-        log.warning(FORGOTTEN, why)
-    stops = OwnStops(folder, s.docker_host, said=bool(why))
+    stops = None
+    if not s.dry_run:  # which stops nothing, and writes no file either
+        folder = s.state_dir or default_folder(environ)
+        why = why_forgotten(folder, in_container=bool(own_id()))
+        if why:
+            log.warning(FORGOTTEN, why)
+        stops = OwnStops(folder, s.docker_host, said=bool(why))
     projects = environ.get("MSS_COMPOSE_PROJECT", "")
     return ComposeScheduler(
         ComposeBackend(
