@@ -11,6 +11,10 @@ FIRST = (ENGINE, "tests/browser/", "tests/contract/", "tests/integration/", "tes
 """The lanes that take longest begin first."""
 BESIDE_OTHERS = (
     "tests/integration/test_compose_copies.py",
+    "tests/integration/test_compose_filter.py",
+    "tests/integration/test_compose_limits.py",
+    "tests/integration/test_compose_live.py",
+    "tests/integration/test_compose_living.py",
     "tests/integration/test_compose_versions.py",
     "tests/integration/test_engine_restart.py",
     "tests/integration/test_leave.py",
