@@ -47,7 +47,8 @@ class Source(ABC):
         self.key = (self.key, seconds)
 
     def also(self, other: Source) -> None:
-        """Adds the questions of another source with an equal key to this one."""
+        """Adds the questions of another source with an equal key to this one. Called while `fetch` may be
+        under way, too, when a service comes: it replaces what that reads."""
 
     def check(self) -> None:
         """Checks the requirements, such as a library or an account, once and without a request. Raises

@@ -48,7 +48,7 @@ class ExporterSource(HTTPSource):
 
     def also(self, other: Source) -> None:
         if isinstance(other, ExporterSource):
-            self._names |= other._names
+            self._names = self._names | other._names  # a new set, as `fetch` may be under way
 
     def check(self) -> None:
         try:

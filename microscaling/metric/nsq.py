@@ -100,9 +100,14 @@ class NSQSource(Source):
         self._client.close()
 
     def _add(self, queues: Iterable[tuple[str, str]]) -> None:
-        for topic, channel in queues:
-            hints = Hint(f"{self.name}: the topic", topic), Hint(f"{self.name}: the channel", channel)
-            self.queues.setdefault((topic, channel), hints)
+        new = {
+            (topic, channel): (
+                Hint(f"{self.name}: the topic", topic),
+                Hint(f"{self.name}: the channel", channel),
+            )
+            for topic, channel in queues
+        }
+        self.queues = {**new, **self.queues}  # a new one, as `fetch` may be under way
 
     def _topic(self) -> str:
         """Returns the topic that all tasks share; empty if there are several."""
