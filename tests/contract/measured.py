@@ -25,10 +25,11 @@ from microscaling.metric.null import NullMetric
 from microscaling.metric.rabbitmq import RabbitMQMetric
 from microscaling.metric.redis import RedisMetric
 from microscaling.metric.rq import RQMetric
+from microscaling.metric.sidekiq import SidekiqMetric
 from microscaling.metric.sql import SQLMetric
 from microscaling.metric.sqs import SQSMetric
 from microscaling.metric.toy import ToyMetric
-from tests.frameworks.stage import NodeStage, Stage
+from tests.frameworks.stage import NodeStage, RubyStage, Stage
 from tests.metric.faulty import Server, response
 from tests.metric.nsqd import Nsqd
 from tests.metric.proxy import OF_HTTP, OF_REDIS, Fault, Proxy
@@ -410,6 +411,15 @@ class BullMQQueue(OfFramework):
         return BullMQMetric(self.way, "jobs")
 
 
+class SidekiqQueue(OfFramework):
+    type_name = "Sidekiq"
+    module = "sidekiq_jobs"
+    stage_of = RubyStage
+
+    def metric(self) -> Metric:
+        return SidekiqMetric(self.way, "jobs")
+
+
 class RedisGroup(RedisStream):
     def metric(self) -> Metric:
         return RedisMetric(self.way, "jobs", "group", "workers")
@@ -426,5 +436,5 @@ KINDS: tuple[type[Measured], ...] = (
     *(Toy, Null, SQL, HTTP, NSQ, SQS, AzureQueue),
     *(RabbitMQQueue, PrometheusQuery, RedisList, RedisStream, RedisGroup),
     *(RedisSortedSet, RedisDue, ExporterSeries),
-    *(CeleryQueue, RQQueue, BullMQQueue, RabbitMQOwn),
+    *(CeleryQueue, RQQueue, BullMQQueue, SidekiqQueue, RabbitMQOwn),
 )

@@ -123,6 +123,16 @@ class NodeStage(Stage):
         return [find("node"), str(HERE / "bullmq_jobs.js"), str(package), *more]
 
 
+class RubyStage(Stage):
+    """The same of a framework of Ruby, from Debian's packages."""
+
+    def look_for(self, folder: Path) -> None:
+        find("sidekiq")
+
+    def side_command(self) -> list[str]:
+        return [find("ruby"), str(HERE / f"{self.module}.rb")]
+
+
 def kill(process: subprocess.Popen[bytes]) -> None:
     """Ends a worker and its children as a crash of the machine would."""
     # The session, as the process in which RQ runs a job has a group of its own, and survives the worker's.

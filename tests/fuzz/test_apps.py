@@ -64,7 +64,7 @@ SAMPLES: dict[tuple[str, str], Any] = {
     ("HTTP", "header"): "",
     ("Redis", "url"): f"redis://:{SECRET}@h/0",
     ("Redis", "kind"): "group",
-    **{(name, "url"): f"redis://:{SECRET}@h/0" for name in ("BullMQ", "Celery", "RQ")},
+    **{(name, "url"): f"redis://:{SECRET}@h/0" for name in ("BullMQ", "Celery", "RQ", "Sidekiq")},
     ("Celery", "prioritySteps"): "0,5",
     ("SQL", "databaseURL"): "sqlite:////db",
     ("SQL", "query"): "SELECT 1",
