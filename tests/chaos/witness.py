@@ -15,6 +15,8 @@ from tests.chaos.history import History
 from tests.integration import engines
 
 AGAIN_S = 0.05
+SHOWN_S = 4.0
+"""A busy engine lists a container as running for so long after its end."""
 AWAY = (DockerException, RequestException, OSError, ValueError, AttributeError, engines.Missing)
 """What the client raises when the engine goes away in the middle of something."""
 
@@ -34,6 +36,8 @@ class Witness:
         """The tasks of what of ours runs now, by id."""
         self.known = False
         """Whether that can be relied on."""
+        self.ended: dict[str, float] = {}
+        """When each had ended, by the engine's events."""
         self.noted = 0
         """How many events there were."""
         self.lock = threading.Lock()
@@ -63,6 +67,8 @@ class Witness:
             noted, asked = self.noted, time.time()
             found = self._running(client)
             with self.lock:
+                late = {id for id, t in self.ended.items() if asked - t < SHOWN_S} - self.running.keys()
+                found = {id: task for id, task in found.items() if id not in late}
                 if self.known and self.noted == noted and found != self.running:
                     self.running = found
                     self.history.add("listed", detail=dict(found), t=asked)
@@ -103,6 +109,7 @@ class Witness:
             self.running[actor["ID"]] = task
         elif kind in ("die", "destroy"):
             self.running.pop(actor["ID"], None)
+            self.ended[actor["ID"]] = event["timeNano"] / 1e9
         self.history.add(kind, task, actor["ID"], detail, t=event["timeNano"] / 1e9)
 
     def _tell(self, task: str, id: str, labels: dict[str, str], t: float) -> None:
