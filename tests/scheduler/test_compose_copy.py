@@ -12,7 +12,7 @@ from docker.errors import APIError
 
 from microscaling.clients.docker.compose import COPY_OF, NUMBER
 from microscaling.scheduler.compose.copy import copy_of, is_usual, name_of
-from microscaling.scheduler.compose.files import carry_files
+from microscaling.scheduler.compose.files import Files
 
 ID = "0123456789ab" + "c" * 52
 VOLUME = "d" * 64
@@ -171,4 +171,23 @@ def test_a_filter_that_keeps_secrets_in_costs_only_these(
             raise APIError("refused", answer)
 
     with pytest.raises(APIError) if raises else nullcontext():
-        carry_files(Filtered(), original(), "copy")
+        Files().carry(Filtered(), original(State={"Status": "running"}), "copy")
+
+
+def test_secrets_are_looked_for_once_but_before_the_start_each_time() -> None:
+    class Asked(docker.APIClient):
+        def __init__(self) -> None:
+            """Connects to nothing."""
+            self.times = 0
+
+        def diff(self, container: str) -> list[dict[str, Any]]:
+            self.times += 1
+            return []
+
+    client, files = Asked(), Files()
+    created, started = (original(State={"Status": status}) for status in ("created", "running"))
+    files.carry(client, created, "copy")  # Compose may be about to write them
+    files.learn(client, started)
+    for copy in ("copy", "other"):
+        files.carry(client, started, copy)
+    assert client.times == 2

@@ -23,7 +23,7 @@ from microscaling.demand.task import Task
 from microscaling.errors import PermanentError, TemporaryError
 from microscaling.scheduler.compose.copy import Copy, copy_of, is_usual
 from microscaling.scheduler.compose.entries import ComposeEntries
-from microscaling.scheduler.compose.files import carry_files
+from microscaling.scheduler.compose.files import Files
 from microscaling.scheduler.compose.known import Policy
 from microscaling.scheduler.compose.originals import Originals
 from microscaling.scheduler.compose.own_stops import OwnStops
@@ -67,6 +67,7 @@ class ComposeBackend(DockerBackend):
         self._templates: dict[str, str] | None = None
         """The containers whose labels describe the services; None before the first listing."""
         self._consent: set[str] = set()
+        self._files = Files()
         self._scoping = threading.Lock()
         self._remembering = threading.Lock()
         self._scope: Scope | None = None
@@ -180,7 +181,9 @@ class ComposeBackend(DockerBackend):
     def _learn(self, client: docker.APIClient, id: str) -> None:
         """Reads the policies of a service from a container that Compose has made."""
         with contextlib.suppress(NotFound):
-            self.originals.learn(id, Policy.of(client.inspect_container(id)))
+            original = client.inspect_container(id)
+            self._files.learn(client, original)
+            self.originals.learn(id, Policy.of(original))
 
     def _well(self, id: str) -> Mapping[str, Any] | None:
         """Returns the engine's description of a container; None if it is no model for a copy."""
@@ -204,7 +207,7 @@ class ComposeBackend(DockerBackend):
                     link_local_ips=(endpoint.get("IPAMConfig") or {}).get("LinkLocalIPs"),
                     driver_opt=endpoint.get("DriverOpts"),
                 )
-            carry_files(client, original, id)
+            self._files.carry(client, original, id)
         except Exception:  # incomplete, and its id would be lost with the error
             with contextlib.suppress(PermanentError, TemporaryError):
                 self.remove(id)

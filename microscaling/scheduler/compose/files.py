@@ -3,10 +3,11 @@ and that its copies need as well."""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import posixpath
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import docker
@@ -19,28 +20,56 @@ from microscaling.errors import PermanentError
 SECRETS = "/run/secrets"
 ADDED = 1
 """The kind of a change in GET /containers/ID/changes."""
+MAX_KNOWN = 1000
+"""Containers that are remembered: every recreate is another one."""
 MAX_BYTES = 16 * 2**20
 """Longest archive that is copied: it is held in memory, and a label may name any folder."""
 
 
-def carry_files(client: docker.APIClient, original: Mapping[str, Any], copy: str) -> None:
-    """Copies the secrets in the layer of Compose's container, and what its label says, into a copy that was
-    not started yet. Raises PermanentError for a file that cannot be had.
+class Files:
+    """Copies files, and remembers which of Compose's containers have secrets in their layer."""
 
-    A proxy in front of the engine may refuse that, which is logged once: most services have no such secrets.
-    """
-    try:
-        if _has_secrets(client, original):
-            _carry(client, original["Id"], SECRETS, copy)
-    except APIError as error:
-        if error.status_code not in REFUSED:
-            raise
-        said(error)
-    for path in _listed(original):
+    def __init__(self) -> None:
+        self._secrets: dict[str, bool] = {}
+        """By id of a container that has been started."""
+
+    def learn(self, client: docker.APIClient, original: Mapping[str, Any]) -> None:
+        """Asks before the first copy is needed: an engine takes longer for that than for a create."""
+        with contextlib.suppress(APIError):  # the first copy will tell
+            self._has_secrets(client, original)
+
+    def carry(self, client: docker.APIClient, original: Mapping[str, Any], copy: str) -> None:
+        """Copies the secrets in the layer of Compose's container, and what its label says, into a copy that
+        was not started yet. Raises PermanentError for a file that cannot be had."""
+        if self._if_allowed(lambda: self._has_secrets(client, original)):
+            self._if_allowed(lambda: _carry(client, original["Id"], SECRETS, copy))
+        for path in _listed(original):
+            try:
+                _carry(client, original["Id"], path, copy)
+            except NotFound:
+                raise PermanentError(f"{COPY_FILES}: there is no {path} in the container to copy") from None
+
+    def _if_allowed(self, call: Callable[[], bool | None]) -> bool:
+        """Returns False if a proxy in front of the engine refuses the call, which is logged once: most
+        services have no such secrets."""
         try:
-            _carry(client, original["Id"], path, copy)
-        except NotFound:
-            raise PermanentError(f"{COPY_FILES}: there is no {path} in the container to copy") from None
+            return bool(call())
+        except APIError as error:
+            if error.status_code not in REFUSED:
+                raise
+            said(error)
+            return False
+
+    def _has_secrets(self, client: docker.APIClient, original: Mapping[str, Any]) -> bool:
+        known = self._secrets.get(original["Id"])
+        if known is None:
+            known = _has_secrets(client, original)
+            # Compose writes them before the start, so until then they may be still to come.
+            if original["State"].get("Status") != "created":
+                if len(self._secrets) >= MAX_KNOWN:
+                    self._secrets.clear()
+                self._secrets[original["Id"]] = known
+        return known
 
 
 def _listed(original: Mapping[str, Any]) -> list[str]:
