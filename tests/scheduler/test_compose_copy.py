@@ -171,7 +171,7 @@ def test_a_filter_that_keeps_secrets_in_costs_only_these(
             raise APIError("refused", answer)
 
     with pytest.raises(APIError) if raises else nullcontext():
-        Files().carry(Filtered(), original(State={"Status": "running"}), "copy")
+        Files().carry(Filtered(), original() | {"State": {"Status": "running"}}, "copy")
 
 
 def test_secrets_are_looked_for_once_but_before_the_start_each_time() -> None:
@@ -185,7 +185,7 @@ def test_secrets_are_looked_for_once_but_before_the_start_each_time() -> None:
             return []
 
     client, files = Asked(), Files()
-    created, started = (original(State={"Status": status}) for status in ("created", "running"))
+    created, started = (original() | {"State": {"Status": status}} for status in ("created", "running"))
     files.carry(client, created, "copy")  # Compose may be about to write them
     files.learn(client, started)
     for copy in ("copy", "other"):

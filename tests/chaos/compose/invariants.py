@@ -64,11 +64,13 @@ def others_are_left_alone(history: History) -> list[Violation]:
 
 
 def down_leaves_nothing(history: History) -> list[Violation]:
-    """After `down` there is no container of the project and no network, and its exit code is 0."""
+    """After `down` there is no container of the project and no network, and its exit code is 0; but for a
+    copy that was made before Compose stopped anything: it had listed the containers by then, which nobody can
+    see. That copy has to go like all others, see `what_was_stopped_rests`."""
     found = []
     for happening in history.of("down"):
         code, left = happening.detail["code"], happening.detail["left"]
-        if code or left:
+        if (code or left) and not _made_unseen(history, happening.t):
             what = f"exit code {code} of down; left: {', '.join(left) or 'nothing'}"
             found.append(Violation("down", happening.t, what))
     return found
@@ -105,6 +107,15 @@ def the_old_go(history: History) -> list[Violation]:
             what = f"the copy {id[:12]} of an old configuration was not told to go for {took:.0f} s"
             found.append(Violation("old", begin, what))
     return found
+
+
+def _made_unseen(history: History, t: float) -> bool:
+    """Whether a copy was made while the command that was under way at `t` had shown nothing yet."""
+    begin = max((f.begin for f in faults_of(history, "compose") if f.begin <= t), default=t)
+    copies = {h.id for h in history.of("about") if h.detail["copy"]}
+    kills = (h.t for h in history.of("kill") if h.t >= begin and h.id not in copies and h.task)
+    first = min(kills, default=t)
+    return any(begin <= h.t <= first for h in history.of("create") if h.id in copies)
 
 
 def _above(history: History) -> Iterator[Span]:

@@ -64,6 +64,10 @@ NEW = [at(50, "die", "rest", "rest-0"), at(50, "destroy", "rest", "rest-0"),
 TOLD = [at(100, "kill", "rest", f"rest-{i}", "15") for i in range(1, FULL["rest"])]
 LATE = [at(150, "kill", "rest", "rest-1", "15")]
 LEFT = at(60, "down", detail={"code": 0, "left": ["network shop_back"]})
+STOPPED = at(50, "kill", "beta", "beta-0", "15")
+UNSEEN, SEEN = (at(t, "create", "beta", "unseen") for t in (49, 51))
+REMOVED = at(60.5, "destroy", "beta", "unseen")
+ITS_LABELS = at(49, "about", "beta", "unseen", made(True, "1"))
 FAILED = at(60, "down", detail={"code": 1, "left": []})
 
 BREAKS = [
@@ -76,6 +80,7 @@ BREAKS = [
     ("a bystander is stopped later", "foreign", [at(50, "kill", "", "plain", "15")], typed(40, 45)),
     ("a network is left", "down", [LEFT], {}),
     ("down fails", "down", [FAILED], {}),
+    ("down fails, which saw the copy", "down", [STOPPED, SEEN, FAILED, REMOVED, ITS_LABELS], typed(48, 61)),
     ("started while it is to rest", "rests", [*RESTED, *WRONG, *WAKES], typed(49, 82)),
     ("runs on while it is to rest", "rests", [at(50, "rests", "beta"), *WAKES], typed(49, 82)),
     ("copies of the old configuration", "old", NEW, typed(49, 51)),
@@ -104,6 +109,7 @@ HOLDS = [
     ("back in time after a command", [NO_BETA, at(56, "start", "beta", "beta-0")], typed(45, 51)),
     ("a bystander, by Compose", [at(50, "kill", "", "plain", "15")], typed(49, 52)),
     ("a bystander, by hand", [at(50, "kill", "", "plain", "9"), at(49, "by hand", id="plain")], {}),
+    ("down, which did not see a copy", [UNSEEN, STOPPED, FAILED, REMOVED, ITS_LABELS], typed(48, 61)),
     ("rests until it is started", [*RESTED, *WAKES], typed(49, 82)),
     ("ends while it is to rest", [at(50, "rests", "beta"), at(52, "die", "beta", "beta-0"), *WAKES],
      typed(49, 82)),
