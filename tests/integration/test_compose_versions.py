@@ -3,6 +3,7 @@ would have made it, and a service has a whole life with all commands."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from docker.errors import NotFound
 
 from microscaling.clients.docker.compose import COPY_OF, NUMBER
 from microscaling.demand.task import Task
@@ -75,7 +77,10 @@ def comparable(inspected: dict[str, Any]) -> dict[str, Any]:
         "Env": env,
     }
     binds = sorted(ANONYMOUS.sub("ANONYMOUS", bind) for bind in found["HostConfig"]["Binds"] or ())
-    found["HostConfig"] = found["HostConfig"] | {"Binds": binds}
+    limits = sorted(
+        str(limit) for limit in found["HostConfig"]["Ulimits"] or ()
+    )  # in any order with version 5
+    found["HostConfig"] = found["HostConfig"] | {"Binds": binds, "Ulimits": limits}
     found["Mounts"] = sorted(
         (m["Type"], m["Destination"], m["Mode"], m["RW"], len(m.get("Name", ""))) for m in found["Mounts"]
     )
@@ -155,9 +160,13 @@ class Life:
             versions = {text for env in entries for text in env if text.startswith("VERSION=")}
             return len(found), None if copies is None else marked, versions
 
-        wanted = (count, copies, {f"VERSION={version}"})
+        def settled() -> bool:
+            with contextlib.suppress(NotFound):  # of one that was just removed
+                return seen() == (count, copies, {f"VERSION={version}"})
+            return False
+
         try:
-            wait_for(lambda: seen() == wanted, why)
+            wait_for(settled, why)
         except AssertionError as error:
             raise AssertionError(f"{error}: {seen()}") from None
 
