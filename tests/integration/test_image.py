@@ -203,7 +203,7 @@ def test_what_it_forgets_without_a_volume_is_said(
     compose = {"MSS_SCHEDULER": "COMPOSE", "MSS_CONFIG": "SERVICES", "MSS_COMPOSE_PROJECT": f"{prefix}none"}
     try:
         with running_agent(engine, image, way, **compose, MSS_MAX_CONTAINERS="1") as agent:
-            wait_for(lambda: "there is nothing to scale" in said(engine, agent) or ended(engine, agent))
+            wait_for(lambda: "nothing is scaled until" in said(engine, agent) or ended(engine, agent))
             lines = [line for line in said(engine, agent).splitlines() if "MSS_STATE_DIR" in line]
             assert len(lines) == bool(why)
             assert all(why in line and "the next agent cannot tell" in line for line in lines)
