@@ -92,7 +92,8 @@ class JobsMetric(Metric):
         return entry
 
     def read(self, answer: Any) -> int | Measurement:
-        found = answer[self.key]
+        # Without an entry the request was under way before this queue was added.
+        found = answer.get(self.key) or MetricError(f"{self.what}: not measured yet")
         if isinstance(found, MetricError):
             raise found
         if not self.exists(found.first) and self.missing == "held":

@@ -52,6 +52,8 @@ def test_all_tasks_of_one_redis_share_one_request(redis: Any) -> None:
         assert found == [Measurement(2, 0), Measurement(1, None), Measurement(2, None), Measurement(2, 0)]
         with pytest.raises(MetricError, match=r"BullMQ queue odd: WRONGTYPE .* another kind of queue"):
             metrics[3].read(answer)
+        with pytest.raises(MetricError, match="RQ queue new: not measured yet"):
+            RQMetric(redis.url, "new").read(answer)
     finally:
         poll.source.close()
 
