@@ -111,7 +111,8 @@ class ComposeBackend(DockerBackend):
         with self._call(id, "start"):
             super().start(id)
         self.originals.started(id)
-        self.remember()
+        if self.originals.is_original(id):  # a copy is none of those that the file has
+            self.remember()
 
     def stop(self, id: str, grace_s: float) -> None:
         original = self.originals.is_original(id)
