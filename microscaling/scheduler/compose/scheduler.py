@@ -79,9 +79,11 @@ class ComposeScheduler(ContainerScheduler):
         with self._change() as now:
             self._halted = now
             # A `down` that ends the agent, too, listed the containers before it began, and may not know
-            # the last ones.
+            # the last ones; nor does Ctrl-C know those that did not run yet, for however long they are there.
+            late = self.backend.originals.made_since(now - STILL_S)
             for container in self.reconciler.all():
-                if container.id in self.backend.originals.made_since(now - STILL_S):
+                starts = container.phase is Phase.STARTING
+                if container.id in late or (starts and not self.backend.originals.is_original(container.id)):
                     container.unwanted = True
             self.reconciler.reconcile(now)
 
