@@ -70,7 +70,7 @@ class ComposeScheduler(ContainerScheduler):
                 mine = self.reconciler.containers.get(event.task)
                 if mine is None:  # of a service that is about to be taken in
                     return
-                self._set[event.task] = sum(c.phase is Phase.RUNNING and not c.unwanted for c in mine)
+                self._set[event.task] = sum(c.phase is Phase.RUNNING for c in mine)
 
     def halt(self, tasks: Tasks) -> None:
         super().halt(tasks)
