@@ -14,7 +14,8 @@ log = logging.getLogger("mssscheduler")
 
 def prepare(settings: Settings, environ: Mapping[str, str]) -> Settings:
     """Returns the settings with the engine's address, and with the defaults that differ here: the tasks are
-    those in the labels of services, and their containers stay at the end. Raises ConfigError."""
+    those in the labels of services, their containers stay at the end, and reports go only to a server that is
+    named. Raises ConfigError."""
     from microscaling.scheduler.docker.plugin import prepare as with_engine
 
     settings = with_engine(settings, environ)
@@ -23,6 +24,8 @@ def prepare(settings: Settings, environ: Mapping[str, str]) -> Settings:
         settings = replace(settings, on_exit="leave")
     if not environ.get("MSS_CONFIG") and settings.config == Settings.config:
         settings = replace(settings, config="SERVICES")
+    if not environ.get("MSS_MONITOR") and not environ.get("MSS_API_ADDRESS"):
+        settings = replace(settings, monitor="none")
     return settings
 
 
