@@ -18,7 +18,7 @@ import pytest
 import yaml
 from docker import APIClient
 
-from microscaling.clients.docker.compose import NUMBER, PROJECT, SERVICE
+from microscaling.clients.docker.compose import COPY_OF, NUMBER, PROJECT, SERVICE
 from microscaling.scheduler.compose.backend import ComposeBackend
 from scripts.test_engines.binaries import COMPOSE_2, COMPOSE_5
 from tests.integration import engines
@@ -107,6 +107,14 @@ class Project:
     def count(self, service: str = "web") -> int:
         """How many containers of a service run."""
         return sum(one["Labels"][SERVICE] == service for one in self.containers(running=True).values())
+
+    def ids(self) -> set[str]:
+        """All containers, in any state."""
+        return {one["Id"] for one in self.containers().values()}
+
+    def originals(self) -> set[str]:
+        """The containers that Compose has made."""
+        return {one["Id"] for one in self.containers().values() if COPY_OF not in one["Labels"]}
 
     def networks_there(self) -> list[str]:
         return [one["Name"] for one in self.engine.networks(filters={"label": f"{PROJECT}={self.name}"})]
