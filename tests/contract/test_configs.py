@@ -24,6 +24,7 @@ from microscaling.config.images.base import Images
 from microscaling.config.images.registry import RegistryImages
 from microscaling.config.label import LabelConfig
 from microscaling.config.server import ServerConfig
+from microscaling.config.services.discovery import Discovery, Service
 from microscaling.demand.task import Task
 from microscaling.errors import ConfigError, ServerError
 from microscaling.settings import Settings
@@ -35,6 +36,7 @@ from tests.vectors.load import cases
 VECTORS = cases("apps")
 GOOD = json.dumps({"maxContainers": 7, "apps": [{"name": "a", "maxContainers": 3, "priority": 2}]}).encode()
 BAD = b'{"maxContainers": "x", "apps": [{"name": "a", "maxContainers": 1.5}, {"maxContainers": 1}]}'
+SERVICE = Service("a", {"microscaling.enable": "true", "microscaling.max": "3"}, 10.0, "a", None, ())
 FIELDS = ("name", "priority", "min_containers", "max_containers", "max_delta", "is_scalable")
 FIELDS += ("image", "command", "network_mode", "publish_all_ports", "env", "container")
 USER = "me & you/é"
@@ -199,7 +201,10 @@ def test_the_factory_knows_it_and_its_tasks_are_new_each_time(
     with source.stack:
         environ = {"MSS_CONFIG": kind, "MSS_SCHEDULER": "TOY", "MSS_USER_ID": USER}
         environ |= {"MSS_CONFIG_DATA": GOOD.decode(), "MSS_CONFIG_FILE": str(tmp_path / "apps.json")}
-        if kind != "HARDCODED":
+        if kind == "SERVICES":  # with an engine: tests/integration/test_compose_live.py
+            monkeypatch.setenv("MSS_MAX_CONTAINERS", "7")
+            monkeypatch.setattr(Discovery, "services", lambda _: [SERVICE])
+        elif kind != "HARDCODED":
             source.holds(GOOD)
         if source.server is not None:
             environ["MSS_API_ADDRESS"] = source.server.endpoint

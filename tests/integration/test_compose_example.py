@@ -80,10 +80,14 @@ class Example:
 
     def workers(self, **more: Any) -> set[int]:
         """The numbers of the workers that run."""
+        return set(self.ids(**more).values())
+
+    def ids(self, **more: Any) -> dict[str, int]:
+        """The workers that run: numbers by id."""
         of = "com.docker.compose"
         labels = [f"{of}.project={self.name}", f"{of}.service=worker"]
         found = self.engine.containers(filters={"label": labels}, **more)
-        return {int(one["Labels"][f"{of}.container-number"]) for one in found}
+        return {one["Id"]: int(one["Labels"][f"{of}.container-number"]) for one in found}
 
     def until(self, holds: Callable[[], Any]) -> None:
         deadline = time.monotonic() + PATIENCE_S
@@ -130,9 +134,14 @@ def test_from_one_worker_to_eight_and_back_as_the_page_says(example: Example) ->
     assert len(names) == 8
     done = re.compile(r"^\S*?worker[-_](\d)\s.*job \d+ is done$", re.MULTILINE)
     example.until(lambda: set(map(int, done.findall(example.run("logs", "--tail=9", "worker")))) == eight)
+    said = example.run(*logs)
+    before = example.ids()
+    example.run("restart", "microscaling")
+    example.run("up", "-d", "--force-recreate", "--no-deps", "microscaling")
+    example.until(lambda: "worker" in example.run(*logs))
+    assert example.ids() == before, "the next agent goes on with them"
     example.run("exec", "worker", "python3", "-c", FORGET)
     example.until(lambda: example.workers(all=True) == {1})
-    said = example.run(*logs)
     summary = "Queue with target 50 for Redis at redis://redis:6379/0, priority 1: has 1 now"
     assert f"service worker: {summary}, and will have 1 to 8 containers" in said
     assert re.search(r"worker: \d -> 8 \(", said)

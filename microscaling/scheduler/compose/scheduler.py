@@ -40,6 +40,8 @@ class ComposeScheduler(ContainerScheduler):
         """By task, the containers that Compose has left it with, until that is logged."""
         self._halted: float | None = None
         """Time of the request to end, monotonic seconds."""
+        self._late: set[str] = set()
+        """Ids of the last copies that run then: a `down` that ends the agent, too, may not know them."""
 
     def count_all_tasks(self, tasks: Tasks) -> None:
         super().count_all_tasks(tasks)
@@ -80,15 +82,32 @@ class ComposeScheduler(ContainerScheduler):
             self._halted = now
             # A `down` that ends the agent, too, listed the containers before it began, and may not know
             # the last ones; nor does Ctrl-C know those that did not run yet, for however long they are there.
-            late = self.backend.originals.made_since(now - STILL_S)
+            made = self.backend.originals.made_since(now - STILL_S)
             for container in self.reconciler.all():
-                starts = container.phase is Phase.STARTING
-                if container.id in late or (starts and not self.backend.originals.is_original(container.id)):
+                if container.phase is Phase.RUNNING:
+                    self._late |= made & {container.id}
+                elif container.id in made or (
+                    container.phase is Phase.STARTING and not self.backend.originals.is_original(container.id)
+                ):
                     container.unwanted = True
             self.reconciler.reconcile(now)
 
+    def idle(self, tasks: Tasks) -> bool:
+        if self._late and self._halted is not None:
+            with self._change() as now:
+                if self.backend.originals.stirred_at >= self._halted - STILL_S:
+                    log.info("the last copies go, as others of the project are stopped now")
+                    for container in self.reconciler.all():
+                        container.unwanted |= container.id in self._late
+                    self._late.clear()
+                elif now >= self._halted + STILL_S:
+                    self._late.clear()  # the agent alone ends
+                self.reconciler.reconcile(now)
+        return not self._late and super().idle(tasks)
+
     def drain(self, tasks: Tasks) -> None:
         self.backend.ending = True
+        self._late.clear()  # all copies go
         super().drain(tasks)
 
     def cleanup(self) -> None:
