@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import tarfile
 
@@ -131,6 +132,8 @@ def test_a_restart_by_compose_changes_no_number(project: Project) -> None:
         agent.says("somebody else changes its containers")
         wait_for(lambda: len(project.containers(running=True)) == 4, "for all to be back")
         assert project.inspected("web_1")["Id"] in before
+        with contextlib.suppress(AssertionError):  # if a copy has gone before Compose came to it
+            project.run("down")
         project.run("down")
         assert project.containers() == {}
 
