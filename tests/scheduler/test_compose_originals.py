@@ -138,7 +138,7 @@ def test_a_listing_that_does_not_show_an_end_yet_brings_nothing_back() -> None:
 def test_what_is_listed_after_an_outage_has_come_up_with_the_engine() -> None:
     world = World()
     world.user_stops("o1", now=50.0)
-    world.originals.ask(50.5)  # the engine has gone
+    world.originals.outage()
     world.list(asked_at=51.0)
     assert world.originals.resting(51.0) == set()
 

@@ -135,6 +135,13 @@ class ComposeBackend(DockerBackend):
             super().remove(id)
 
     def list(self) -> list[ListedContainer]:
+        try:
+            return self._list()
+        except TemporaryError:
+            self.originals.outage()
+            raise
+
+    def _list(self) -> builtins.list[ListedContainer]:
         asked, known = self._numbers.ask(), self.originals.ask(time.monotonic())
         with asking():
             client = self._client_now()

@@ -39,8 +39,6 @@ class Originals:
         self._calls = Calls()
         self._serial = 0
         self._asked_at = float("-inf")
-        self._unanswered = False
-        """The last listing that was requested has not come."""
         self._gone: dict[str, int] = {}
         """By id, the serial number of a removal, which an older listing does not show."""
         self._listed: frozenset[str] = frozenset()
@@ -192,18 +190,20 @@ class Originals:
     def ask(self, now: float) -> int:
         """Returns the time of a listing that is about to be requested, for `listed`."""
         with self._lock:
-            if self._unanswered:  # the engine was away, and what it lists has come up with it
-                for known in self._known.values():
-                    known.ended_at = float("-inf")
-            self._asked_at, self._unanswered = now, True
+            self._asked_at = now
             return self._serial
+
+    def outage(self) -> None:
+        """Notes that the engine was away: what it lists next has come up with it."""
+        with self._lock:
+            for known in self._known.values():
+                known.ended_at = float("-inf")
 
     def listed(self, found: Mapping[str, Found], asked: int, tasks: frozenset[str]) -> list[str]:
         """Takes a listing of the containers of these tasks, the oldest first; those that are not in it are
         gone. It changes nothing that has changed since it was requested. Returns the ids of Compose's own for
         `learn`."""
         with self._lock:
-            self._unanswered = False
             listed, self._listed = self._listed, tasks
             kept = {id: k for id, k in self._known.items() if id in found or k.touched > asked}
             self._ours &= kept.keys() | found.keys()
