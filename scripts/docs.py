@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from microscaling.api.schema.declared import APP, CONFIG
@@ -25,7 +26,8 @@ from microscaling.target.base import RULES
 from scripts import mistakes
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("sources/*.md"))]
 BLOCK = re.compile(r"<!-- made by make docs: (\S+) -->\n.*?<!-- end -->", re.DOTALL)
 MORE = {
     "fallback": "failures.md#readings-that-fail",
@@ -84,14 +86,44 @@ def rules() -> str:
 
 
 def metrics() -> str:
-    """The metrics with their fields."""
-    rows = ((f"`{kind.type_name}`", kind.summary, of_fields(of_metric(kind))) for kind in METRICS.ours())
-    return table(("metricType", "measures", "in its `config`"), rows)
+    """The metrics, each with a link to its page."""
+    rows = ((f"[`{kind.type_name}`](sources/{page_of(kind)})", kind.summary) for kind in METRICS.ours())
+    return table(("metricType", "measures"), rows)
+
+
+def page_of(kind: type[Metric]) -> str:
+    """The name of the page of a metric, in docs/sources."""
+    return f"{kind.type_name.lower()}.md"
+
+
+def metric(kind: type[Metric]) -> str:
+    """The fields of a metric."""
+    rows = ((f"`{field.key}`", _default_of(field), _meaning_of(field)) for field in of_metric(kind))
+    summary = f"`metricType: {kind.type_name}` measures {kind.summary}. In the task's `config`:"
+    return f"{summary}\n\n{table(('key', 'default', 'meaning'), rows)}"
+
+
+def _default_of(field: Field) -> str:
+    if field.required or field.expected:
+        return "required" if field.required else "needed"
+    return "none" if field.default is None else in_words(field.default)
+
+
+def _meaning_of(field: Field) -> str:
+    label = field.label or field.key
+    known = [f"{label}: {field.hint}" if field.hint else label]
+    known += [" or ".join(f"`{choice}`" for choice in field.choices)] * bool(field.choices)
+    known += ["${NAME} is filled in"] * field.fills_in
+    return "; ".join(known)
 
 
 def of_metric(kind: type[Metric]) -> tuple[Field, ...]:
     """The fields of a metric, and the key `missing` if it reads that."""
-    return (*kind.fields, replace(MISSING, default=kind.missing)) if kind.may_be_missing else kind.fields
+    return (
+        (*kind.fields, replace(MISSING, default=kind.missing, hint=MISSING.meaning))
+        if kind.may_be_missing
+        else kind.fields
+    )
 
 
 def of_fields(fields: Iterable[Field]) -> str:
@@ -136,6 +168,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "config": lambda: keys(CONFIG),
     "rules": rules,
     "metrics": metrics,
+    **{f"metric-{kind.type_name}": partial(metric, kind) for kind in METRICS.ours()},
     "mistakes": first_mistakes,
     "services": services,
 }

@@ -14,7 +14,7 @@ from tests.pages import DOCS, FENCE, README, ROOT
 WORDS = 900
 LINK = re.compile(r"\]\(((?!https?:)[^)#\s]*)(?:#([^)\s]+))?\)")
 MENTION = re.compile(
-    r"docs/[\w-]+\.(?:md|svg|png)\b|\b(?:deploy|examples)/[\w./-]+\.(?:ya?ml|service|cfg|env|py)\b"
+    r"docs/(?:sources/)?[\w-]+\.(?:md|svg|png)\b|\b(?:deploy|examples)/[\w./-]+\.(?:ya?ml|service|cfg|env|py)\b"
 )
 IMAGE = re.compile(
     r"(?<![\w./])microscaling/microscaling\b(?!\.git|-py|/|\.db)(:\$\{\w+\}|:\$\(\w+\)|:[\w.]*\w)?"

@@ -91,7 +91,9 @@ def test_examples_are_found() -> None:
         "failures.md",
         "quickstart.md",
         "schedulers.md",
-        "sources.md",
+        "celery.md",
+        "http.md",
+        "redis.md",
     ):
         assert any(name.startswith(f"{page}-") for name in names), page
     assert {"kubernetes.yaml", "tasks.yaml", "containers.yaml"} <= {*names}

@@ -14,7 +14,8 @@ import pytest
 
 from microscaling.errors import MetricError
 from microscaling.metric.base import Metric
-from tests.contract.measured import KINDS, Measured, Null
+from tests.contract.measured import KINDS, Measured
+from tests.contract.measured.plain import Null
 from tests.services.service import wait_for
 
 

@@ -1,4 +1,4 @@
-"""The recipes of docs/sources.md, with the real servers that they are for."""
+"""The recipes of docs/sources/http.md, with the real servers that they are for."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.services.rabbitmq import RabbitMQ
 from tests.services.redis import RedisServer
 from tests.services.service import wait_for
 
-PAGE = (Path(__file__).parents[2] / "docs" / "sources.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "sources" / "http.md").read_text("utf-8")
 
 
 def recipe(title: str, url: str, **other: str) -> HTTPMetric:

@@ -1,0 +1,80 @@
+"""What Redis itself has."""
+
+from __future__ import annotations
+
+import time
+
+from microscaling.metric.base import Metric
+from microscaling.metric.redis import RedisMetric
+from tests.contract.measured.base import Remote
+from tests.metric.proxy import OF_REDIS
+from tests.services.redis import RedisServer
+
+
+class RedisList(Remote):
+    type_name = "Redis"
+    faults = OF_REDIS
+
+    def start(self) -> None:
+        server = self.stack.enter_context(RedisServer(self.folder))
+        self.client = self.stack.enter_context(server.client())
+        self.url = server.url
+        self.client.ping()  # from here on it has its connection
+
+    def metric(self) -> Metric:
+        return RedisMetric(self.way, "jobs")
+
+    def set(self, count: int) -> None:
+        self.client.delete("jobs")
+        if count:
+            self.client.rpush("jobs", *range(count))
+
+
+class RedisStream(RedisList):
+    def metric(self) -> Metric:
+        return RedisMetric(self.way, "jobs", "stream")
+
+    def set(self, count: int) -> None:
+        self.client.delete("jobs")
+        for i in range(count):
+            self.client.xadd("jobs", {"job": i})
+
+
+class RedisSortedSet(RedisList):
+    def metric(self) -> Metric:
+        return RedisMetric(self.way, "jobs", "zset")
+
+    def set(self, count: int) -> None:
+        self.client.delete("jobs")
+        if count:
+            self.client.zadd("jobs", {f"job {i}": i for i in range(count)})
+
+
+class RedisDue(RedisSortedSet):
+    def metric(self) -> Metric:
+        return RedisMetric(self.way, "jobs", "due")
+
+    def set(self, count: int) -> None:
+        super().set(count)
+        self.client.zadd("jobs", {"a job of tomorrow": time.time() + 86_400})
+
+
+class RedisGroup(RedisStream):
+    def metric(self) -> Metric:
+        return RedisMetric(self.way, "jobs", "group", "workers")
+
+    def set(self, count: int) -> None:
+        super().set(count)
+        self.client.xgroup_create("jobs", "workers", "0", mkstream=True)
+        self.client.xadd("jobs", {"job": "that nobody has taken"})
+        if count:
+            self.client.xreadgroup("workers", "worker", {"jobs": ">"}, count=count)
+
+
+KINDS = (
+    RedisList,
+    RedisStream,
+    RedisGroup,
+    RedisSortedSet,
+    RedisDue,
+)
