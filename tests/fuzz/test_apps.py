@@ -65,6 +65,8 @@ SAMPLES: dict[tuple[str, str], Any] = {
     ("Redis", "url"): f"redis://:{SECRET}@h/0",
     ("Redis", "kind"): "group",
     **{(name, "url"): f"redis://:{SECRET}@h/0" for name in ("BullMQ", "Celery", "RQ", "Sidekiq")},
+    ("Beanstalkd", "url"): "beanstalkd://h",
+    ("Gearman", "url"): "gearman://h",
     ("Celery", "prioritySteps"): "0,5",
     ("SQL", "databaseURL"): "sqlite:////db",
     ("SQL", "query"): "SELECT 1",

@@ -15,6 +15,8 @@ import threading
 import time
 from typing import Any
 
+from microscaling.clients.tcp.connect import connect
+
 _call = threading.local()
 
 
@@ -82,25 +84,11 @@ class _Connecting:
 
     def _new_conn(self) -> socket.socket:
         """Connects to the first address of the host that answers, within the deadline. Raises OSError."""
-        host, port = self._dns_host, self.port  # type: ignore[attr-defined]
-        found: list[Any] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        for number, (family, kind, proto, _, address) in enumerate(found, 1):
-            sock = socket.socket(family, kind, proto)
-            try:
-                # urllib3 would give each address the whole time-out.
-                sock.settimeout(time_left() / (len(found) - number + 1))
-                sock.connect(address)
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                sock.settimeout(time_left())  # for a TLS handshake, which takes it as a total
-                return sock
-            except OSError as error:
-                sock.close()
-                if isinstance(error, (ConnectionResetError, BrokenPipeError)):
-                    # urllib3 would take these for an early answer, and go on without a connection.
-                    error = ConnectionAbortedError(errno.ECONNABORTED, error.strerror)
-                if number == len(found):
-                    raise error
-        raise OSError("the host has no address")
+        try:
+            return connect(self._dns_host, self.port, time_left)  # type: ignore[attr-defined]
+        except (ConnectionResetError, BrokenPipeError) as error:
+            # urllib3 would take these for an early answer, and go on without a connection.
+            raise ConnectionAbortedError(errno.ECONNABORTED, error.strerror) from None
 
 
 def deadline_pools() -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""TCP connections with a total deadline."""
