@@ -38,12 +38,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parse(arguments)
     if asked.file:
         os.environ |= {"MSS_CONFIG": "FILE", "MSS_CONFIG_FILE": asked.file}
+    if asked.dry_run:
+        os.environ["MSS_DRY_RUN"] = "true"
     if asked.command == "schema":
         return print_schema()
     logs.guard_crashes()
     try:
         if asked.health:
             return examine(os.environ, server=asked.command == "server")
+        if asked.command == "check":
+            return check(asked.strict)
         return serve(os.environ) if asked.command == "server" else run(os.environ)
     except ConfigError as error:
         return _say(error)
@@ -60,6 +64,19 @@ def print_schema() -> int:
 
     sys.stdout.write(json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n")
     return 0
+
+
+def check(strict: bool) -> int:
+    """Prints what there is to say about the settings and the configuration. Returns the exit code."""
+    from microscaling.check import command
+
+    coloured = logs.takes_colour(sys.stdout, os.environ)
+
+    def write(line: str) -> None:
+        sys.stdout.write(line)
+        sys.stdout.flush()  # one may take its time
+
+    return command.check(os.environ, write, strict, coloured)
 
 
 def run(environ: MutableMapping[str, str]) -> int:

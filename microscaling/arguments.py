@@ -11,13 +11,17 @@ from microscaling import __version__
 from microscaling.settings import variables
 from microscaling.utils.text import nearest, one_line, quoted
 
+RUN = "run"
 COMMANDS = {
+    RUN: "the agent, as without a command",
     "server": "the server, with its web page, for agents with MSS_CONFIG=SERVER or MSS_MONITOR=SERVER",
+    "check": "looks at a configuration and all that it needs, asks every source once, and touches nothing",
     "schema": "prints the JSON Schema of a configuration, for editors",
 }
 EXAMPLES = """\
 examples:
   microscaling -f apps.yml                               containers of the local Docker engine
+  microscaling check apps.yml                            is all well? what would it decide?
   MSS_SCHEDULER=COMPOSE MSS_MAX_CONTAINERS=12 microscaling
                                                          your own Compose services, by their labels
   MSS_SCHEDULER=PROCESS microscaling -f apps.yml         local processes, without an engine
@@ -25,6 +29,13 @@ examples:
                                                          decides and logs, and touches nothing
   microscaling --health                                  how the running agent is
   MSS_SERVER_ADDRESS=127.0.0.1:8000 microscaling server  the server"""
+OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "--file": (RUN, "check"),
+    "--dry-run": (RUN,),
+    "--strict": ("check",),
+    "--health": (RUN, "server"),
+}
+"""Option -> the commands for which it has a meaning."""
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "tasks": ("MSS_CONFIG",),
     "what runs them": (
@@ -40,14 +51,13 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 """Title -> names, or beginnings of names, of variables. The longest one that fits a variable decides."""
 
 
-AS_RUN = ("run", "start", "up", "agent", "apply", "serve")
+AS_RUN = ("start", "up", "agent", "apply", "serve")
 """Commands that people expect; the agent needs none."""
 AS_FILE = ("-c", "--config", "--configuration", "--filename", "--tasks", "--apps")
 AS_VARIABLE = {
     "-v": "MSS_LOG_DEBUG=all",
     "--verbose": "MSS_LOG_DEBUG=all",
     "--debug": "MSS_LOG_DEBUG=all",
-    "--dry-run": "MSS_DRY_RUN=true",
     "--port": "MSS_SERVER_ADDRESS=host:port",
     "--host": "MSS_SERVER_ADDRESS=host:port",
     "--listen": "MSS_SERVER_ADDRESS=host:port",
@@ -69,11 +79,12 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Parses the arguments: `command` ("server", "schema" or None), `file` (a path, or empty) and `health`.
-    Ends the process with code 0 after --help and --version, and with 2 and one line on bad arguments."""
+    """Parses the arguments: `command` (one of COMMANDS, or None: the agent), `file` (a path, or None),
+    `health` and `strict`. Ends the process with code 0 after --help and --version, and with 2 and one
+    line on bad arguments."""
     parser = _Parser(
         prog="microscaling",
-        usage="microscaling [-f FILE] [--health] [server | schema]",
+        usage="microscaling [-f FILE] [--dry-run] | check [FILE] [--strict] | --health | server | schema",
         description="Shares a fixed number of containers between services, by priority.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -88,18 +99,30 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         action="store_true",
         help="print the health of the agent (`server`: the server) on this machine; exit code 1 if unhealthy",
     )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="decide and log, and touch nothing: MSS_DRY_RUN=true"
+    )
+    parser.add_argument("--strict", action="store_true", help="check: exit code 3 if there is a warning")
     commands = "; ".join(f"{name}: {meaning}" for name, meaning in COMMANDS.items())
     parser.add_argument("command", nargs="?", help=f"without one the agent runs. {commands}")
+    parser.add_argument("path", nargs="?", metavar="FILE", help="check: the configuration, as with -f")
     asked, unknown = parser.parse_known_args(arguments)
     if unknown:
-        parser.error(_unknown(unknown[0], ["--file", "--health", "--version", "--help", *COMMANDS]))
+        parser.error(_unknown(unknown[0], [*OPTIONS, "--version", "--help", *COMMANDS]))
     if asked.command is not None and asked.command not in COMMANDS:
         parser.error(_unknown(asked.command, COMMANDS))
+    if asked.path is not None:
+        if asked.command != "check" or asked.file is not None:
+            parser.error(_unknown(asked.path, [*OPTIONS, *COMMANDS]))
+        asked.file = asked.path
     if asked.file == "":
         parser.error("argument -f/--file: expected a path, got an empty one")
-    if asked.file is not None and (asked.command or asked.health):
-        other = asked.command or "--health"
-        parser.error(f"argument -f/--file: is for the agent, and has no meaning with {other}")
+    for option, commands_of in OPTIONS.items():
+        given = getattr(asked, option[2:].replace("-", "_"))
+        if given not in (None, False) and (asked.command or RUN) not in commands_of:
+            parser.error(f"argument {option}: has no meaning with {asked.command or RUN}")
+    if asked.health and asked.file is not None:
+        parser.error("argument --file: has no meaning with --health")
     return asked
 
 

@@ -200,7 +200,7 @@ def _check_words(scheduler: SchedulerPlugin, tasks: list[Task]) -> None:
     # All of them, and not only the first, so that a person can fix them in one go.
     problems = [
         f"{task.name}: config.{word}: MSS_SCHEDULER={scheduler.type_name} cannot do it: leave it out"
-        + ("" if scheduler.creates_containers else f", and set it where its {scheduler.summary} are made")
+        + ("" if scheduler.creates_containers else f", and set it in the definition of {scheduler.summary}")
         for task in tasks
         for word in task.container.words
         if not scheduler.takes(word)

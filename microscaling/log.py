@@ -145,7 +145,7 @@ def setup(settings: Settings, stream: TextIO | None = None, environ: Mapping[str
     if settings.log_format == "json":
         handler.setFormatter(_json_formatter(detail))
     else:
-        handler.setFormatter(PlainFormatter(_takes_colour(stream, environ), detail))
+        handler.setFormatter(PlainFormatter(takes_colour(stream, environ), detail))
     root = logging.getLogger()
     for old in _handlers():
         root.removeHandler(old)
@@ -194,7 +194,8 @@ def _handlers() -> list[MaskingHandler]:
     return [handler for handler in logging.getLogger().handlers if isinstance(handler, MaskingHandler)]
 
 
-def _takes_colour(stream: TextIO, environ: Mapping[str, str]) -> bool:
+def takes_colour(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Returns whether lines for the stream are coloured: on a terminal, unless NO_COLOR is set."""
     return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
 

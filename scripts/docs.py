@@ -23,7 +23,7 @@ from microscaling.metric.base import METRICS, Metric
 from microscaling.plugins import Field
 from microscaling.settings import in_words, variables
 from microscaling.target.base import RULES
-from scripts import mistakes
+from scripts import checks, mistakes
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -156,6 +156,15 @@ def first_mistakes() -> str:
     return "\n\n".join(parts)
 
 
+def broken() -> str:
+    """The file in which all is well, and a table of broken set-ups for each group."""
+    apps = checks.APPS.replace("{redis}", "redis://redis:6379/0").replace("{image}", "example/mailer:1")
+    parts = [f"```yaml\n{apps}```"]
+    for title, group in checks.GROUPS.items():
+        parts += [f"### {title}", table(("wrong", "what `check` says", "exit code"), checks.rows(group))]
+    return "\n\n".join(parts)
+
+
 def services() -> str:
     """The variables for services of Compose."""
     rows = ((f"`{variable.name}`", variable.meaning) for variable in SERVICES.variables)
@@ -171,6 +180,7 @@ TABLES: dict[str, Callable[[], str]] = {
     **{f"metric-{kind.type_name}": partial(metric, kind) for kind in METRICS.ours()},
     "mistakes": first_mistakes,
     "services": services,
+    "checks": broken,
 }
 
 

@@ -109,8 +109,8 @@ ARGUMENTS = (
         about="nothing that names a configuration",
     ),
     Mistake(
-        "microscaling run",
-        'unknown argument "run"; the agent needs no command: microscaling -f FILE; microscaling --help lists '
+        "microscaling start",
+        'unknown argument "start"; the agent needs no command: microscaling -f FILE; microscaling --help lists '
         "the arguments",
     ),
     Mistake(
@@ -126,14 +126,13 @@ ARGUMENTS = (
         'unknown argument "--config"; did you mean -f FILE?; microscaling --help lists the arguments',
     ),
     Mistake(
-        f"{AGENT} --dry-run",
-        'unknown argument "--dry-run"; it is a variable: MSS_DRY_RUN=true; microscaling --help lists the '
+        f"{AGENT} --verbose",
+        'unknown argument "--verbose"; it is a variable: MSS_LOG_DEBUG=all; microscaling --help lists the '
         "arguments",
     ),
     Mistake(
         "microscaling server -f apps.yml",
-        "argument -f/--file: is for the agent, and has no meaning with server; microscaling --help lists the "
-        "arguments",
+        "argument --file: has no meaning with server; microscaling --help lists the arguments",
     ),
 )
 FILES = (

@@ -44,6 +44,7 @@ CREATES_NO_CONTAINERS = ("COMPOSE", "KUBERNETES", "MARATHON", "PROCESS", "TOY")
 OTHER_VARIABLES = {"DOCKER_SOCKET", "PYTHON_IMAGE", "SERVER_PORT"}
 """Of the compose files and the Makefile."""
 ELSEWHERE = {
+    ("check.md", "text"): "tests/check/test_check.py",
     ("compose.md", "sh"): "tests/integration/test_compose_example.py",
     ("plugins.md", "python"): "tests/test_plugins_page.py",
     ("plugins.md", "toml"): "tests/test_plugins_page.py",
@@ -53,6 +54,8 @@ ELSEWHERE = {
     ("operations.md", "text"): "tests/test_quickstart.py",
 }
 """Page and language of blocks -> the file that tries them."""
+NARROW = (("server",), ("schema",), ("check",))
+"""Commands that start no container."""
 WALKED = ("README.md", "quickstart.md")
 """Pages whose commands scripts/walkthrough runs."""
 BY_HAND = {
@@ -150,7 +153,7 @@ def check_command(command: Command, block: Block) -> None:
     line = command.line.partition(" #")[0].strip()
     if command.arguments is not None:
         arguments.parse(command.arguments)
-        assert is_narrow(command.environ) or command.arguments[:1] in (("server",), ("schema",)), line
+        assert is_narrow(command.environ) or command.arguments[:1] in NARROW, line
         assert not command.image or command.image.endswith(f":{__version__}"), line
     elif command.words[0] == "make":
         assert re.search(rf"^{command.words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE), line

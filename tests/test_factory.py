@@ -62,7 +62,7 @@ def test_credentials_that_are_passed_on_are_named_but_not_shown(caplog: pytest.L
         ("PROCESS", "read_only", "a: config.read_only: MSS_SCHEDULER=PROCESS cannot do it: leave it out"),
         ("PROCESS", "output", ""),
         ("KUBERNETES", "read_only", "a: config.read_only: MSS_SCHEDULER=KUBERNETES cannot do it: leave it "
-         "out, and set it where its deployments are made"),
+         "out, and set it in the definition of deployments"),
         ("MARATHON", "user", "a: config.user: MSS_SCHEDULER=MARATHON cannot do it"),
     ],
 )  # fmt: skip

@@ -13,6 +13,7 @@ from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.plugins import Group, Variable
 from microscaling.settings import Settings
+from microscaling.utils.finding import Finding
 from microscaling.utils.threads import StoppableThread
 
 
@@ -116,6 +117,10 @@ class SchedulerPlugin:
     out first, such as the engine's address. Raises ConfigError."""
     variables: tuple[Variable, ...] = ()
     """The environment variables that it reads, apart from the settings."""
+    examine: Callable[[Settings, Mapping[str, str], Tasks], Iterable[Finding]] | None = None
+    """For `microscaling check`: looks at the backend and at all that the tasks need of it, such as images,
+    and changes nothing there. Sets `running`, `requested` and `demand` of the tasks to the containers that it
+    finds."""
 
 
 def _is_scheduler(found: Any) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from microscaling.demand.tasks import Tasks
 from microscaling.scheduler.base import Scheduler, SchedulerPlugin
 from microscaling.settings import Settings
+from microscaling.utils.finding import Finding
 
 log = logging.getLogger("mssscheduler")
 
@@ -53,4 +55,11 @@ def make(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
     )
 
 
-TYPE = SchedulerPlugin("COMPOSE", "your own Compose services", make, prepare=prepare)
+def examine(settings: Settings, environ: Mapping[str, str], tasks: Tasks) -> Iterable[Finding]:
+    """Looks at the engine."""
+    from microscaling.scheduler.compose.examine import examine
+
+    return examine(settings, environ, tasks)
+
+
+TYPE = SchedulerPlugin("COMPOSE", "your own Compose services", make, prepare=prepare, examine=examine)

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from microscaling.demand.task import Task
+from microscaling.demand.tasks import Tasks
 from microscaling.errors import ConfigError
 from microscaling.scheduler.base import Scheduler, SchedulerPlugin
 from microscaling.settings import Settings
+from microscaling.utils.finding import Finding
 
 log = logging.getLogger("mssagent")
 
@@ -62,6 +64,13 @@ def check(tasks: Iterable[Task]) -> None:
         raise ConfigError(*problems)
 
 
+def examine(settings: Settings, environ: Mapping[str, str], tasks: Tasks) -> Iterable[Finding]:
+    """Looks at the engine and at all that the tasks need there."""
+    from microscaling.scheduler.docker.examine import examine
+
+    return examine(settings, environ, tasks)
+
+
 TYPE = SchedulerPlugin(
     "DOCKER",
     "containers of a Docker engine",
@@ -70,4 +79,5 @@ TYPE = SchedulerPlugin(
     check=check,
     takes=takes,
     prepare=prepare,
+    examine=examine,
 )

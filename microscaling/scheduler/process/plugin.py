@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from microscaling.demand.task import Task
-from microscaling.errors import ConfigError
+from microscaling.demand.tasks import Tasks
+from microscaling.errors import ConfigError, PermanentError
 from microscaling.scheduler.base import Scheduler, SchedulerPlugin
 from microscaling.secrets.environment import own
 from microscaling.settings import Settings
+from microscaling.utils.finding import Finding, error
 
 
 def make(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
@@ -33,11 +35,30 @@ def check(tasks: Iterable[Task]) -> None:
         raise ConfigError(*problems)
 
 
+def examine(settings: Settings, environ: Mapping[str, str], tasks: Tasks) -> Iterator[Finding]:
+    """Looks for the programs. How many processes run is known to the agent that started them alone."""
+    from microscaling.scheduler.process.command import program
+
+    for task in tasks.tasks:
+        if task.max_containers:
+            try:
+                program(task, own(environ))
+            except PermanentError as failure:
+                yield error(f"{task.name}: {failure}")
+
+
 def takes(word: str) -> bool:
     """True for the words of processes."""
     return word in ("user", "directory", "output")
 
 
 TYPE = SchedulerPlugin(
-    "PROCESS", "local processes", make, creates_containers=True, noun="process", check=check, takes=takes
+    "PROCESS",
+    "local processes",
+    make,
+    creates_containers=True,
+    noun="process",
+    check=check,
+    takes=takes,
+    examine=examine,
 )

@@ -1,0 +1,111 @@
+"""The command `check`: settings, configuration, backend, sources, decision."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from functools import partial
+
+from microscaling import factory
+from microscaling import log as logs
+from microscaling.check.measuring import measured
+from microscaling.check.report import Report
+from microscaling.config.base import CONFIGS
+from microscaling.demand.tasks import Tasks
+from microscaling.errors import ConfigError, PermanentError, TemporaryError
+from microscaling.metric import missing
+from microscaling.scheduler.base import SCHEDULERS
+from microscaling.settings import Settings
+from microscaling.supervision import privileges
+from microscaling.utils.deadline_call import DeadlineCaller
+from microscaling.utils.finding import ERROR, WARNING, Finding, error, ok
+from microscaling.variables import check_cap, check_names
+
+PATIENCE_S = 10.0
+"""Longest wait (seconds) for the source of the configuration, for which an agent would wait for ever."""
+UNHEALTHY, REFUSED, STRICT = 1, 2, 3
+"""The exit codes: an error that the agent would live with, one for which it would not start, and a warning
+with --strict."""
+
+
+def check(
+    environ: MutableMapping[str, str],
+    write: Callable[[str], object],
+    strict: bool = False,
+    coloured: bool = False,
+) -> int:
+    """Looks at all that an agent with these variables would need, and writes a line for each thing that it
+    finds. Changes nothing. Returns the exit code."""
+    report = Report(write, coloured)
+    # Its lines are those of the report: the log of the parts that it calls would only repeat them.
+    logs.setup(Settings(), io.StringIO(), environ)
+    try:
+        return _check(environ, report, strict)
+    finally:
+        logs.setup(Settings(), environ=environ)
+
+
+def _check(environ: MutableMapping[str, str], report: Report, strict: bool) -> int:
+    try:
+        with report.of_the_log():
+            settings, tasks = _read(environ)
+    except ConfigError as refused:
+        report.add(error(problem) for problem in refused.problems)
+        return refused.exit_code
+    report.add([ok(_summary(settings, tasks))])
+    report.add(_of_backend(settings, environ, tasks))
+    # A queue with another name is named at once, and not after a minute as by an agent that runs.
+    missing.HINT_AFTER_S = 0.0
+    if settings.demand_engine == "LOCAL":
+        with report.of_the_log():
+            # What it says of each task is said here in its own words.
+            logging.getLogger("mssengine").setLevel(logging.CRITICAL)
+            report.add(measured(tasks, settings.scale_down_window_s))
+    if report.has(ERROR):
+        return UNHEALTHY
+    return STRICT if strict and report.has(WARNING) else 0
+
+
+def _read(environ: MutableMapping[str, str]) -> tuple[Settings, Tasks]:
+    """Reads settings and configuration as a start does. Raises ConfigError."""
+    privileges.drop(environ)
+    settings = Settings.from_env(environ)
+    logs.setup(settings, io.StringIO(), environ)
+    check_names(environ, partial(factory.variables_of_plugins, settings))
+    settings = factory.prepared(settings, environ)
+    check_cap(settings, environ)
+    factory.make_engine(settings)
+    config = factory.make_config(settings)
+    reading = DeadlineCaller("mss-config")
+    try:
+        return settings, reading.call(lambda: factory.make_tasks(settings, environ, config), PATIENCE_S)
+    except TimeoutError:
+        source = CONFIGS.chosen("MSS_CONFIG", settings.config)
+        raise ConfigError(
+            f"MSS_CONFIG={source.type_name}: the configuration did not come within {PATIENCE_S:g} s from "
+            f"{source.summary}; an agent would wait for it"
+        ) from None
+
+
+def _of_backend(settings: Settings, environ: Mapping[str, str], tasks: Tasks) -> Iterable[Finding]:
+    """Returns the findings about the backend; those without an `examine` of their own only count."""
+    plugin = SCHEDULERS.chosen("MSS_SCHEDULER", settings.scheduler)
+    if plugin.examine is not None:
+        return plugin.examine(settings, environ, tasks)
+    scheduler = plugin.make(settings, environ)
+    try:
+        scheduler.count_all_tasks(tasks)
+    except (TemporaryError, PermanentError) as failure:
+        return [error(f"{settings.scheduler}: {failure}")]
+    finally:
+        scheduler.cleanup()
+    return [ok(f"{settings.scheduler}: {sum(task.running for task in tasks.tasks)} {tasks.nouns} run")]
+
+
+def _summary(settings: Settings, tasks: Tasks) -> str:
+    number = len(tasks.tasks)
+    return (
+        f"{settings.scheduler} scheduler, {settings.config} configuration: {number} "
+        f"{'task shares' if number == 1 else 'tasks share'} {tasks.max_containers} {tasks.nouns}"
+    )

@@ -1,0 +1,1 @@
+"""What `microscaling check` finds."""
