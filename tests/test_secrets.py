@@ -245,7 +245,7 @@ BAD: dict[str, dict[str, Any]] = {
     },
     "a database": {
         "metricType": "SQL",
-        "config": {"databaseURL": "postgres://me:canary-of@h/db", "query": "SELECT 1"},
+        "config": {"databaseURL": "postgres://me:canary-of@h/db?sslmod=canary-of-more", "query": "SELECT 1"},
     },
     "a database that is no file": {
         "metricType": "SQL",

@@ -46,7 +46,8 @@ def parsed(url: str) -> tuple[str, dict[str, str]]:
     if scheme.partition("+")[0] != "sqlite":
         # The rest may contain a password, so the error quotes the kind only.
         raise ConfigError(
-            f"SQL metric: databases of the kind {short(scheme)!r} are not supported; expected {FORMS}"
+            f"SQL metric: databases of the kind {short(scheme)!r} are not supported; expected {FORMS}, "
+            "postgresql://... or mysql://..."
         )
     path = rest.removeprefix("///")
     options: dict[str, str] = {}

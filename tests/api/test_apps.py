@@ -116,7 +116,7 @@ def queue(metric_type: str, /, **config: Any) -> dict[str, Any]:
             {
                 "ruleType": "Queue",
                 "metricType": "SQL",
-                "config": {"query": "q", "databaseURL": "mysql://u:p@h"},
+                "config": {"query": "q", "databaseURL": "oracle://u:p@h"},
             },
             "apps[0].config.databaseURL: ",
         ),
@@ -329,12 +329,12 @@ def test_missing_means_nothing_where_that_is_an_error(caplog: pytest.LogCaptureF
 
 
 PLAIN = (
-    "variables are filled in only in the body, headers, params and url of a source, and in the options of "
-    "containers, not in commands"
+    "variables are filled in only in the body, databaseURL, headers, params and url of a source, and in the "
+    "options of containers, not in commands"
 )
 LITERAL = [
     ("NSQ", {"topicName": "${TOPIC}"}, [f"topicName: ${{TOPIC}} is taken literally: {PLAIN}"]),
-    ("SQL", {"databaseURL": "sqlite:///${A}/q", "query": "SELECT 1"}, ["databaseURL: ${A} is taken"]),
+    ("SQL", {"databaseURL": "sqlite:///q", "query": "SELECT ${A}"}, ["query: ${A} is taken"]),
     ("Redis", {"url": "redis://h", "key": "${X}"}, [f"key: ${{X}} is taken literally: {PLAIN}"]),
     ("Redis", {"url": "redis://h", "key": "k", "env": ["A=${HERE}", "C=$${D}"]}, []),
     (

@@ -243,8 +243,8 @@ def test_equal_questions_are_one_source():
     ("url", "said"),
     [
         (
-            "postgresql://me:secret@db/jobs",
-            "databases of the kind .postgresql. are not supported; expected sqlite:///",
+            "oracle://me:secret@db/jobs",
+            "databases of the kind .oracle. are not supported; expected sqlite:///",
         ),
         ("queue.db", "has to be a URL"),
         ("sqlite://queue.db", "names no file; expected sqlite:///relative/path or sqlite:////absolute/path"),
