@@ -178,6 +178,11 @@ def test_one_queue_twice_is_warned_of() -> None:
     ]
 
 
+def test_a_key_twice_in_a_source_is_said() -> None:
+    with pytest.raises(ConfigError, match=r"sources\[0\].Key: is there more than once: remove one"):
+        read({"sources": [{**REDIS, "key": "a", "Key": "b"}]})
+
+
 def test_a_shared_variable_is_filled_in_whatever_the_type_of_the_task(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

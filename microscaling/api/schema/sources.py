@@ -24,8 +24,8 @@ class OneSource(Section):
     """One entry of `sources`; it has every key of the task's `config`, too, except for those it overrides."""
 
     def __init__(self, data: Mapping[Any, Any], place: str, config: Section) -> None:
+        self._config = config  # first, as the place of a key that is there twice is asked for below
         super().__init__(data, place, config.notes)
-        self._config = config
 
     def take(self, key: str) -> Any:
         own = super().take(key)

@@ -11,6 +11,7 @@ from microscaling.metric.azure_queue import Account, AzureQueueMetric
 from microscaling.metric.base import Metric
 from microscaling.metric.exporter import ExporterMetric
 from microscaling.metric.http import HTTPMetric
+from microscaling.metric.jet_stream import JetStreamMetric
 from microscaling.metric.nsq import NSQMetric
 from microscaling.metric.sqs import SQSMetric
 from tests.contract.measured.base import Remote
@@ -18,6 +19,7 @@ from tests.metric.faulty import Server, response
 from tests.metric.nsqd import Nsqd
 from tests.services.aws import KEYS, REGION, Moto
 from tests.services.azurite import Azurite, connection_string
+from tests.services.nats import NATS
 from tests.services.prometheus import Prometheus
 from tests.services.service import wait_for
 
@@ -58,6 +60,22 @@ class NSQ(Remote):
         self.nsqd.post("/topic/empty?topic=jobs")
         if count:
             self.nsqd.post("/mpub?topic=jobs", b"\n".join([b"job"] * count))
+
+
+class JetStream(Remote):
+    type_name = "JetStream"
+
+    def start(self) -> None:
+        self.nats = self.stack.enter_context(NATS(self.folder))
+        self.nats.queue("JOBS", "workers", 0)
+        self.url = self.nats.url
+
+    def metric(self) -> Metric:
+        return JetStreamMetric(self.way, "JOBS", "workers")
+
+    def set(self, count: int) -> None:
+        self.nats.request("$JS.API.STREAM.PURGE.JOBS")
+        self.nats.put("JOBS", count)
 
 
 class SQS(Remote):
@@ -155,6 +173,7 @@ class ExporterSeries(Remote):
 KINDS = (
     HTTP,
     NSQ,
+    JetStream,
     SQS,
     AzureQueue,
     PrometheusQuery,
