@@ -25,6 +25,7 @@ MAX_BYTES = 16 * 2**20
 SCANS = 10
 SCANNED = 1000
 """Keys per SCAN, and SCANS of them: other queues are searched for among 10,000 keys at most."""
+NO_KEY = "no such key"
 URL = Field(
     "url",
     "URL",
@@ -75,7 +76,7 @@ class JobsMetric(Metric):
         return []
 
     @abstractmethod
-    def measurement(self, answers: Answers) -> Measurement:
+    def measurement(self, answers: Answers) -> int | Measurement:
         """Returns the jobs by their state. Raises MetricError."""
 
     @abstractmethod
@@ -248,8 +249,12 @@ def count(value: object) -> int:
 
 
 def _answers(replies: list[Any]) -> list[Any]:
-    """Returns the answers of a transaction. Raises MetricError for an error in place of one."""
+    """Returns the answers of a transaction; None for a stream that does not exist. Raises MetricError for an
+    error in place of one."""
     final = replies[-1]
+    if isinstance(final, list):
+        # XINFO has no answer of its own for a stream that does not exist.
+        final = [None if str(reply) == NO_KEY and isinstance(reply, Exception) else reply for reply in final]
     errors = [reply for reply in replies if isinstance(reply, Exception)]
     errors += [reply for reply in final if isinstance(reply, Exception)] if isinstance(final, list) else []
     if errors:

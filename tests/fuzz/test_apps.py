@@ -64,7 +64,10 @@ SAMPLES: dict[tuple[str, str], Any] = {
     ("HTTP", "header"): "",
     ("Redis", "url"): f"redis://:{SECRET}@h/0",
     ("Redis", "kind"): "group",
-    **{(name, "url"): f"redis://:{SECRET}@h/0" for name in ("BullMQ", "Celery", "RQ", "Sidekiq")},
+    **{
+        (name, "url"): f"redis://:{SECRET}@h/0"
+        for name in ("BullMQ", "Celery", "RQ", "RedisStream", "Sidekiq")
+    },
     ("Beanstalkd", "url"): "beanstalkd://h",
     ("Gearman", "url"): "gearman://h",
     ("Celery", "prioritySteps"): "0,5",

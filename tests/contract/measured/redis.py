@@ -6,6 +6,7 @@ import time
 
 from microscaling.metric.base import Metric
 from microscaling.metric.redis import RedisMetric
+from microscaling.metric.redis_stream import RedisStreamMetric
 from tests.contract.measured.base import Remote
 from tests.metric.proxy import OF_REDIS
 from tests.services.redis import RedisServer
@@ -71,7 +72,21 @@ class RedisGroup(RedisStream):
             self.client.xreadgroup("workers", "worker", {"jobs": ">"}, count=count)
 
 
+class RedisStreamOfGroup(RedisList):
+    type_name = "RedisStream"
+
+    def metric(self) -> Metric:
+        return RedisStreamMetric(self.way, "jobs", "workers")
+
+    def set(self, count: int) -> None:
+        self.client.delete("jobs")
+        self.client.xgroup_create("jobs", "workers", "0", mkstream=True)
+        for i in range(count):
+            self.client.xadd("jobs", {"job": i})
+
+
 KINDS = (
+    RedisStreamOfGroup,
     RedisList,
     RedisStream,
     RedisGroup,
