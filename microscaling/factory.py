@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from microscaling.api.address import ORIGIN, ServerAddress, needed_server
 from microscaling.config.base import CONFIGS, Config
-from microscaling.demand.hints import hints
+from microscaling.demand.hints import drain_hints, hints
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.engine.base import Engine
@@ -75,9 +75,11 @@ def make_tasks(settings: Settings, environ: Mapping[str, str], config: Config | 
     keep_secret(value for task in tasks for value in _secrets_of(task))
     _check_sources(tasks)
     _check_words(scheduler, tasks)
+    _check_drains(scheduler, tasks)
     if scheduler.check is not None:
         scheduler.check(tasks)
-    for hint in hints(tasks, max_containers):
+    end_s = None if settings.on_exit == "leave" else settings.exit_timeout_s
+    for hint in (*hints(tasks, max_containers), *drain_hints(tasks, end_s)):
         log.warning("%s", hint)
     passed = passed_on(environ, settings.pass_env)
     for task in tasks:
@@ -216,6 +218,22 @@ def _check_words(scheduler: SchedulerPlugin, tasks: list[Task]) -> None:
                     word,
                     scheduler.type_name,
                 )
+
+
+def _check_drains(scheduler: SchedulerPlugin, tasks: list[Task]) -> None:
+    """Raises ConfigError with every key for busy containers that the scheduler cannot do."""
+    problems = []
+    for task in tasks:
+        if scheduler.check_drain is not None:
+            problems += [f"{task.name}: {problem}" for problem in scheduler.check_drain(task)]
+            continue
+        problems += [
+            f"{task.name}: config.{key}: MSS_SCHEDULER={scheduler.type_name} cannot choose the container "
+            "that goes: leave it out"
+            for key in task.drain_keys
+        ]
+    if problems:
+        raise ConfigError(*problems)
 
 
 def _secrets_of(task: Task) -> Iterable[str]:

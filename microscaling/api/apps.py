@@ -14,6 +14,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from microscaling.api.schema.busy import given_keys, read_busy
 from microscaling.api.schema.container import COMMAND, IMAGE, KEYS, SPELLINGS, read_container
 from microscaling.api.schema.files import Files
 from microscaling.api.schema.literals import warn_of_literals
@@ -105,6 +106,7 @@ def _task(
     target, metric = _rule(app, config, least, most, settings)
     measured = target.measures
     container = read_container(config, most, files)
+    busy, drain = read_busy(config, most, container.network_mode, container.options)
     task = Task(
         name=name,
         priority=priority,
@@ -125,6 +127,9 @@ def _task(
         idle_s=read_idle(config, measured),
         stuck_s=read_stuck(config, measured),
         update_parallel=read_update(config),
+        busy=busy,
+        drain=drain,
+        drain_keys=given_keys(config),
     )
     # The Go agent read these as well; nothing here depends on them.
     app.text("appType"), app.take("targetValue")

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Iterator
 
 from microscaling.demand.task import Task
 from microscaling.target.simple_queue import SimpleQueueLengthTarget
-from microscaling.utils.text import few
+from microscaling.utils.text import few, span
 
 TIES = (
     "priority: {names} have the same, {priority}: when they want more than the cap allows, the first in the "
     "list takes all of it, and the others keep their minimum; give each a priority of its own"
 )
+ENDS = ("TERM", "INT", "QUIT", "HUP")
+"""Signals on which most programs end by themselves."""
 SMALL = (
     "targetQueueLength: {names}: {length} is too small for {rule}, which gives nothing back before the "
     "queue has been empty for idleSeconds; use {works}"
@@ -51,3 +53,26 @@ def _ties(tasks: Iterable[Task], cap: int) -> Iterator[str]:
     for priority, able in sorted(tied.items()):
         if len(able) > 1 and sum(task.max_containers for task in able) > cap:
             yield TIES.format(names=few([task.name for task in able]), priority=priority)
+
+
+def drain_hints(tasks: Iterable[Task], end_s: float | None) -> Iterator[str]:
+    """Yields a hint for each setting of a drain that may surprise. `end_s`: the seconds for drains at the end
+    of the agent; None: it leaves the containers."""
+    tasks = [task for task in tasks if task.drain is not None]
+    late = [task.name for task in tasks if task.drain and end_s is not None and task.drain.seconds > end_s]
+    if late:
+        yield (
+            f"drain: {few(late)}: at the end of the agent their containers have MSS_EXIT_TIMEOUT_S, "
+            f"{span(end_s or 0.0)}, to finish their jobs, and not drain.seconds; MSS_ON_EXIT=leave leaves "
+            "them to the next agent"
+        )
+    unseen = [
+        task.name
+        for task in tasks
+        if task.busy is None and task.drain and task.drain.seconds and task.drain.signal not in ENDS
+    ]
+    if unseen:
+        yield (
+            f"drain: {few(unseen)}: nothing shows that a container is idle, so one that does not end by "
+            "itself has all of drain.seconds; busyFile or busyProbe would show it"
+        )

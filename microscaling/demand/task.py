@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from microscaling.demand.container import ContainerOptions
+from microscaling.demand.drain import Busy, Drain
 from microscaling.demand.fallback import Fallback
 from microscaling.demand.reason import Reason
 from microscaling.demand.shown import Failure
@@ -20,7 +21,7 @@ NOT_YET = "not measured yet"
 CONFIGURED = (
     "family_name", "image", "command", "publish_all_ports", "network_mode", "env", "is_scalable", "priority",
     "max_delta", "min_containers", "max_containers", "metric", "container", "fallback", "scale_down_window_s",
-    "idle_s", "stuck_s", "update_parallel",
+    "idle_s", "stuck_s", "update_parallel", "busy", "drain", "drain_keys",
 )  # fmt: skip
 """The fields that a configuration gives, without its name and `target`."""
 
@@ -94,6 +95,17 @@ class Task:
     """Seconds with an empty queue before it gives containers back, one at a time, for every rule."""
     stuck_s: float = STUCK_S
     """Seconds for which jobs of workers that are gone keep a container without a change of their number."""
+    busy: Busy | None = None
+    """The sign of a busy container; None: there is none."""
+    drain: Drain | None = None
+    """The way of a container to its end; None: SIGTERM at once."""
+    draining: int = 0
+    """The containers in `stopping` that are at work for the last time. Only the scheduler writes it."""
+    drains_until: float | None = None
+    """The time at which the last of them gets its SIGTERM, monotonic seconds. Only the scheduler writes
+    it."""
+    drain_keys: tuple[str, ...] = ()
+    """The keys of its configuration for these two."""
     generation: int = 0
     """That of `Tasks` at which its metric and rule were new: all that is known of its readings is younger."""
 

@@ -112,6 +112,9 @@ class SchedulerPlugin:
     takes: Callable[[str], bool] = lambda word: False
     """Whether it can do a key of `config` such as read_only or directory. Others are refused: without them
     the container would be another one."""
+    check_drain: Callable[[Task], Iterable[str]] | None = None
+    """Yields everything in `drain` and the busy keys of a task that it cannot do; None: it cannot choose the
+    container that goes, and those keys are refused."""
     prepare: Callable[[Settings, Mapping[str, str]], Settings] | None = None
     """Called before anything else is made: returns the settings with the parts that the scheduler has to find
     out first, such as the engine's address. Raises ConfigError."""

@@ -144,9 +144,13 @@ class Driver(Scheduler, Generic[R, Operation]):
         with self.tasks:
             yield self.clock()
             operations: list[Operation] = self.reconciler.take()
+        self._planned()
         # Without the lock, as a pool may have to start a thread for it.
         for operation in operations:
             self._submit(operation)
+
+    def _planned(self) -> None:
+        """Hook after a change, before its operations begin; called without the lock."""
 
     def _carry_out(self, operation: Operation) -> None:
         """Makes the call of one operation, in a thread of a pool."""

@@ -43,6 +43,13 @@ def few(names: Sequence[str]) -> str:
     return ", ".join(names[:MAX_NAMES]) + more
 
 
+def span(seconds: float) -> str:
+    """A duration in words: "41 min", "12 s"."""
+    if seconds >= 5400:
+        return f"{seconds / 3600:.3g} h"
+    return f"{round(seconds / 60)} min" if seconds >= 120 else f"{max(0, round(seconds))} s"
+
+
 def clean(text: str) -> str:
     """Replaces lone surrogates, which JSON can express as an escape and UTF-8 cannot encode."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -118,8 +118,26 @@ TASKS[-1] |= {"name": "several"}
 TASKS[0] |= {"fallback": {"failureThreshold": 3, "containers": 2}, "scaleDownWindowSeconds": 30}
 TASKS += [app_by(rule) for rule in RULES.all()]
 TASKS += [{"name": "words", "maxContainers": 3, "ruleType": "Remainder", "config": WORDS}]
+WAYS = (
+    {"busyFile": "/var/busy", "busyFileMaxSeconds": 60},
+    {"busyProbe": {"exec": ["is-idle", "-q"]}},
+    {"busyProbe": {"http": {"port": 8080, "path": "/busy"}}},
+    {"busyCpu": 0.05},
+)
+DRAIN = {
+    "signal": "TSTP",
+    "seconds": 60,
+    "secondsForOthers": 5,
+    "holdsPlace": False,
+    "resume": {"signal": "CONT"},
+}
+HOOK = {"hook": {"exec": ["quiet"]}, "resume": {"exec": ["go", "on"]}}
+TASKS += [
+    {"name": f"w{i}", "maxContainers": 2, "config": {**way, "drain": DRAIN if i else HOOK}}
+    for i, way in enumerate(WAYS)
+]
 APPS = [{"name": "me", "maxContainers": 10, "apps": [task]} for task in TASKS]
-APPS += [{"maxContainers": 10, "apps": [TASKS[-2], TASKS[0]]}]
+APPS += [{"maxContainers": 10, "apps": [TASKS[-2 - len(WAYS)], TASKS[0]]}]
 
 
 def test_the_words_are_good_and_complete() -> None:

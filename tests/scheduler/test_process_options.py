@@ -18,8 +18,9 @@ from microscaling.demand.tasks import Tasks
 from microscaling.errors import PermanentError
 from microscaling.scheduler.containers.driver import ContainerScheduler
 from microscaling.scheduler.process import account
-from microscaling.scheduler.process.backend import NUMBER, ProcessBackend
+from microscaling.scheduler.process.backend import ProcessBackend
 from microscaling.scheduler.process.command import impossible
+from microscaling.scheduler.process.unit import NUMBER
 from microscaling.utils.process import has_proc
 from tests.scheduler.processes import backends, pid_of, run, wait_for
 

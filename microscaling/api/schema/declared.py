@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
 
-from microscaling.api.schema import container, metric, policies
+from microscaling.api.schema import busy, container, metric, policies
 from microscaling.api.schema.key import Key
 from microscaling.api.schema.sources import SOURCES
 from microscaling.metric.base import METRICS
@@ -98,6 +98,7 @@ CONFIG = (
     *metric.KEYS,
     metric.MISSING,
     SOURCES,
+    *busy.KEYS,
     *container.KEYS,
 )
 """Keys of its `config` that belong to no rule and no metric."""

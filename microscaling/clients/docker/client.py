@@ -16,8 +16,8 @@ from microscaling.clients.docker.engine import TLS_FILES
 from microscaling.clients.docker.unreachable import explained
 from microscaling.errors import ConfigError
 
-MAX_CONNECTIONS = 80
-"""One for each thread that calls the engine: 64 stop, 8 start, a few more."""
+MAX_CONNECTIONS = 96
+"""One for each thread that calls the engine: 64 stop, 16 look, 8 start, a few more."""
 
 
 def connect(

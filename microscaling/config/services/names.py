@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from microscaling.api.schema.container import COMMAND, IMAGE, KEYS
 from microscaling.api.schema.declared import APP, CONFIG
+from microscaling.api.schema.key import Key
 from microscaling.api.schema.metric import KEYS as OF_METRICS
 from microscaling.api.schema.metric import MISSING
 from microscaling.api.schema.sources import SOURCES
@@ -119,11 +120,20 @@ def _inner(place: Place, rest: list[str]) -> Place | None:
     if place.field.kind in ("headers", "params"):  # these names are the other side's, dots included
         name = ".".join(rest)
         return Place((*place.path, name), Field(name, name))
-    shapes = {folded(key): (key, shape) for key, shape in _properties(place.field).items()}
-    word = SHORT_INNER.get(rest[0], rest[0])
-    if len(rest) != 1 or folded(word) not in shapes:
+    return _inside(place.path, _properties(place.field), [SHORT_INNER.get(rest[0], rest[0]), *rest[1:]])
+
+
+def _inside(
+    path: tuple[str, ...], shapes: Mapping[str, Mapping[str, object]], words: list[str]
+) -> Place | None:
+    """Returns the place of these words in the object at a path: busyProbe, http, port."""
+    found = {folded(key): (key, shape) for key, shape in shapes.items()}
+    if folded(words[0]) not in found:
         return None
-    key, shape = shapes[folded(word)]
-    kinds = {"integer": "whole", "number": "number", "boolean": "flag"}
+    key, shape = found[folded(words[0])]
+    if len(words) > 1:
+        inner = shape.get("properties")
+        return _inside((*path, key), inner, words[1:]) if isinstance(inner, Mapping) else None
+    kinds = {"integer": "whole", "number": "number", "boolean": "flag", "array": "shape", "object": "shape"}
     kind = kinds.get(str(shape.get("type")), "text")
-    return Place((*place.path, key), Field(key, key, kind=kind))
+    return Place((*path, key), Key(key, key, kind=kind))

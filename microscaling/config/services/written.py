@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
 from typing import Any
 
 import docker
@@ -16,6 +14,7 @@ from docker.errors import APIError, create_api_error_from_http_exception
 
 from microscaling.clients.docker.copied_files import COPY_FILES, copied_files
 from microscaling.clients.docker.errors import REFUSED, said
+from microscaling.clients.docker.stat import LINK, PATH_STAT, seconds_of
 
 log = logging.getLogger("mssconfig")
 
@@ -27,11 +26,6 @@ NEAR_S = 3.0
 """From its create, a container gets such files within this time."""
 MOST = 50
 """Files that are looked at: a container that has been at work for long may have added thousands."""
-STAT = "X-Docker-Container-Path-Stat"
-"""The header with what an engine says of a file, as JSON in base64."""
-TIME = re.compile(r"([0-9-]+T[0-9:]+)(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})")
-LINK = 0x08000000
-"""The bit of a symbolic link in the mode of a file, as Go has it."""
 
 
 def problems_of_files(client: docker.APIClient, inspected: Mapping[str, Any]) -> list[str]:
@@ -80,26 +74,16 @@ def _stat(client: docker.APIClient, id: str, path: str) -> Mapping[str, Any]:
         answer.raise_for_status()
     except requests.HTTPError as error:
         create_api_error_from_http_exception(error)
-    found = json.loads(base64.b64decode(answer.headers.get(STAT, "e30=")))
+    found = json.loads(base64.b64decode(answer.headers.get(PATH_STAT, "e30=")))
     return found if isinstance(found, dict) else {}
 
 
 def _is_composes(stat: Mapping[str, Any], inspected: Mapping[str, Any]) -> bool:
-    changed, created = _seconds(stat.get("mtime")), _seconds(inspected.get("Created"))
+    changed, created = seconds_of(stat.get("mtime")), seconds_of(inspected.get("Created"))
     if changed is None or created is None or int(stat.get("mode") or 0) & LINK:
         return False
     # It comes in an archive, whose times have no fractions of a second. What programs write has.
     return changed == int(changed) and abs(changed - created) <= NEAR_S
-
-
-def _seconds(text: object) -> float | None:
-    """Returns Unix seconds; None if the text is no time."""
-    # Engines write nanoseconds, which Python 3.10 does not read.
-    found = TIME.fullmatch(str(text))
-    if found is None:
-        return None
-    whole = datetime.fromisoformat(found[1] + found[3].replace("Z", "+00:00"))
-    return whole.timestamp() + float(f"0{found[2] or ''}")
 
 
 def _covered(path: str, folders: Iterable[str]) -> bool:

@@ -127,6 +127,13 @@ class ComposeBackend(DockerBackend):
                 self._stops[id] = _end_of(self._client_now(), id)
             self.remember()
 
+    def drain_file(self) -> str:
+        return self._own_stops.path.replace("stopped-", "drains-") if self._own_stops else ""
+
+    def signal(self, id: str, name: str) -> None:
+        with self._call(id, "signal"):
+            super().signal(id, name)
+
     def remove(self, id: str) -> None:
         if self.originals.is_original(id):
             self.originals.give_back(id)

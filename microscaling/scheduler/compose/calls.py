@@ -10,6 +10,7 @@ CAUSES = {
     "create": ("create",),
     "start": ("start",),
     "stop": ("kill", "die", "stop"),
+    "signal": ("kill",),
     "remove": ("kill", "die", "destroy"),
 }
 """By call, the events that it causes."""

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from microscaling.demand.drain_checks import of_containers
 from microscaling.demand.tasks import Tasks
 from microscaling.scheduler.base import Scheduler, SchedulerPlugin
 from microscaling.settings import Settings
@@ -51,7 +52,8 @@ def make(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
     return ComposeScheduler(
         ComposeBackend(
             s.docker_host, s.docker_tls_verify, s.docker_cert_path, s.docker_chosen, projects, stops
-        )
+        ),
+        s.exit_timeout_s,
     )
 
 
@@ -62,4 +64,11 @@ def examine(settings: Settings, environ: Mapping[str, str], tasks: Tasks) -> Ite
     return examine(settings, environ, tasks)
 
 
-TYPE = SchedulerPlugin("COMPOSE", "your own Compose services", make, prepare=prepare, examine=examine)
+TYPE = SchedulerPlugin(
+    "COMPOSE",
+    "your own Compose services",
+    make,
+    check_drain=of_containers,
+    prepare=prepare,
+    examine=examine,
+)

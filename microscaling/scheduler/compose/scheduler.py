@@ -31,8 +31,8 @@ class ComposeScheduler(ContainerScheduler):
     backend: ComposeBackend
     prepares = False
 
-    def __init__(self, backend: ComposeBackend) -> None:
-        super().__init__(backend)
+    def __init__(self, backend: ComposeBackend, exit_timeout_s: float = float("inf")) -> None:
+        super().__init__(backend, exit_timeout_s=exit_timeout_s)
         self.updates: Updates
         self._lacking: dict[str, str] = {}
         """By task, why it gets no containers."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import builtins  # `list` is a method of Backend
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from microscaling.demand.drain import Activity, Busy, Call
 from microscaling.demand.task import Task
 from microscaling.errors import PermanentError, TemporaryError
 
@@ -128,6 +129,23 @@ class Backend(ABC):
     @abstractmethod
     def remove(self, id: str) -> None:
         """Removes a container and everything that belongs to it; kills it if it still runs."""
+
+    def drain_file(self) -> str:
+        """Returns the path of the file with the drains under way, for the next agent; "" for none."""
+        return ""
+
+    def look(self, task: Task, busy: Busy, ids: Sequence[str]) -> Mapping[str, Activity]:
+        """Returns the activity of running containers of a task, by id, within about 10 s; one that is left
+        out is unknown."""
+        raise PermanentError(f"the {self.name} cannot look at a container")
+
+    def signal(self, id: str, name: str) -> None:
+        """Sends a signal, given without SIG, to the first process of a container."""
+        raise PermanentError(f"the {self.name} cannot send a signal")
+
+    def call(self, task: Task, id: str, call: Call) -> None:
+        """Runs a command in a container, or sends a request to it; returns after its success."""
+        raise PermanentError(f"the {self.name} cannot call a container")
 
     @abstractmethod
     def last_log_lines(self, id: str) -> str:

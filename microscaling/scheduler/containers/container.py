@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from microscaling.demand.task import Task
+from microscaling.scheduler.containers.watch import Draining, Watch
 
 
 class Phase(Enum):
@@ -79,6 +80,13 @@ class Container:
     """The last time a listing or an event showed it running, monotonic seconds."""
     asked: float = 0.0
     """Time of the request of the operation under way, monotonic seconds."""
+    watch: Watch = field(default_factory=Watch)
+    drain: Draining | None = None
+    """Set while it drains, until its end."""
+    quieted: float | None = None
+    """Time at which it was asked to take no new job, monotonic seconds; None: it takes jobs."""
+    unhealthy: bool = False
+    """It has a health check, and was never healthy."""
     exit_code: int | None = None
     name: str = ""
     """Its name in the engine, as far as a listing has shown it."""
@@ -97,6 +105,17 @@ class Container:
     def is_up(self) -> bool:
         """It runs, and does not wait to be started again."""
         return self.phase is Phase.RUNNING and not self.restarting
+
+    @property
+    def is_draining(self) -> bool:
+        """It is at work for the last time: its SIGTERM is still to come."""
+        return self.drain is not None and self.phase is Phase.RUNNING
+
+    @property
+    def holds_place(self) -> bool:
+        """It takes a place under the cap."""
+        options = self.task.drain
+        return self.may_run and (self.drain is None or options is None or options.holds_place)
 
     @property
     def stays(self) -> bool:
@@ -122,6 +141,8 @@ class Work(Enum):
     START = "start"
     STOP = "stop"
     REMOVE = "remove"
+    QUIET = "tell to take no new job"
+    RESUME = "tell to take jobs again"
 
 
 @dataclass(eq=False, slots=True)

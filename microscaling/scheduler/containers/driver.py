@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from microscaling.demand import limits
 from microscaling.demand.change import Change
+from microscaling.demand.drain import Activity, Call
+from microscaling.demand.shown import ContainerView
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import MicroscalingError, PermanentError, TemporaryError
@@ -18,15 +22,18 @@ from microscaling.scheduler.containers.backend import (
     Missing,
 )
 from microscaling.scheduler.containers.container import Container, Operation, Work
+from microscaling.scheduler.containers.drain_file import DrainFile, Kept
 from microscaling.scheduler.containers.listing import Listing
+from microscaling.scheduler.containers.looker import Looker
+from microscaling.scheduler.containers.looks import Look
 from microscaling.scheduler.containers.orphans import Orphans
 from microscaling.scheduler.containers.reconciler import ContainerReconciler
+from microscaling.scheduler.containers.stream import Stream
 from microscaling.scheduler.containers.supplies import Supplies
 from microscaling.scheduler.containers.views import views
 from microscaling.scheduler.driver import JOIN_S, Driver
 from microscaling.secrets.environment import secrets_in
 from microscaling.secrets.masking import mask
-from microscaling.utils.backoff import Backoff
 from microscaling.utils.pool import Pool
 from microscaling.utils.threads import StoppableThread, stop_all
 
@@ -37,27 +44,37 @@ LIST_SOON_S = 1.0
 """While the event stream lacks known changes."""
 ASLEEP_S = 2.0
 """A longer pause between two counts means that the agent was suspended, or starved: events may be lost."""
-READY_S = 3.0
 STARTERS = 8
 """Threads that create and start: in a measurement 4 to 32 were equally fast."""
 MAX_STOPPERS = 64
 SUPPLY_JOIN_S = 0.2
+END_S = 5.0
+"""At the end of the agent the last stops begin so long before MSS_EXIT_TIMEOUT_S."""
 
 
 class ContainerScheduler(Driver[ContainerReconciler, Operation]):
     """Runs the tasks' containers on one backend: a Docker engine, or this machine's processes."""
 
-    def __init__(self, backend: Backend, stop_orphans: bool = False) -> None:
+    def __init__(
+        self, backend: Backend, stop_orphans: bool = False, exit_timeout_s: float = float("inf")
+    ) -> None:
         super().__init__(backend.close)
         self.backend = backend
         self.stop_orphans = stop_orphans
+        self.exit_timeout_s = exit_timeout_s
         self.listing: Listing
         self.orphans: Orphans
-        self.stream: _Stream | None = None
+        self.stream: Stream | None = None
         self._starters = Pool("mss-start", STARTERS, self._carry_out)
         self._stoppers = Pool("mss-stop", 1, self._carry_out)
-        self.pools = [self._starters, self._stoppers]
+        self._looker = Looker(backend, self._looked, self._tick)
+        self.pools = [self._starters, self._stoppers, self._looker.pool]
         self._supplies = Supplies(backend, self.on_supply)
+        self._drain_file: DrainFile
+        self._keeping = threading.Lock()
+        self._kept: dict[str, Kept] = {}
+        self._is_news = False
+        """The drains are others than those in the file."""
         self._listed = 0.0
         self._counted = float("inf")
         self._reopening = False
@@ -127,11 +144,11 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
     @property
     def threads(self) -> list[StoppableThread]:
         stream = [self.stream] if self.stream else []
-        return [*stream, *super().threads, *self._supplies.threads]
+        return [*stream, *super().threads, *self._supplies.threads, *self._looker.threads]
 
     def _stop_threads(self) -> list[StoppableThread]:
         # The stream goes first: its events could only cause more work.
-        late = stop_all([self.stream] if self.stream else [], JOIN_S)
+        late = stop_all([*([self.stream] if self.stream else []), *self._looker.threads], JOIN_S)
         self._supplies.stop(SUPPLY_JOIN_S)
         return late + super()._stop_threads()
 
@@ -172,11 +189,14 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
         reconciler = ContainerReconciler(tasks)
         reconciler.limits_tasks = self.backend.limits_tasks
         reconciler.unmanaged.adopts = reconciler.ends.shared = self.backend.others_create
-        tasks.containers = lambda name: views(reconciler, name, self.clock())
+        reconciler.drains.end_s = max(0.0, self.exit_timeout_s - min(END_S, self.exit_timeout_s / 2))
+        tasks.containers = self._views
         self.listing = Listing(reconciler, self.backend.name)
         self.orphans = Orphans(self.backend, tasks, self.stop_orphans)
-        self.pools = [self._starters, self._stoppers, self.orphans.pool]
+        self.pools = [self._starters, self._stoppers, self._looker.pool, self.orphans.pool]
         self.backend.begin(list(reconciler.by_name))
+        self._drain_file = DrainFile(self.backend.drain_file())
+        reconciler.kept = self._drain_file.read(self.clock())
         # A stop blocks until the container has ended, so one thread for each that may have to.
         self._stoppers.size = max(1, min(tasks.max_containers, MAX_STOPPERS))
         return reconciler
@@ -184,7 +204,7 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
     def _adopt(self) -> None:
         # The stream first: it reports what happens after the listing.
         if self.stream is None:
-            self.stream = _Stream(self)
+            self.stream = Stream(self.backend, self.on_event, self.on_stream_open, self.on_stream_end)
             self.stream.start()
         self.stream.wait_open()
         self._list()
@@ -224,9 +244,62 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
         pool = self._starters if operation.work in (Work.CREATE, Work.START) else self._stoppers
         pool.submit(operation, rank=0 if operation.work in (Work.START, Work.STOP) else 1)
 
-    def _called_off(self, operation: Operation) -> bool:
+    @contextmanager
+    def _change(self) -> Iterator[float]:
+        with super()._change() as now:
+            yield now
+            looks = self.reconciler.looks.due(now)
+            kept = self.reconciler.drains.kept()
+            self._is_news, self._kept = self._is_news or kept != self._kept, kept
+        if looks:
+            self._looker.submit(looks)
+
+    def _planned(self) -> None:
+        # Before a container is quieted: the agent may be killed in between.
+        if not self._is_news:
+            return
+        with self._keeping:
+            self._is_news = False  # before the look: a change meanwhile is written by the next call
+            assert self.tasks is not None
+            with self.tasks:
+                now, kept = self.clock(), self.reconciler.drains.kept()
+            self._drain_file.write(kept, now)
+
+    def _views(self, name: str) -> list[ContainerView]:
+        """Returns the containers of a task, for people; the caller holds the lock."""
+        now = self.clock()
+        self.reconciler.looks.show(name, now)
+        return views(self.reconciler, name, now)
+
+    def _looked(self, look: Look, found: Mapping[str, Activity]) -> None:
         with self._change() as now:
-            return self.reconciler.call_off(operation, now)
+            self.reconciler.looks.take(look, found, now)
+            if look.task.name in self.reconciler.by_name:
+                self.reconciler.reconcile_task(look.task, now)
+
+    def _tick(self) -> float | None:
+        """Plans the stops and looks that are due; returns the time of the next."""
+        with self._change() as now:
+            self.reconciler.reconcile(now)
+            drains = min((at for at in self.reconciler.drains.times() if at > now), default=None)
+        # Only now: the change above has begun the looks that were due.
+        looks = self.reconciler.looks.next_due()
+        return min((at for at in (drains, looks) if at is not None), default=None)
+
+    def _called_off(self, operation: Operation) -> bool:
+        container, asked = operation.container, self.clock()
+        busy, reconciler = container.task.busy, self.reconciler
+        if busy is not None and operation.work is Work.STOP and reconciler.drains.needs_look(container):
+            # Right before the signal, as a job may have begun since the last look.
+            found = self._looker.look(container.task, busy, [container])
+            activity = found.get(container.id, Activity.UNKNOWN)
+            with self._change() as now:
+                called_off = reconciler.drains.last_look(container, activity, asked)
+                if called_off:
+                    reconciler.reconcile_task(container.task, now)
+                return called_off
+        with self._change() as now:
+            return reconciler.call_off(operation, now)
 
     def _call(self, operation: Operation) -> str:
         container = operation.container
@@ -236,10 +309,26 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
             self.backend.start(container.id)
         elif operation.work is Work.STOP:
             self.backend.stop(container.id, container.task.container.stop_grace_s)
+        elif operation.work in (Work.QUIET, Work.RESUME):
+            self._tell(operation)
         else:
             self._log_last_words(container)
             self.backend.remove(container.id)
         return ""
+
+    def _tell(self, operation: Operation) -> None:
+        """Quiets or resumes a container."""
+        container, options = operation.container, operation.container.task.drain
+        if options is None:
+            return
+        quiet = operation.work is Work.QUIET
+        # The configuration may have changed since it was planned, and then the new one counts.
+        signal = options.signal if quiet else options.resume_signal
+        call = options.hook if quiet else Call(options.resume_exec) if options.resume_exec else None
+        if signal:
+            self.backend.signal(container.id, signal)
+        elif call is not None:
+            self.backend.call(container.task, container.id, call)
 
     def _done(self, operation: Operation, id: str, error: MicroscalingError | None) -> None:
         with self._change() as now:
@@ -261,60 +350,3 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
         noun = self.tasks.noun if self.tasks else "container"
         log.info("%s: %s %s: exit code %s, last lines: %s", container.task.name, noun, container.short_id,
                  code, words or "(none)")  # fmt: skip
-
-
-class _Stream(StoppableThread):
-    """Keeps the event stream open."""
-
-    def __init__(self, scheduler: ContainerScheduler) -> None:
-        super().__init__("mss-events")
-        self.scheduler = scheduler
-        self.backoff = Backoff(0.1, 2.0)
-        self._open = threading.Event()
-        self._news = threading.Event()
-        self._error: TemporaryError | None = None
-
-    @property
-    def is_open(self) -> bool:
-        """True while events come in."""
-        return self._open.is_set()
-
-    def wait_open(self) -> None:
-        """Waits for the next attempt to open the stream; raises TemporaryError if it fails."""
-        if not self.is_open:
-            self._news.clear()
-            self._news.wait(READY_S)
-        if self.error is not None:
-            raise self.error
-        if not self.is_open:
-            raise self._error or TemporaryError(f"no answer yet: {self.scheduler.backend.name}")
-
-    def stop(self) -> None:
-        super().stop()
-        self.scheduler.backend.unwatch()
-
-    def on_exit(self) -> None:
-        self._news.set()
-
-    def cycle(self) -> None:
-        error: TemporaryError | None = None
-        try:
-            self.scheduler.backend.watch(self._opened, self.scheduler.on_event)
-        except TemporaryError as caught:
-            error = caught
-        if self.stopped.is_set():
-            return
-        log.debug("the event stream has ended: %s", error or "closed")
-        self._error = error
-        self._open.clear()
-        self._news.set()
-        self.scheduler.on_stream_end(error)
-        self.stopped.wait(self.backoff.next())
-
-    def _opened(self) -> None:
-        if self.stopped.is_set():  # `unwatch` came before there was a stream to close
-            self.scheduler.backend.unwatch()
-        self.backoff.reset()
-        self.scheduler.on_stream_open()
-        self._open.set()
-        self._news.set()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.scheduler.containers.container import Container, Phase
+from microscaling.scheduler.containers.drain_file import Kept
 
 
 class Inventory:
@@ -46,6 +47,8 @@ class Inventory:
         """Returns the order of a container by its id, if the backend knows a better one."""
         self.limits_tasks = False
         """As in Backend."""
+        self.kept: dict[str, Kept] = {}
+        """By id, the drains of an earlier agent that are not taken over yet."""
         self._numbers = itertools.count(1)
 
     def add(self, task: Task) -> None:
@@ -77,7 +80,7 @@ class Inventory:
 
     def room(self) -> int:
         """Returns how many containers more may run; negative above the cap."""
-        return self.tasks.max_containers - sum(1 for c in self.all() if c.may_run)
+        return self.tasks.max_containers - sum(1 for c in self.all() if c.holds_place)
 
     def has_room(self, task: Task) -> bool:
         """True if one more of this task may run, where its own maximum counts, too."""
@@ -150,6 +153,8 @@ class Inventory:
         return [f"{c.task.name} {c.short_id} ({c.phase.value})" for c in self.unfinished()]
 
     def _is_left(self, container: Container) -> bool:
-        """True, after `leave`, for an exited container with a failed removal: the next agent removes it."""
+        """True, after `leave`, for a container that drains, or an exited one with a failed removal: the next
+        agent goes on with it."""
         ended = container.phase in (Phase.EXITED, Phase.REMOVING)
-        return self.leaving and ended and not container.busy and container.failures > 0
+        left = (ended and container.failures > 0) or container.is_draining
+        return self.leaving and left and not container.busy

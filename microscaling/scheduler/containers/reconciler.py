@@ -13,11 +13,14 @@ from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import PermanentError
 from microscaling.scheduler.containers.backend import BackendUnavailable, Event, Missing
-from microscaling.scheduler.containers.container import ACTIVE, UNSTARTED, Container, Operation, Phase, Work
+from microscaling.scheduler.containers.container import ACTIVE, Container, Operation, Phase, Work
 from microscaling.scheduler.containers.counts import Counts
 from microscaling.scheduler.containers.crash_backoffs import CrashBackoffs
+from microscaling.scheduler.containers.drains import Drains
 from microscaling.scheduler.containers.ends import Ends
+from microscaling.scheduler.containers.failures import does_not_end, say_failed
 from microscaling.scheduler.containers.inventory import Inventory
+from microscaling.scheduler.containers.looks import Looks
 from microscaling.scheduler.containers.paused import Paused
 from microscaling.scheduler.containers.roster import Roster
 from microscaling.scheduler.containers.unmanaged import UnmanagedContainers
@@ -49,6 +52,8 @@ class ContainerReconciler(Inventory):
         self.ends = Ends(self, self.crash_backoffs)
         self.roster = Roster(self, self.counts, self.crash_backoffs, self.ends)
         self.paused = Paused(self)
+        self.drains = Drains(self)
+        self.looks = Looks(self, self.drains)
         self.unmanaged = UnmanagedContainers(self, self.paused)
         self._reconciled_at = 0.0
         """Time of the last `reconcile`, monotonic seconds; everything due by then is done."""
@@ -61,6 +66,7 @@ class ContainerReconciler(Inventory):
         self._reconciled_at = now
         self.ends.observe(now)
         self.crash_backoffs.check(now)
+        self.drains.observe(now)
         for task in self.by_name.values():
             self.reconcile_task(task, now)
         self.roster.clear_up()
@@ -78,10 +84,7 @@ class ContainerReconciler(Inventory):
         want = self._want(task)
         missing = want - len(wanted)
         if missing < 0:
-            # Those without work yet go first, then the newest. A back-off keeps running ones, even new ones.
-            failing = task.backing_off
-            wanted.sort(key=lambda c: (failing and not c.is_up, c.phase in UNSTARTED, c.order))
-            for container in wanted[missing:]:
+            for container in self.drains.choose(task, wanted, -missing):
                 container.unwanted = True
         elif missing > 0 and not self.leaving:
             self._add(task, missing, now)
@@ -89,9 +92,11 @@ class ContainerReconciler(Inventory):
         if missing <= 0:
             self.ends.settled(task)
         self.paused.give(task, want)
+        self.drains.exchange(task)
         for container in list(mine):  # a copy, as a container may be forgotten
             self._next_step(container, now)
         self.counts.write(task, now)
+        self.drains.write(task)
 
     def start_parked(self, now: float) -> None:
         """Starts created containers, the most important task's first, as far as the cap has room."""
@@ -139,7 +144,9 @@ class ContainerReconciler(Inventory):
         """Returns the time at which `reconcile` has work without an event (monotonic seconds). A past time
         stays until `reconcile` was called."""
         delayed = (c.not_before for c in self.all())
-        times = itertools.chain(delayed, self.quiet.values(), self.crash_backoffs.times())
+        times = itertools.chain(
+            delayed, self.quiet.values(), self.crash_backoffs.times(), self.drains.times()
+        )
         return min((time for time in times if time > self._reconciled_at), default=None)
 
     def drain(self) -> None:
@@ -208,7 +215,9 @@ class ContainerReconciler(Inventory):
         if not self._known(container):
             return
         self.touch(container)
-        if error is None:
+        if operation.work in (Work.QUIET, Work.RESUME):
+            self.drains.on_done(operation, error, now)
+        elif error is None:
             self.answered = now
             container.failures = 0
             self._succeeded(operation.work, container, now, id)
@@ -218,8 +227,8 @@ class ContainerReconciler(Inventory):
             if operation.work in (Work.CREATE, Work.START) and not isinstance(error, BackendUnavailable):
                 self.ends.unanswered(operation, error, now)
             else:
-                self._say_failed(operation, error, now)
-            container.stubborn = container.stubborn or self._does_not_end(operation, error, now)
+                say_failed(operation, error, self.ends, now)
+            container.stubborn = container.stubborn or does_not_end(operation, error, self.ends, now)
             # Only for paused ones: others may be at a job, and must not lose their grace.
             refused = isinstance(error, PermanentError) and operation.work is Work.STOP
             container.refused = refused and container.paused
@@ -230,24 +239,6 @@ class ContainerReconciler(Inventory):
                 container.not_before = now + min(30.0, 0.5 * 2.0 ** min(container.failures, 8))
         self.reconcile_task(container.task, now)
         self.start_parked(now)
-
-    def _say_failed(self, operation: Operation, error: Exception, now: float) -> None:
-        """Logs once that a container does not stop, or cannot be removed; the counter logs an outage of the
-        engine."""
-        container = operation.container
-        refused = isinstance(error, PermanentError)
-        lasting = refused or (operation.work is Work.STOP and self._does_not_end(operation, error, now))
-        first = lasting and not container.stubborn
-        name, work, id = container.task.name, operation.work.value, container.short_id
-        log.log(logging.WARNING if first else logging.DEBUG, "%s: cannot %s %s: %s", name, work, id, error)
-
-    def _does_not_end(self, operation: Operation, error: Exception, now: float) -> bool:
-        """True if the container keeps its place for an unknown time."""
-        # An engine that is away, or answers nothing at all, keeps every place just as long, so no other
-        # task could use one.
-        if operation.work not in (Work.STOP, Work.REMOVE) or isinstance(error, BackendUnavailable):
-            return False
-        return not self.ends.engine_hangs(operation.container, error, now)
 
     def call_off(self, operation: Operation, now: float) -> bool:
         """Cancels a create or start that is no longer wanted. Returns True if the operation must not be
@@ -288,6 +279,7 @@ class ContainerReconciler(Inventory):
         container.phase = Phase.EXITED
         container.unwanted = True
         container.paused = container.restarting = False
+        container.drain = container.quieted = None
 
     def _is_quiet(self, container: Container, now: float) -> bool:
         # At the end nothing is started any more, and others may well wait for it.
@@ -304,14 +296,17 @@ class ContainerReconciler(Inventory):
     def _add(self, task: Task, missing: int, now: float) -> None:
         """Keeps containers that were about to go, then creates new ones."""
         back = [c for c in self.containers[task.name] if c.unwanted and not c.outdated and c.phase in ACTIVE]
-        back = sorted(back, key=lambda c: (c.phase is not Phase.RUNNING, c.order))[:missing]
+        back.sort(key=lambda c: (c.phase is not Phase.RUNNING, c.order))
         for container in back:
-            container.unwanted = False
+            if not missing or not self.drains.can_call_off(container):
+                continue
+            self.drains.call_off(container)
+            missing -= 1
             if task.backing_off and container.phase is Phase.RUNNING:
                 # It is the probe now. One that has long been stable would prove nothing, and the back-off
                 # would never end.
                 container.started, container.stable = now, False
-        for _ in range(missing - len(back)):
+        for _ in range(missing):
             self.new(task)
 
     def _next_step(self, container: Container, now: float) -> None:
@@ -322,9 +317,12 @@ class ContainerReconciler(Inventory):
             return
         if self.leaving and container.phase is Phase.STARTING:  # without an answer, and not started
             container.unwanted = True
+        self.drains.keep_or_give_up(container)
         phase = container.phase
         if container.unwanted and phase is Phase.CREATING:
             self.forget(container)
+            return
+        if phase is Phase.RUNNING and not container.refused and self._drains(container, now):
             return
         if container.unwanted:
             by_force = self.draining and container.refused
@@ -333,13 +331,26 @@ class ContainerReconciler(Inventory):
         if phase not in WORK_FOR or self.away or now < container.not_before:
             return
         container.phase = phase
-        container.busy = True
         container.may_run = container.may_run or phase is Phase.STARTING
-        container.asked = now
         if phase is Phase.CREATING:
             self.ends.begins(container)
+        self._plan(WORK_FOR[phase], container, now)
+
+    def _plan(self, work: Work, container: Container, now: float) -> None:
+        container.busy = True
+        container.asked = now
         self.touch(container)
-        self._operations.append(Operation(WORK_FOR[phase], container))
+        self._operations.append(Operation(work, container))
+
+    def _drains(self, container: Container, now: float) -> bool:
+        """True if a running container does not get its SIGTERM now, as it is wanted or drains; plans the call
+        that quiets or resumes it."""
+        if container.unwanted and self.drains.lets_go(container, now):
+            return False
+        work = None if self.away or self.leaving else self.drains.next_call(container, now)
+        if work is not None:
+            self._plan(work, container, now)
+        return True
 
     def _succeeded(self, work: Work, container: Container, now: float, id: str) -> None:
         if work is Work.CREATE:

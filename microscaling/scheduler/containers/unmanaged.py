@@ -6,8 +6,10 @@ import logging
 
 from microscaling.scheduler.containers.backend import Event, ListedContainer, State
 from microscaling.scheduler.containers.container import Container, Phase
+from microscaling.scheduler.containers.drain_file import Kept
 from microscaling.scheduler.containers.inventory import Inventory
 from microscaling.scheduler.containers.paused import Paused
+from microscaling.scheduler.containers.watch import Draining
 
 log = logging.getLogger("mssscheduler")
 
@@ -126,8 +128,22 @@ class UnmanagedContainers:
         container = self._take(Event("", seen.id, seen.task, seen.nonce), phase)
         container.may_run = container.may_run or created
         container.unwanted = state is not State.RUNNING
+        kept = self.inventory.kept.pop(seen.id, None)
+        if kept is not None and state is State.RUNNING:
+            self._goes_on(container, kept)
         container.restarting = state is State.RUNNING and seen.restarting
         self.paused.note(container, state is State.RUNNING and seen.paused)
+
+    def _goes_on(self, container: Container, kept: Kept) -> None:
+        """Takes over the drain that an earlier agent has begun."""
+        container.quieted = kept.since or 0.0 if kept.quieted else None
+        # Not as a new drain: its time has run since the earlier agent began it.
+        if kept.since is not None and container.task.drain is not None:
+            container.drain, container.unwanted = Draining(kept.since, said=True), True
+            log.info(
+                "%s: %s %s drains since an earlier agent: it goes on",
+                container.task.name, self.inventory.tasks.noun, container.short_id,
+            )  # fmt: skip
 
     def _adopt_started(self, event: Event, now: float) -> None:
         container = self._take(event, Phase.RUNNING)

@@ -6,9 +6,10 @@ import builtins
 import contextlib
 import logging
 import math
+import os
 import shlex
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from docker.errors import (
 
 from microscaling.clients.docker.client import connect
 from microscaling.clients.docker.images import fetch, has, is_id, pull
+from microscaling.demand.drain import Activity, Busy, Call
 from microscaling.demand.task import Task
 from microscaling.errors import PermanentError, TemporaryError
 from microscaling.scheduler.containers.agent_id import Agent, AgentId
@@ -41,6 +43,7 @@ from microscaling.scheduler.docker.calls import (
     messages,
 )
 from microscaling.scheduler.docker.entries import PODMAN_KINDS, Entries, text_of
+from microscaling.scheduler.docker.looks import DockerLooks
 from microscaling.scheduler.docker.numbers import Numbers, name_of
 
 if TYPE_CHECKING:
@@ -87,6 +90,7 @@ class DockerBackend(Backend):
         """Identifies this agent on its containers; None: they get no agent's id."""
         self.chosen = chosen
         """How the engine was chosen, for errors."""
+        self._looks = DockerLooks(self._client_now)
         self._entries = Entries()
         self._numbers = Numbers()
         self._version = ""
@@ -196,6 +200,21 @@ class DockerBackend(Backend):
         with errors(done=(404, 409)):
             self._client_now().remove_container(id, v=True, force=True)
         self._numbers.removed(id)
+
+    def drain_file(self) -> str:
+        if self.agent is None or self.agent.problem or not self.agent.id:
+            return ""
+        return os.path.join(self.agent.folder, f"drains-{self.agent.id}")
+
+    def look(self, task: Task, busy: Busy, ids: Sequence[str]) -> Mapping[str, Activity]:
+        return self._looks.look(task, busy, ids)
+
+    def signal(self, id: str, name: str) -> None:
+        with errors(done=(404, 409)):
+            self._client_now().kill(id, f"SIG{name}")
+
+    def call(self, task: Task, id: str, call: Call) -> None:
+        self._looks.call(task, id, call)
 
     def last_log_lines(self, id: str) -> str:
         try:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from microscaling.demand.drain_checks import of_containers
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import ConfigError
@@ -45,7 +46,7 @@ def make(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
     backend = DockerBackend(
         s.docker_host, s.docker_tls_verify, s.docker_cert_path, s.pull_images, agent, s.docker_chosen
     )
-    return ContainerScheduler(backend, stop_orphans=s.orphans == "stop")
+    return ContainerScheduler(backend, s.orphans == "stop", s.exit_timeout_s)
 
 
 def takes(word: str) -> bool:
@@ -78,6 +79,7 @@ TYPE = SchedulerPlugin(
     creates_containers=True,
     check=check,
     takes=takes,
+    check_drain=of_containers,
     prepare=prepare,
     examine=examine,
 )

@@ -8,20 +8,23 @@ import logging
 import math
 import os
 import queue
-import select
+import signal
 import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 
+from microscaling.demand.drain import Activity, Busy, Call
 from microscaling.demand.task import Task
 from microscaling.errors import PermanentError, TemporaryError
 from microscaling.scheduler.containers.backend import Backend, Event, ListedContainer
 from microscaling.scheduler.containers.state_folder import default_folder
 from microscaling.scheduler.process import command as process_command
 from microscaling.scheduler.process import log as process_log
+from microscaling.scheduler.process import looks
 from microscaling.scheduler.process.family import Family, marked
 from microscaling.scheduler.process.handle import Handle
+from microscaling.scheduler.process.news import POLL_INTERVAL_S, wait_for_news
 from microscaling.scheduler.process.orphans import Orphans
 from microscaling.scheduler.process.state import Entry, FolderGone, StateFolder
 from microscaling.scheduler.process.unit import Unit, lowest_free
@@ -33,15 +36,11 @@ log = logging.getLogger("mssscheduler")
 MARK = "MICROSCALING_PROCESS"
 """The variable in the environment of every process with its id. By it an agent finds processes that the last
 one had started and not yet recorded."""
-NUMBER = "MSS_WORKER_NUMBER"
-"""The variable with the number of a process among those of its task that run, from 1 on."""
 KILL_WAIT_S = 5.0
 """Longest wait for the end of a killed process."""
 CLOSE_WAIT_S = 5.0
 GRACE_S = 1.0
 """Grace of a task that this agent does not know, for the processes that its leader left."""
-POLL_INTERVAL_S = 0.05
-"""Polling interval for a process that is being stopped, or has no pidfd."""
 CARE_S = 1.0
 """Interval of the care for orphans and the state folder."""
 TRIM_S = 5.0
@@ -117,8 +116,8 @@ class ProcessBackend(Backend):
             self._intend(process)
             output = self._folder.log_file(id) if self._folder.takes_output else os.devnull
             try:
-                more = {MARK: id, NUMBER: str(process.number)}
-                leader = Handle.spawn(process.program, more, output)
+                process.clear_busy_file()
+                leader = Handle.spawn(process.program, {MARK: id, **process.variables()}, output)
             except OSError as error:
                 process.intended, process.number = False, 0
                 raise PermanentError(f"cannot run {process.program.argv[0]}: {error.strerror}") from None
@@ -166,6 +165,26 @@ class ProcessBackend(Backend):
             self._save_or_warn()
         self._emit(process.event("destroy"))
 
+    def drain_file(self) -> str:
+        return os.path.join(self._folder.path, "drains.json")
+
+    def look(self, task: Task, busy: Busy, ids: Sequence[str]) -> Mapping[str, Activity]:
+        program = process_command.program(task, self._environ)
+        units = {id: unit for id in ids if (unit := self._get(id)) is not None and not unit.over}
+        return {id: looks.look(busy, unit, program) for id, unit in units.items()}
+
+    def signal(self, id: str, name: str) -> None:
+        unit = self._get(id)
+        if unit is not None and unit.family is not None and not unit.over:
+            with unit.lock:
+                unit.family.send(signal.Signals[f"SIG{name}"])
+            self._save_or_warn()
+
+    def call(self, task: Task, id: str, call: Call) -> None:
+        unit = self._get(id)
+        if unit is not None and not unit.over:
+            looks.call(call, unit, process_command.program(task, self._environ))
+
     def last_log_lines(self, id: str) -> str:
         self._opened()
         lines = process_log.tail(self._folder.log_file(id)).decode(errors="replace").splitlines()
@@ -210,7 +229,8 @@ class ProcessBackend(Backend):
                 for process in self._all():
                     process_log.trim(self._folder.log_file(process.id))
                 trim_at = now + TRIM_S
-            self._wait_for_news(max(0.0, min(care_at, trim_at) - time.monotonic()))
+            patience_s = max(0.0, min(care_at, trim_at) - time.monotonic())
+            wait_for_news(self._wake_read, self._all(), patience_s)
 
     def _care(self) -> None:
         if self._orphans is not None:
@@ -376,23 +396,3 @@ class ProcessBackend(Backend):
         with self._lock, contextlib.suppress(BlockingIOError):  # a full pipe wakes the watcher anyway
             if self._wake_write >= 0:
                 os.write(self._wake_write, b".")
-
-    def _wait_for_news(self, most_s: float) -> None:
-        """Waits for the end of a process, or for an event to send; at most `most_s` seconds."""
-        poll = select.poll()
-        poll.register(self._wake_read, select.POLLIN)
-        now = time.monotonic()
-        for process in self._all():
-            family = process.family
-            if family is None or process.over:
-                continue
-            fds = family.fds()
-            if fds is None:
-                most_s = min(most_s, POLL_INTERVAL_S if family.leader.child else 10 * POLL_INTERVAL_S)
-            for fd in fds or ():
-                poll.register(fd, select.POLLIN)
-            if family.kill_at > now:
-                most_s = min(most_s, family.kill_at - now)
-        poll.poll(most_s * 1000.0)
-        with contextlib.suppress(BlockingIOError):
-            os.read(self._wake_read, 4096)

@@ -45,7 +45,8 @@ def program(task: Task, environ: Mapping[str, str]) -> Program:
         output = os.path.join(os.path.abspath(options.directory), output)
         if not os.path.isdir(os.path.dirname(output)):
             raise PermanentError(f"output: there is no folder for {quoted(output)}")
-    return Program(argv, env, options.directory, account, output)
+    busy_file = task.busy.path if task.busy is not None else ""
+    return Program(argv, env, options.directory, account, output, busy_file)
 
 
 def unreadable(task: Task) -> str:

@@ -45,6 +45,13 @@ class Family:
             self.members(snapshot())  # before parents end, and ancestry is lost
             self._ask(self.leader)
 
+    def send(self, number: int) -> None:
+        """Sends a signal to the leader alone; SIGTERM only once."""
+        if number == SIGTERM:
+            self.ask()
+        else:
+            self.leader.signal(number)
+
     def _ask(self, handle: Handle) -> None:
         # Never a second SIGTERM: RQ's workers kill their job on it.
         if (handle.pid, handle.started) not in self.asked:

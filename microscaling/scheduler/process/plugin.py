@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from microscaling.demand.drain_checks import of_processes
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import ConfigError, PermanentError
@@ -22,7 +23,7 @@ def make(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
     # The state folder's default depends on more of the environment than the processes get.
     folder = settings.state_dir or default_folder(environ)
     backend = ProcessBackend(folder, own(environ), alone=True)
-    return ContainerScheduler(backend, stop_orphans=settings.orphans == "stop")
+    return ContainerScheduler(backend, settings.orphans == "stop", settings.exit_timeout_s)
 
 
 def check(tasks: Iterable[Task]) -> None:
@@ -60,5 +61,6 @@ TYPE = SchedulerPlugin(
     noun="process",
     check=check,
     takes=takes,
+    check_drain=of_processes,
     examine=examine,
 )

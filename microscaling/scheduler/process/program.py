@@ -28,6 +28,8 @@ class Program:
     """None: the agent's own."""
     output: str = ""
     """`inherit`, or a file; empty: the file that the agent keeps for it."""
+    busy_file: str = ""
+    """Of its task, with {number} in it; empty: none."""
 
     def start(self, more: Mapping[str, str], log_file: str) -> int:
         """Starts it in a session of its own, without input, with `more` variables, and with its output

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
 from collections.abc import Iterable
 from dataclasses import replace
@@ -11,6 +13,18 @@ from microscaling.scheduler.process.family import Family
 from microscaling.scheduler.process.handle import Handle
 from microscaling.scheduler.process.program import Program
 from microscaling.scheduler.process.state import Entry
+
+NUMBER = "MSS_WORKER_NUMBER"
+"""The variable with the number of a process among those of its task that run, from 1 on."""
+BUSY_FILE = "MSS_BUSY_FILE"
+"""The variable with the path of its busy file, if its task has one."""
+IN_PATH = "{number}"
+"""Stands in the path of a task's busy file for the number of the process."""
+
+
+def busy_file_of(path: str, number: int) -> str:
+    """Returns the busy file of the process with that number."""
+    return path.replace(IN_PATH, str(number))
 
 
 class Unit:
@@ -30,6 +44,20 @@ class Unit:
         self.ended = threading.Event()
         """Set when all its processes have ended and the event was sent, or at its removal: it is never
         started again."""
+
+    def variables(self) -> dict[str, str]:
+        """Returns the variables with its number, and with its busy file if it has one."""
+        found = {NUMBER: str(self.number)}
+        path = self.program.busy_file
+        return found | ({BUSY_FILE: busy_file_of(path, self.number)} if path else {})
+
+    def clear_busy_file(self) -> None:
+        """Removes the busy file that a dead process with its number has left."""
+        # It would count for the new one, which has done nothing yet.
+        path = self.variables().get(BUSY_FILE)
+        if path:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
 
     @property
     def handle(self) -> Handle | None:

@@ -1,0 +1,89 @@
+"""The drains under way, in a file for the next agent: it goes on with them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+log = logging.getLogger("mssscheduler")
+
+MOST_S = 30 * 86400.0
+"""A longer drain is a mistake of a clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The state of one container; times are monotonic seconds."""
+
+    since: float | None
+    """The begin of its drain; None: it is wanted again."""
+    quieted: bool
+    """It was asked to take no new job."""
+
+
+class DrainFile:
+    """A file with the state of each container that drains, or was quieted, by id. Without a
+    path nothing is kept. For one thread at a time."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._written: Mapping[str, Kept] = {}
+        self._said = False
+
+    def read(self, now: float) -> dict[str, Kept]:
+        """Returns the state that the last agent has left; empty if there is none, or it cannot be read.
+        `now`: monotonic seconds."""
+        try:
+            with open(self.path, encoding="utf-8") as file:
+                found = json.load(file)
+            kept = {str(id): _parsed(entry, now) for id, entry in found.items()}
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, TypeError, AttributeError, LookupError) as error:
+            if self.path:
+                log.warning("%s: the drains of the last agent cannot be read (%.80s)", self.path, error)
+            return {}
+        self._written = kept
+        return dict(kept)
+
+    def write(self, kept: Mapping[str, Kept], now: float) -> None:
+        """Replaces the state, if it is another one."""
+        if not self.path or kept == self._written:
+            return
+        # The next agent has another monotonic clock if the machine was started anew.
+        wall = time.time() - now
+        entries = {
+            id: {"since": None if one.since is None else round(one.since + wall, 3), "quieted": one.quieted}
+            for id, one in sorted(kept.items())
+        }
+        try:
+            os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
+            new = f"{self.path}.new"
+            with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                json.dump(entries, file)
+            os.replace(new, self.path)
+            self._written = dict(kept)
+        except OSError as error:
+            if not self._said:
+                self._said = True
+                why = error.strerror or error
+                log.warning(
+                    "MSS_STATE_DIR: %s cannot be written (%s): the next agent would not know the drains",
+                    self.path,
+                    why,
+                )
+
+
+def _parsed(entry: Mapping[str, object], now: float) -> Kept:
+    since, quieted = entry["since"], entry["quieted"]
+    if not isinstance(quieted, bool) or not isinstance(since, (int, float, type(None))):
+        raise TypeError("an entry has another form")
+    if since is None:
+        return Kept(None, quieted)
+    # The clock may have been set since.
+    ago = min(max(0.0, time.time() - since), MOST_S)
+    return Kept(now - ago, quieted)

@@ -1,0 +1,108 @@
+"""The threads that look at containers, apart from those that start and stop them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+from microscaling.demand.drain import Activity, Busy
+from microscaling.demand.task import Task
+from microscaling.errors import MicroscalingError
+from microscaling.scheduler.containers.backend import Backend
+from microscaling.scheduler.containers.container import Container
+from microscaling.scheduler.containers.looks import Look
+from microscaling.utils.pool import Pool
+from microscaling.utils.threads import StoppableThread
+
+log = logging.getLogger("mssscheduler")
+
+LOOKERS = 16
+"""Concurrent looks, so that some containers that do not answer delay no others."""
+MOST_S = 0.5
+"""Longest wait of the clock."""
+
+
+class Looker:
+    """Carries out looks; calls `done` with each result, in its threads.
+
+    `tick` does what is due, and returns the time of the next look or drain (monotonic seconds).
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        done: Callable[[Look, Mapping[str, Activity]], None],
+        tick: Callable[[], float | None],
+    ) -> None:
+        self.backend = backend
+        self.pool = Pool("mss-look", LOOKERS, self._carry_out)
+        self._done = done
+        self._clock = _Clock(tick)
+        self._lock = threading.Lock()
+        self._said: dict[str, str] = {}
+        """By task, the last failure that was logged."""
+
+    @property
+    def threads(self) -> list[StoppableThread]:
+        """The clock, once it is needed; the pool has its own."""
+        return [self._clock] if self._clock.ident is not None else []
+
+    def submit(self, looks: Iterable[Look]) -> None:
+        """Begins looks, without waiting for them."""
+        for look in looks:
+            self.pool.submit(look)
+            # Most agents never look, so it is started by the first.
+            with self._lock:
+                if self._clock.ident is None and not self._clock.stopped.is_set():
+                    self._clock.start()
+        # The clock waits for the time of the next look, which may be another one now.
+        self._clock.news.set()
+
+    def look(self, task: Task, busy: Busy, containers: Iterable[Container]) -> Mapping[str, Activity]:
+        """Looks at containers of a task; returns the result by id. Blocks, and never raises."""
+        try:
+            found = self.backend.look(task, busy, [container.id for container in containers])
+        except MicroscalingError as error:
+            self._failed(task, str(error))
+            return {}
+        except Exception as error:  # would end the thread, and with it the agent
+            log.exception("%s: looking at its containers", task.name)
+            self._failed(task, repr(error))
+            return {}
+        # After a success, the next failure is news.
+        if Activity.UNKNOWN not in found.values():
+            self._said.pop(task.name, None)
+        return found
+
+    def _carry_out(self, look: Look) -> None:
+        found = self.look(look.task, look.busy, look.containers)
+        self._done(look, found)
+        self._clock.news.set()
+
+    def _failed(self, task: Task, why: str) -> None:
+        # The same failure comes with each look, twice a second.
+        if self._said.get(task.name) != why:
+            self._said[task.name] = why
+            log.warning("%s: cannot tell if a container is busy, so it counts as busy: %s", task.name, why)
+
+
+class _Clock(StoppableThread):
+    """Begins the looks that are due."""
+
+    def __init__(self, tick: Callable[[], float | None]) -> None:
+        super().__init__("mss-looks")
+        self.tick = tick
+        self.news = threading.Event()
+
+    def stop(self) -> None:
+        super().stop()
+        self.news.set()
+
+    def cycle(self) -> None:
+        self.news.clear()
+        due = self.tick()
+        left = MOST_S if due is None else min(MOST_S, due - time.monotonic())
+        if left > 0:
+            self.news.wait(left)

@@ -1,0 +1,39 @@
+"""The order in which the containers of a task go, if some must."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from microscaling.demand.drain import Activity
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What counts of one container, at one moment."""
+
+    order: int
+    """Its serial number: the newest has the highest."""
+    works: bool = True
+    """It runs, and was healthy at least once if it has a health check."""
+    activity: Activity = Activity.UNKNOWN
+    since: float = 0.0
+    """The time since when it has had this activity, monotonic seconds."""
+    draining: bool = False
+    """It is on its way already."""
+
+
+def goes_before(standing: Standing) -> tuple[int, float, int]:
+    """Returns a key by which the first to go is the smallest.
+
+    First those that do no work yet, then the idle ones, then those that are draining, then the one that has
+    been busy, or unknown, for the shortest time. Among equals the newest goes.
+    """
+    # A container that has never worked has no job to lose.
+    if not standing.works:
+        return 0, 0.0, -standing.order
+    if standing.activity is Activity.IDLE:
+        return 1, 0.0, -standing.order
+    # Two of them would change places with each job that begins, so those on their way stay on it.
+    if standing.draining:
+        return 2, 0.0, -standing.order
+    return 3, -standing.since, -standing.order

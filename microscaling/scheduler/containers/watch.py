@@ -1,0 +1,53 @@
+"""The state of one container between its last job and its SIGTERM."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from microscaling.demand.drain import Activity
+
+NEVER = float("-inf")
+
+
+@dataclass(eq=False, slots=True)
+class Watch:
+    """What the looks at a container have shown. Times are monotonic seconds."""
+
+    activity: Activity = Activity.UNKNOWN
+    since: float = NEVER
+    """The time since when it has had this activity."""
+    idle_since: float | None = None
+    """The request of the first of the last looks, all of which found it idle."""
+    looked: float = NEVER
+    """The request of the last look with a result, or without one."""
+    looking: bool = False
+    """A look is under way."""
+
+    tries: int = 0
+    """Calls of the hook or signal in a row that have failed."""
+    retry_at: float = NEVER
+    """The next one is not before this time."""
+
+    def take(self, activity: Activity, asked: float) -> None:
+        """Takes the result of a look that was requested at `asked`."""
+        self.looked = asked
+        if activity is not self.activity or self.since == NEVER:
+            self.activity, self.since = activity, asked
+        # Any other result means that a job may have begun.
+        if activity is not Activity.IDLE:
+            self.idle_since = None
+        elif self.idle_since is None:
+            self.idle_since = asked
+
+
+@dataclass(eq=False, slots=True)
+class Draining:
+    """The drain of a container. Times are monotonic seconds."""
+
+    since: float
+    others_since: float | None = None
+    """The time since when another task has waited for a place."""
+    said: bool = False
+    """The log has it."""
+    over: bool = False
+    """Its time is up."""

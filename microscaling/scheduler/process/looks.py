@@ -1,0 +1,131 @@
+"""Looks at local processes, and calls beside them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import stat
+import subprocess  # nosec B404
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from microscaling.demand.drain import Activity, Busy, Call, Way
+from microscaling.errors import PermanentError, TemporaryError
+from microscaling.scheduler.containers.busy_file import MAX_BYTES, activity_of, until_in
+from microscaling.scheduler.process.program import Program
+from microscaling.scheduler.process.unit import Unit, busy_file_of
+from microscaling.utils.process import PROC, snapshot
+from microscaling.utils.text import cause_of
+
+EXEC_S = 8.0
+"""Deadline of a command."""
+SAMPLE_S = 0.5
+"""Seconds between the two measurements of the processor."""
+IDLE, BUSY = 0, 1
+"""Exit codes of a probe."""
+PID = "MSS_WORKER_PID"
+"""The variable of a probe or hook with the pid of the process that it is about."""
+
+
+def look(busy: Busy, unit: Unit, program: Program) -> Activity:
+    """Returns the activity of one process. Raises TemporaryError or PermanentError if it is unknown."""
+    if busy.way is Way.FILE:
+        return _file(busy, unit)
+    if busy.way is Way.CPU:
+        return _processor(busy, unit)
+    code = _run(busy.call, unit, program)
+    if code not in (IDLE, BUSY):
+        raise TemporaryError(f"the {busy.call} has ended with code {code}, and not with 0 or 1")
+    return Activity.BUSY if code == BUSY else Activity.IDLE
+
+
+def call(call: Call, unit: Unit, program: Program) -> None:
+    """Runs a hook. Raises PermanentError if it fails."""
+    code = _run(call, unit, program)
+    if code:
+        raise PermanentError(f"the {call} has ended with code {code}")
+
+
+def _file(busy: Busy, unit: Unit) -> Activity:
+    if not unit.number:
+        # It was started before there were numbers.
+        raise PermanentError("a process of an earlier agent has no number, and so no busy file")
+    path = busy_file_of(busy.path, unit.number)
+    try:
+        found = os.lstat(path)
+        content = _content(path, found)
+    except FileNotFoundError:
+        return Activity.IDLE
+    except OSError as error:
+        raise TemporaryError(f"{path}: {cause_of(error, error.strerror)}") from error
+    return activity_of(found.st_mtime, until_in(content), time.time(), None, busy.file_s)
+
+
+def _content(path: str, found: os.stat_result) -> bytes:
+    if stat.S_ISLNK(found.st_mode):
+        return os.path.basename(os.readlink(path)).encode()
+    if not stat.S_ISREG(found.st_mode) or not 0 < found.st_size <= MAX_BYTES:
+        return b""
+    with open(path, "rb") as file:
+        return file.read(MAX_BYTES + 1)
+
+
+def _processor(busy: Busy, unit: Unit) -> Activity:
+    # Like an engine, which waits a second between two measurements.
+    begin, before = time.monotonic(), _ticks(unit)
+    time.sleep(SAMPLE_S)
+    share = (_ticks(unit) - before) / os.sysconf("SC_CLK_TCK") / (time.monotonic() - begin)
+    return Activity.BUSY if share > busy.share else Activity.IDLE
+
+
+def _ticks(unit: Unit) -> int:
+    """Returns the time of the processor that the processes in the session of a unit have used."""
+    leader = unit.handle
+    total = 0
+    for row in snapshot().values():
+        if leader is not None and leader.pid in (row.pid, row.session):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                total += _used(row.pid)
+    if not total:
+        raise TemporaryError("the use of the processor cannot be read on this system")
+    return total
+
+
+def _used(pid: int) -> int:
+    with open(f"{PROC}/{pid}/stat", "rb", buffering=0) as file:
+        fields: Sequence[bytes] = file.read().rpartition(b")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def _run(call: Call, unit: Unit, program: Program) -> int:
+    """Runs a command with the environment of a process; returns its exit code."""
+    pid = str(unit.handle.pid) if unit.handle else ""
+    env, account = {**program.env, **unit.variables(), PID: pid}, program.account
+    more: dict[str, Any] = {"process_group": 0} if sys.version_info >= (3, 11) else {}
+    if account is not None:
+        more |= {"user": account.uid, "group": account.gid, "extra_groups": account.groups}
+    try:
+        # In the agent's session: in one of its own it would pass for a process that a worker has left.
+        child = subprocess.Popen(  # nosec B603
+            list(call.exec),
+            env=env,
+            cwd=program.directory or None,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            **more,
+        )
+    except OSError as error:
+        raise PermanentError(f"cannot run the {call}: {cause_of(error, error.strerror)}") from error
+    try:
+        return child.wait(EXEC_S)
+    except subprocess.TimeoutExpired:
+        raise TemporaryError(f"the {call} takes longer than {EXEC_S:g} s") from None
+    finally:
+        if child.poll() is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(child.pid, signal.SIGKILL) if more.get("process_group") == 0 else child.kill()
+            child.wait()
