@@ -2,7 +2,7 @@
 # make demo   shows it at work        make test   tests it
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-engines lint audit docs walk format image sbom bench beats chaos workers fuzz jobs newcomer clean
+.PHONY: help venv demo test test-engines lint audit docs walk format image sbom bench beats chaos frameworks workers fuzz jobs newcomer clean
 
 # Base images that were made locally (scripts/base-images), if any.
 -include .env
@@ -98,6 +98,10 @@ jobs: ## the example without an engine of docs/schedulers.md to the last of 100 
 workers: ## scale real Celery and RQ workers down 50 times each, local and in containers (ARGS="--scale-downs 5")
 	@scripts/venv test
 	@$(bin)/python -m tests.workers $(ARGS)
+
+frameworks: ## 500 jobs by real workers of each job framework, from zero and back, with its metric and with the list's length (half an hour; ARGS="RQ")
+	@scripts/venv test services
+	@$(bin)/python -m tests.frameworks $(ARGS)
 
 fuzz: ## hostile inputs, 100,000 for each parser (an hour or so; MSS_TEST_FUZZ=1000: fewer; ARGS=...)
 	@scripts/venv demo yaml test

@@ -19,6 +19,11 @@ async function side() {
     async enqueue(number, options = {}) {
       for (let i = 0; i < number; i += 1) await queue.add("job", { id: (id += 1) }, options);
     },
+    async put(jobs) {
+      for (const { id, seconds, delay, other } of jobs) {
+        await queue.add("job", { id, seconds }, { delay: delay * 1000, ...(other && { priority: 1 }) });
+      }
+    },
     pause: () => queue.pause(),
     resume: () => queue.resume(),
     limit: (ms) => queue.rateLimit(ms),
@@ -36,9 +41,11 @@ async function side() {
 async function work() {
   const books = new Redis(process.env.JOBS_BOOKS);
   const job = async ({ data }) => {
-    await books.rpush("started", data.id);
-    while (!(await books.exists("release"))) await sleep(20);
-    await books.rpush("done", data.id);
+    const entry = () => `${data.id} ${Date.now() / 1000}`;
+    await books.rpush("started", entry());
+    if (data.seconds === undefined) while (!(await books.exists("release"))) await sleep(20);
+    else await sleep(data.seconds * 1000);
+    await books.rpush("done", entry());
   };
   const worker = new Worker(QUEUE, job, { connection: connect(), concurrency: 2, lockDuration: 2000, stalledInterval: 1000 });
   process.on("SIGTERM", () => worker.close().then(() => process.exit(0)));

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
-import time
+from typing import Any
 
-import redis
+from books import work
 from celery import Celery
 
 URL = os.environ["JOBS_REDIS"]
@@ -23,18 +23,22 @@ app.conf.update(
 
 
 @app.task(name="job")
-def job(id: int) -> None:
-    books = redis.Redis.from_url(os.environ["JOBS_BOOKS"])
-    books.rpush("started", id)
-    while not books.exists("release"):
-        time.sleep(0.02)
-    books.rpush("done", id)
-    books.close()
+def job(id: int, seconds: float | None = None) -> None:
+    work(id, seconds)
 
 
 def enqueue(number: int, **options: object) -> None:
     for _ in range(number):
         job.apply_async((next(IDS),), **options)
+
+
+def put(jobs: list[dict[str, Any]]) -> None:
+    """Enqueues the jobs of the end-to-end proof."""
+    for each in jobs:
+        options = {"countdown": each["delay"]} if each["delay"] else {}
+        # In Redis the lowest number comes first, and the key of the others is that of the queue with it.
+        options |= {"priority": 9} if each["other"] else {}
+        job.apply_async((each["id"], each["seconds"]), **options)
 
 
 def purge() -> int:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import os
 import sys
-import time
 from datetime import timedelta
+from typing import Any
 
 import redis
 import rq
+from books import work
 from rq.suspension import resume as rq_resume
 from rq.suspension import suspend as rq_suspend
 
@@ -19,13 +20,8 @@ connection = redis.Redis.from_url(os.environ["JOBS_REDIS"])
 queue = rq.Queue(QUEUE, connection=connection)
 
 
-def job(id: int) -> None:
-    books = redis.Redis.from_url(os.environ["JOBS_BOOKS"])
-    books.rpush("started", id)
-    while not books.exists("release"):
-        time.sleep(0.02)
-    books.rpush("done", id)
-    books.close()
+def job(id: int, seconds: float | None = None) -> None:
+    work(id, seconds)
 
 
 def enqueue(number: int) -> None:
@@ -41,6 +37,16 @@ def enqueue_in(number: int, seconds: float) -> None:
 def enqueue_after_another() -> None:
     """A job that waits for another one."""
     queue.enqueue("rq_jobs.job", next(IDS), depends_on=queue.jobs[-1])
+
+
+def put(jobs: list[dict[str, Any]]) -> None:
+    """Enqueues the jobs of the end-to-end proof."""
+    for each in jobs:
+        called = ("rq_jobs.job", each["id"], each["seconds"])
+        if each["delay"]:
+            queue.enqueue_in(timedelta(seconds=each["delay"]), *called)
+        else:
+            queue.enqueue(*called, at_front=each["other"])
 
 
 def suspend() -> None:

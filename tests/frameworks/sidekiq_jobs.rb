@@ -14,11 +14,11 @@ class Job
   include Sidekiq::Worker
   sidekiq_options queue: "jobs"
 
-  def perform(id)
+  def perform(id, seconds = nil)
     books = Redis.new(url: ENV["JOBS_BOOKS"])
-    books.rpush("started", id)
-    sleep 0.02 until books.exists?("release")
-    books.rpush("done", id)
+    books.rpush("started", "#{id} #{Time.now.to_f}")
+    seconds ? sleep(seconds) : (sleep 0.02 until books.exists?("release"))
+    books.rpush("done", "#{id} #{Time.now.to_f}")
     books.close
   end
 end
@@ -32,6 +32,12 @@ if $PROGRAM_NAME == __FILE__
     when "enqueue" then args[0].times { Job.perform_async(ids += 1) }
     when "enqueue_in" then args[0].times { Job.perform_in(args[1], ids += 1) }
     when "enqueue_elsewhere_in" then Job.set(queue: "other").perform_in(args[0], ids += 1)
+    when "put"
+      args[0].each do |job|
+        to = Job.set(queue: job["other"] ? "urgent" : "jobs")
+        work = [job["id"], job["seconds"]]
+        job["delay"] > 0 ? to.perform_in(job["delay"], *work) : to.perform_async(*work)
+      end
     when "purge" then Sidekiq.redis(&:flushdb)
     end
     puts "null"
