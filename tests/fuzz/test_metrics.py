@@ -17,6 +17,7 @@ from microscaling.metric.azure_queue import Account, AzureQueueMetric
 from microscaling.metric.base import LARGEST, Metric
 from microscaling.metric.http import HTTPMetric
 from microscaling.metric.nsq import NSQMetric
+from microscaling.metric.prometheus import PrometheusMetric
 from microscaling.metric.redis import RedisMetric
 from microscaling.metric.sql import SQLMetric
 from microscaling.metric.sqs import SQSMetric
@@ -46,6 +47,8 @@ SQS_ERROR = {
 
 class Said:
     """In place of a client of HTTP: whoever asks gets this."""
+
+    deadline_s = 2.0
 
     def __init__(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.answer = Answer(status, headers, body)
@@ -89,6 +92,16 @@ def test_http(dice: Dice) -> None:
     every = ["data.result[*].value[1]", "length(data)"]
     path = dice.pick(["a", "data.result[0].value[1]", "", '["a\nb"]', *every])
     metric = HTTPMetric(f"http://u:{SECRET}@127.0.0.1:1/x?k={SECRET}", path)
+    metric.source._client = Said(200, dice.json(PROMETHEUS, *NUMBERS), {})
+    check_metric(metric)
+
+
+@fuzz
+@given(dice)
+def test_prometheus(dice: Dice) -> None:
+    url = f"http://u:{SECRET}@127.0.0.1:1/x"
+    metric = PrometheusMetric(url, dice.pick(["a", "a\nb"]), dice.pick(["", "queue"]))
+    metric.missing = dice.pick(["held", "empty"])
     metric.source._client = Said(200, dice.json(PROMETHEUS, *NUMBERS), {})
     check_metric(metric)
 

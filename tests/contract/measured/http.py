@@ -13,6 +13,7 @@ from microscaling.metric.exporter import ExporterMetric
 from microscaling.metric.http import HTTPMetric
 from microscaling.metric.jet_stream import JetStreamMetric
 from microscaling.metric.nsq import NSQMetric
+from microscaling.metric.prometheus import PrometheusMetric
 from microscaling.metric.sqs import SQSMetric
 from tests.contract.measured.base import Remote
 from tests.metric.faulty import Server, response
@@ -148,6 +149,13 @@ class PrometheusQuery(Remote):
         self.count = count
 
 
+class PrometheusNative(PrometheusQuery):
+    type_name = "Prometheus"
+
+    def metric(self) -> Metric:
+        return PrometheusMetric(self.way, "sum(jobs_waiting)", "queue")
+
+
 class ExporterSeries(Remote):
     """The exporter of the library with which most exporters in Python are written."""
 
@@ -177,5 +185,6 @@ KINDS = (
     SQS,
     AzureQueue,
     PrometheusQuery,
+    PrometheusNative,
     ExporterSeries,
 )
