@@ -40,6 +40,12 @@ def _ask(method: str, host: str, call: Call) -> int:
         answer.close()
         return int(answer.status)
     except (HTTPError, OSError) as error:
-        raise TemporaryError(f"the {call} of {host} is not answered: {cause_of(error)}") from error
+        raise TemporaryError(f"the {call} of {host} is not answered: {_why(error)}") from error
     finally:
         pool.close()
+
+
+def _why(error: Exception) -> str:
+    # urllib3 wraps the error of the system, whose words are enough.
+    inner = next((part for part in error.args if isinstance(part, OSError)), error)
+    return cause_of(inner, getattr(inner, "strerror", None))

@@ -68,6 +68,9 @@ class Looks:
         """Takes the result of a look, by id; a container without one is unknown."""
         for container in look.containers:
             container.watch.looking = False
+            # A result from before it was quieted is old news, as a job may have begun since.
+            if container.quieted is not None and look.asked < container.quieted:
+                continue
             container.watch.take(found.get(container.id, Activity.UNKNOWN), look.asked)
 
     def _of(self, task: Task, busy: Busy, now: float) -> list[Look]:
@@ -85,7 +88,7 @@ class Looks:
             watch = container.watch
             if watch.looking:
                 continue
-            # Looks from before it was quieted do not count any more.
+
             quieted = container.quieted if container.quieted is not None else float("-inf")
             at = now if watch.looked < max(since, quieted) else watch.looked + every_s
             if at <= now:

@@ -17,7 +17,7 @@ from microscaling.errors import PermanentError, TemporaryError
 from microscaling.scheduler.containers.busy_file import MAX_BYTES, activity_of, until_in
 from microscaling.scheduler.process.program import Program
 from microscaling.scheduler.process.unit import Unit, busy_file_of
-from microscaling.utils.process import PROC, snapshot
+from microscaling.utils.process import PROC, has_proc, snapshot
 from microscaling.utils.text import cause_of
 
 EXEC_S = 8.0
@@ -83,14 +83,14 @@ def _processor(busy: Busy, unit: Unit) -> Activity:
 
 def _ticks(unit: Unit) -> int:
     """Returns the time of the processor that the processes in the session of a unit have used."""
+    if not has_proc():
+        raise PermanentError("busyCpu: this system does not show the use of the processor")
     leader = unit.handle
     total = 0
     for row in snapshot().values():
         if leader is not None and leader.pid in (row.pid, row.session):
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                 total += _used(row.pid)
-    if not total:
-        raise TemporaryError("the use of the processor cannot be read on this system")
     return total
 
 
