@@ -329,8 +329,8 @@ def test_missing_means_nothing_where_that_is_an_error(caplog: pytest.LogCaptureF
 
 
 PLAIN = (
-    "variables are filled in only in the body, databaseURL, headers, params and url of a source, and in the "
-    "options of containers, not in commands"
+    "variables are filled in only in the body, databaseURL, headers, nsqd, nsqlookupd, params and url of a "
+    "source, and in the options of containers, not in commands"
 )
 LITERAL = [
     ("NSQ", {"topicName": "${TOPIC}"}, [f"topicName: ${{TOPIC}} is taken literally: {PLAIN}"]),

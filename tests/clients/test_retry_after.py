@@ -12,7 +12,7 @@ from microscaling.clients.http.client import Client, FetchError
 from microscaling.clients.http.retry_after import pause_s
 from microscaling.metric.base import MetricError
 from microscaling.metric.http import HTTPSource
-from microscaling.metric.nsq import NSQSource
+from microscaling.metric.nsq_stats import NSQSource
 from tests.metric.faulty import Server, answers
 
 NOW = 1700000000.0

@@ -14,7 +14,8 @@ from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.engine.base import CLOSED, TOKEN, put_closed, put_token
 from microscaling.engine.local import LocalEngine
-from microscaling.metric.nsq import NSQMetric, NSQSource
+from microscaling.metric.nsq import NSQMetric
+from microscaling.metric.nsq_stats import NSQSource
 from microscaling.metric.toy import ToyMetric
 from microscaling.target.simple_queue import SimpleQueueLengthTarget
 from tests.metric.faulty import Server, answers, faults, hangs

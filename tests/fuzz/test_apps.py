@@ -70,6 +70,8 @@ SAMPLES: dict[tuple[str, str], Any] = {
     },
     ("Beanstalkd", "url"): "beanstalkd://h",
     ("Gearman", "url"): "gearman://h",
+    ("NSQ", "nsqd"): f"u:{SECRET}@h:4151",
+    ("NSQ", "nsqlookupd"): "",
     ("Celery", "prioritySteps"): "0,5",
     ("SQL", "databaseURL"): "sqlite:////db",
     ("SQL", "query"): "SELECT 1",

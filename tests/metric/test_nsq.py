@@ -13,7 +13,8 @@ from microscaling.errors import ConfigError
 from microscaling.metric import missing
 from microscaling.metric.base import MetricError
 from microscaling.metric.measurement import Measurement
-from microscaling.metric.nsq import NSQMetric, NSQSource, parse_stats
+from microscaling.metric.nsq import NSQMetric
+from microscaling.metric.nsq_stats import NSQSource, parse_stats
 from tests.metric.faulty import Server, answers, faults
 from tests.metric.nsqd import Nsqd, wait_for
 

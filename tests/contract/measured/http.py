@@ -63,6 +63,19 @@ class NSQ(Remote):
             self.nsqd.post("/mpub?topic=jobs", b"\n".join([b"job"] * count))
 
 
+class NSQList(NSQ):
+    """Two nsqd, of which one breaks."""
+
+    def start(self) -> None:
+        super().start()
+        (other := self.folder / "other").mkdir()
+        self.other = self.stack.enter_context(Nsqd(other))
+        self.other.post("/topic/create?topic=jobs")
+
+    def metric(self) -> Metric:
+        return NSQMetric("jobs", "work", f"{self.other.endpoint},{self.way}")
+
+
 class JetStream(Remote):
     type_name = "JetStream"
 
@@ -181,6 +194,7 @@ class ExporterSeries(Remote):
 KINDS = (
     HTTP,
     NSQ,
+    NSQList,
     JetStream,
     SQS,
     AzureQueue,
