@@ -15,6 +15,9 @@ from microscaling import __version__, factory
 from microscaling import log as logs
 from microscaling.agent import Agent
 from microscaling.arguments import parse
+from microscaling.control.place import own_socket
+from microscaling.control.server import ControlServer
+from microscaling.control.views import handlers
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import ConfigError, Stopped
 from microscaling.settings import Settings
@@ -48,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return examine(os.environ, server=asked.command == "server")
         if asked.command == "check":
             return check(asked.strict)
+        if asked.command in ("status", "explain"):
+            return look(os.environ, asked.task, asked.json)
         return serve(os.environ) if asked.command == "server" else run(os.environ)
     except ConfigError as error:
         return _say(error)
@@ -64,6 +69,22 @@ def print_schema() -> int:
 
     sys.stdout.write(json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n")
     return 0
+
+
+def look(environ: MutableMapping[str, str], task: str | None, as_json: bool) -> int:
+    """Prints the state of the running agents, or all about one task. Returns the exit code: 1 if there is no
+    such agent or task."""
+    from microscaling.control import command
+    from microscaling.control.client import AgentError
+
+    privileges.drop(environ, engine=False)  # the folder of the socket depends on the user
+    try:
+        if task is None:
+            return command.status(environ, sys.stdout.write, as_json)
+        return command.explain(environ, task, sys.stdout.write, as_json)
+    except AgentError as error:
+        sys.stderr.write(f"microscaling: {error}\n")
+        return FAILED
 
 
 def check(strict: bool) -> int:
@@ -165,6 +186,26 @@ def build(environ: MutableMapping[str, str], stopping: threading.Event | None = 
         heartbeat.close()
         raise
     monitors = factory.make_monitors(settings, connection)
+    _introduce(settings, tasks)
+    report_ignored(settings, environ)
+    leave = settings.on_exit == "leave"
+    control = ControlServer(own_socket(environ), handlers(tasks, settings.scheduler))
+    return Agent(
+        tasks,
+        engine,
+        scheduler,
+        monitors,
+        leave,
+        settings.exit_timeout_s,
+        stopping,
+        heartbeat,
+        config,
+        control,
+    )
+
+
+def _introduce(settings: Settings, tasks: Tasks) -> None:
+    """Logs the first line of the agent."""
     log.info(
         "microscaling %s: %s scheduler, %s configuration, %d tasks share %d %s%s",
         __version__,
@@ -174,11 +215,6 @@ def build(environ: MutableMapping[str, str], stopping: threading.Event | None = 
         tasks.max_containers,
         tasks.nouns,
         ", dry run" if settings.dry_run else "",
-    )
-    report_ignored(settings, environ)
-    leave = settings.on_exit == "leave"
-    return Agent(
-        tasks, engine, scheduler, monitors, leave, settings.exit_timeout_s, stopping, heartbeat, config
     )
 
 

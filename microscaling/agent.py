@@ -46,7 +46,7 @@ class Agent:
     With `leave`, the containers keep running at the end, and the next agent adopts them. Otherwise all of
     them are stopped; while they cannot be counted this takes up to `exit_timeout_s` seconds plus the longest
     stop grace. `heartbeat` gets the state of the agent all the while. `config` is the source of the tasks, if
-    they may change while the agent runs.
+    they may change while the agent runs. `control` answers the commands of people.
     """
 
     def __init__(
@@ -60,6 +60,7 @@ class Agent:
         stopping: threading.Event | None = None,
         heartbeat: Heartbeat | None = None,
         config: Config | None = None,
+        control: StoppableThread | None = None,
     ) -> None:
         self.tasks = tasks
         self.engine = engine
@@ -81,6 +82,7 @@ class Agent:
         follows = config is not None and scheduler.takes_changes
         following = config.follow(tasks, self._take) if config and follows else None
         self._following = [following] if following else []
+        self._control = [control] if control else []
 
     def stop(self) -> None:
         """Requests the shutdown. It only sets a flag, so any thread and any signal handler may call it."""
@@ -123,7 +125,7 @@ class Agent:
             self.engine.get_demand(self.tasks, self.demand_update)
         # The monitors start last: the server may answer the first report at once, and the engine has to
         # listen by then.
-        for thread in (*self._following, *self._reporting):
+        for thread in (*self._following, *self._reporting, *self._control):
             thread.start()
         self._tell(RUNNING)
         while not self._failure and not self._stopping.wait(POLL_INTERVAL_S):
@@ -135,9 +137,13 @@ class Agent:
                 self._fail(dead)
 
     def _threads(self) -> Iterator[StoppableThread]:
-        yield from (self._counter, self._scheduling, *self._reporting, *self._following)
+        yield from (self._scheduling, *self._threads_of_ours())
         yield from self.engine.threads
         yield from self.scheduler.threads
+
+    def _threads_of_ours(self) -> Iterator[StoppableThread]:
+        """Yields those that the agent ends last."""
+        yield from (self._counter, *self._reporting, *self._following, *self._control)
 
     def _take(self, change: Change) -> None:
         """Takes over a change of the configuration, in the thread that follows it."""
@@ -235,7 +241,7 @@ class Agent:
     def _close(self) -> None:
         for monitor in self.monitors:
             self._surely(monitor.close)
-        late = stop_all([self._begin, self._counter, *self._reporting, *self._following], JOIN_S)
+        late = stop_all([self._begin, *self._threads_of_ours()], JOIN_S)
         if late:
             log.warning("still waiting for an answer: %s", ", ".join(thread.name for thread in late))
         self._surely(self.scheduler.cleanup)  # after the counter, which uses it

@@ -16,6 +16,8 @@ COMMANDS = {
     RUN: "the agent, as without a command",
     "server": "the server, with its web page, for agents with MSS_CONFIG=SERVER or MSS_MONITOR=SERVER",
     "check": "looks at a configuration and all that it needs, asks every source once, and touches nothing",
+    "status": "prints the tasks of the running agents: what each has, wants and reads",
+    "explain": "prints all about one task: its reading, its rule, what it waits for, the last decisions",
     "schema": "prints the JSON Schema of a configuration, for editors",
 }
 EXAMPLES = """\
@@ -33,6 +35,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "--file": (RUN, "check"),
     "--dry-run": (RUN,),
     "--strict": ("check",),
+    "--json": ("status", "explain"),
     "--health": (RUN, "server"),
 }
 """Option -> the commands for which it has a meaning."""
@@ -80,11 +83,13 @@ class _Parser(argparse.ArgumentParser):
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Parses the arguments: `command` (one of COMMANDS, or None: the agent), `file` (a path, or None),
-    `health` and `strict`. Ends the process with code 0 after --help and --version, and with 2 and one
+    `health`, `strict`, `task`
+    and `json`. Ends the process with code 0 after --help and --version, and with 2 and one
     line on bad arguments."""
     parser = _Parser(
         prog="microscaling",
-        usage="microscaling [-f FILE] [--dry-run] | check [FILE] [--strict] | --health | server | schema",
+        usage="microscaling [-f FILE] [--dry-run] | check [FILE] [--strict] | status | explain TASK\n"
+        "       microscaling [server] --health | server | schema",
         description="Shares a fixed number of containers between services, by priority.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -103,14 +108,27 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--dry-run", action="store_true", help="decide and log, and touch nothing: MSS_DRY_RUN=true"
     )
     parser.add_argument("--strict", action="store_true", help="check: exit code 3 if there is a warning")
+    parser.add_argument("--json", action="store_true", help="status, explain: JSON, an object a line")
     commands = "; ".join(f"{name}: {meaning}" for name, meaning in COMMANDS.items())
     parser.add_argument("command", nargs="?", help=f"without one the agent runs. {commands}")
-    parser.add_argument("path", nargs="?", metavar="FILE", help="check: the configuration, as with -f")
+    parser.add_argument("path", nargs="?", metavar="FILE | TASK", help="of check, and of explain")
     asked, unknown = parser.parse_known_args(arguments)
     if unknown:
         parser.error(_unknown(unknown[0], [*OPTIONS, "--version", "--help", *COMMANDS]))
+    _check(parser, asked)
+    return asked
+
+
+def _check(parser: _Parser, asked: argparse.Namespace) -> None:
+    """Sorts out which command the words are for; ends the process if they do not fit together."""
     if asked.command is not None and asked.command not in COMMANDS:
         parser.error(_unknown(asked.command, COMMANDS))
+    # One place for the word after a command: argparse cannot name what is probably meant in place of it.
+    asked.task = None
+    if asked.command == "explain":
+        asked.task, asked.path = asked.path, None
+        if not asked.task:
+            parser.error("explain: which task? microscaling explain TASK; microscaling status lists them")
     if asked.path is not None:
         if asked.command != "check" or asked.file is not None:
             parser.error(_unknown(asked.path, [*OPTIONS, *COMMANDS]))
@@ -123,7 +141,6 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
             parser.error(f"argument {option}: has no meaning with {asked.command or RUN}")
     if asked.health and asked.file is not None:
         parser.error("argument --file: has no meaning with --health")
-    return asked
 
 
 def _unknown(argument: str, known: Sequence[str] | Mapping[str, str]) -> str:

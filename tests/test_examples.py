@@ -45,6 +45,7 @@ OTHER_VARIABLES = {"DOCKER_SOCKET", "PYTHON_IMAGE", "SERVER_PORT"}
 """Of the compose files and the Makefile."""
 ELSEWHERE = {
     ("check.md", "text"): "tests/check/test_check.py",
+    ("commands.md", "text"): "tests/control/test_commands.py",
     ("compose.md", "sh"): "tests/integration/test_compose_example.py",
     ("plugins.md", "python"): "tests/test_plugins_page.py",
     ("plugins.md", "toml"): "tests/test_plugins_page.py",

@@ -91,6 +91,7 @@ def _read(environ: MutableMapping[str, str]) -> tuple[Settings, Tasks]:
 def _of_backend(settings: Settings, environ: Mapping[str, str], tasks: Tasks) -> Iterable[Finding]:
     """Returns the findings about the backend; those without an `examine` of their own only count."""
     plugin = SCHEDULERS.chosen("MSS_SCHEDULER", settings.scheduler)
+    # Counting at an orchestrator only reads; a scheduler that creates containers would begin to watch them.
     if plugin.examine is not None:
         return plugin.examine(settings, environ, tasks)
     scheduler = plugin.make(settings, environ)

@@ -29,7 +29,7 @@ def measured(tasks: Tasks, scale_down_window_s: float) -> Iterator[Finding]:
         began = time.monotonic()
         poll.ask(time.monotonic)
         took[poll] = time.monotonic() - began
-        poll.source.close()
+        poll.source.close()  # in this thread, as some libraries want it
         return poll
 
     polls = readings.start(time.monotonic(), VALID_S)
@@ -37,6 +37,7 @@ def measured(tasks: Tasks, scale_down_window_s: float) -> Iterator[Finding]:
         for poll in pool.map(ask, polls):
             if poll.reading is not None and not poll.reading.error:
                 yield ok(f"{poll.source.name}: answers in {took[poll] * 1000:.0f} ms")
+    # Each number counts from here on as that of a running agent would: only the first decision is asked for.
     with tasks:
         before = {task.name: task.demand for task in tasks.tasks}
     Decider(tasks, readings, scale_down_window_s).beat(time.monotonic())

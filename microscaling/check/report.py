@@ -37,6 +37,7 @@ class Report:
     @contextmanager
     def of_the_log(self) -> Iterator[None]:
         """Makes findings of the warnings and errors that the agent would log at its start."""
+        # The agent's own checks are its log's warnings: so `check` can lack none of them.
         handler = _Warnings(self)
         root = logging.getLogger()
         root.addHandler(handler)
@@ -58,6 +59,7 @@ class _Warnings(logging.Handler):
         self.report = report
 
     def emit(self, record: logging.LogRecord) -> None:
+        # Libraries log problems that are none for the agent, such as a retry.
         if record.name in COMPONENTS:
             level = WARNING if record.levelno < logging.ERROR else ERROR
             self.report.add([Finding(level, record.getMessage())])

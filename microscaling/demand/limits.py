@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 
 from microscaling.demand.change import Change
+from microscaling.demand.history import note
 from microscaling.demand.reason import ABOVE_MAXIMUM, TRY, TRY_GAVE, TRY_TOOK, Reason
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
@@ -35,6 +36,7 @@ def reconfigure(tasks: Tasks, change: Change) -> None:
         if task.name in names and before > most:
             task.demand, task.reason = most, Reason(ABOVE_MAXIMUM, before, most)
             log.info("%s: %d -> %d (%s)", task.name, before, most, task.reason)
+            note(task.history, before, task.demand, task.reason)
 
 
 def hold_at(task: Task, count: int, why: str) -> bool:
@@ -42,8 +44,9 @@ def hold_at(task: Task, count: int, why: str) -> bool:
     another one."""
     if task.demand == count:
         return False
-    task.reason = Reason(why, task.demand, count)
-    task.demand = count
+    before, task.demand = task.demand, count
+    task.reason = Reason(why, before, count)
+    note(task.history, before, task.demand, task.reason)
     return True
 
 
@@ -53,12 +56,14 @@ def try_again(task: Task, count: int, donor: Task | None) -> None:
     task.reason = Reason(TRY, before, count)
     if donor is not None:
         after = donor.demand - more
-        donor.reason = Reason(TRY_GAVE, donor.demand, after, more, 0, task.name)
-        log.info("%s: %d -> %d (%s)", donor.name, donor.demand, after, donor.reason)
-        donor.demand = after
+        had, donor.demand = donor.demand, after
+        donor.reason = Reason(TRY_GAVE, had, after, more, 0, task.name)
+        log.info("%s: %d -> %d (%s)", donor.name, had, after, donor.reason)
+        note(donor.history, had, after, donor.reason)
         task.reason = Reason(TRY_TOOK, before, count, more, 0, donor.name)
     log.info("%s: %d -> %d (%s)", task.name, before, count, task.reason)
     task.demand = count
+    note(task.history, before, task.demand, task.reason)
 
 
 def end(tasks: Tasks) -> None:

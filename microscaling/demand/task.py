@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from microscaling.demand.container import ContainerOptions
 from microscaling.demand.drain import Busy, Drain
 from microscaling.demand.fallback import Fallback
+from microscaling.demand.history import Decision
 from microscaling.demand.reason import Reason
 from microscaling.demand.shown import Failure
 from microscaling.metric.base import Metric
@@ -125,6 +126,8 @@ class Task:
         self.held = NOT_YET if self.metric.sources else ""
         self.falling_back, self.measured_at = "", None
 
+    history: list[Decision] = field(default_factory=list)
+    """The last changes of `demand`, the oldest first."""
     update_parallel: int = 1
     """The containers of an earlier configuration that are replaced at the same time."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from microscaling.demand.history import note
 from microscaling.demand.reason import Reason, explained
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
@@ -95,7 +96,8 @@ def demands_of(tasks: Tasks) -> Before:
 
 
 def changes_since(before: Before) -> list[Change]:
-    """Returns the net changes of a decision, for the log. The caller holds the lock."""
+    """Returns the net changes of a decision, for the log, and keeps them for people to read. The caller holds
+    the lock."""
     changes = []
     for task, demand, reason in zip(*before, strict=True):
         # A decision may change a demand more than once. Without a net change the old reason holds again.
@@ -103,6 +105,7 @@ def changes_since(before: Before) -> list[Change]:
             task.reason = reason
         else:
             task.reason = explained(task.reason, demand)
+            note(task.history, demand, task.demand, task.reason)
             changes.append((task.name, demand, task.demand, task.reason))
     return changes
 

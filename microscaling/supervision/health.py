@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 
 from microscaling.utils.process import start_time
@@ -143,21 +143,32 @@ def default_file(environ: Mapping[str, str]) -> str:
                 os.unlink(path)
         except (OSError, *UNREADABLE):
             continue
+    folder = next(usable_folders(environ), _folders(environ)[0])
+    return os.path.join(folder, own_name("health", "json", str(os.getpid())))
+
+
+def usable_folders(environ: Mapping[str, str]) -> Iterator[str]:
+    """Yields the folders that this user owns and can write to, made if they are not there, the best first."""
     for folder in _folders(environ):
         try:
             os.mkdir(folder, mode=0o700)
         except OSError:  # it exists already, or cannot be made: the check below decides
             pass
         if os.access(folder, os.W_OK) and not _is_foreign(folder):
-            return os.path.join(folder, _name(str(os.getpid())))
-    return os.path.join(next(iter(_folders(environ))), _name(str(os.getpid())))
+            yield folder
 
 
 def found_files(environ: Mapping[str, str]) -> list[str]:
     """Returns the files that agents of this user have written and not removed, also those with another
     environment than this one."""
+    return found(environ, "health", "json")
+
+
+def found(environ: Mapping[str, str], kind: str, suffix: str) -> list[str]:
+    """Returns the paths of that kind in the folders that this user owns."""
     folders = dict.fromkeys(folder for folder in _folders(environ) if not _is_foreign(folder))
-    return [path for folder in folders for path in sorted(glob.glob(f"{glob.escape(folder)}/{_name('*')}"))]
+    name = own_name(kind, suffix, "*")
+    return [path for folder in folders for path in sorted(glob.glob(f"{glob.escape(folder)}/{name}"))]
 
 
 def _folders(environ: Mapping[str, str]) -> list[str]:
@@ -165,14 +176,15 @@ def _folders(environ: Mapping[str, str]) -> list[str]:
     return [os.path.join(parent, f"microscaling-{os.geteuid()}") for parent in parents if parent]
 
 
-def _name(pid: str) -> str:
-    """Returns the name of the file of one process; `*` gives a pattern for all of this pid namespace."""
+def own_name(kind: str, suffix: str, pid: str) -> str:
+    """Returns the name of the file of one process; `*` as the pid gives a pattern for all of this pid
+    namespace."""
     # Containers of one pod share /dev/shm, but each has its own pids: see pid_namespaces(7).
     try:
         namespace = os.readlink(PID_NAMESPACE).strip("pid:[]")
     except OSError:
         namespace = "0"
-    return f"health-{namespace}-{pid}.json"
+    return f"{kind}-{namespace}-{pid}.{suffix}"
 
 
 def _is_foreign(folder: str) -> bool:
@@ -236,7 +248,8 @@ def check_user(environ: Mapping[str, str], now: float) -> tuple[bool, str]:
         except (OSError, *UNREADABLE):
             continue
     if not living and not ended:
-        return False, f"no agent of this user runs here: there is no {_name('*')} in {_folders(environ)[0]}"
+        name = own_name("health", "json", "*")
+        return False, f"no agent of this user runs here: there is no {name} in {_folders(environ)[0]}"
     if not living:
         return check(max(ended, key=_age), now)
     results = [check(path, now) for path in living]

@@ -17,6 +17,7 @@ from docker.errors import APIError, DockerException, NotFound
 from microscaling.clients.docker.client import connect
 from microscaling.clients.docker.errors import said
 from microscaling.clients.docker.images import has, is_id
+from microscaling.demand import limits
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import UNEXPECTED
@@ -27,7 +28,6 @@ from microscaling.utils.text import quoted
 
 TIMEOUT_S = 10
 REGISTRY_TIMEOUT_S = 30
-"""The engine asks a registry when it is asked whether an image can be pulled."""
 MAX_SKEW_S = 5.0
 """A larger difference (seconds) between the two clocks is a warning."""
 ALWAYS_THERE = ("", "bridge", "default", "host", "none", "private")
@@ -90,7 +90,8 @@ def count(tasks: Tasks, listed: list[dict[str, Any]], task_of: Callable[[Mapping
     running = Counter(task_of(one.get("Labels") or {}) for one in listed if one.get("State") == "running")
     with tasks:
         for task in tasks.tasks:
-            task.running = task.requested = task.demand = running[task.name]
+            task.running = task.requested = running[task.name]
+            limits.adopt(task, running[task.name])
 
 
 def _image(client: docker.APIClient, task: Task, pulls: bool) -> Iterator[Finding]:
@@ -107,6 +108,7 @@ def _image(client: docker.APIClient, task: Task, pulls: bool) -> Iterator[Findin
 
 
 def _pullable(client: docker.APIClient, task: Task, lacks: str) -> Finding:
+    # The engine asks the registry meanwhile, which may be far away.
     client.timeout = REGISTRY_TIMEOUT_S
     try:
         client.inspect_distribution(task.image)  # type: ignore[no-untyped-call]
@@ -160,6 +162,7 @@ def _ports(tasks: list[Task], listed: list[dict[str, Any]]) -> Iterator[Finding]
             if not port.host or "-" in port.host:
                 continue
             key, place = (port.host, port.protocol), f"{task.name}: config.ports: the host's port {port.host}"
+            # The ports of this task's own containers are no obstacle: these are counted, or replaced.
             first = wanted.setdefault(key, task.name)
             if first != task.name:
                 yield error(f"{place} is that of {first}, too: change one")

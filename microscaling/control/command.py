@@ -1,0 +1,129 @@
+"""The commands `status` and `explain`: the answers of running agents, as a table for people or as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from microscaling.control.client import AgentError, agents, ask
+from microscaling.utils.text import few, nearest, one_line, quoted
+
+Write = Callable[[str], object]
+HEAD = ("TASK", "PRIORITY", "RUNNING", "WANTED", "MIN-MAX", "READING", "TARGET", "STATE", "SINCE")
+NONE_RUNS = "no agent of this user runs here; one in a container: docker exec CONTAINER microscaling status"
+STATES = {
+    "ok": "it has what it needs",
+    "maximum": "it has the most that it may have, and needs more",
+    "short": "it needs more containers than it has",
+    "starting": "containers are being started",
+    "stopping": "containers are being stopped",
+    "held": "its source gives no reading, so it stays as it is",
+    "fallback": "its source gives no reading, so its fallback is in force",
+    "backoff": "its containers keep failing, so the next try waits",
+    "resting": "it has no containers, by another will than the agent's",
+}
+
+
+def status(environ: Mapping[str, str], write: Write, as_json: bool = False) -> int:
+    """Writes the state of all agents of this user. Returns the exit code: 1 if there is none."""
+    found = [told for _, told in agents(environ)]
+    if not found:
+        raise AgentError(NONE_RUNS)
+    for told in found:
+        if as_json:
+            write(json.dumps(told) + "\n")
+            continue
+        write(f"{_summary(told)}\n")
+        rows = [HEAD, *(_row(task) for task in told["tasks"])]
+        for line in columns(rows):
+            write(f"{line}\n")
+    return 0
+
+
+def explain(environ: Mapping[str, str], name: str, write: Write, as_json: bool = False) -> int:
+    """Writes all that the agents know of one task. Returns the exit code: 1 if no agent has it."""
+    found = agents(environ)
+    names = [task["name"] for _, told in found for task in told["tasks"]]
+    if not found:
+        raise AgentError(NONE_RUNS)
+    if name not in names:
+        meant = nearest(name, names)
+        hint = f"; did you mean {meant}?" if meant else f"; there are {few(sorted(names))}" if names else ""
+        raise AgentError(f"no agent has a task {quoted(name)}{hint}")
+    # Agents of different engines may have tasks of the same name: each answers for its own.
+    for path, told in found:
+        if name in (task["name"] for task in told["tasks"]):
+            answer = ask(path, "GET /explain", task=name)
+            lines = [json.dumps(answer)] if as_json else _explained(answer, told["noun"])
+            for line in lines:
+                write(f"{line}\n")
+    return 0
+
+
+def columns(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Yields the rows of a table, aligned; the last column has no width."""
+    # Names come from configurations and labels: a line feed in one would imitate another row.
+    rows = [tuple(one_line(cell) for cell in row) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _summary(told: Mapping[str, Any]) -> str:
+    used = sum(task["requested"] for task in told["tasks"])
+    agent = f"microscaling {told['version']}, process {told['pid']}, {told['scheduler']}"
+    line = f"{agent}: {used} of {told['cap']} {_plural(told['noun'])} in use, {told['free']} free"
+    return f"{line}; {told['hold']}" if told["hold"] else line
+
+
+def _plural(noun: str) -> str:
+    return noun + ("es" if noun.endswith("s") else "s")
+
+
+def _row(task: Mapping[str, Any]) -> tuple[str, ...]:
+    return (
+        task["name"],
+        str(task["priority"]),
+        str(task["running"]),
+        str(task["wanted"]),
+        f"{task['min']}-{task['max']}",
+        _reading(task["reading"]),
+        "-" if task["target"] is None else str(task["target"]),
+        task["state"],
+        (task["since"] or "-").replace("T", " ").rstrip("Z"),
+    )
+
+
+def _reading(reading: Mapping[str, Any] | None) -> str:
+    if reading is None:
+        return "-"
+    more = [f"{reading[state]} {state}" for state in ("running", "stuck", "future") if reading[state]]
+    more += ["paused"] * reading["paused"]
+    return f"{reading['waiting']}" + (f" ({', '.join(more)})" if more else "")
+
+
+def _explained(told: Mapping[str, Any], noun: str) -> Iterator[str]:
+    """Yields the lines for one task: its containers, its reading, its rule and the readings that would change
+    its containers, the obstacle, the cap, the last decisions."""
+    nouns = _plural(noun)
+    yield f"{told['name']}: {told['state']}: {STATES.get(told['state'], '')}"
+    limits = f"from {told['min']} to {told['max']}, priority {told['priority']}"
+    yield f"  has      {told['running']} of {told['requested']} {nouns}; wants {told['wanted']} ({limits})"
+    if told["sources"]:
+        age = "" if told["reading"] is None else f", {told['reading']['ageSeconds']:g} s ago"
+        yield f"  reads    {_reading(told['reading'])} from {', '.join(told['sources'])}{age}"
+    if told["problem"]:
+        yield f"  problem  {told['problem']}"
+    target = "" if told["target"] is None else f", target {told['target']}"
+    yield f"  rule     {told['rule']}{target}"
+    if band := told.get("band"):
+        back = "at no reading" if band["back"] is None else f"at {band['back']} and below"
+        yield f"  changes  it wants more at a reading of {band['more']} and above, and gives back {back}"
+    if told["obstacle"]:
+        yield f"  waits    {told['obstacle']}"
+    shares = [f"{count} of {name}" for name, count in told["has"].items()]
+    yield f"  cap      {told['cap']} {nouns}: {few(shares) or 'none in use'}"
+    for decision in told["decisions"]:
+        when = decision["at"].replace("T", " ").rstrip("Z")
+        yield f"  {when}  {decision['before']} -> {decision['after']} ({decision['reason']})"

@@ -1,0 +1,136 @@
+"""The state of an agent and of one task as JSON, for `status` and `explain`."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from microscaling import __version__
+from microscaling.control.server import Answer, Handler
+from microscaling.demand.obstacle import obstacle, shortage
+from microscaling.demand.task import Task
+from microscaling.demand.tasks import Tasks
+from microscaling.log import masked
+from microscaling.metric.null import NullMetric
+from microscaling.target.band import band_of
+
+
+def handlers(tasks: Tasks, scheduler: str) -> dict[str, Handler]:
+    """Returns the functions that answer the requests of people."""
+
+    def one(query: Mapping[str, str]) -> Answer:
+        told = explain(tasks, query.get("task", ""))
+        return (404, {"error": "there is no such task"}) if told is None else (200, told)
+
+    return {"GET /status": lambda query: (200, status(tasks, scheduler)), "GET /explain": one}
+
+
+def status(tasks: Tasks, scheduler: str) -> dict[str, Any]:
+    """Returns the state of the agent and of all its tasks, the most important first."""
+    with tasks:
+        used = sum(task.requested for task in tasks.tasks)
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "scheduler": scheduler,
+            "noun": tasks.noun,
+            "cap": tasks.cap,
+            "free": max(0, tasks.places() - used),
+            "hold": masked(tasks.hold),
+            "tasks": [_task(task) for task in tasks.by_priority()],
+        }
+
+
+def explain(tasks: Tasks, name: str) -> dict[str, Any] | None:
+    """Returns all that there is to know of one task; None if there is none of this name."""
+    with tasks:
+        task = next((each for each in tasks.tasks if each.name == name), None)
+        if task is None:
+            return None
+        told = _task(task) | {
+            "rule": task.target.type_name,
+            "metric": "" if isinstance(task.metric, NullMetric) else task.metric.type_name,
+            "sources": [source.name for source in task.metric.sources],
+            "lacks": 0 if task.is_remainder() else shortage(task),
+            "obstacle": "",
+            "cap": tasks.cap,
+            "has": {each.name: each.requested for each in tasks.by_priority() if each.requested},
+            "decisions": [
+                {"at": _when(d.at), "before": d.before, "after": d.after, "reason": _words(d.reason)}
+                for d in reversed(task.history)
+            ],
+        }
+        # Without a shortage there is nothing to wait for, though the cap may be used up.
+        if told["lacks"] or task.held:
+            told["obstacle"] = masked(obstacle(task, tasks))
+        if not task.is_remainder() and (band := band_of(task.target, task.serving())):
+            told["band"] = {"more": band.more, "back": band.back if band.back >= 0 else None}
+        return told
+
+
+def _task(task: Task) -> dict[str, Any]:
+    return {
+        "name": task.name,
+        "priority": task.priority,
+        "state": _state(task),
+        "running": task.running,
+        "requested": task.requested,
+        "wanted": _wanted(task),
+        "min": task.min_containers,
+        "max": task.max_containers,
+        "reading": _reading(task),
+        "target": getattr(task.target, "length", None),
+        "since": _when(task.history[-1].at) if task.history else None,
+        "reason": _words(task.reason),
+        "problem": masked(task.falling_back or task.held or task.resting),
+    }
+
+
+def _state(task: Task) -> str:
+    """Returns the state in one word."""
+    short = not task.is_remainder() and shortage(task) > 0
+    # The first that holds: a reason that a person can do something about goes before one that passes.
+    states = {
+        "resting": task.resting,
+        "fallback": task.falling_back,
+        "held": task.held,
+        "backoff": task.backing_off,
+        "stopping": task.stopping,
+        "starting": task.requested > task.running - task.stopping,
+        "maximum": short and task.requested >= task.max_containers,
+        "short": short,
+    }
+    return next((state for state, holds in states.items() if holds), "ok")
+
+
+def _wanted(task: Task) -> int:
+    """Returns the containers that its rule asks for, within its minimum and its maximum."""
+    if task.is_remainder() or task.held:
+        return task.demand
+    wanted = task.demand + shortage(task) if shortage(task) else task.demand
+    return min(max(wanted, task.min_containers), task.max_containers)
+
+
+def _reading(task: Task) -> dict[str, Any] | None:
+    if isinstance(task.metric, NullMetric) or task.measured_at is None:
+        return None
+    found, age_s = task.metric.measured, time.monotonic() - task.measured_at
+    return {
+        "waiting": task.metric.current if found is None else found.waiting,
+        "running": None if found is None else found.running,
+        "stuck": 0 if found is None else found.stuck,
+        "future": 0 if found is None else found.future,
+        "paused": found is not None and found.paused,
+        "ageSeconds": round(age_s, 1),
+    }
+
+
+def _when(at: float) -> str:
+    return datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _words(reason: object) -> str:
+    return "" if reason is None else masked(str(reason))

@@ -1,0 +1,140 @@
+"""`microscaling status` and `explain`, of real agents."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.server import wait_for
+from tests.pages import DOCS, blocks_of
+from tests.test_main import run, start
+
+yaml = pytest.importorskip("yaml")
+
+APPS = """\
+maxContainers: 10
+apps:
+  - name: mailer
+    priority: 1
+    minContainers: 1
+    maxContainers: 8
+    ruleType: SimpleQueue
+    metricType: SQL
+    config:
+      {targetQueueLength: 20, databaseURL: "sqlite:///FOLDER/jobs.db", query: "SELECT count(*) FROM jobs"}
+  - name: resizer
+    priority: 2
+    maxContainers: 8
+    ruleType: SimpleQueue
+    metricType: SQL
+    config:
+      {targetQueueLength: 20, databaseURL: "sqlite:///FOLDER/none.db", query: "SELECT count(*) FROM jobs"}
+  - name: batch
+    priority: 3
+    maxContainers: 4
+    ruleType: Remainder
+"""
+
+
+class Agent:
+    """A real agent at work on the file, with names of its own, as `status` tells of all agents here."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.mark = uuid.uuid4().hex[:8]
+
+    def __enter__(self) -> Agent:
+        with closing(sqlite3.connect(self.folder / "jobs.db")) as db, db:
+            db.execute("CREATE TABLE jobs (id)")
+            db.executemany("INSERT INTO jobs VALUES (?)", [(i,) for i in range(200)])
+        apps = APPS.replace("FOLDER", str(self.folder))
+        (self.folder / "apps.yml").write_text(re.sub("name: (.*)", rf"name: \g<1>{self.mark}", apps))
+        self.process = start("-f", str(self.folder / "apps.yml"), MSS_MONITOR="none", MSS_SCHEDULER="TOY")
+        wait_for(lambda: self.status() or self.process.poll() is not None)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        _, said = self.process.communicate(timeout=60)
+        assert self.process.returncode in (0, -signal.SIGKILL), said
+
+    def status(self, *arguments: str) -> str:
+        """Its part of what `status` prints; empty if it is in none."""
+        code, out, err = run("status", *arguments)
+        if code:
+            assert err.startswith("microscaling: no agent of this user runs here"), err
+            return ""
+        assert err == ""
+        parts = out.splitlines() if arguments else re.split("^(?=microscaling )", out, flags=re.MULTILINE)
+        return next((part for part in parts if re.search(rf"\b{self.process.pid}\b", part)), "")
+
+    def explain(self, task: str, *arguments: str) -> str:
+        code, out, err = run("explain", task + self.mark, *arguments)
+        assert (code, err) == (0, "")
+        return out
+
+    def alike(self, text: str) -> str:
+        """The text without all that differs from run to run."""
+        text = text.replace(self.mark, "").replace(str(self.folder), "/srv")
+        text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "WHEN", text)
+        return re.sub(r" +", " ", re.sub(r"process \d+|[\d.]+ s ago", "", text)).strip()
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[Agent]:
+    with Agent(tmp_path) as agent:
+        yield agent
+
+
+def test_status_and_explain(agent: Agent) -> None:
+    wait_for(lambda: "8 of 8" in agent.explain("mailer"))
+    shown, explained = blocks_of(DOCS / "commands.md", "text")
+    wait_for(lambda: agent.alike(agent.status()) == agent.alike(shown.text))
+
+    lines = agent.alike(agent.explain("mailer")).splitlines()
+    wanted = agent.alike(explained.text).splitlines()
+    assert lines[: len(wanted) - 1] == wanted[:-1]
+    assert lines[-1].startswith(" WHEN 0 -> 1 ("), "its first decision"
+    problem = " problem sqlite:////srv/none.db: there is no such file"
+    assert problem in agent.alike(agent.explain("resizer")).splitlines()
+
+
+def test_json_is_for_programs(agent: Agent) -> None:
+    told = json.loads(agent.status("--json"))
+    assert {*told} == {"version", "pid", "scheduler", "noun", "cap", "free", "hold", "tasks"}
+    assert [task["name"].removesuffix(agent.mark) for task in told["tasks"]] == ["mailer", "resizer", "batch"]
+    told = json.loads(agent.explain("mailer", "--json"))
+    assert {*told} == TASK | EXPLAINED
+    assert {*told["reading"]} == READING
+    assert told["reading"]["waiting"] == 200
+
+
+def test_a_task_that_is_not_there(agent: Agent) -> None:
+    code, out, err = run("explain", f"mialer{agent.mark}")
+    assert (code, out) == (1, "")
+    assert (
+        err == f'microscaling: no agent has a task "mialer{agent.mark}"; did you mean mailer{agent.mark}?\n'
+    )
+
+
+def test_of_an_agent_that_was_killed_nothing_is_shown(agent: Agent) -> None:
+    agent.process.kill()
+    agent.process.wait()
+    assert agent.status() == ""
+
+
+TASK = {
+    *("name", "priority", "state", "running", "requested", "wanted", "min", "max", "reading", "target"),
+    *("since", "reason", "problem"),
+}
+READING = {"waiting", "running", "stuck", "future", "paused", "ageSeconds"}
+EXPLAINED = {"rule", "metric", "sources", "lacks", "obstacle", "cap", "has", "decisions", "band"}
