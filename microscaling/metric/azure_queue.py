@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import base64
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from microscaling.clients.http.client import Client, FetchError
 from microscaling.errors import ConfigError, MetricError
-from microscaling.metric.base import Metric, Source, whole_number
+from microscaling.metric.base import Measurement, Metric, Source, whole_number
 from microscaling.plugins import Field
 from microscaling.settings import Settings
 from microscaling.utils.text import cause_of, short
 
 DEADLINE_S = 2.0
-MAX_BYTES = 2**20
+MAX_BYTES = 4 * 2**20
+"""Above 32 messages of 64 KiB."""
+ALL, VISIBLE = "all", "visible"
+MOST_PEEKED = 32
 NEEDS_LIBRARY = "metricType AzureQueue needs azure-storage-queue: pip install '.[azure]' in the clone"
 NEEDS_ACCOUNT = (
     "is not set; metricType AzureQueue needs it, or AZURE_STORAGE_CONNECTION_STRING in place of name and key"
@@ -67,13 +71,18 @@ class Account:
 
 
 class AzureQueueSource(Source):
-    """One queue: its properties, with the approximate number of messages."""
+    """One queue: its properties, with the approximate number of messages; with `visible`, a look at up to 32
+    messages that a worker could get, and the properties only if there are so many."""
 
-    def __init__(self, queue_name: str, account: Account, deadline_s: float = DEADLINE_S) -> None:
-        self.key = ("azure", account, queue_name)
+    def __init__(
+        self, queue_name: str, account: Account, deadline_s: float = DEADLINE_S, visible: bool = False
+    ) -> None:
+        self.key = ("azure", account, queue_name, visible)
         self.name = f"Azure queue {queue_name}"
         self._queue_name = queue_name
         self._account = account
+        self._visible = visible
+        self._deadline_s = deadline_s
         self._connection = Client(deadline_s, MAX_BYTES)
         self._queue: Any = None
 
@@ -90,7 +99,16 @@ class AzureQueueSource(Source):
             raise ConfigError(f"AZURE_STORAGE_{form}: {what}") from None
 
     def fetch(self) -> object:
+        """Returns the number of messages, not yet validated, or a Measurement."""
+        until = time.monotonic() + self._deadline_s
+        self._connection.deadline_s = self._deadline_s
         try:
+            if self._visible:
+                # A look takes no message, and does not count as a delivery (REST API, Peek Messages).
+                waiting = len(self._client().peek_messages(max_messages=MOST_PEEKED))
+                if waiting < MOST_PEEKED:
+                    return Measurement(waiting)
+                self._connection.deadline_s = max(0.01, round(until - time.monotonic(), 2))
             return self._client().get_queue_properties().approximate_message_count
         except FetchError as error:
             raise MetricError(f"{self.name}: {error}") from None
@@ -101,7 +119,7 @@ class AzureQueueSource(Source):
 
     def limit(self, seconds: float) -> None:
         super().limit(seconds)
-        self._connection.deadline_s = seconds
+        self._deadline_s = seconds
 
     def close(self) -> None:
         self._connection.close()
@@ -154,21 +172,34 @@ def _reason(error: Exception) -> str:
 
 
 class AzureQueueMetric(Metric):
-    """The approximate number of messages in a queue (items). `account` None: the one in the environment
-    now."""
+    """The approximate number of messages in a queue (items), those in flight and those for later included;
+    or the exact number of visible ones, if they are few. `account` None: the one in the environment now."""
 
     type_name, summary = "AzureQueue", "about how many messages are in a queue of Azure Storage"
-    fields = (Field("queueName", "Name of the queue", expected=True),)
+    fields = (
+        Field("queueName", "Name of the queue", expected=True),
+        Field(
+            "messages",
+            "Messages",
+            kind="choice",
+            default=ALL,
+            choices=(ALL, VISIBLE),
+            hint="visible: without those in flight and for later, exact below 32; all of them from there on",
+        ),
+    )
 
     @classmethod
     def from_config(cls, values: Mapping[str, Any], settings: Settings) -> AzureQueueMetric:
-        return cls(values["queueName"], Account.of(settings))
+        return cls(values["queueName"], Account.of(settings), values["messages"] == VISIBLE)
 
-    def __init__(self, queue_name: str, account: Account | None = None) -> None:
+    def __init__(self, queue_name: str, account: Account | None = None, visible: bool = False) -> None:
         self.queue_name = queue_name
-        self.source = AzureQueueSource(queue_name, account or Account.of(Settings.from_env(os.environ)))
+        account = account or Account.of(Settings.from_env(os.environ))
+        self.source = AzureQueueSource(queue_name, account, visible=visible)
 
-    def read(self, answer: object) -> int:
+    def read(self, answer: object) -> int | Measurement:
+        if isinstance(answer, Measurement):
+            return answer
         return whole_number(answer, f"approximate message count of {self.queue_name}")
 
 

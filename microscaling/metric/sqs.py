@@ -11,7 +11,7 @@ from typing import Any
 
 from microscaling.clients.http.client import Answer, Client, FetchError, public_url
 from microscaling.errors import ConfigError, MetricError
-from microscaling.metric.base import Metric, Source, whole_number
+from microscaling.metric.base import Measurement, Metric, Source, whole_number
 from microscaling.plugins import Field
 from microscaling.settings import Settings
 from microscaling.utils.deadline_call import DeadlineCaller
@@ -19,7 +19,9 @@ from microscaling.utils.text import cause_of
 
 DEADLINE_S = 2.0
 MAX_BYTES = 2**20
-ATTRIBUTE = "ApproximateNumberOfMessages"
+VISIBLE = "ApproximateNumberOfMessages"
+NOT_VISIBLE = "ApproximateNumberOfMessagesNotVisible"
+DELAYED = "ApproximateNumberOfMessagesDelayed"
 NEEDS_BOTO3 = "metricType SQS needs boto3: pip install '.[sqs]' in the clone"
 NEEDS_REGION = "AWS_REGION: is not set; metricType SQS needs it, the region of the queues, such as eu-west-1"
 
@@ -37,15 +39,17 @@ class Account:
         self._lock = threading.Lock()
         self._sender = threading.local()
 
-    def length(self, queue_url: str, connection: Client) -> object:
-        """Returns the queue's length (items) as SQS reports it, not yet validated. Raises FetchError, or
-        boto3's errors."""
+    def lengths(self, queue_url: str, connection: Client) -> Mapping[str, object]:
+        """Returns the queue's lengths (items) by attribute as SQS reports them, not yet validated. Raises
+        FetchError, or boto3's errors."""
         with self._lock:  # boto3's clients are safe to share between threads, but not to create
             if self._boto is None:
                 self._boto = self._client()
         self._sender.connection = connection
-        answer = self._boto.get_queue_attributes(QueueUrl=queue_url, AttributeNames=[ATTRIBUTE])
-        return answer.get("Attributes", {}).get(ATTRIBUTE)
+        asked = [VISIBLE, NOT_VISIBLE, DELAYED]
+        answer = self._boto.get_queue_attributes(QueueUrl=queue_url, AttributeNames=asked)
+        found: Mapping[str, object] = answer.get("Attributes", {})
+        return found
 
     def check(self) -> None:
         """Raises ConfigError if boto3 or the region is missing. Makes no request."""
@@ -117,7 +121,7 @@ class SQSSource(Source):
     def check(self) -> None:
         self._account.check()
 
-    def fetch(self) -> object:
+    def fetch(self) -> Mapping[str, object]:
         # In a thread of its own: boto3 requests credentials (a role, the machine's metadata service) by
         # itself, with timeouts of a minute.
         try:
@@ -125,9 +129,9 @@ class SQSSource(Source):
         except TimeoutError:
             raise MetricError(f"{self.name}: no answer within {self._deadline_s:g} s") from None
 
-    def _ask(self) -> object:
+    def _ask(self) -> Mapping[str, object]:
         try:
-            return self._account.length(self._url, self._connection)
+            return self._account.lengths(self._url, self._connection)
         except FetchError as error:
             raise MetricError(f"{self.name}: {error}") from None
         except ImportError:
@@ -152,12 +156,12 @@ def _reason(error: Exception) -> str:
 
 
 class SQSMetric(Metric):
-    """The approximate number of waiting messages in a queue (items), without those in flight and delayed.
+    """The approximate number of messages in a queue (items): visible ones wait, those in flight run.
 
     `region` None: the value of AWS_REGION now; if that is empty, the region of boto3's configuration.
     """
 
-    type_name, summary = "SQS", "about how many messages are visible in a queue of Amazon SQS"
+    type_name, summary = "SQS", "about how many messages are in a queue of Amazon SQS"
     fields = (Field("queueURL", "URL of the queue", expected=True, wide=True),)
 
     @classmethod
@@ -168,11 +172,19 @@ class SQSMetric(Metric):
         self.queue_url = queue_url
         self.source = SQSSource(queue_url, os.environ.get("AWS_REGION", "") if region is None else region)
 
-    def read(self, answer: object) -> int:
+    def read(self, answer: Mapping[str, object]) -> int | Measurement:
+        waiting = self._count(answer, VISIBLE)
+        # Other services with the same interface may lack these.
+        running = self._count(answer, NOT_VISIBLE) if NOT_VISIBLE in answer else None
+        future = self._count(answer, DELAYED) if DELAYED in answer else 0
+        return Measurement(waiting, running, future=future, exact=False)
+
+    def _count(self, answer: Mapping[str, object], attribute: str) -> int:
         # In JSON as in XML the value is text.
-        if isinstance(answer, str) and answer.isascii() and answer.isdigit() and len(answer) < 20:
-            answer = int(answer)
-        return whole_number(answer, f"{ATTRIBUTE} of {public_url(self.queue_url)}")
+        value = answer.get(attribute)
+        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+            value = int(value)
+        return whole_number(value, f"{attribute} of {public_url(self.queue_url)}")
 
 
 TYPE = SQSMetric

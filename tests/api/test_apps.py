@@ -238,8 +238,8 @@ def test_what_the_metrics_are_made_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PASSWORD", "a/b@c")
     monkeypatch.setenv("NAME", "n:1")
     assert metric_of("SQS", queueURL="https://sqs/1/q").source.key == ("sqs", "eu-west-1", "https://sqs/1/q")
-    kind, account, name = metric_of("AzureQueue", queueName="q").source.key
-    assert (kind, account.name, account.key, name) == ("azure", "mine", "k", "q")
+    kind, account, name, visible = metric_of("AzureQueue", queueName="q").source.key
+    assert (kind, account.name, account.key, name, visible) == ("azure", "mine", "k", "q", False)
     http = metric_of("HTTP", url=URL, path="a.b", headers=SENT)
     headers = (("Accept", "application/json"), ("Authorization", "Bearer n:1"), ("X-Number", "3"))
     assert http.source.key == ("http", "http://me:a%2Fb%40c@h:80/q?n=n:1", headers, None, False)

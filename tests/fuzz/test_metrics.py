@@ -38,7 +38,13 @@ STATS = {
 OLD_STATS = {"status_code": 200, "status_txt": "OK", "data": STATS}
 PROMETHEUS = {"data": {"result": [{"value": [1500000000.1, "42.5"]}]}}
 NUMBERS = [{"a": n} for n in (1, 0, 2.5, "7", "1e3", 2**53)]
-SQS = {"Attributes": {"ApproximateNumberOfMessages": "12"}}
+SQS = {
+    "Attributes": {
+        "ApproximateNumberOfMessages": "12",
+        "ApproximateNumberOfMessagesNotVisible": "3",
+        "ApproximateNumberOfMessagesDelayed": "0",
+    }
+}
 SQS_ERROR = {
     "__type": "com.amazonaws.sqs#QueueDoesNotExist",
     "message": "The specified queue does not exist.",
@@ -207,7 +213,7 @@ def headers_of(dice: Dice, *names: str) -> dict[str, str]:
 def test_sqs(sqs: SQSMetric, dice: Dice) -> None:
     headers = headers_of(dice, "Content-Type", "x-amzn-query-error", "x-amzn-requestid")
     sqs.source._connection = Said(dice.pick(STATUSES), dice.json(SQS, SQS_ERROR), headers)
-    check_metric(sqs, lambda: setattr(sqs, "current", sqs.read(sqs.source._ask())))
+    check_metric(sqs, lambda: sqs.note(sqs.read(sqs.source._ask())))
 
 
 @pytest.fixture(scope="module")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from microscaling.clients.http.client import Client
 from microscaling.errors import ConfigError, MetricError
 from microscaling.metric.azure_queue import Account, AzureQueueMetric, AzureQueueSource
 from tests.metric.faulty import Server, answers, faults
-from tests.services.azurite import ACCOUNT, KEY, connection_string
+from tests.services.azurite import ACCOUNT, KEY, Azurite, connection_string
+from tests.services.service import wait_for
 
 pytest.importorskip("azure.storage.queue", reason="pip install '.[azure]'")
 
@@ -146,3 +149,39 @@ def test_the_library_is_not_loaded_before_it_is_needed() -> None:
     code = f"import sys; {make}; print([m for m in sys.modules if m.startswith('azure')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_every_state(tmp_path: Path) -> None:
+    with Azurite(tmp_path) as azurite:
+        made = Account(connection_string=connection_string(azurite.url))
+        everything, visible = (AzureQueueMetric("jobs", made, only) for only in (False, True))
+        assert everything.source.key != visible.source.key
+
+        def measure() -> tuple[int, int]:
+            everything.update()
+            visible.update()
+            return everything.current, visible.current
+
+        for metric in (everything, visible):
+            with pytest.raises(MetricError, match="QueueNotFound"):
+                metric.update()
+        with made.queue("jobs", Client()) as client:
+            client.create_queue()
+            assert measure() == (0, 0), "it is empty"
+            for _ in range(5):
+                client.send_message("job")
+            client.send_message("job", visibility_timeout=3600)
+            assert measure() == (6, 5)
+            taken = [client.receive_message(visibility_timeout=60) for _ in range(3)]
+            assert measure() == (6, 2), "what is in flight and for later is in the count of Azure"
+            client.delete_message(taken[0])
+            assert measure() == (5, 2)
+            # The worker is gone: its messages come back at the end of their time.
+            client.update_message(taken[1], visibility_timeout=1)
+            wait_for(lambda: measure() == (5, 3))
+            for _ in range(40):
+                client.send_message("job")
+            assert measure() == (45, 45), "of more than it may look at, all count"
+            assert client.receive_message().dequeue_count in (1, 2), "a look is no delivery"
+        everything.source.close()
+        visible.source.close()

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from microscaling.errors import ConfigError, MetricError
 from microscaling.metric import sqs
+from microscaling.metric.base import Measurement
 from microscaling.metric.sqs import SQSMetric, SQSSource
 from tests.metric.faulty import Server, answers, faults
+from tests.services.aws import KEYS, REGION, Moto
+from tests.services.service import wait_for
 
 pytest.importorskip("boto3", reason="boto3 is not here: pip install '.[sqs]'")
 
@@ -120,6 +125,58 @@ def test_where_credentials_come_from_may_hang(server: Server, monkeypatch: pytes
             measured(deadline_s=0.3)
         (abandoned,) = set(threading.enumerate()) - before
     abandoned.join(60)  # nobody listens any more, so that boto3 gives up at last
+
+
+def test_every_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Moto(tmp_path) as moto, contextlib.closing(moto.client()) as client:
+        for name, value in {**KEYS, "AWS_ENDPOINT_URL_SQS": moto.url}.items():
+            monkeypatch.setenv(name, value)
+        url = client.create_queue(QueueName="jobs", Attributes={"VisibilityTimeout": "60"})["QueueUrl"]
+        metric = SQSMetric(url, REGION)
+
+        def measure() -> Measurement | None:
+            metric.update()
+            return metric.measured
+
+        def count(waiting: int, running: int, future: int = 0) -> Measurement:
+            return Measurement(waiting, running, future=future, exact=False)
+
+        missing = SQSMetric(f"{url}s", REGION)
+        with pytest.raises(MetricError, match=r"NonExistentQueue|QueueDoesNotExist"):
+            missing.update()
+        missing.source.close()
+        wait_for(lambda: _answers(measure))  # the first time boto3 is loaded
+        assert measure() == count(0, 0), "it is empty"
+        for _ in range(5):
+            client.send_message(QueueUrl=url, MessageBody="job")
+        client.send_message(QueueUrl=url, MessageBody="job", DelaySeconds=900)
+        assert measure() == count(5, 0, 1)
+        taken = client.receive_message(QueueUrl=url, MaxNumberOfMessages=3)["Messages"]
+        assert measure() == count(2, 3, 1)
+        client.delete_message(QueueUrl=url, ReceiptHandle=taken[0]["ReceiptHandle"])
+        assert measure() == count(2, 2, 1)
+        # The worker is gone: its messages come back at the end of their time.
+        for message in taken[1:]:
+            client.change_message_visibility(
+                QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=1
+            )
+        wait_for(lambda: measure() == count(4, 0, 1))
+        metric.source.close()
+
+
+def _answers(measure: Callable[[], object]) -> bool:
+    with contextlib.suppress(MetricError):
+        measure()
+        return True
+    return False
+
+
+def test_what_another_service_does_not_count_is_not_known(server: Server) -> None:
+    assert measured().measured == Measurement(12, None, exact=False)
+    counts = {"ApproximateNumberOfMessages": "1", "ApproximateNumberOfMessagesNotVisible": "-1"}
+    server.behave = answers(json.dumps({"Attributes": counts}).encode())
+    with pytest.raises(MetricError, match="ApproximateNumberOfMessagesNotVisible of https"):
+        measured()
 
 
 def test_queues_of_a_region_share_a_client_and_ask_for_themselves(server: Server) -> None:

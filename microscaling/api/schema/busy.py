@@ -15,7 +15,7 @@ from microscaling.demand.drain import FILE_S, Busy, Drain, Way
 
 MAX_FILE_S = 7 * 86400.0
 MIN_SHARE, MAX_SHARE = 0.001, 4096.0
-HIDDEN = ("/dev/shm", "/proc", "/sys", "/run/secrets")  # nosec B108: nothing is written there
+HIDDEN = ("/dev/shm", "/proc", "/sys", "/run/secrets")  # nosec B108  # refused, not used
 """Folders that an engine does not show: a busy file in there would never be seen."""
 FILE = Key(
     "busyFile",

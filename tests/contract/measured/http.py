@@ -137,6 +137,11 @@ class AzureQueue(Remote):
             self.client.send_message("job")
 
 
+class AzureVisible(AzureQueue):
+    def metric(self) -> Metric:
+        return AzureQueueMetric("jobs", Account(connection_string=connection_string(self.way)), visible=True)
+
+
 class PrometheusQuery(Remote):
     type_name = "HTTP"
     settles = True
@@ -198,6 +203,7 @@ KINDS = (
     JetStream,
     SQS,
     AzureQueue,
+    AzureVisible,
     PrometheusQuery,
     PrometheusNative,
     ExporterSeries,
