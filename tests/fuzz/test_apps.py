@@ -64,6 +64,7 @@ SAMPLES: dict[tuple[str, str], Any] = {
     ("HTTP", "header"): "",
     ("Redis", "url"): f"redis://:{SECRET}@h/0",
     ("Redis", "kind"): "group",
+    ("Exec", "exec"): "true",
     **{
         (name, "url"): f"redis://:{SECRET}@h/0"
         for name in ("BullMQ", "Celery", "RQ", "RedisStream", "Sidekiq")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from microscaling.api.apps import apps_from_parsed
 from microscaling.clients.kubernetes.client import Kube
 from microscaling.clients.kubernetes.login import log_in
 from microscaling.clients.oci.auth import authorization
@@ -184,3 +185,11 @@ def test_a_login_with_half_a_character(tmp_path: Path, entry: dict[str, str]) ->
     if login.user:
         assert authorization(name, 'Basic realm="x"', login, lambda *_: pytest.fail("asked")).isascii()
     login.identity_token.encode()
+
+
+def test_the_name_of_a_secret_that_is_two_lines() -> None:
+    config = {"image": "a", "networkMode": "bridge", "secrets": {"a\nb": 1}}
+    app = {"name": "x", "maxContainers": 3, "ruleType": "Remainder", "config": config}
+    with pytest.raises(ConfigError, match=r"config.secrets.a\\nb.file: expected the absolute path") as caught:
+        apps_from_parsed({"maxContainers": 3, "apps": [app]})
+    check_error(caught.value)

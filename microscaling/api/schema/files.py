@@ -15,7 +15,7 @@ from microscaling.demand.container import Mount
 from microscaling.secrets.references import Unset
 from microscaling.utils import env_file
 from microscaling.utils.small_file import read_small
-from microscaling.utils.text import clean
+from microscaling.utils.text import clean, short
 
 MAX_ENV_FILE = 1 << 20
 WAY_OUT = "set it, or put the value in single quotes"
@@ -113,7 +113,7 @@ def read_files(config: Section, files: Files) -> Iterator[Mount]:
         value = config.take(key)
         if isinstance(value, Mapping):
             for name, entry in config.section(key).items():
-                yield _mount(entry, f"{config.at(key)}.{name}", clean(name), folder, config)
+                yield _mount(entry, f"{config.at(key)}.{short(name)}", clean(name), folder, config)
             continue
         for place, entry in config.entries(key):
             yield from _named(entry, place, folder, files.paths.get(key, {}), config)

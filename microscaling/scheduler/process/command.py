@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 
 from microscaling.demand.task import Task
 from microscaling.errors import PermanentError
-from microscaling.scheduler.process import shell_words
 from microscaling.scheduler.process.account import Account, NoAccount, account_of
 from microscaling.scheduler.process.program import INHERIT, Program
+from microscaling.utils import shell_words
 from microscaling.utils.text import quoted
 
 

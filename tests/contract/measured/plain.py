@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from microscaling.metric.base import Metric
+from microscaling.metric.exec import ExecMetric
 from microscaling.metric.null import NullMetric
 from microscaling.metric.sql import SQLMetric
 from microscaling.metric.toy import ToyMetric
@@ -74,8 +75,51 @@ class SQL(Measured):
             self.path.write_bytes(texts[fault])
 
 
+COMMANDS = {
+    "hangs": "exec sleep 600",
+    "leaves a child that keeps its output": "sleep 600 & echo 7",
+    "drips": "while :; do printf 1; sleep 0.05; done",
+    "says nothing": "true",
+    "fails after a number": "echo 7; exit 3",
+    "is killed": "echo 7; kill -9 $$",
+    "talks garbage": "printf '\\377\\000'",
+    "talks without end": "yes 7",
+    "two numbers": "echo 7; echo 8",
+    "a word that is not known": 'echo \'{"waiting": 7, "runing": 2}\'',
+    "half of an object": "echo '{\"waiting\": 7'",
+    "no number": "echo '{\"running\": 7}'",
+    "below zero": "echo -1",
+}
+
+
+class Exec(Measured):
+    """A command that a test replaces by another one."""
+
+    type_name = "Exec"
+
+    faults = COMMANDS
+
+    def metric(self) -> Metric:
+        return ExecMetric(f"sh {self.path}")
+
+    @property
+    def path(self) -> Path:
+        return self.folder / "count.sh"
+
+    def set(self, count: int) -> None:
+        self.path.write_text(f"echo {count}")
+
+    @contextmanager
+    def broken(self, fault: str) -> Iterator[None]:
+        good = self.path.read_text()
+        self.path.write_text(self.faults[fault])
+        yield
+        self.path.write_text(good)
+
+
 KINDS = (
     Toy,
     Null,
     SQL,
+    Exec,
 )

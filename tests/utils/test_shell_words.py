@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from microscaling.scheduler.process.shell_words import OpenQuote, shell_feature, split
+from microscaling.utils.shell_words import OpenQuote, shell_feature, split
 
 PLAIN = "ab_%+,./:=@^-"
 QUOTED = st.one_of(
