@@ -20,6 +20,9 @@ OF_SERVER = 0.9
 """Part of the remaining time after which the server itself gives a statement up."""
 CLOSE_S = 0.5
 Rows = Sequence[tuple[Any, ...]]
+Values = Sequence[Any] | Mapping[str, Any]
+Run = Callable[[str, Values, int], Rows]
+"""Asks a statement with its values, of which so many rows are expected. Raises Refused."""
 
 
 class Refused(Exception):
@@ -47,7 +50,7 @@ class Link(ABC):
         """Connects, with a deadline for each step. Raises any error of the library."""
 
     @abstractmethod
-    def rows(self, statement: str, values: Sequence[Any], timeout_s: float, most: int) -> Rows:
+    def rows(self, statement: str, values: Values, timeout_s: float, most: int) -> Rows:
         """Returns the rows of one statement that only reads, in a transaction of its own. The server gives it
         up after `timeout_s`. Raises Refused, TooMany, or any error of the library if the connection is
         lost."""
@@ -85,9 +88,8 @@ class Question(ABC):
     key: Hashable
 
     @abstractmethod
-    def ask(self, run: Callable[[str, Sequence[Any], int], Rows]) -> Any:
-        """Asks by `run(statement, values, most)`, where `most` rows are expected, and returns the answer for
-        `Metric.read`. Raises Refused, or MetricError."""
+    def ask(self, run: Run) -> Any:
+        """Asks by `run`, and returns the answer for `Metric.read`. Raises Refused, or MetricError."""
 
     def also(self, other: Question) -> None:
         """Adds what an equal question of another task asks for."""
@@ -161,7 +163,7 @@ class DatabaseSource(Source):
         return answers
 
     def _answer(self, question: Question, until: float) -> Any:
-        def run(statement: str, values: Sequence[Any], most: int) -> Rows:
+        def run(statement: str, values: Values, most: int) -> Rows:
             if self._link is None:
                 self._link = self._driver.link(self._url)
                 self._link.open(self._left(until))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from microscaling.errors import ConfigError
-from microscaling.metric.database import Driver, Link, Refused, Rows, TooMany
+from microscaling.metric.database import Driver, Link, Refused, Rows, TooMany, Values
 from microscaling.utils import urls
 from microscaling.utils.text import cause_of, short
 
@@ -108,7 +108,7 @@ class MySQLLink(Link):
         self._time_limit = "max_statement_time = {:.3f}" if mariadb else "max_execution_time = {:.0f}"
         self._scale = 1 if mariadb else 1000
 
-    def rows(self, statement: str, values: Sequence[Any], timeout_s: float, most: int) -> Rows:
+    def rows(self, statement: str, values: Values, timeout_s: float, most: int) -> Rows:
         import pymysql
 
         connection = self._connection

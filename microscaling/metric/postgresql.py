@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
 from microscaling.errors import ConfigError
-from microscaling.metric.database import Driver, Link, Refused, Rows, TooMany
+from microscaling.metric.database import Driver, Link, Refused, Rows, TooMany, Values
 from microscaling.utils import urls
 from microscaling.utils.text import cause_of
 
@@ -66,7 +65,7 @@ class PostgreSQLLink(Link):
             connect_timeout=max(2, round(timeout_s)),  # libpq's minimum
         )
 
-    def rows(self, statement: str, values: Sequence[Any], timeout_s: float, most: int) -> Rows:
+    def rows(self, statement: str, values: Values, timeout_s: float, most: int) -> Rows:
         import psycopg
 
         connection = self._connection
@@ -75,7 +74,7 @@ class PostgreSQLLink(Link):
                 f"BEGIN READ ONLY; SET LOCAL statement_timeout = {max(1, round(timeout_s * 1000))}"
             )
             with connection.cursor() as cursor:
-                found = list(islice(cursor.stream(statement, values or None), most + 1))
+                found = list(islice(cursor.stream(statement, None if values == () else values), most + 1))
                 if len(found) > most:
                     self.abort()  # else all the rest would be read
                     raise TooMany(most)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from microscaling.errors import ConfigError, MetricError
 from microscaling.metric import mysql, postgresql
 from microscaling.metric.base import Metric, Source
-from microscaling.metric.database import DatabaseSource, Driver, Question, Rows
+from microscaling.metric.database import DatabaseSource, Driver, Question, Rows, Run
 from microscaling.metric.number import items
 from microscaling.metric.sqlite_file import Database, public_name
 from microscaling.plugins import Field
@@ -104,7 +104,7 @@ class Query(Question):
         self.key = text
         self._text = text
 
-    def ask(self, run: Callable[[str, Sequence[Any], int], Rows]) -> object:
+    def ask(self, run: Run) -> object:
         return one_value(run(self._text, (), 1))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from microscaling.metric.base import Measurement, Metric
+from tests.services.postgresql import PostgreSQL
 from tests.services.redis import RedisServer
 
 pytest.importorskip("redis", reason="redis is not here: pip install '.[redis]'")
@@ -19,6 +20,14 @@ Look = Callable[[], Measurement | None]
 @pytest.fixture
 def redis(tmp_path: Path) -> Iterator[Any]:
     with RedisServer(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """One for all tests, each with databases of its own."""
+    pytest.importorskip("psycopg", reason="psycopg is not here: pip install '.[postgresql]'")
+    with PostgreSQL(tmp_path_factory.mktemp("postgresql")) as server:
         yield server
 
 

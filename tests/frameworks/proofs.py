@@ -8,8 +8,10 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.frameworks.database_stage import DatabaseStage
 from tests.frameworks.end_to_end import Framework
 from tests.frameworks.stage import HERE, NodeStage, RubyStage, Stage
+from tests.services.postgresql import PostgreSQL
 from tests.services.rabbitmq import RabbitMQ
 from tests.services.redis import RedisServer
 from tests.services.service import find
@@ -42,6 +44,17 @@ def rabbitmq(folder: Path) -> Iterator[Stage]:
             yield stage
 
 
+@contextmanager
+def procrastinate(folder: Path) -> Iterator[Stage]:
+    with (
+        RedisServer(folder) as redis,
+        PostgreSQL(folder) as server,
+        DatabaseStage(server, redis.url, folder, "procrastinate_jobs") as stage,
+    ):
+        stage.ask("create")
+        yield stage
+
+
 def managed(url: str) -> str:
     """The URL of the management with the user's name in it."""
     return url.replace("://", "://guest:guest@")
@@ -71,6 +84,7 @@ def sidekiq(stage: Stage) -> list[str]:
     return [find("sidekiq"), "-r", jobs, "-q", "urgent", "-q", "jobs", "-c", "2"]
 
 
+TODO = "SELECT count(*) FROM procrastinate_jobs WHERE status = 'todo'"
 MANAGEMENT = "${JOBS_MANAGEMENT}"
 FOUND = [
     Framework(
@@ -97,6 +111,11 @@ FOUND = [
         "RabbitMQ", rabbitmq, module("rabbitmq_jobs.py", "jobs"),
         "RabbitMQ", {"url": MANAGEMENT, "queueName": "jobs"},
         "HTTP", {"url": f"{MANAGEMENT}/api/queues/%2F/jobs", "path": "messages_ready"},
+    ),
+    Framework(
+        "Procrastinate", procrastinate, module("procrastinate_jobs.py", "2"),
+        "Procrastinate", {"url": "${JOBS_DATABASE}", "queueName": "jobs"},
+        "SQL", {"databaseURL": "${JOBS_DATABASE}", "query": TODO},
     ),
 ]  # fmt: skip
 ALL = {framework.name: framework for framework in FOUND}
