@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import http.server
-import threading
 from pathlib import Path
 from types import TracebackType
+
+from tests.services.numbers import Numbers
 
 WORKER = """
 for job in {folder}/waiting/*; do
@@ -29,34 +29,18 @@ class Jobs:
         (folder / "worker.sh").write_text(WORKER.format(folder=folder, job_s=job_s))
         self.command = f"sh {folder}/worker.sh"
         self._numbers = 0
-        jobs = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                body = b'{"waiting": %d}' % jobs.count("waiting")
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        self._server = Numbers(self.count)
 
     def __enter__(self) -> Jobs:
-        self._thread.start()
+        self._server.__enter__()
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self._server.__exit__()
 
     @property
     def metric(self) -> dict[str, str]:
-        return {"url": f"http://127.0.0.1:{self._server.server_port}/", "path": "waiting"}
+        return {"url": self._server.url("waiting")}
 
     def put(self, count: int) -> None:
         for _ in range(count):

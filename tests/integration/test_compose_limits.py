@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import http.server
-import json
 import socket
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,49 +13,15 @@ from docker import APIClient
 from tests.integration import composes
 from tests.integration.agents import wait_for
 from tests.integration.composes import SLEEPER, Project
+from tests.services.numbers import Numbers
 
 engine, project = composes.engine, composes.project
 
 
-class Number:
-    """A number that an address answers as JSON."""
-
-    def __init__(self) -> None:
-        self.value = 0
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(handler) -> None:
-                body = json.dumps(self.value).encode()
-                handler.send_response(200)
-                handler.send_header("Content-Length", str(len(body)))
-                handler.end_headers()
-                handler.wfile.write(body)
-
-            def log_message(self, *_: Any) -> None:
-                """Says nothing."""
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever)
-        self._thread.start()
-
-    def labels(self, **more: str) -> dict[str, str]:
-        """Those of a service that is to have one container for each 10."""
-        url = f"http://127.0.0.1:{self._server.server_port}/"
-        own = {"enable": "true", "min": "0", "max": "3", "rule": "PerContainer", "target": "10",
-               "metric": "HTTP", "metric.url": url, **more}  # fmt: skip
-        return {f"microscaling.{name}": text for name, text in own.items()}
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
 @pytest.fixture
-def number() -> Iterator[Number]:
-    made = Number()
-    yield made
-    made.close()
+def numbers() -> Iterator[Numbers]:
+    with Numbers() as numbers:
+        yield numbers
 
 
 def free_ports(count: int) -> int:
@@ -83,7 +46,7 @@ ONLY_ONE = {
 }
 
 
-def test_services_that_can_have_one_container_go_to_none_and_back(project: Project, number: Number) -> None:
+def test_services_that_can_have_one_container_go_to_none_and_back(project: Project, numbers: Numbers) -> None:
     port = free_ports(1)
     project.networks["back"] = {"ipam": {"config": [{"subnet": "10.213.77.0/24"}]}}
     more: dict[str, dict[str, Any]] = {
@@ -94,7 +57,7 @@ def test_services_that_can_have_one_container_go_to_none_and_back(project: Proje
         "plain": {},
     }
     for name, words in more.items():
-        labels = {} if name == "plain" else number.labels()
+        labels = {} if name == "plain" else numbers.labels(name, 0, min="0", max="3")
         project.services[name] = {"image": SLEEPER, "labels": labels, **words}
     project.run("up", "-d")
     there = set(states(project))
@@ -108,9 +71,9 @@ def test_services_that_can_have_one_container_go_to_none_and_back(project: Proje
             )
         none = {name: "running" if name == "plain_1" else "exited" for name in there}
         wait_for(lambda: states(project) == none, "for all four to stop")
-        number.value = 50
+        numbers.counts = dict.fromkeys(more, 5)
         wait_for(lambda: states(project) == dict.fromkeys(there, "running"), "for each of them to start")
-        number.value = 0
+        numbers.counts = dict.fromkeys(more, 0)
         wait_for(lambda: states(project) == none, "for all four to stop again")
         assert agent.stop() == 0
     project.run("down")

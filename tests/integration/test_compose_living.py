@@ -16,15 +16,15 @@ from microscaling.scheduler.compose.copy import copy_of
 from tests.integration import composes, engines
 from tests.integration.agents import AgentProcess, wait_for
 from tests.integration.composes import SLEEPER, Project, project
-from tests.integration.wishes import Wishes
+from tests.services.numbers import Numbers
 
 __all__ = ["project"]
 
 
 @pytest.fixture
-def wishes() -> Iterator[Wishes]:
-    with Wishes() as wishes:
-        yield wishes
+def numbers() -> Iterator[Numbers]:
+    with Numbers() as numbers:
+        yield numbers
 
 
 def running(project: Project) -> set[str]:
@@ -119,13 +119,13 @@ def test_copies_of_an_earlier_configuration_are_replaced_one_after_the_other(pro
         agent.says("web: 3 of an earlier configuration are replaced, 2 at a time")
 
 
-def test_a_crash_loop_under_a_restart_policy(project: Project, wishes: Wishes) -> None:
+def test_a_crash_loop_under_a_restart_policy(project: Project, numbers: Numbers) -> None:
     """The engine goes on with one, and the others have its share."""
     flags = project.file.parent / "flags"
     flags.mkdir()
     script = "while test ! -e /flags/crash; do sleep 0.1; done; exit 0"
     project.web(
-        labels=wishes.labels("web", 3), restart="always", command=["sh", "-c", script],
+        labels=numbers.labels("web", 3), restart="always", command=["sh", "-c", script],
         volumes=[f"{flags}:/flags"],
     )  # fmt: skip
     project.services["batch"] = batch()
@@ -143,9 +143,9 @@ def test_a_crash_loop_under_a_restart_policy(project: Project, wishes: Wishes) -
         assert agent.log().count("a crash loop") == 1, "said once"
 
 
-def test_its_own_stops_and_those_of_a_person(project: Project, wishes: Wishes) -> None:
+def test_its_own_stops_and_those_of_a_person(project: Project, numbers: Numbers) -> None:
     """web takes all of the cap, so batch has none; while web rests, batch has all."""
-    project.web(labels=wishes.labels("web", 2))
+    project.web(labels=numbers.labels("web", 2))
     project.services["batch"] = batch()
     project.run("up", "-d")
     with project.agent(cap=2) as agent:
@@ -243,11 +243,11 @@ def own_project(own_engine: engines.OwnEngine, tmp_path: Path) -> Iterator[Proje
 
 @pytest.mark.parametrize("crash", [False, True], ids=["stopped", "killed"])
 def test_after_a_restart_of_the_engine_what_came_up_by_policy_is_adopted(
-    own_project: Project, own_engine: engines.OwnEngine, wishes: Wishes, crash: bool
+    own_project: Project, own_engine: engines.OwnEngine, numbers: Numbers, crash: bool
 ) -> None:
     """Also what the agent had stopped, which it stops again."""
     project, none = own_project, {"network_mode": "none", "restart": "always"}
-    project.web(labels=wishes.labels("web", 3), **none)
+    project.web(labels=numbers.labels("web", 3), **none)
     project.services["batch"] = batch() | none
     project.run("up", "-d", "--scale", "batch=2")
     with project.agent(cap=4) as agent:
