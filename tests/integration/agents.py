@@ -8,8 +8,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -120,13 +121,33 @@ class AgentProcess:
 
 
 class Witness:
-    """What the engine itself says, independent of the agent."""
+    """What the engine itself says, independent of the agent.
+
+    In a `with` block it follows the engine's events from its beginning on: an engine keeps only the last 256
+    for those who ask later.
+    """
 
     def __init__(self, client: APIClient, prefix: str, label: str = engines.LABEL) -> None:
         self.client = client
         self.label = label
         self.prefix = prefix
-        self.since = self._engine_time()
+        self._thread: threading.Thread | None = None
+        self._before: set[str] = set()
+        """What ran when the stream was open."""
+        self._seen: list[tuple[str, str]] = []
+
+    def __enter__(self) -> Witness:
+        # Not by label or kind: Podman before version 5 knows other words, and is silent then.
+        self._stream = self.client.events(filters={"type": "container"}, decode=True)
+        self._before = self._listed()
+        self._thread = threading.Thread(target=self._follow, name="witness")
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        assert self._thread is not None
+        self._stream.close()
+        self._thread.join()
 
     def running(self, task: str = "") -> list[str]:
         """The ids of what runs, of one task or of all of this run."""
@@ -147,29 +168,30 @@ class Witness:
 
     def most_at_once(self) -> int:
         """The most containers of this run that ran at the same time, by the engine's events."""
-        running: set[str] = set()
-        most = 0
-        for kind, id in self.events():
-            if kind == "start":
-                running.add(id)
-                most = max(most, len(running))
-            elif kind == "die":
-                running.discard(id)
-        return most
+        self.events()
+        return max(len(running) for running in self._states())
 
     def events(self) -> list[tuple[str, str]]:
-        """Starts and deaths of containers of this run, in order, since the witness came."""
-        # Not by label or kind: Podman before version 5 knows other words, and is silent then.
-        filters = {"type": "container"}
-        # Not until now: Podman has no events for a time that is over.
-        until = f"{time.time() + 0.5:.9f}"
-        stream = self.client.events(since=self.since, until=until, filters=filters, decode=True)
-        return [
-            (e["Action"], e["Actor"]["ID"])
-            for e in stream
-            if e["Action"] in ("start", "die")
-            and e["Actor"]["Attributes"].get(self.label, "").startswith(self.prefix)
-        ]
+        """Starts and deaths of containers of this run, in order, since the block began."""
+        assert self._thread is not None, "it does not follow the events"
+        wait_for(lambda: [*self._states()][-1] == self._listed(), "for the events to be as the listing is")
+        return list(self._seen)
 
-    def _engine_time(self) -> str:
-        return f"{time.time():.9f}"
+    def _states(self) -> Iterator[set[str]]:
+        """What ran, at first and after each event. A start may be in the first listing, too."""
+        running = set(self._before)
+        yield running
+        for kind, id in list(self._seen):
+            running = running | {id} if kind == "start" else running - {id}
+            yield running
+
+    def _listed(self) -> set[str]:
+        found = self.client.containers(filters={"label": self.label})
+        return {c["Id"] for c in found if c["Labels"][self.label].startswith(self.prefix)}
+
+    def _follow(self) -> None:
+        for event in self._stream:
+            kind, id = event["Action"], event["Actor"]["ID"]
+            label = event["Actor"]["Attributes"].get(self.label, "")
+            if kind in ("start", "die") and label.startswith(self.prefix):
+                self._seen.append((kind, id))

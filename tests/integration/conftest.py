@@ -13,6 +13,7 @@ import pytest
 from docker import APIClient
 
 from tests.integration import engines, kinds
+from tests.integration.agents import Witness
 from tests.integration.engines import give_up
 
 HERE = Path(__file__).parent
@@ -67,6 +68,13 @@ def engine(engine_with_images: None, prefix: str) -> Iterator[APIClient]:
         engines.remove(client, engines.ours(client, prefix))
     finally:
         client.close()
+
+
+@pytest.fixture
+def witness(engine: APIClient, prefix: str) -> Iterator[Witness]:
+    """What the engine says of the containers of this run, its events from now on included."""
+    with Witness(engine, prefix) as witness:
+        yield witness
 
 
 @pytest.fixture(scope="module")

@@ -37,9 +37,8 @@ def left_behind(folder: Path, witness: Witness, task: str, count: int, how: str)
 
 
 @pytest.mark.parametrize("how", ["killed", "left"])
-def test_they_stay_and_count_under_the_cap(engine: APIClient, tmp_path: Path, prefix: str, how: str) -> None:
+def test_they_stay_and_count_under_the_cap(witness: Witness, tmp_path: Path, prefix: str, how: str) -> None:
     """6 became 12."""
-    witness = Witness(engine, prefix)
     left_behind(tmp_path, witness, "old", 4, how)
     with run(tmp_path, app(f"{prefix}new", 1, maxContainers=6, **PLAIN)) as agent:
         witness.wait(old=4, new=2)
@@ -52,8 +51,7 @@ def test_they_stay_and_count_under_the_cap(engine: APIClient, tmp_path: Path, pr
     assert witness.most_at_once() == 6
 
 
-def test_they_are_stopped_if_asked_for(engine: APIClient, tmp_path: Path, prefix: str) -> None:
-    witness = Witness(engine, prefix)
+def test_they_are_stopped_if_asked_for(witness: Witness, tmp_path: Path, prefix: str) -> None:
     left_behind(tmp_path, witness, "old", 6, "killed")
     with run(tmp_path, app(f"{prefix}new", 1, maxContainers=6, **PLAIN), MSS_ORPHANS="stop") as agent:
         witness.wait(old=0, new=6)

@@ -10,9 +10,9 @@ from tests.integration.agents import AgentProcess, Queues, Witness, app, queue_a
 
 
 def test_a_paused_one_is_no_capacity_and_stands_in_nobodys_way(
-    tmp_path: Path, prefix: str, engine: APIClient
+    tmp_path: Path, prefix: str, engine: APIClient, witness: Witness
 ) -> None:
-    witness, queues = Witness(engine, prefix), Queues(tmp_path)
+    queues = Queues(tmp_path)
     apps = [queue_app(f"{prefix}web", 1, queues, maxContainers=6), app(f"{prefix}batch", 2)]
     with AgentProcess(tmp_path, apps, cap=6) as agent:
         witness.wait(web=1, batch=5)

@@ -26,6 +26,12 @@ def client(own_engine: engines.OwnEngine) -> Iterator[APIClient]:
 
 
 @pytest.fixture
+def witness(client: APIClient, prefix: str) -> Iterator[Witness]:
+    with Witness(client, prefix) as witness:
+        yield witness
+
+
+@pytest.fixture
 def proxy(own_engine: engines.OwnEngine) -> Iterator[Proxy]:
     with Proxy(own_engine.host.removeprefix("unix://")) as proxy:
         yield proxy
@@ -73,9 +79,16 @@ HOW = [
 @pytest.mark.parametrize("stuck", HOW)
 @pytest.mark.parametrize(("most", "gets"), [(CAP, CAP - 1), (1, 1)], ids=["wants all", "wants one"])
 def test_one_that_cannot_be_ended_starves_nobody(
-    tmp_path: Path, client: APIClient, proxy: Proxy, prefix: str, stuck, most: int, gets: int
+    tmp_path: Path,
+    client: APIClient,
+    proxy: Proxy,
+    prefix: str,
+    witness: Witness,
+    stuck,
+    most: int,
+    gets: int,
 ) -> None:
-    queues, witness = Queues(tmp_path), Witness(client, prefix)
+    queues = Queues(tmp_path)
     web = queue_app(f"{prefix}web", 1, queues, 10, minContainers=0, maxContainers=most)
     batch = app(f"{prefix}batch", 2, minContainers=0, maxContainers=CAP)
     host = f"tcp://127.0.0.1:{proxy.port}"
