@@ -54,7 +54,7 @@ def test_an_end_without_a_signal(attributes: dict[str, str], stopped: bool) -> N
 
 def test_a_stop_of_our_own_on_podman_is_no_ones_else() -> None:
     made = entries()
-    made.originals.begins("o1", "stop")
+    made.originals.begins("o1", "stop", 0.0)
     event = made.event(died(exitCode="0", containerExitCode="0"))
     assert event is not None
     assert not event.foreign

@@ -197,18 +197,30 @@ def test_one_that_somebody_stopped_is_not() -> None:
 
 def test_our_own_stops_are_no_ones_else() -> None:
     world = World()
-    world.originals.begins("o1", "stop")
+    world.originals.begins("o1", "stop", 0.0)
     assert not world.event("o1", "kill", TERM)
     assert not world.event("o1", "die", "0")
     world.originals.ends("o1", "stop", 0.2)
     assert world.originals.ours == ["o1"]
     world.originals.give_back("o1")
     assert world.originals.lend("web", "n1") == "o1"
-    world.originals.begins("o1", "start")
+    world.originals.begins("o1", "start", 1.0)
     assert not world.event("o1", "start", now=1.0)
     world.originals.ends("o1", "start", 1.0)
     assert world.originals.ours == []
     assert world.event("o1", "kill", TERM, now=2.0), "a stop by somebody else right after our start"
+
+
+def test_a_stop_of_ours_that_meets_one_by_somebody_else_takes_nothing_over() -> None:
+    """On a busy machine it had not ended when the time of stillness was over."""
+    world = World()
+    world.event("o1", "kill", TERM, now=1.0)
+    world.originals.begins("o1", "stop", 3.0)
+    assert world.event("o1", "die", "0", now=3.5)
+    world.originals.ends("o1", "stop", 3.6)
+    assert world.event("o1", "stop", now=3.7), "late"
+    assert world.originals.ours == []
+    assert world.originals.resting(3.7) == {"web"}
 
 
 def test_one_that_has_just_ended_is_waited_for() -> None:

@@ -186,7 +186,7 @@ class ComposeBackend(DockerBackend):
             return self._scope
 
     def _check_stops(self, client: docker.APIClient) -> None:
-        """Drops the containers that somebody else has started and stopped since the agent's earlier life."""
+        """Drops the containers that were started and stopped since the agent's earlier life."""
         for id, end in self._unchecked.items():
             with contextlib.suppress(NotFound):
                 if end and _end_of(client, id) != end:
@@ -252,7 +252,7 @@ class ComposeBackend(DockerBackend):
 
     @contextmanager
     def _call(self, id: str, call: str) -> Iterator[None]:
-        self.originals.begins(id, call)
+        self.originals.begins(id, call, time.monotonic())
         try:
             yield
         finally:

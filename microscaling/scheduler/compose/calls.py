@@ -1,4 +1,4 @@
-"""The agent's own calls for each container, so that their events are not taken for somebody else's."""
+"""The agent's own calls for each container, so that their events are not taken for those of others."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ class Calls:
 
     def ends(self, id: str, call: str, now: float) -> None:
         """Takes its end."""
-        self.under_way[id, call] = now
+        if (id, call) in self.under_way:
+            self.under_way[id, call] = now
 
     def caused(self, id: str, kind: str, now: float) -> bool:
         """True if an event comes from a call of ours."""

@@ -21,7 +21,7 @@ GIVEN_BACK_S = 3.0
 COPIES = 1_000_000
 """Added to the number of a copy: copies go before Compose's own containers."""
 STOPPED = (0, 137, 143, None)
-"""Exit codes with which a container may have been stopped by somebody without an event of it."""
+"""Exit codes of a container that may have been stopped by a command, without an event of it."""
 
 
 class Originals:
@@ -48,7 +48,7 @@ class Originals:
         self.consent: frozenset[str] = frozenset()
         """Tasks that may have no container at all, so a stopped one may well be our doing."""
         self.stirred_at = float("-inf")
-        """Time of the last signal by somebody else to any container of the projects."""
+        """Time of the last signal to any container of the projects that was not ours."""
 
     @property
     def ours(self) -> list[str]:
@@ -57,17 +57,20 @@ class Originals:
             return sorted(self._ours)
 
     def disown(self, id: str) -> None:
-        """Takes back that the agent has stopped a container: somebody has started and stopped it since."""
+        """Takes back that the agent has stopped a container: it was started and stopped since."""
         with self._lock:
             self._ours.discard(id)
 
     # Our own calls
 
-    def begins(self, id: str, call: str) -> None:
+    def begins(self, id: str, call: str, now: float) -> None:
         """Takes the beginning of a call: `start`, `stop` or `remove`."""
         with self._lock:
-            self._calls.begins(id, call)
             known = self._known.get(id)
+            # It has been asked to end already, and by its end it is clear by whom.
+            if call == "stop" and known is not None and now < known.condemned_until:
+                return
+            self._calls.begins(id, call)
             if call == "stop" and known is not None and not known.copy:
                 self._ours.add(id)
 
@@ -162,7 +165,7 @@ class Originals:
         return [id for *_, id in sorted(well)]
 
     def resting(self, now: float) -> set[str]:
-        """Returns the tasks whose containers of Compose's were all stopped, or removed, by somebody else."""
+        """Returns the tasks whose containers of Compose's were all stopped or removed by others."""
         with self._lock:
             return self._tasks() - self._with(now) - self._frozen()
 
