@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 
 from microscaling.demand.change import Change
 from microscaling.demand.tasks import Tasks
@@ -20,8 +19,8 @@ ENDED = (Phase.EXITED, Phase.REMOVING)
 RESTS = "it rests, as it was stopped from outside"
 FROZEN = "it is left alone, as it was paused from outside"
 STILL_S = 2.0
-"""Seconds without a change by somebody else before anything is done to a project: within one command,
-Compose takes up to 1.5 s from one change to the next."""
+"""Seconds without a change by others before anything is done to a project: within one command, Compose takes
+up to 1.5 s from one change to the next."""
 
 
 class ComposeScheduler(ContainerScheduler):
@@ -38,8 +37,8 @@ class ComposeScheduler(ContainerScheduler):
         """By task, why it gets no containers."""
         self._set: dict[str, int] = {}
         """By task, the containers that Compose has left it with, until that is logged."""
-        self._halted: float | None = None
-        """Time of the request to end, monotonic seconds."""
+        self._halted = float("inf")
+        """Time of the request to end, monotonic seconds; infinite before."""
         self._late: set[str] = set()
         """Ids of the last copies that run then: a `down` that ends the agent, too, may not know them."""
 
@@ -48,7 +47,7 @@ class ComposeScheduler(ContainerScheduler):
         with self._change() as now:
             self._stand(now)
             self._say_what_was_set(now)
-            if self.reconciler.acting and self._halted is None:
+            if self.reconciler.acting and now < self._halted:
                 self.updates.look(now)
             self.reconciler.reconcile(now)
             still = all(now >= until for until in self.reconciler.quiet.values())
@@ -76,10 +75,10 @@ class ComposeScheduler(ContainerScheduler):
 
     def halt(self, tasks: Tasks) -> None:
         super().halt(tasks)
+        self._halted = self.clock()
         if self.tasks is None:
             return
         with self._change() as now:
-            self._halted = now
             # A `down` that ends the agent, too, listed the containers before it began, and may not know
             # the last ones; nor does Ctrl-C know those that did not run yet, for however long they are there.
             made = self.backend.originals.made_since(now - STILL_S)
@@ -93,17 +92,8 @@ class ComposeScheduler(ContainerScheduler):
             self.reconciler.reconcile(now)
 
     def idle(self, tasks: Tasks) -> bool:
-        if self._late and self._halted is not None:
-            with self._change() as now:
-                if self.backend.originals.stirred_at >= self._halted - STILL_S:
-                    log.info("the last copies go, as others of the project are stopped now")
-                    for container in self.reconciler.all():
-                        container.unwanted |= container.id in self._late
-                    self._late.clear()
-                elif now >= self._halted + STILL_S:
-                    self._late.clear()  # the agent alone ends
-                self.reconciler.reconcile(now)
-        return not self._late and super().idle(tasks)
+        waits = self._late or (self.backend.ending and self.backend.originals.ours)
+        return not (waits and self._may_end_with_others()) and super().idle(tasks)
 
     def drain(self, tasks: Tasks) -> None:
         self.backend.ending = True
@@ -115,12 +105,30 @@ class ComposeScheduler(ContainerScheduler):
             self._start_again()
         super().cleanup()
 
+    def _may_end_with_others(self) -> bool:
+        """Returns True as long as it is open whether others of the project end, too; then marks the last
+        copies if they do."""
+        if self.tasks is None:
+            return False
+        with self._change() as now:
+            ends = self._others_end()
+            if not ends and now < self._halted + STILL_S:
+                return True
+            if ends and self._late:
+                log.info("the last copies go, as others of the project are stopped now")
+                for container in self.reconciler.all():
+                    container.unwanted |= container.id in self._late
+            self._late.clear()
+            self.reconciler.reconcile(now)
+        return False
+
+    def _others_end(self) -> bool:
+        """True if others of the project were asked to end, about when the agent was."""
+        return self.backend.originals.stirred_at >= self._halted - STILL_S
+
     def _start_again(self) -> None:
         """Leaves the originals as Compose had made them, unless all of the project ends."""
-        began, originals = self._halted or time.monotonic(), self.backend.originals
-        while originals.stirred_at < began - STILL_S and time.monotonic() < began + STILL_S:
-            time.sleep(0.05)
-        if originals.stirred_at >= began - STILL_S:
+        if self._others_end():
             log.info("what the agent had stopped stays so, as others of the project are stopped now")
             return
         for failed in self.backend.start_again():
