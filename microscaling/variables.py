@@ -102,7 +102,7 @@ def _edits(one: str, other: str) -> int:
 
 def check_cap(settings: Settings, environ: Mapping[str, str]) -> None:
     """Raises ConfigError if the cap is given by a variable, and the configuration has one of its own."""
-    # Not only said as ignored: somebody wants fewer containers than there would be.
+    # Not only logged as ignored: the user wants fewer containers than there would be.
     if environ.get(CAP) and settings.config in OTHERS["SERVICES"]:
         raise ConfigError(
             f"{CAP}: is for MSS_CONFIG=SERVICES: with MSS_CONFIG={settings.config} the cap is maxContainers "

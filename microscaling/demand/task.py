@@ -87,8 +87,8 @@ class Task:
     measured_s: float = 0.5
     """Seconds between the last two measurements of its source."""
     resting: str = ""
-    """Why it has no containers by somebody else's will; empty otherwise. Then it counts as backing off. Only
-    the scheduler writes it."""
+    """Why it has no containers, if its user has stopped or paused them; empty otherwise. Then it counts as
+    backing off. Only the scheduler writes it."""
     failure: Failure | None = None
     """The last failure of its containers; None: none since they have proven stable. Only the scheduler writes
     it."""

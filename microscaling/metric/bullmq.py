@@ -1,4 +1,4 @@
-"""The metric of a queue of BullMQ, and so of whatever is built on it."""
+"""The metric of a queue of BullMQ, and so of the libraries that are built on it."""
 
 from __future__ import annotations
 

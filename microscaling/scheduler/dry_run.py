@@ -43,7 +43,7 @@ class DryRunScheduler(ToyScheduler):
         self.counted = True
 
     def idle(self, tasks: Tasks) -> bool:
-        """True: nothing is ever under way, whatever runs."""
+        """True: nothing is ever under way."""
         return True
 
     def change_tasks(self, tasks: Tasks, change: Change) -> None:

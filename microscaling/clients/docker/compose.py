@@ -45,7 +45,7 @@ class Scope:
     projects: frozenset[str] | None = None
 
     def has(self, labels: Mapping[str, Any]) -> bool:
-        """True for a container of one of the projects, of whatever kind."""
+        """True for a container of one of the projects, of any kind."""
         project = project_of(labels)
         return bool(project) and (self.projects is None or project in self.projects)
 

@@ -16,8 +16,8 @@ GROUP_MAY = stat.S_IRGRP | stat.S_IWGRP
 
 
 def denial(path: str) -> str:
-    """Describes why this user may not use the socket, and the way out; "" if it may, if nobody can tell, or
-    if the socket is being made."""
+    """Describes why this user may not use the socket, and the way out; "" if it may, if that is not
+    known, or if the socket is being made."""
     try:
         found = os.stat(path)
     except PermissionError:

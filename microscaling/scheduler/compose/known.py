@@ -70,11 +70,11 @@ class Known:
     unready: bool = False
     """Its health check has not succeeded yet, as far as is known."""
     condemned_until: float = 0.0
-    """Somebody asked it to end: until then it is no model for a copy."""
+    """A command asked it to end: until then it is no model for a copy."""
     ended_at: float = float("-inf")
     """Time of the event of its end, monotonic seconds."""
     stopped: bool = False
-    """It is somebody else's to start: Compose has stopped it, or is about to start it."""
+    """It is for Compose to start: Compose has stopped it, or is about to start it."""
     held: bool = False
     """The reconciler knows it: it cannot stand for a new one before it was given back."""
     lent: str = ""
@@ -132,7 +132,7 @@ class Effect:
     """The meaning of an event."""
 
     foreign: bool = False
-    """Somebody else has caused it, as Compose does."""
+    """It was not caused by the agent, but for example by Compose."""
     restarts: bool = False
     """The container has ended, and the engine itself starts it again."""
     ends: bool = False

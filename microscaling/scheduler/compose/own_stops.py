@@ -22,8 +22,8 @@ class OwnStops:
     """A file in the state folder, for one engine. Without a writable folder nothing is kept, which is logged
     once, if it was not `said`.
 
-    It has the ids, and for each the time of its end in the engine's words: another time means that somebody
-    has started and stopped the container since. The time is "" if the agent was killed before it knew it.
+    It has the ids, and for each the time of its end in the engine's words: another time means that the
+    container was started and stopped since. The time is "" if the agent was killed before it knew it.
     """
 
     def __init__(self, folder: str, engine: str, said: bool = False) -> None:

@@ -22,7 +22,7 @@ def prepare(settings: Settings, environ: Mapping[str, str]) -> Settings:
     from microscaling.scheduler.docker.plugin import prepare as with_engine
 
     settings = with_engine(settings, environ)
-    # People expect their services to run on, whatever becomes of the agent.
+    # People expect their services to run on without the agent.
     if not environ.get("MSS_ON_EXIT"):
         settings = replace(settings, on_exit="leave")
     if not environ.get("MSS_CONFIG") and settings.config == Settings.config:

@@ -15,7 +15,7 @@ from microscaling.scheduler.containers.inventory import Inventory
 log = logging.getLogger("mssscheduler")
 
 TOLD_WITHIN_S = 40.0
-"""After this time the last of them is told to go, whatever became of the new ones. People may count on 60 s
+"""After this time the last of them is stopped, even if the new ones do not run. People may count on 60 s
 from the `up` on, of which a pause of Compose's and the way to the engine are a part."""
 
 
@@ -49,7 +49,7 @@ class Updates:
                 container.outdated = container.outdated and container.id in stale
             old = [c for c in mine if c.id in stale and not c.unwanted]
             for container in [c for c in old if c.phase in (Phase.CREATING, Phase.CREATED)]:
-                container.unwanted = container.outdated = True  # it serves nobody yet
+                container.unwanted = container.outdated = True  # it serves no request yet
                 old.remove(container)
             if old:
                 self._replace(task, sorted(old, key=lambda c: c.order), now)

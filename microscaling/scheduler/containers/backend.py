@@ -84,7 +84,7 @@ class Event:
     nonce: str = ""
     exit_code: int | None = None
     foreign: bool = False
-    """Somebody else has caused it, who changes containers of the tasks too."""
+    """It comes from another program that changes containers of the tasks, such as Compose."""
     restarts: bool = False
     """Of `die`: the engine itself is expected to start the container again."""
 
@@ -159,7 +159,7 @@ class Backend(ABC):
         """Passes on the names of all tasks, before any listing or create, and again when they are others."""
 
     def is_others(self, id: str) -> bool:
-        """True for a container that somebody else has made: when its task goes, it stays."""
+        """True for a container that another program has made: when its task goes, it stays."""
         return False
 
     def origins(self, seen: Sequence[ListedContainer]) -> builtins.list[Origin]:

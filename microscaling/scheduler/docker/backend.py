@@ -143,7 +143,7 @@ class DockerBackend(Backend):
         except PermanentError:  # a proxy may forbid the question: the next create shows it
             if not self.pull_images:
                 return
-        # An id is not pulled: a registry would take it for a name, which may be somebody else's image.
+        # An id is not pulled: a registry would take it for a name, which may be another image.
         if not self.pull_images or is_id(task.image):
             raise TemporaryError("")
         with self._pulling() as client:

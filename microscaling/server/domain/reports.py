@@ -48,7 +48,7 @@ class TaskReport:
     fallback: str = ""
     backing_off: bool = False
     resting: str = ""
-    """Why it has no containers by somebody else's will."""
+    """Why it has no containers: its user has stopped or paused them."""
     reason: str = ""
     stopping: int = 0
     """Containers in `running` that are being stopped."""
