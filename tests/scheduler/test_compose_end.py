@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import pytest
 
-from microscaling.clients.docker.compose import COPY_OF, NUMBER
-from microscaling.demand.task import Task
-from microscaling.demand.tasks import Tasks
-from microscaling.scheduler.compose.backend import ComposeBackend
-from microscaling.scheduler.compose.scheduler import STILL_S, ComposeScheduler
-from microscaling.scheduler.containers.backend import ListedContainer, State
+from microscaling.scheduler.compose.scheduler import STILL_S
+from tests.scheduler.compose_world import ComposeWorld
 
 
-class World:
-    """One service, web, with a container of Compose's that the agent has stopped, and a copy that it has
-    just made."""
+class World(ComposeWorld):
+    """The agent has stopped the container of Compose's, and has just made the copy; now it is to end."""
 
     def __init__(self) -> None:
-        self.now = 100.0
-        self.tasks = Tasks([Task("web", demand=1)], 10)
-        self.scheduler = ComposeScheduler(ComposeBackend("unix:///nowhere"))
-        self.scheduler.clock = lambda: self.now
-        self.scheduler.reconciler = self.scheduler._make(self.tasks)
-        self.scheduler.tasks = self.tasks
-        self.originals = self.scheduler.backend.originals
-        self.originals.event("o1", "create", "web", {NUMBER: "1"}, "", self.now, mine=False)
-        self.originals.event("o1", "start", "web", {NUMBER: "1"}, "", self.now, mine=False)
+        super().__init__()
         self.originals.begins("o1", "stop", self.now)
-        self.originals.created("c2", "web", {NUMBER: "2", COPY_OF: "o1"}, self.now)
-        listing, reconciler = self.scheduler.listing, self.scheduler.reconciler
-        listing.apply(listing.ask(), [ListedContainer("c2", "web", State.RUNNING, 2.0)], self.now)
-        self.copy = reconciler.by_id["c2"]
+        self.scheduler.reconciler.forget(self.scheduler.reconciler.by_id["o1"])
+        self.copy = self.scheduler.reconciler.by_id["c2"]
         self.scheduler.halt(self.tasks)
 
     def is_idle(self, after_s: float) -> bool:
@@ -42,10 +28,8 @@ class World:
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    world = World()
-    yield world
-    world.scheduler.backend.ending = False  # there is no engine that could start anything again
-    world.scheduler.cleanup()
+    with contextlib.closing(World()) as world:
+        yield world
 
 
 def test_an_agent_that_ends_alone_leaves_its_last_copies(world: World) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from microscaling.clients.docker.compose import NUMBER, PROJECT, SERVICE, Scope
+from microscaling.clients.docker.compose import COPY_OF, NUMBER, PROJECT, SERVICE, Scope
 from microscaling.scheduler.compose.entries import ComposeEntries
 from microscaling.scheduler.compose.known import Found, State
 from microscaling.scheduler.compose.originals import Originals
@@ -72,3 +72,55 @@ def test_podman_tells_of_a_signal_that_is_no_stop() -> None:
     event = made.event(died(exitCode="0", containerExitCode="0"))
     assert event is not None
     assert event.foreign, "that signal was for the life before"
+
+
+COPY = {**LABELS, NUMBER: "2", COPY_OF: "o1"}
+OF_COMPOSE = {**LABELS, NUMBER: "2"}
+
+
+def about(id: str, action: str, labels: dict[str, str]) -> dict[str, Any]:
+    return {"Action": action, "Actor": {"ID": id, "Attributes": {**labels, "name": "shop-web-2"}}}
+
+
+def nonce_in_event(made: ComposeEntries, id: str, action: str, labels: dict[str, str]) -> str:
+    event = made.event(about(id, action, labels))
+    assert event is not None
+    return event.nonce
+
+
+def nonce_in_listing(made: ComposeEntries, id: str, labels: dict[str, str]) -> str:
+    (one,) = made.listed([{"Id": id, "Names": ["/shop-web-2"], "Labels": labels, "State": "running"}])
+    return one.nonce
+
+
+def test_a_copy_is_known_by_its_name_from_its_create_on() -> None:
+    made = entries()
+    made.nonces.creating("shop-web-2", "n1")
+    assert nonce_in_listing(made, "c2", COPY) == "n1"
+    assert nonce_in_event(made, "c2", "create", COPY) == "n1"
+    made.nonces.created("shop-web-2", "c2")
+    assert nonce_in_event(made, "c2", "start", COPY) == "n1"
+    assert nonce_in_listing(made, "c2", COPY) == "n1"
+
+
+def test_one_of_composes_own_with_the_name_that_a_copy_had_is_not_ours() -> None:
+    """It was stopped as if it was a late create of the agent's."""
+    made = entries()
+    made.nonces.creating("shop-web-2", "n1")
+    made.nonces.created("shop-web-2", "c2")
+    event = made.event(about("o2", "create", OF_COMPOSE))
+    assert event is not None
+    assert (event.nonce, event.foreign) == ("", True)
+    assert nonce_in_event(made, "o2", "start", OF_COMPOSE) == ""
+    assert nonce_in_listing(made, "o2", OF_COMPOSE) == ""
+
+
+def test_a_copy_with_the_name_that_another_had_is_another_one() -> None:
+    made = entries()
+    made.nonces.creating("shop-web-2", "n1")
+    made.nonces.created("shop-web-2", "c2")
+    made.nonces.creating("shop-web-2", "n2")
+    assert nonce_in_event(made, "c2", "destroy", COPY) == "", "late"
+    assert nonce_in_event(made, "c3", "create", COPY) == "n2"
+    assert nonce_in_listing(made, "c2", COPY) == "", "as old"
+    assert nonce_in_listing(made, "c3", COPY) == "n2"

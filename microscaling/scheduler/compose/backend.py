@@ -238,13 +238,14 @@ class ComposeBackend(DockerBackend):
         while True:
             number, tries, id = self._numbers.take(task.name, above=number), tries + 1, ""
             made = copy_of(original, number, image, client.api_version)
-            self._entries.creating(made.name, nonce)
+            self._entries.nonces.creating(made.name, nonce)
             try:
                 answer = client.create_container_from_config(made.body, made.name)  # type: ignore[no-untyped-call]
                 id = text_of(answer["Id"])
+                self._entries.nonces.created(made.name, id)
                 return id, made
             except APIError as error:
-                self._entries.not_created(made.name)
+                self._entries.nonces.not_created(made.name)
                 if not is_taken(error) or tries >= MAX_TRIES:
                     raise
             finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from microscaling.clients.docker.compose import Scope, is_copy, number_of, own_id
 from microscaling.scheduler.compose.known import Found
 from microscaling.scheduler.compose.known import State as Seen
+from microscaling.scheduler.compose.nonces import Nonces
 from microscaling.scheduler.compose.originals import Originals
 from microscaling.scheduler.containers.backend import Event, ListedContainer, State
 from microscaling.scheduler.docker.entries import PODMAN_KINDS, STATES, Entries, exit_code_of, text_of
@@ -34,22 +34,10 @@ class ComposeEntries(Entries):
         """The names of all tasks: containers of others are left out."""
         self.services_change: Callable[[], None] = lambda: None
         """Called at a sign of other services, or of other labels."""
-        self._lock = threading.Lock()
+        self.nonces = Nonces()
         self._own = own_id()
         self._killed: set[str] = set()
         """Ids of the containers of a Podman that got a signal."""
-        self._nonces: dict[str, str] = {}
-        """By name, the nonces of the copies: they carry no label with it, as they equal Compose's own."""
-
-    def creating(self, name: str, nonce: str) -> None:
-        """Takes the name of a copy that is about to be created."""
-        with self._lock:
-            self._nonces[name] = nonce
-
-    def not_created(self, name: str) -> None:
-        """Takes the refusal of that create."""
-        with self._lock:
-            self._nonces.pop(name, None)
 
     def found(self, answer: Any) -> dict[str, Found]:
         """Returns the containers of the tasks in a listing, by id, the oldest first. Raises TypeError for an
@@ -110,7 +98,9 @@ class ComposeEntries(Entries):
         detail = code if kind == "die" else str(attributes.get("signal", ""))
         if "containerExitCode" in attributes and self._is_end_of_a_stop(id, kind, code):
             self.originals.event(id, "kill", task, attributes, STOP, time.monotonic(), mine=False)
-        nonce = self._nonce(id, str(attributes.get("name", "")))
+        nonce = self.originals.lent(id)
+        if not nonce and is_copy(attributes):
+            nonce = self.nonces.of_event(kind, str(attributes.get("name", "")), id)
         mine = kind == "create" and bool(nonce)
         effect = self.originals.event(id, kind, task, attributes, detail, time.monotonic(), mine)
         if kind == "stop" and not effect.ends:
@@ -134,19 +124,18 @@ class ComposeEntries(Entries):
         name = self.scope.task_of(labels) if self.scope is not None else ""
         return name if name in self.tasks else ""
 
-    def _nonce(self, id: str, name: str) -> str:
-        with self._lock:
-            return self.originals.lent(id) or self._nonces.get(name, "")
-
     def _listed(self, one: Mapping[str, Any], state: State) -> ListedContainer:
         names = one.get("Names") or [""]
         name = str(names[0]).removeprefix("/")
+        nonce = self.originals.lent(one["Id"])
+        if not nonce and is_copy(one["Labels"]):
+            nonce = self.nonces.of_listed(name, one["Id"])
         return ListedContainer(
             id=one["Id"],
             task=self._task_of(one.get("Labels")),
             state=state,
             created=float(self.originals.rank(one["Id"]) or 0),
-            nonce=self._nonce(one["Id"], name),
+            nonce=nonce,
             number=number_of(one["Labels"]),
             exit_code=exit_code_of(str(one.get("Status"))),
             paused=one.get("State") == "paused",
