@@ -282,6 +282,7 @@ class Docker(Case):
         self.engine = request.getfixturevalue(self.client)
         self.prefix: str = request.getfixturevalue("prefix")
         self.label = LABEL
+        self.lost: set[str] = set()
         host: str = request.getfixturevalue("host")
         if not host.startswith("unix://"):
             give_up(f"the proxy goes in front of a socket, and DOCKER_HOST is {host}")
@@ -313,10 +314,17 @@ class Docker(Case):
             self.engine.start(made["Id"])
 
     def running(self, name: str) -> int:
-        return len(self.witness.running(self.prefix + name))
+        return len(self.ids(name))
+
+    def ids(self, name: str) -> list[str]:
+        """What runs of a task."""
+        return self.witness.running(self.prefix + name)
 
     def lose(self, name: str) -> None:
-        self.engine.kill(self.witness.running(self.prefix + name)[0])
+        # An engine may list it as running for a moment more.
+        id = next(id for id in self.ids(name) if id not in self.lost)
+        self.lost.add(id)
+        self.engine.kill(id)
 
     def touched(self) -> list[object]:
         return [sorted(self.witness.left())]
@@ -354,11 +362,8 @@ class Compose(Docker):
         for number in range(2, count + 1):
             self._made(name, number)
 
-    def running(self, name: str) -> int:
-        return len(self._ids(name, running=True))
-
-    def lose(self, name: str) -> None:
-        self.engine.kill(self._ids(name, running=True)[0])
+    def ids(self, name: str) -> list[str]:
+        return self._ids(name, running=True)
 
     def touched(self) -> list[object]:
         return [sorted(self._ids("a") + self._ids("b"))]
