@@ -85,9 +85,10 @@ def comparable(inspected: dict[str, Any]) -> dict[str, Any]:
     )
     networks: dict[str, Any] = {}
     for network, endpoint in inspected["NetworkSettings"]["Networks"].items():
-        aliases = sorted({a.replace(id, "ID").replace(name, "NAME") for a in endpoint["Aliases"]})
+        names = {key: endpoint[key] for key in ("Aliases", "DNSNames") if endpoint.get(key)}
         networks[network] = {k: v or None for k, v in endpoint.items() if k not in OF_ENDPOINT}
-        networks[network] |= {"Aliases": aliases}
+        for key, those in names.items():
+            networks[network][key] = sorted({a.replace(id, "ID").replace(name, "NAME") for a in those})
     ports = {port: len(bound or ()) for port, bound in inspected["NetworkSettings"]["Ports"].items()}
     return found | {"NetworkSettings": networks, "Ports": ports}
 
