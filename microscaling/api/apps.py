@@ -106,7 +106,7 @@ def _task(
     target, metric = _rule(app, config, least, most, settings)
     measured = target.measures
     container = read_container(config, most, files)
-    busy, drain = read_busy(config, most, container.network_mode, container.options)
+    busy, drain = read_busy(config, most, container.network_mode, container.options, metric)
     task = Task(
         name=name,
         priority=priority,

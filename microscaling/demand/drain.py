@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from microscaling.metric.consumers.base import Consumers
+
 DRAIN_S = 3600.0
 """Longest drain without a setting."""
 FILE_S = 3600.0
@@ -30,7 +32,7 @@ class Way(Enum):
     CPU = "busyCpu"
 
 
-DELAYS_S = {Way.FILE: 0.05, Way.EXEC: 0.1, Way.HTTP: 0.05, Way.SOURCE: 0.1, Way.CPU: 1.0}
+DELAYS_S = {Way.FILE: 0.05, Way.EXEC: 0.1, Way.HTTP: 0.05, Way.CPU: 1.0}
 EVERY_S = {Way.FILE: 0.5, Way.EXEC: 2.0, Way.HTTP: 0.5, Way.SOURCE: 0.5, Way.CPU: 3.0}
 """A command in a container costs its engine as much as seventy looks at a file."""
 
@@ -61,16 +63,18 @@ class Busy:
     """The probe."""
     share: float = 0.0
     """Processors in use above which a container is busy."""
+    source: Consumers | None = None
+    """The list of the consumers of the task's queue."""
 
     @property
     def delay_s(self) -> float:
         """Seconds from the begin of a job until a look can see it: two looks are so far apart."""
-        return DELAYS_S[self.way]
+        return self.source.delay_s if self.source is not None else DELAYS_S[self.way]
 
     @property
     def every_s(self) -> float:
         """Seconds between two looks while a container drains."""
-        return EVERY_S[self.way]
+        return max(EVERY_S[self.way], self.delay_s / 2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ def of_processes(task: Task) -> Iterator[str]:
             f"config.busyFile: needs {IN_PATH}, as all processes have the same files: /tmp/busy-{IN_PATH}; "
             "each gets its path as MSS_BUSY_FILE"
         )
+    if task.busy is not None and task.busy.way is Way.SOURCE:
+        yield "config.busy: local processes all have the host name of the machine: use busyFile"
     # All processes of the machine share its addresses, so one would answer for all.
     hook = task.drain.hook if task.drain is not None else None
     probe = task.busy.call if task.busy is not None else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -70,6 +71,10 @@ class NSQMetric(Metric):
         self.topic_name = topic_name
         self.channel_name = channel_name
         endpoint = endpoint or os.environ.get("NSQ_STATS_ENDPOINT") or DEFAULT_ENDPOINT
+        self.endpoint, self.lookup = endpoint, lookup
+        self.timed_out_at: float | None = None
+        """Time at which more messages had timed out than before, monotonic seconds; None: none yet."""
+        self._timed_out: int | None = None
         queues = [(topic_name, channel_name)]
         self.source: Source = NSQSource(endpoint, queues=queues)
         if lookup:
@@ -83,9 +88,18 @@ class NSQMetric(Metric):
         having = [depths for depths in everywhere if self.topic_name in depths.topics]
         if bool(having) is self._missing:
             self._say(bool(having))
+        self._note_timeouts(having)
         if not having:
             return self.absent(f"NSQ topic {short(self.topic_name)} does not exist")
         return added_up([self._read(depths) for depths in having])
+
+    def _note_timeouts(self, everywhere: Sequence[Depths]) -> None:
+        queue = self.topic_name, self.channel_name
+        counts = [count_or_none(depths.timeouts.get(queue)) or 0 for depths in everywhere]
+        # The first count may be that of years.
+        if self._timed_out is not None and sum(counts) > self._timed_out:
+            self.timed_out_at = time.monotonic()
+        self._timed_out = sum(counts)
 
     def _read(self, answer: Depths) -> int | Measurement:
         """Reads the statistics of one nsqd that has the topic."""

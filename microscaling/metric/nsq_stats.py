@@ -31,6 +31,8 @@ class Depths:
     """Messages that the consumers of each channel have taken and not yet finished."""
     deferred: dict[tuple[str, str], object] = field(default_factory=dict)
     """Messages of each channel that are published, or given back, for later."""
+    timeouts: dict[tuple[str, str], object] = field(default_factory=dict)
+    """Messages of each channel that a consumer has not finished in time, since the start of nsqd."""
     paused: set[str] = field(default_factory=set)
     """Topics that pass nothing on to their channels."""
     paused_channels: set[tuple[str, str]] = field(default_factory=set)
@@ -182,6 +184,7 @@ def parse_stats(body: bytes) -> Depths:
             for channel in _list(topic.get("channels")):
                 depths.channels[name, channel["channel_name"]] = channel.get("depth")
                 depths.in_flight[name, channel["channel_name"]] = channel.get("in_flight_count")
+                depths.timeouts[name, channel["channel_name"]] = channel.get("timeout_count")
                 depths.deferred[name, channel["channel_name"]] = channel.get("deferred_count")
                 if channel.get("paused") is True:
                     depths.paused_channels.add((name, channel["channel_name"]))

@@ -62,6 +62,7 @@ class JobsMetric(Metric):
         check_url(url)
         if not queue:
             raise ConfigError("queueName: is missing")
+        self.url = url
         self.queue = queue
         self.key = (self.type_name, queue, *more)
         """Metrics with equal keys ask the same."""

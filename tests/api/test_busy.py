@@ -58,6 +58,58 @@ def test_drains(drain: dict[str, Any], expected: Drain) -> None:
     assert read({"drain": drain}).drain == expected
 
 
+def by_source(kind: str, **config: Any) -> Task:
+    needs = {"NSQ": {"topicName": "t", "channelName": "c"}, "JetStream": {"url": "http://n:8222"}}
+    app = {"name": "a", "maxContainers": 4, "ruleType": "Queue", "metricType": kind}
+    app["config"] = {"targetQueueLength": 1, "busy": "source", **needs.get(kind, {}), **config}
+    [task], _ = apps_from_parsed({"maxContainers": 4, "apps": [app]}, warn=pytest.fail, strict=True)
+    return task
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "delay_s"),
+    [
+        ("NSQ", {}, 0.05),
+        ("RQ", {"url": "redis://r"}, 0.1),
+        ("RedisStream", {"url": "redis://r", "key": "k", "group": "g"}, 0.05),
+        ("Sidekiq", {"url": "redis://r"}, 10.0),
+    ],
+)
+def test_by_the_source(kind: str, config: dict[str, Any], delay_s: float) -> None:
+    task = by_source(kind, **config)
+    assert task.busy is not None
+    assert (task.busy.way, task.busy.delay_s, task.drain) == (Way.SOURCE, delay_s, Drain())
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "problem"),
+    [
+        ("NSQ", {"busy": "yes"}, 'busy: expected source, got "yes"'),
+        (
+            "NSQ",
+            {"hostname": "worker"},
+            "busy: the consumers are known by their host names, and with hostname all containers have one: "
+            "leave that out",
+        ),
+        (
+            "BullMQ",
+            {"url": "redis://r", "queueName": "q"},
+            "busy: BullMQ's connections wait for the next job while another one runs, unless concurrency is "
+            "1: use busyFile or busyProbe",
+        ),
+        (
+            "Redis",
+            {"url": "redis://r", "key": "k"},
+            "busy: Redis does not show the consumers of a queue: use busyFile or busyProbe",
+        ),
+    ],
+)
+def test_sources_that_cannot(kind: str, config: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        by_source(kind, **config)
+    assert error.value.problems == (f"apps[0].config.{problem}",)
+
+
 def test_without_any_of_the_keys_nothing_drains() -> None:
     task = read({})
     assert (task.busy, task.drain, task.drain_keys) == (None, None, ())

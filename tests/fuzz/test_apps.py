@@ -139,8 +139,17 @@ TASKS += [
     {"name": f"w{i}", "maxContainers": 2, "config": {**way, "drain": DRAIN if i else HOOK}}
     for i, way in enumerate(WAYS)
 ]
+TASKS += [
+    {
+        "name": "by-source",
+        "maxContainers": 2,
+        "ruleType": "Queue",
+        "metricType": "NSQ",
+        "config": {"topicName": "t", "channelName": "c", "targetQueueLength": 5, "busy": "source"},
+    }
+]
 APPS = [{"name": "me", "maxContainers": 10, "apps": [task]} for task in TASKS]
-APPS += [{"maxContainers": 10, "apps": [TASKS[-2 - len(WAYS)], TASKS[0]]}]
+APPS += [{"maxContainers": 10, "apps": [TASKS[-3 - len(WAYS)], TASKS[0]]}]
 
 
 def test_the_words_are_good_and_complete() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from microscaling.demand.container import ContainerOptions, Mount, Port
+from microscaling.demand.drain import Busy, Way
 from microscaling.demand.task import Task
 from microscaling.scheduler.docker.body import LABEL, create_body
 
@@ -59,3 +62,15 @@ def test_what_a_configuration_adds(options: ContainerOptions, key: str, value: o
 def test_own_labels_do_not_hide_ours() -> None:
     task = Task("p1", container=ContainerOptions(labels={LABEL: "forged", "team": "blue"}))
     assert create_body(task, "n")["Labels"] == {LABEL: "p1", "team": "blue", "com.microscaling.nonce": "n"}
+
+
+def test_host_names_of_their_own_where_the_source_knows_consumers_by_them() -> None:
+    task = Task("Mail & more.x", image="x", network_mode="host")
+    assert "Hostname" not in create_body(task, "n")
+    task.busy = Busy(Way.SOURCE)
+    names = {create_body(task, nonce)["Hostname"] for nonce in ("1", "2")}
+    assert len(names) == 2
+    assert all(re.fullmatch("mail-more-x-[0-9a-f]{12}", name) for name in names)
+    assert "ExtraHosts" not in create_body(task, "1")["HostConfig"]
+    task.network_mode = "bridge"
+    assert "Hostname" not in create_body(task, "1"), "it is a part of the id"

@@ -12,6 +12,9 @@ from microscaling.api.schema.section import Section, shown
 from microscaling.api.schema.together import HOST
 from microscaling.demand.container import ContainerOptions
 from microscaling.demand.drain import FILE_S, Busy, Drain, Way
+from microscaling.errors import ConfigError
+from microscaling.metric.base import Metric
+from microscaling.metric.consumers.choice import consumers_of
 
 MAX_FILE_S = 7 * 86400.0
 MIN_SHARE, MAX_SHARE = 0.001, 4096.0
@@ -51,14 +54,23 @@ CPU = Key(
     meaning="a container is busy while it uses more processors than this: `0.05`",
     shape={"minimum": MIN_SHARE},
 )
-KEYS = (FILE, FILE_S_KEY, PROBE, CPU, DRAIN)
+BY_SOURCE = Key(
+    "busy",
+    "Busy by",
+    default_in_words="none",
+    meaning="`source`: a container is busy while the source of the task's queue has a job of its consumer; "
+    "with NSQ, RQ, RedisStream and Sidekiq",
+    shape={"enum": ["source"]},
+)
+KEYS = (FILE, FILE_S_KEY, PROBE, BY_SOURCE, CPU, DRAIN)
 """Keys of `config` for the end of a container that may be busy."""
-WAYS = (FILE, PROBE, CPU)
+WAYS = (FILE, PROBE, BY_SOURCE, CPU)
 IMAGE = "image"
+SOURCE = "source"
 
 
 def read_busy(
-    config: Section, most: int, mode: str, options: ContainerOptions
+    config: Section, most: int, mode: str, options: ContainerOptions, metric: Metric
 ) -> tuple[Busy | None, Drain | None]:
     """Reads these keys. `most`: the task's maximum of containers; `mode`: their network."""
     given = [key for key in WAYS if config.take(key.key) is not None]
@@ -66,7 +78,7 @@ def read_busy(
     for key in given[1:]:
         what = f"{given[0].key} is given too: a container is busy by one sign only; leave one out"
         config.notes.problem(config.at(key.key), what)
-    found = {key.key: _read(key, config, options) for key in WAYS}
+    found = {key.key: _read(key, config, options, metric) for key in WAYS}
     busy = next((way for way in found.values() if way is not None), None)
     drain = read_drain(config)
     if busy is None and config.take(FILE_S_KEY.key) is not None and FILE not in given:
@@ -81,9 +93,11 @@ def given_keys(config: Section) -> tuple[str, ...]:
     return tuple(key.key for key in KEYS if config.take(key.key) is not None)
 
 
-def _read(key: Key, config: Section, options: ContainerOptions) -> Busy | None:
+def _read(key: Key, config: Section, options: ContainerOptions, metric: Metric) -> Busy | None:
     if key is FILE:
         return _file(config, options)
+    if key is BY_SOURCE:
+        return _source(config, options, metric)
     if config.take(key.key) is None:
         return None
     if key is CPU:
@@ -95,6 +109,27 @@ def _read(key: Key, config: Section, options: ContainerOptions) -> Busy | None:
         return None
     call = read_call(config.section(key.key))
     return None if call is None else Busy(Way.EXEC if call.exec else Way.HTTP, call=call)
+
+
+def _source(config: Section, options: ContainerOptions, metric: Metric) -> Busy | None:
+    # Read even if it is absent, so that it counts as a known key.
+    value = config.text(BY_SOURCE.key)
+    if config.take(BY_SOURCE.key) is None:
+        return None
+    if value != SOURCE:
+        config.wrong(BY_SOURCE.key, SOURCE, value)
+    elif "Hostname" in options.request:
+        config.notes.problem(
+            config.at(BY_SOURCE.key),
+            "the consumers are known by their host names, and with hostname all containers have one: leave "
+            "that out",
+        )
+    else:
+        try:
+            return Busy(Way.SOURCE, source=consumers_of(metric))
+        except ConfigError as error:
+            config.notes.problem(config.at(BY_SOURCE.key), f"{error}: use busyFile or busyProbe")
+    return None
 
 
 def _file(config: Section, options: ContainerOptions) -> Busy | None:

@@ -267,6 +267,7 @@ class DockerBackend(Backend):
                     log.debug("closing the event stream: %s", error)
 
     def close(self) -> None:
+        self._looks.close()
         if self._client is not None:
             self._client.close()
         if self.agent is not None:

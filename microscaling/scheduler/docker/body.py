@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from typing import Any
 
 from microscaling.demand.container import Mount, Port
+from microscaling.demand.drain import Way
 from microscaling.demand.task import Task
 
 LABEL = "com.microscaling.microscaling-in-a-box"
@@ -38,6 +41,8 @@ def create_body(task: Task, nonce: str, agent: str = "", number: int = 0) -> dic
         "Labels": {**options.labels, **marks},
         "HostConfig": host,
     }
+    if task.busy is not None and task.busy.way is Way.SOURCE and host["NetworkMode"] == "host":
+        body["Hostname"] = _own_host_name(task, nonce)
     command = options.command or task.command.split()
     if command:
         body["Cmd"] = [*command]
@@ -56,6 +61,13 @@ def create_body(task: Task, nonce: str, agent: str = "", number: int = 0) -> dic
         of, _, name = place.rpartition(".")
         (host if of else body)[name] = value
     return body
+
+
+def _own_host_name(task: Task, nonce: str) -> str:
+    """Returns a host name for a container on the host's network, where all would have the machine's."""
+    # Linux takes 64 characters, and some programs cut a name at its first dot.
+    name = re.sub("[^a-z0-9]+", "-", task.name.lower()).strip("-")[:40]
+    return f"{name or 'worker'}-{hashlib.sha256(nonce.encode()).hexdigest()[:12]}"
 
 
 def _exposed(port: Port) -> str:

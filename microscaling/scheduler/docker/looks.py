@@ -23,6 +23,7 @@ from microscaling.errors import PermanentError, TemporaryError
 from microscaling.scheduler.containers import http_call
 from microscaling.scheduler.containers.busy_file import MAX_BYTES, activity_of, until_in
 from microscaling.scheduler.docker.calls import asking, errors
+from microscaling.scheduler.docker.hosts import Hosts
 
 LOOK_S = 5.0
 """Deadline of a request that only looks."""
@@ -43,15 +44,22 @@ class DockerLooks:
 
     def __init__(self, client: Callable[[], docker.APIClient]) -> None:
         self._client = client
+        self._hosts = Hosts(self._inspect, lambda: str(client().info()["Name"]))
         self._read: dict[str, tuple[object, float | None]] = {}
         """By id, the state of the busy file that was read last, and the time in it."""
         self._running: dict[str, str] = {}
         """By id, a command in the container that has not ended by its deadline."""
 
     def look(self, task: Task, busy: Busy, ids: Sequence[str]) -> Mapping[str, Activity]:
-        """As in Backend; for the ways that look at one container."""
+        """As in Backend."""
         with asking():
+            if busy.source is not None:
+                return self._hosts.activities(busy.source, ids)
             return {id: self._look(task, busy, id) for id in ids}
+
+    def close(self) -> None:
+        """Closes the connections to the sources of queues."""
+        self._hosts.close()
 
     def call(self, task: Task, id: str, call: Call) -> None:
         """As in Backend."""

@@ -1,0 +1,51 @@
+"""The list of consumers for a metric, if its source has one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from microscaling.errors import ConfigError
+from microscaling.metric.base import Metric
+from microscaling.metric.consumers.base import Consumers
+
+
+def consumers_of(metric: Metric) -> Consumers:
+    """Returns the consumers of a metric's queue. Raises ConfigError if its source does not show them, with
+    the reason."""
+    # A container may take its jobs from any of them.
+    if metric.terms:
+        raise ConfigError("the task has several sources")
+    name = metric.type_name
+    if name in MAKERS:
+        return MAKERS[name](metric)
+    raise ConfigError(REASONS.get(name, f"{name or 'its metric'} does not show the consumers of a queue"))
+
+
+def _nsq(metric: Metric) -> Consumers:
+    from microscaling.metric.consumers.nsq import NSQConsumers
+
+    return NSQConsumers(metric)
+
+
+def _redis(metric: Metric) -> Consumers:
+    from microscaling.metric.consumers.redis import KINDS
+
+    return KINDS[metric.type_name](metric)
+
+
+MAKERS: dict[str, Callable[[Metric], Consumers]] = {
+    "NSQ": _nsq,
+    "RQ": _redis,
+    "RedisStream": _redis,
+    "Sidekiq": _redis,
+}
+REASONS = {
+    "Celery": "a worker of Celery that is at work may not answer",
+    "BullMQ": "BullMQ's connections wait for the next job while another one runs, unless concurrency is 1",
+    "JetStream": "NATS does not show which consumer has a message",
+    "RabbitMQ": "RabbitMQ's numbers are 5 s old, and without the host name of a consumer",
+    "SQL": "the rows of a table do not show the container that works on them",
+    "SQS": "SQS does not show its consumers",
+    "AzureQueue": "Azure's queues do not show their consumers",
+}
+"""Why the source of a metric cannot show them."""

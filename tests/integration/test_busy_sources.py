@@ -1,0 +1,210 @@
+"""`busy: source` with real workers on a real engine: the source shows which container has a job."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from docker import APIClient
+
+from microscaling.api.apps import apps_from_parsed
+from microscaling.demand.tasks import Tasks
+from microscaling.scheduler.containers.driver import ContainerScheduler
+from microscaling.scheduler.docker.backend import DockerBackend
+from scripts.bench_drain import pass_time
+from tests.integration import engines
+from tests.services.redis import RedisServer
+from tests.services.service import give_up, wait_for
+from tests.workers import stage
+
+WORKERS = 4
+PATIENCE_S = 90.0
+
+
+class Scene:
+    """A task on the engine, and the scheduler that runs it."""
+
+    def __init__(self, prefix: str, app: dict[str, Any]) -> None:
+        app = {"name": f"{prefix}worker", "maxContainers": WORKERS, "ruleType": "Queue", **app}
+        app["config"] = {"targetQueueLength": 1, "busy": "source", "stopGraceSeconds": 1, **app["config"]}
+        tasks, cap = apps_from_parsed({"maxContainers": WORKERS, "apps": [app]})
+        self.tasks = Tasks(tasks, cap)
+        self.task = self.tasks.tasks[0]
+        backend = DockerBackend(engines.host_of_the_machine(), pull_images=False)
+        self.scheduler = ContainerScheduler(backend, exit_timeout_s=PATIENCE_S)
+        self.scheduler.count_all_tasks(self.tasks)
+
+    def decide(self, count: int) -> None:
+        with self.tasks:
+            self.task.demand = count
+        self.scheduler.stop_start_tasks(self.tasks)
+
+    def until(self, what: Callable[[], bool], why: str) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while not what():
+            assert time.monotonic() < deadline, f"{why}: {self.states()}"
+            pass_time(self.scheduler, self.tasks, 0.1)
+
+    def states(self) -> list[str]:
+        assert self.tasks.containers is not None
+        with self.tasks:
+            return [view.state for view in self.tasks.containers(self.task.name)]
+
+    def close(self) -> None:
+        self.scheduler.drain(self.tasks)
+        pass_time(self.scheduler, self.tasks, PATIENCE_S, until_idle=True)
+        self.scheduler.cleanup()
+
+
+@pytest.fixture
+def scene(engine: APIClient, prefix: str) -> Iterator[Callable[[dict[str, Any]], Scene]]:
+    with contextlib.ExitStack() as stack:
+
+        def make(app: dict[str, Any]) -> Scene:
+            made = Scene(prefix, app)
+            stack.callback(made.close)
+            return made
+
+        yield make
+
+
+def no_job_is_lost(scene: Scene, push: Callable[[float], None], waiting: Callable[[], int]) -> None:
+    """The idle ones go first and at once, the others after their jobs, and at random none is lost."""
+    rng = random.Random(4)
+    scene.decide(WORKERS)
+    scene.until(lambda: scene.task.running == WORKERS, "they start")
+    for _ in range(8):
+        for _ in range(rng.randint(2, 6)):
+            push(rng.uniform(0.5, 3.0))
+        pass_time(scene.scheduler, scene.tasks, rng.uniform(0.2, 1.5))
+        scene.decide(rng.randint(0, WORKERS - 1))
+        pass_time(scene.scheduler, scene.tasks, rng.uniform(0.5, 2.0))
+        scene.decide(WORKERS)
+        pass_time(scene.scheduler, scene.tasks, 0.5)
+    scene.until(lambda: waiting() == 0, "all jobs are taken")
+    scene.decide(0)
+    scene.until(lambda: scene.task.running == 0, "all are stopped once they are idle")
+
+
+@pytest.fixture
+def nsqd(engine: APIClient) -> Iterator[tuple[str, str]]:
+    """The addresses of an nsqd in a container on the host's network: for clients, and its HTTP interface."""
+    if not engine.images("microscaling-base/nsq"):
+        give_up("there is no image of nsqd here: scripts/base-images makes one")
+    tcp, http = (f"127.0.0.1:{free_port()}" for _ in range(2))
+    host = engine.create_host_config(network_mode="host")
+    words = ["/nsqd", f"-tcp-address={tcp}", f"-http-address={http}", "-data-path=/data"]
+    id = engine.create_container("microscaling-base/nsq", words, host_config=host)["Id"]
+    engine.start(id)
+    try:
+        wait_for(lambda: answers(http), "nsqd does not answer", 30)
+        yield tcp, http
+    finally:
+        engine.remove_container(id, force=True, v=True)
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def ask(url: str, data: bytes | None = None) -> bytes:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(url, data, timeout=5) as answer:
+        found: bytes = answer.read()
+        return found
+
+
+def answers(http: str) -> bool:
+    with contextlib.suppress(OSError):
+        return ask(f"http://{http}/ping") == b"OK"
+    return False
+
+
+def test_nsq(
+    engine: APIClient,
+    scene: Callable[[dict[str, Any]], Scene],
+    nsqd: tuple[str, str],
+    tmp_path: Path,
+) -> None:
+    tcp, http = nsqd
+    log = tmp_path / "log"
+    log.touch()
+    of = scene({"metricType": "NSQ", "config": {
+        "nsqd": http, "topicName": "jobs", "channelName": "work", "image": stage.find_image(engine),
+        "command": ["python3", "/workers/nsq_worker.py", tcp, "jobs", "work", "/log/log"],
+        "volumes": [f"{Path(stage.__file__).parent}:/workers:ro", f"{tmp_path}:/log"],
+    }})  # fmt: skip
+    pushed: list[str] = []
+
+    def push(seconds: float) -> None:
+        pushed.append(f"{len(pushed)}-{seconds:.2f}")
+        ask(f"http://{http}/pub?topic=jobs", pushed[-1].encode())
+
+    def waiting() -> int:
+        [topic] = json.loads(ask(f"http://{http}/stats?format=json&topic=jobs"))["topics"]
+        return int(topic["depth"] + sum(channel["depth"] for channel in topic["channels"]))
+
+    no_job_is_lost(of, push, waiting)
+    lines = Counter(log.read_text().split("\n"))
+    assert {lines[f"{word} {job}"] for word in ("start", "end") for job in pushed} == {1}
+
+
+def test_rq(engine: APIClient, scene: Callable[[dict[str, Any]], Scene], tmp_path: Path) -> None:
+    if not (stage.PACKAGES / "made-of").exists():
+        give_up("there is no RQ here")
+    here = Path(stage.__file__).parent
+    with RedisServer(tmp_path) as broker, contextlib.closing(broker.client()) as redis:
+        env = {"PYTHONPATH": "/packages:/workers", "JOBS_REDIS": broker.url, "PYTHONDONTWRITEBYTECODE": "1"}
+        of = scene({"metricType": "RQ", "config": {
+            "url": broker.url, "queueName": "jobs-of-rq", "image": stage.find_image(engine), "env": env,
+            "command": f"python3 -m rq.cli worker --url {broker.url} jobs-of-rq",
+            "volumes": [f"{stage.PACKAGES}:/packages:ro", f"{here}:/workers:ro"],
+        }})  # fmt: skip
+        code = (
+            "import sys, redis, rq\n"
+            "queue = rq.Queue('jobs-of-rq', connection=redis.Redis.from_url(sys.argv[1]))\n"
+            "for line in sys.stdin:\n"
+            "    id, seconds = line.split()\n"
+            "    queue.enqueue('jobs.rq_job', id, float(seconds))\n"
+            "    print(flush=True)"
+        )
+        path = {"PYTHONPATH": f"{stage.PACKAGES}:{here}", "JOBS_REDIS": broker.url, "PATH": "/usr/bin:/bin"}
+        feeder = subprocess.Popen(
+            [sys.executable, "-c", code, broker.url],
+            env=path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        pushed: list[str] = []
+
+        def push(seconds: float) -> None:
+            pushed.append(f"job{len(pushed)}")
+            assert feeder.stdin is not None
+            assert feeder.stdout is not None
+            feeder.stdin.write(f"{pushed[-1]} {seconds}\n")
+            feeder.stdin.flush()
+            feeder.stdout.readline()
+
+        def waiting() -> int:
+            return int(redis.llen("rq:queue:jobs-of-rq"))
+
+        try:
+            no_job_is_lost(of, push, waiting)
+        finally:
+            feeder.communicate()
+        began = Counter(line.decode().split()[0] for line in redis.lrange("rq:started", 0, -1))
+        ended = Counter(line.decode() for line in redis.lrange("rq:done", 0, -1))
+        assert began == ended == Counter(pushed)
