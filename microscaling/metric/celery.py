@@ -9,14 +9,13 @@ from typing import Any
 
 from microscaling.errors import ConfigError
 from microscaling.metric.base import Measurement
-from microscaling.metric.redis_jobs import URL, Answers, Command, JobsMetric, count
+from microscaling.metric.redis_jobs import LOOK_AT, LOOK_AT_ETA, URL, Answers, Command, JobsMetric, count
 from microscaling.plugins import Field
 from microscaling.settings import Settings
 
 SEPARATOR = "\x06\x16"
 """Between the name of a queue and a priority, in kombu."""
 STEPS = "0,3,6,9"
-LOOK_AT = 50
 VISIBLE_S = 3600.0
 """kombu's default of visibility_timeout."""
 BINDING = "_kombu.binding."
@@ -49,15 +48,7 @@ class CeleryMetric(JobsMetric):
         Field("keyPrefix", "Prefix of keys", hint="global_keyprefix of the broker's transport options"),
         Field("prioritySteps", "Priority steps", default=STEPS, check=check_steps, hint="as in Celery"),
         Field("separator", "Separator", hint="sep of the transport options; empty: its default"),
-        Field(
-            "lookAtEta",
-            "Look at ETA of",
-            kind="whole",
-            default=LOOK_AT,
-            least=0,
-            most=1000,
-            hint="up to so many waiting tasks are looked at for those that are for later; 0: none",
-        ),
+        LOOK_AT_ETA,
         Field(
             "visibilityTimeoutSeconds",
             "Visibility time-out",

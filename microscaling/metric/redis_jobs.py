@@ -37,6 +37,17 @@ URL = Field(
     hint="redis://host:6379/0",
 )
 """The field of every framework in Redis."""
+LOOK_AT = 50
+LOOK_AT_ETA = Field(
+    "lookAtEta",
+    "Look at ETA of",
+    kind="whole",
+    default=LOOK_AT,
+    least=0,
+    most=1000,
+    hint="up to so many waiting tasks are looked at for those that are for later; 0: none",
+)
+"""The field of those that keep jobs for later without an order by time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +68,7 @@ class JobsMetric(Metric):
     """
 
     may_be_missing = True
+    """False: the framework keeps nothing of an empty queue, so that it looks as one that does not exist."""
 
     def __init__(self, url: str, queue: str, *more: Hashable) -> None:
         check_url(url)
@@ -218,11 +230,12 @@ class JobsSource(Source):
         )
         if hint.is_due(exists):
             try:
-                hint.give_all(
-                    {name for entry in self._entries(metric.known_in()) if (name := metric.name_in(entry))}
-                )
+                entries = self._entries(metric.known_in())
             except MetricError:
                 return  # not permitted, or out of time: only the hint fails
+            names = {name for entry in entries if (name := metric.name_in(entry))}
+            if names or metric.may_be_missing:
+                hint.give_all(names)
 
     def _entries(self, place: str) -> Iterable[str]:
         """Returns the entries of a set, or the keys that match a pattern, of up to 10,000 keys."""

@@ -8,6 +8,7 @@ from typing import Any
 from microscaling.errors import ConfigError, MetricError
 from microscaling.metric.base import Measurement
 from microscaling.metric.missing import HELD
+from microscaling.metric.redis_groups import group_named, groups_in, words_in
 from microscaling.metric.redis_jobs import URL, Answers, Command, JobsMetric, count
 from microscaling.plugins import Field
 from microscaling.settings import Settings
@@ -58,7 +59,7 @@ class RedisStreamMetric(JobsMetric):
         return [("XINFO", "STREAM", self.queue), ("XINFO", "GROUPS", self.queue)]
 
     def further(self, first: list[Any]) -> list[Command]:
-        group = self._group(first[1])
+        group = group_named(self.group, first[1])
         if group is None:
             return []
         idle_ms = self.claim_after_s * 1000
@@ -72,10 +73,10 @@ class RedisStreamMetric(JobsMetric):
         return found
 
     def measurement(self, answers: Answers) -> int | Measurement:
-        group = self._group(answers.first[1])
+        group = group_named(self.group, answers.first[1])
         if group is None:
             return self.absent(f"{self.what}: {self._missing(answers.first[1])} in {self.source_name}")
-        stream = _words(answers.first[0])
+        stream = words_in(answers.first[0])
         waiting, oldest, exact = _known_waiting(answers.first[0], group), stream.get(b"first-entry"), True
         if waiting is None:
             seen = answers.further[1]
@@ -101,35 +102,12 @@ class RedisStreamMetric(JobsMetric):
     def what(self) -> str:
         return f"stream {short(self.queue)}"
 
-    def _group(self, answer: Any) -> Mapping[bytes, Any] | None:
-        """Returns the group in an answer to XINFO GROUPS; None if there is none. Raises MetricError."""
-        named = [group for group in _groups(answer) if group.get(b"name") == self.group.encode()]
-        if named and not isinstance(named[0].get(b"last-delivered-id"), bytes):
-            raise MetricError("not the answer of Redis")
-        return named[0] if named else None
-
     def _missing(self, answer: Any) -> str:
         if answer is None:
             return "there is no such stream"
-        names = sorted(short(group[b"name"].decode("utf-8", "replace")) for group in _groups(answer))
+        names = sorted(short(group[b"name"].decode("utf-8", "replace")) for group in groups_in(answer))
         there = f"; there {'is' if len(names) == 1 else 'are'} {few(names)}" if names else ""
         return f"there is no group {short(self.group)}{there}"
-
-
-def _groups(answer: Any) -> list[Mapping[bytes, Any]]:
-    if not isinstance(answer, (list, type(None))):
-        raise MetricError("not the answer of Redis")
-    return [_words(group) for group in answer or ()]
-
-
-def _words(answer: Any) -> Mapping[bytes, Any]:
-    """Returns an answer of names and values, one after the other (RESP 2). Raises MetricError."""
-    if not isinstance(answer, list) or len(answer) % 2:
-        raise MetricError("not the answer of Redis")
-    try:
-        return dict(zip(answer[::2], answer[1::2], strict=True))
-    except TypeError:
-        raise MetricError("not the answer of Redis") from None
 
 
 def _known_waiting(answer: Any, group: Mapping[bytes, Any]) -> int | None:
@@ -138,7 +116,7 @@ def _known_waiting(answer: Any, group: Mapping[bytes, Any]) -> int | None:
     Redis' own lag is not, even where there is one: 7.0 still counts those that were trimmed before they
     were read.
     """
-    stream = _words(answer)
+    stream = words_in(answer)
     last, first = _id(group[b"last-delivered-id"]), stream.get(b"first-entry")
     if not first or last >= _id(stream.get(b"last-generated-id")):
         return 0

@@ -19,7 +19,9 @@ from typing import Any
 from tests.services.service import CACHE, find, give_up, wait_for
 
 PYTHON_PACKAGES = CACHE / "workers"
-"""Where `scripts/test-services` puts the frameworks of Python."""
+"""Where `scripts/test-services` puts Celery and RQ, which containers use, too."""
+OF_PYTHON = CACHE / "frameworks-of-python"
+"""Where it puts the other frameworks of Python, one folder for each."""
 NODE_MODULES = CACHE / "frameworks-of-node"
 """Where it puts those of Node, one folder for each version."""
 HERE = Path(__file__).parent
@@ -33,14 +35,16 @@ class Stage:
         import redis
 
         self.module = module
-        self.look_for(PYTHON_PACKAGES)
+        name = module.removesuffix("_jobs")
+        packages = PYTHON_PACKAGES if name in ("celery", "rq") else OF_PYTHON / name
+        self.look_for(packages)
 
         self.url = f"{url}/0"
         self.folder = folder
         self.books: Any = redis.Redis.from_url(f"{url}/1", decode_responses=True)
         self.environ = {
             **os.environ,
-            "PYTHONPATH": f"{PYTHON_PACKAGES}{os.pathsep}{HERE}",
+            "PYTHONPATH": f"{packages}{os.pathsep}{HERE}",
             "PYTHONDONTWRITEBYTECODE": "1",
             "JOBS_REDIS": self.url,
             "JOBS_BOOKS": f"{url}/1",

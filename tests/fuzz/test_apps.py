@@ -13,7 +13,9 @@ from microscaling.api.apps import apps_from_data, apps_from_parsed
 from microscaling.api.schema.declared import APP, CONFIG
 from microscaling.demand.task import Task
 from microscaling.errors import ConfigError
+from microscaling.metric.azure_queue import AzureQueueMetric
 from microscaling.metric.base import METRICS, Metric
+from microscaling.metric.redis_jobs import JobsMetric
 from microscaling.plugins import Field
 from microscaling.settings import Settings
 from microscaling.target.base import RULES, Target
@@ -57,6 +59,7 @@ ASKED = {
     "timeoutSeconds": 0.5,
     "atLeast": 0,
 }
+JOBS_IN_REDIS = [kind.type_name for kind in METRICS.all() if issubclass(kind, JobsMetric)]
 SAMPLES: dict[tuple[str, str], Any] = {
     ("HTTP", "url"): f"http://u:{SECRET}@h/x",
     ("HTTP", "path"): "a[0].b",
@@ -65,15 +68,13 @@ SAMPLES: dict[tuple[str, str], Any] = {
     ("Redis", "url"): f"redis://:{SECRET}@h/0",
     ("Redis", "kind"): "group",
     ("Exec", "exec"): "true",
-    **{
-        (name, "url"): f"redis://:{SECRET}@h/0"
-        for name in ("BullMQ", "Celery", "RQ", "RedisStream", "Sidekiq")
-    },
     ("Beanstalkd", "url"): "beanstalkd://h",
     ("Gearman", "url"): "gearman://h",
     ("NSQ", "nsqd"): f"u:{SECRET}@h:4151",
     ("NSQ", "nsqlookupd"): "",
+    **{(name, "url"): f"redis://:{SECRET}@h/0" for name in JOBS_IN_REDIS},
     ("Celery", "prioritySteps"): "0,5",
+    ("Huey", "timeZone"): "UTC",
     ("SQL", "databaseURL"): "sqlite:////db",
     ("SQL", "query"): "SELECT 1",
 }
@@ -107,16 +108,15 @@ def app_of(kind: type[Metric], config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def app_by(rule: type[Target]) -> dict[str, Any]:
-    metric = app_of(METRICS.all()[0], {}) if rule.measures else {**QUEUE, "config": {"env": [f"P={SECRET}"]}}
+    metric = app_of(AzureQueueMetric, {}) if rule.measures else {**QUEUE, "config": {"env": [f"P={SECRET}"]}}
     config = {**metric["config"], **samples(rule.type_name, rule.fields)}
     return {**metric, "name": rule.type_name, "ruleType": rule.type_name, "config": config}
 
 
 OTHERS = {"networks": {"a": None}, **ASKED}
 TASKS = [app_of(kind, OTHERS if i else BOX) for i, kind in enumerate(METRICS.all())]
-TASKS += [
-    app_of(METRICS.all()[0], {**ASKED, "sources": [{"metricType": "Redis", "url": "redis://h", "key": "a"}]})
-]
+SEVERAL = {**ASKED, "sources": [{"metricType": "Redis", "url": "redis://h", "key": "a"}]}
+TASKS += [{**QUEUE, "metricType": "Redis", "config": SEVERAL}]
 TASKS[-1] |= {"name": "several"}
 TASKS[0] |= {"fallback": {"failureThreshold": 3, "containers": 2}, "scaleDownWindowSeconds": 30}
 TASKS += [app_by(rule) for rule in RULES.all()]

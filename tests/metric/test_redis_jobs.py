@@ -14,13 +14,17 @@ from microscaling.demand.task import Task
 from microscaling.engine.readings import Readings
 from microscaling.errors import ConfigError, MetricError
 from microscaling.metric import missing
+from microscaling.metric.arq import ARQMetric
 from microscaling.metric.base import Measurement, Metric
 from microscaling.metric.bullmq import BullMQMetric
 from microscaling.metric.celery import CeleryMetric, check_steps
+from microscaling.metric.huey import HueyMetric
 from microscaling.metric.rq import RQMetric
 from tests.services.redis import RedisServer
 
 pytest.importorskip("redis", reason="redis is not here: pip install '.[redis]'")
+
+JOBS = 'Huey queue "jobs" has not existed since the start'
 
 
 @pytest.fixture
@@ -77,6 +81,21 @@ def test_a_queue_that_was_never_there_is_said_once_with_those_that_are(
     asked.source.close()
     [line] = caplog.messages
     assert line.endswith(said)
+
+
+def test_a_framework_that_keeps_nothing_of_an_empty_queue_only_says_which_others_there_are(
+    redis: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(missing, "HINT_AFTER_S", 0.0)
+    caplog.set_level(logging.WARNING, "mssmetric")
+    with redis.client() as client:
+        for others, said in ((), []), (("huey.redis.mail", "arq:job:1"), [f"{JOBS}: there is mail"]):
+            for name in others:
+                client.lpush(name, "a task")
+            for metric in HueyMetric(redis.url, "jobs"), ARQMetric(redis.url, "jobs"):
+                metric.update()
+                metric.source.close()  # type: ignore[union-attr]
+            assert [line.partition("the ")[2] for line in caplog.messages] == said
 
 
 @pytest.mark.parametrize("steps", ["", "a", "0;3", "0,-1", "0,,3"])

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from microscaling.metric.arq import ARQMetric
 from microscaling.metric.base import Metric
 from microscaling.metric.bullmq import BullMQMetric
 from microscaling.metric.celery import CeleryMetric
+from microscaling.metric.dramatiq import DramatiqMetric
+from microscaling.metric.huey import HueyMetric
 from microscaling.metric.rq import RQMetric
+from microscaling.metric.saq import SAQMetric
 from microscaling.metric.sidekiq import SidekiqMetric
+from microscaling.metric.streaq import StreaqMetric
+from microscaling.metric.taskiq import TaskiqMetric
 from tests.contract.measured.redis import RedisList
 from tests.frameworks.stage import NodeStage, RubyStage, Stage
+
+QUEUE_OF = {"list": "jobs", "stream": "jobs-stream"}
 
 
 class OfFramework(RedisList):
@@ -61,9 +69,73 @@ class SidekiqQueue(OfFramework):
         return SidekiqMetric(self.way, "jobs")
 
 
+class DramatiqQueue(OfFramework):
+    type_name = "Dramatiq"
+    module = "dramatiq_jobs"
+
+    def metric(self) -> Metric:
+        return DramatiqMetric(self.way, "jobs")
+
+
+class HueyQueue(OfFramework):
+    type_name = "Huey"
+    module = "huey_jobs"
+
+    def metric(self) -> Metric:
+        return HueyMetric(self.way, "jobs")
+
+
+class ARQQueue(OfFramework):
+    type_name = "ARQ"
+    module = "arq_jobs"
+
+    def metric(self) -> Metric:
+        return ARQMetric(self.way, "jobs")
+
+
+class SAQQueue(OfFramework):
+    type_name = "SAQ"
+    module = "saq_jobs"
+
+    def metric(self) -> Metric:
+        return SAQMetric(self.way, "jobs")
+
+
+class TaskiqList(OfFramework):
+    type_name = "Taskiq"
+    module = "taskiq_jobs"
+    kind = "list"
+
+    def metric(self) -> Metric:
+        return TaskiqMetric(self.way, QUEUE_OF[self.kind], self.kind)
+
+    def set(self, count: int) -> None:
+        self.stage.ask("purge")
+        self.stage.ask("enqueue", count, self.kind)
+
+
+class TaskiqStream(TaskiqList):
+    kind = "stream"
+
+
+class StreaqQueue(OfFramework):
+    type_name = "Streaq"
+    module = "streaq_jobs"
+
+    def metric(self) -> Metric:
+        return StreaqMetric(self.way, "jobs", "low,high")
+
+
 KINDS = (
     CeleryQueue,
     RQQueue,
     BullMQQueue,
     SidekiqQueue,
+    DramatiqQueue,
+    HueyQueue,
+    ARQQueue,
+    SAQQueue,
+    TaskiqList,
+    TaskiqStream,
+    StreaqQueue,
 )
