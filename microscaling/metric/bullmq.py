@@ -64,7 +64,7 @@ class BullMQMetric(JobsMetric):
             active,
             future=later - due,
             paused=bool(paused) or answers.first[-2] == LIMITED,
-            oldest_age_s=_age(answers.further[0], answers.now) if answers.further else None,
+            oldest_age_s=age_of(answers.further[0], answers.now) if answers.further else None,
         )
 
     def exists(self, first: list[Any]) -> bool:
@@ -77,7 +77,7 @@ class BullMQMetric(JobsMetric):
         return entry.removeprefix(f"{self.prefix}:").removesuffix(":meta")
 
 
-def _age(timestamp: Any, now: float) -> float | None:
+def age_of(timestamp: Any, now: float) -> float | None:
     """Returns the age of a job in seconds; None if it is not known."""
     digits = timestamp.decode("ascii", "replace") if isinstance(timestamp, bytes) else ""
     return max(0.0, now - int(digits) / 1000) if digits.isdecimal() and len(digits) < 16 else None

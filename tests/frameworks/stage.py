@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from tests.services.service import CACHE, find, give_up, wait_for
 
@@ -115,6 +115,9 @@ class Stage:
 class NodeStage(Stage):
     """The same of a framework of Node; `module` is its folder."""
 
+    PARTS: ClassVar = {"bull": ("bull", "bull"), "beequeue": ("bee-queue", "beequeue")}
+    """The package and the side of each; else they are those of BullMQ, of which there are two versions."""
+
     def look_for(self, folder: Path) -> None:
         super().look_for(NODE_MODULES / self.module)
 
@@ -122,9 +125,10 @@ class NodeStage(Stage):
         return self.node()
 
     def node(self, *more: str) -> list[str]:
-        """The command of a process with BullMQ."""
-        package = NODE_MODULES / self.module / "node_modules/bullmq"
-        return [find("node"), str(HERE / "bullmq_jobs.js"), str(package), *more]
+        """The command of a process with the framework."""
+        package, side = self.PARTS.get(self.module, ("bullmq", "bullmq"))
+        folder = NODE_MODULES / self.module / "node_modules" / package
+        return [find("node"), str(HERE / f"{side}_jobs.js"), str(folder), *more]
 
 
 class RubyStage(Stage):

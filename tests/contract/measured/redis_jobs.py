@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from microscaling.metric.arq import ARQMetric
 from microscaling.metric.base import Metric
+from microscaling.metric.bee_queue import BeeQueueMetric
+from microscaling.metric.bull import BullMetric
 from microscaling.metric.bullmq import BullMQMetric
 from microscaling.metric.celery import CeleryMetric
 from microscaling.metric.dramatiq import DramatiqMetric
 from microscaling.metric.huey import HueyMetric
+from microscaling.metric.n8n import N8NMetric
 from microscaling.metric.rq import RQMetric
 from microscaling.metric.saq import SAQMetric
 from microscaling.metric.sidekiq import SidekiqMetric
@@ -58,6 +61,33 @@ class BullMQQueue(OfFramework):
 
     def metric(self) -> Metric:
         return BullMQMetric(self.way, "jobs")
+
+
+class BullQueue(OfFramework):
+    type_name = "Bull"
+    module = "bull"
+    stage_of = NodeStage
+
+    def metric(self) -> Metric:
+        return BullMetric(self.way, "jobs")
+
+
+class N8NQueue(BullQueue):
+    """n8n itself takes minutes to install; its queue is one of Bull."""
+
+    type_name = "N8N"
+
+    def metric(self) -> Metric:
+        return N8NMetric(self.way)
+
+
+class BeeQueueQueue(OfFramework):
+    type_name = "BeeQueue"
+    module = "beequeue"
+    stage_of = NodeStage
+
+    def metric(self) -> Metric:
+        return BeeQueueMetric(self.way, "jobs")
 
 
 class SidekiqQueue(OfFramework):
@@ -130,6 +160,9 @@ KINDS = (
     CeleryQueue,
     RQQueue,
     BullMQQueue,
+    BullQueue,
+    N8NQueue,
+    BeeQueueQueue,
     SidekiqQueue,
     DramatiqQueue,
     HueyQueue,
