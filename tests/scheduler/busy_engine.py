@@ -55,19 +55,21 @@ class BusyEngine(SimulatedEngine):
         reconciler = self.reconciler
         for operation in reconciler.take():
             container = operation.container
-            if (
-                operation.work is Work.STOP
-                and container.task.busy
-                and reconciler.drains.needs_look(container)
-            ):
-                activity = self._activity(container.id)
-                if reconciler.drains.last_look(container, activity, self.now):
-                    reconciler.reconcile_task(container.task, self.now)
-                    continue
-            if not reconciler.call_off(operation, self.now):
+            second = reconciler.drains.second_look(container) if operation.work is Work.STOP else None
+            if second is not None:
+                self.at(max(0.0, second - self.now), self._stop_if_idle, operation)
+            elif not reconciler.call_off(operation, self.now):
                 self.carry_out(operation, self._done)
         for look in reconciler.looks.due(self.now):
             self.at(0.01, self._look, look)
+
+    def _stop_if_idle(self, operation: Operation) -> None:
+        reconciler, container = self.reconciler, operation.container
+        activity = self._activity(container.id)
+        if reconciler.drains.last_look(container, activity, self.now):
+            reconciler.reconcile_task(container.task, self.now)
+        elif not reconciler.call_off(operation, self.now):
+            self.carry_out(operation, self._done)
 
     def carry_out(self, operation: Operation, reply: Reply, by: object = None) -> None:
         container = operation.container

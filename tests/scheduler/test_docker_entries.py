@@ -9,7 +9,7 @@ import pytest
 
 from microscaling.scheduler.containers.backend import Event, ListedContainer, State
 from microscaling.scheduler.docker.body import LABEL, NONCE_LABEL
-from microscaling.scheduler.docker.entries import Entries
+from microscaling.scheduler.docker.entries import Entries, healthy_of
 from tests.scheduler.simulated_engine import Faults, SimulatedEngine, small_world
 
 GOOD = {"Id": 64 * "a", "Labels": {LABEL: "web"}, "State": "running", "Created": 5}
@@ -137,3 +137,18 @@ def test_a_state_that_cannot_be_read_takes_a_place() -> None:
     assert world.tasks.get_task("a").running == 1
     world.listing.apply(world.listing.ask(), [seen], world.now + 5)
     assert not world.tasks.hold
+
+
+@pytest.mark.parametrize(
+    ("status", "healthy"),
+    [
+        ("Up 4 seconds", None),
+        ("Up 4 seconds (health: starting)", False),
+        ("Up 4 seconds (unhealthy)", False),
+        ("Up 4 seconds (healthy)", True),
+        ("Up 4 seconds (Paused)", None),
+        ("", None),
+    ],
+)
+def test_health(status: str, healthy: bool | None) -> None:
+    assert healthy_of(status) is healthy

@@ -319,3 +319,16 @@ def test_leave_leaves_those_that_drain() -> None:
     of.run(2)
     assert of.engine.reconciler.idle
     assert len(of.running()) == 4
+
+
+def test_one_that_was_never_healthy_goes_first_and_one_that_was_does_not() -> None:
+    of = world(task("a"), a=4)
+    never, once, *others = of.running()
+    for real in (never, *others):
+        of.work(real)
+    containers = {c.id: c for c in of.engine.reconciler.all()}
+    containers[never.id].healthy, containers[once.id].healthy = False, True
+    of.decide(a=3)
+    of.work(never, 0)  # nothing is lost with it
+    of.run(3)
+    assert of.running() == [once, *others]

@@ -12,7 +12,14 @@ from microscaling.scheduler.compose.known import State as Seen
 from microscaling.scheduler.compose.nonces import Nonces
 from microscaling.scheduler.compose.originals import Originals
 from microscaling.scheduler.containers.backend import Event, ListedContainer, State
-from microscaling.scheduler.docker.entries import PODMAN_KINDS, STATES, Entries, exit_code_of, text_of
+from microscaling.scheduler.docker.entries import (
+    PODMAN_KINDS,
+    STATES,
+    Entries,
+    exit_code_of,
+    healthy_of,
+    text_of,
+)
 
 SIGNS = ("create", "destroy", "rename")
 """Kinds of events with which services come, go or change their labels."""
@@ -138,6 +145,7 @@ class ComposeEntries(Entries):
             nonce=nonce,
             number=number_of(one["Labels"]),
             exit_code=exit_code_of(str(one.get("Status"))),
+            healthy=healthy_of(str(one.get("Status"))),
             paused=one.get("State") == "paused",
             restarting=one.get("State") == "restarting",
             name=name,

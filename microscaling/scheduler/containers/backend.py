@@ -71,6 +71,8 @@ class ListedContainer:
     """It is RUNNING, but has ended, and the engine itself is about to start it again."""
     name: str = ""
     """Its name for people; empty if it has none."""
+    healthy: bool | None = None
+    """The result of its health check; None if it has none."""
 
 
 @dataclass(frozen=True, slots=True)

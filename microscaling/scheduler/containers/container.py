@@ -85,8 +85,8 @@ class Container:
     """Set while it drains, until its end."""
     quieted: float | None = None
     """Time at which it was asked to take no new job, monotonic seconds; None: it takes jobs."""
-    unhealthy: bool = False
-    """It has a health check, and was never healthy."""
+    healthy: bool | None = None
+    """It was healthy at least once; None if it has no health check."""
     exit_code: int | None = None
     name: str = ""
     """Its name in the engine, as far as a listing has shown it."""

@@ -21,6 +21,8 @@ log = logging.getLogger("mssscheduler")
 
 CHOOSE_S = 3.0
 """Longest wait for the first look at the other containers, one of which may be idle."""
+WAIT_S = 0.25
+"""For so long a thread may wait for the second look: to plan it later would take longer."""
 MAX_RETRY_S = 30.0
 TRIES = 3
 """Failed calls after which a container that was quieted is given up."""
@@ -120,8 +122,8 @@ class Drains:
         return True
 
     def is_idle(self, container: Container, now: float) -> bool:
-        """True if a look has found the container idle, one delay of its source ago; the second look follows
-        right before the signal."""
+        """True if a look has found the container idle, about one delay of its source ago; the second look
+        follows right before the signal."""
         busy, options = container.task.busy, container.task.drain
         since, quieted = container.watch.idle_since, container.quieted
         if busy is None or options is None or since is None:
@@ -129,7 +131,7 @@ class Drains:
         # Until it is quieted, a job may begin at any time, so an earlier look proves nothing.
         if options.has_quiet and (quieted is None or since < quieted):
             return False
-        return now >= since + busy.delay_s
+        return now >= since + busy.delay_s - WAIT_S
 
     def deadline(self, container: Container) -> float:
         """Returns the time at which a container that drains gets its SIGTERM at the latest."""
@@ -175,9 +177,13 @@ class Drains:
             self.inventory.tasks.noun, container.short_id, error,
         )  # fmt: skip
 
-    def needs_look(self, container: Container) -> bool:
-        """True if a container gets its SIGTERM because it was idle, so that it is looked at once more."""
-        return container.drain is not None and not (container.drain.over or container.restarting)
+    def second_look(self, container: Container) -> float | None:
+        """Returns the earliest time of the look right before the SIGTERM; None if there is none, as the
+        container does not get it for being idle."""
+        drain, busy, since = container.drain, container.task.busy, container.watch.idle_since
+        if drain is None or busy is None or drain.over or container.restarting:
+            return None
+        return 0.0 if since is None else since + busy.delay_s
 
     def last_look(self, container: Container, activity: Activity, asked: float) -> bool:
         """Takes the look right before a SIGTERM. Returns True if it must not be sent, as the container is not
@@ -228,14 +234,14 @@ class Drains:
             yield container.watch.retry_at
             yield drain.since + CHOOSE_S
             if busy is not None and container.watch.idle_since is not None:
-                yield container.watch.idle_since + busy.delay_s
+                yield container.watch.idle_since + busy.delay_s - WAIT_S
 
     def running(self, task: Task) -> Iterable[Container]:
         """Returns the containers of a task that do work, those that drain included."""
         return [c for c in self.inventory.containers[task.name] if c.is_up and c.id]
 
     def _order(self, container: Container) -> tuple[int, float, int]:
-        watch, works = container.watch, container.is_up and not container.unhealthy
+        watch, works = container.watch, container.is_up and container.healthy is not False
         draining = container.drain is not None
         return goes_before(Standing(container.order, works, watch.activity, watch.since, draining))
 

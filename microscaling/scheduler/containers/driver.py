@@ -23,6 +23,7 @@ from microscaling.scheduler.containers.backend import (
 )
 from microscaling.scheduler.containers.container import Container, Operation, Work
 from microscaling.scheduler.containers.drain_file import DrainFile, Kept
+from microscaling.scheduler.containers.drains import WAIT_S
 from microscaling.scheduler.containers.listing import Listing
 from microscaling.scheduler.containers.looker import Looker
 from microscaling.scheduler.containers.looks import Look
@@ -75,6 +76,8 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
         self._kept: dict[str, Kept] = {}
         self._is_news = False
         """The drains are others than those in the file."""
+        self._ending = threading.Event()
+        """Ends the waits of the threads."""
         self._listed = 0.0
         self._counted = float("inf")
         self._reopening = False
@@ -147,6 +150,7 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
         return [*stream, *super().threads, *self._supplies.threads, *self._looker.threads]
 
     def _stop_threads(self) -> list[StoppableThread]:
+        self._ending.set()
         # The stream goes first: its events could only cause more work.
         late = stop_all([*([self.stream] if self.stream else []), *self._looker.threads], JOIN_S)
         self._supplies.stop(SUPPLY_JOIN_S)
@@ -287,9 +291,12 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
         return min((at for at in (drains, looks) if at is not None), default=None)
 
     def _called_off(self, operation: Operation) -> bool:
-        container, asked = operation.container, self.clock()
-        busy, reconciler = container.task.busy, self.reconciler
-        if busy is not None and operation.work is Work.STOP and reconciler.drains.needs_look(container):
+        container, reconciler = operation.container, self.reconciler
+        busy, stops = container.task.busy, operation.work is Work.STOP
+        second = reconciler.drains.second_look(container) if stops else None
+        if busy is not None and second is not None:
+            self._ending.wait(min(WAIT_S, max(0.0, second - self.clock())))
+            asked = self.clock()
             # Right before the signal, as a job may have begun since the last look.
             found = self._looker.look(container.task, busy, [container])
             activity = found.get(container.id, Activity.UNKNOWN)

@@ -96,6 +96,8 @@ class Listing:
 
     def _compare(self, container: Container, seen: ListedContainer, asked: int, now: float) -> None:
         container.name = seen.name or container.name
+        if seen.healthy is not None:
+            container.healthy = container.healthy or seen.healthy
         if container.touched > asked or seen.state is State.UNREAD:
             return
         reconciler = self.reconciler

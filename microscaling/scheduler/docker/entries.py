@@ -23,6 +23,7 @@ STATES = {"created": State.CREATED, "exited": State.EXITED, "dead": State.EXITED
 PODMAN_KINDS = {"died": "die", "remove": "destroy"}
 """Podman's words for kinds of events."""
 EXITED = re.compile(r"Exited \((\d{1,9})\)")
+HEALTH = re.compile(r"\((healthy|unhealthy|health: starting)\)$")
 NUMBER = re.compile(r"[0-9]{1,9}")
 MAX_NAMED = 1000
 
@@ -101,6 +102,7 @@ class Entries:
             paused=state == "paused",
             restarting=state == "restarting",
             name=_first_name(entry.get("Names")),
+            healthy=healthy_of(_text_or_none(entry.get("Status"))),
         )
 
     def _name(self, key: str, what: str) -> None:
@@ -118,6 +120,12 @@ def exit_code_of(status: str) -> int | None:
     """Parses "Exited (137) 4 seconds ago", the only place of the exit code in a listing."""
     found = EXITED.match(status)
     return int(found[1]) if found else None
+
+
+def healthy_of(status: str) -> bool | None:
+    """Parses "Up 4 seconds (health: starting)"; None without a health check."""
+    found = HEALTH.search(status)
+    return None if found is None else found[1] == "healthy"
 
 
 def _number(label: str) -> int:

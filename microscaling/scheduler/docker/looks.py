@@ -35,6 +35,8 @@ IDLE, BUSY = 0, 1
 """Exit codes of a probe."""
 FOLDER = 1 << 31
 """The bit of a folder in the mode of a file, as Go has it."""
+NO_CONTAINER = '{{"message":"No such container: {}"}}\n'
+"""The answer of an engine if the container is missing."""
 KEPT = 2000
 """Containers of which the time in the busy file is kept."""
 
@@ -86,12 +88,13 @@ class DockerLooks:
     def _file(self, busy: Busy, id: str) -> Activity:
         answer = self._ask("head", f"containers/{id}/archive", params={"path": busy.path})
         # The engine's own clock and the file's are the same, the agent's may be another machine's.
+        # Most looks end here: there is no file while a worker waits for a job.
         missing = answer.status_code == requests.codes.not_found
-        # There is no body: the container may be missing, or the file.
+        if missing and _is_of_file(answer, id):
+            return Activity.IDLE
         state = self._inspect(id)["State"]
         if not state.get("Running"):
             return Activity.UNKNOWN
-        # Most looks end here: there is no file while a worker waits for a job.
         if missing:
             return Activity.IDLE
         self._check(answer)
@@ -187,6 +190,12 @@ class DockerLooks:
             answer.raise_for_status()
         except requests.HTTPError as error:
             create_api_error_from_http_exception(error)
+
+
+def _is_of_file(answer: requests.Response, id: str) -> bool:
+    """True if a 404 is certain to be that of the file, and not of the container."""
+    # An answer to HEAD has no body, but its length: only the message about the file is longer.
+    return int(answer.headers.get("Content-Length") or 0) > len(NO_CONTAINER.format(id))
 
 
 def _content(archive: bytes) -> bytes:
