@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import logging
 import os
@@ -14,12 +15,15 @@ from functools import partial
 from microscaling import __version__, factory
 from microscaling import log as logs
 from microscaling.agent import Agent
-from microscaling.arguments import parse
+from microscaling.arguments import OF_AGENTS, parse
 from microscaling.control.place import own_socket
 from microscaling.control.server import ControlServer
 from microscaling.control.views import handlers
+from microscaling.control.wishes import Wishes, file_of
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import ConfigError, Stopped
+from microscaling.scheduler.containers.agent_id import source_of
+from microscaling.scheduler.containers.state_folder import default_folder
 from microscaling.settings import Settings
 from microscaling.supervision import health, privileges
 from microscaling.supervision.heartbeat import STARTING, Heartbeat
@@ -51,8 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return examine(os.environ, server=asked.command == "server")
         if asked.command == "check":
             return check(asked.strict)
-        if asked.command in ("status", "explain"):
-            return look(os.environ, asked.task, asked.json)
+        if asked.command in OF_AGENTS:
+            return ask_agents(os.environ, asked)
         return serve(os.environ) if asked.command == "server" else run(os.environ)
     except ConfigError as error:
         return _say(error)
@@ -71,18 +75,21 @@ def print_schema() -> int:
     return 0
 
 
-def look(environ: MutableMapping[str, str], task: str | None, as_json: bool) -> int:
-    """Prints the state of the running agents, or all about one task. Returns the exit code: 1 if there is no
+def ask_agents(environ: MutableMapping[str, str], asked: argparse.Namespace) -> int:
+    """Asks the running agents of this user, or has them do something. Returns the exit code: 1 if there is no
     such agent or task."""
     from microscaling.control import command
     from microscaling.control.client import AgentError
 
     privileges.drop(environ, engine=False)  # the folder of the socket depends on the user
+    write = sys.stdout.write
     try:
-        if task is None:
-            return command.status(environ, sys.stdout.write, as_json)
-        return command.explain(environ, task, sys.stdout.write, as_json)
-    except AgentError as error:
+        if asked.command == "status":
+            return command.status(environ, write, asked.json)
+        if asked.command == "explain":
+            return command.explain(environ, asked.words[0], write, asked.json)
+        return command.order(environ, asked.command, asked.words, asked.seconds, write)
+    except (AgentError, LookupError) as error:
         sys.stderr.write(f"microscaling: {error}\n")
         return FAILED
 
@@ -189,7 +196,7 @@ def build(environ: MutableMapping[str, str], stopping: threading.Event | None = 
     _introduce(settings, tasks)
     report_ignored(settings, environ)
     leave = settings.on_exit == "leave"
-    control = ControlServer(own_socket(environ), handlers(tasks, settings.scheduler))
+    control = _control(settings, environ, tasks)
     return Agent(
         tasks,
         engine,
@@ -202,6 +209,15 @@ def build(environ: MutableMapping[str, str], stopping: threading.Event | None = 
         config,
         control,
     )
+
+
+def _control(settings: Settings, environ: Mapping[str, str], tasks: Tasks) -> ControlServer:
+    """Returns the control socket; tasks that are paused or pinned are so from the first decision on."""
+    file = file_of(settings.state_dir or default_folder(environ), settings.docker_host, source_of(settings))
+    wishes = Wishes(tasks, file, decides=settings.demand_engine == "LOCAL")
+    wishes.load()
+    answers = handlers(tasks, settings.scheduler) | wishes.handlers()
+    return ControlServer(own_socket(environ), answers, wishes.expire)
 
 
 def _introduce(settings: Settings, tasks: Tasks) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
@@ -17,7 +18,10 @@ COMMANDS = {
     "server": "the server, with its web page, for agents with MSS_CONFIG=SERVER or MSS_MONITOR=SERVER",
     "check": "looks at a configuration and all that it needs, asks every source once, and touches nothing",
     "status": "prints the tasks of the running agents: what each has, wants and reads",
-    "explain": "prints all about one task: its reading, its rule, what it waits for, the last decisions",
+    "explain": "prints all about a task, its last decisions included: explain TASK",
+    "pause": "a task, or all, keep their containers whatever they read: pause [TASK] [--for 2h]",
+    "pin": "a task gets a fixed number of containers: pin TASK NUMBER [--for 2h]",
+    "resume": "ends pause and pin: resume [TASK]",
     "schema": "prints the JSON Schema of a configuration, for editors",
 }
 EXAMPLES = """\
@@ -31,11 +35,18 @@ examples:
                                                          decides and logs, and touches nothing
   microscaling --health                                  how the running agent is
   MSS_SERVER_ADDRESS=127.0.0.1:8000 microscaling server  the server"""
+OF_AGENTS = ("status", "explain", "pause", "pin", "resume")
+"""Commands for agents that run."""
+WORDS = {"check": (0, 1), "explain": (1, 1), "pause": (0, 1), "pin": (2, 2), "resume": (0, 1)}
+"""The least and the most words after a command; none after the others."""
+DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]+)?)([smhd])")
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     "--file": (RUN, "check"),
     "--dry-run": (RUN,),
     "--strict": ("check",),
     "--json": ("status", "explain"),
+    "--for": ("pause", "pin"),
     "--health": (RUN, "server"),
 }
 """Option -> the commands for which it has a meaning."""
@@ -83,12 +94,12 @@ class _Parser(argparse.ArgumentParser):
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Parses the arguments: `command` (one of COMMANDS, or None: the agent), `file` (a path, or None),
-    `health`, `strict`, `task`
-    and `json`. Ends the process with code 0 after --help and --version, and with 2 and one
-    line on bad arguments."""
+    `health`, `strict`, `json`, `seconds` (of --for, or None) and `words` after the command. Ends the process
+    with code 0 after --help and --version, and with 2 and one line on bad arguments."""
     parser = _Parser(
         prog="microscaling",
         usage="microscaling [-f FILE] [--dry-run] | check [FILE] [--strict] | status | explain TASK\n"
+        "       microscaling pause [TASK] | pin TASK NUMBER | resume [TASK]\n"
         "       microscaling [server] --health | server | schema",
         description="Shares a fixed number of containers between services, by priority.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -108,10 +119,11 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--dry-run", action="store_true", help="decide and log, and touch nothing: MSS_DRY_RUN=true"
     )
     parser.add_argument("--strict", action="store_true", help="check: exit code 3 if there is a warning")
+    parser.add_argument("--for", metavar="TIME", help="pause, pin: the end, after 90s, 30m, 2h or 1d")
     parser.add_argument("--json", action="store_true", help="status, explain: JSON, an object a line")
     commands = "; ".join(f"{name}: {meaning}" for name, meaning in COMMANDS.items())
     parser.add_argument("command", nargs="?", help=f"without one the agent runs. {commands}")
-    parser.add_argument("path", nargs="?", metavar="FILE | TASK", help="of check, and of explain")
+    parser.add_argument("words", nargs="*", metavar="FILE | TASK", help="of the command")
     asked, unknown = parser.parse_known_args(arguments)
     if unknown:
         parser.error(_unknown(unknown[0], [*OPTIONS, "--version", "--help", *COMMANDS]))
@@ -123,24 +135,32 @@ def _check(parser: _Parser, asked: argparse.Namespace) -> None:
     """Sorts out which command the words are for; ends the process if they do not fit together."""
     if asked.command is not None and asked.command not in COMMANDS:
         parser.error(_unknown(asked.command, COMMANDS))
-    # One place for the word after a command: argparse cannot name what is probably meant in place of it.
-    asked.task = None
-    if asked.command == "explain":
-        asked.task, asked.path = asked.path, None
-        if not asked.task:
-            parser.error("explain: which task? microscaling explain TASK; microscaling status lists them")
-    if asked.path is not None:
-        if asked.command != "check" or asked.file is not None:
-            parser.error(_unknown(asked.path, [*OPTIONS, *COMMANDS]))
-        asked.file = asked.path
+    command = asked.command or RUN
+    least, most = WORDS.get(command, (0, 0))
+    if len(asked.words) > most or (command == "check" and asked.words and asked.file is not None):
+        # argparse cannot name what is probably meant in place of it.
+        parser.error(_unknown(asked.words[min(most, len(asked.words) - 1)], [*OPTIONS, *COMMANDS]))
+    if len(asked.words) < least:
+        parser.error(f"{command}: which task? {COMMANDS[command]}; microscaling status lists them")
+    if command == "check" and asked.words:
+        asked.file = asked.words[0]
+    asked.seconds = _seconds(parser, getattr(asked, "for"))
     if asked.file == "":
         parser.error("argument -f/--file: expected a path, got an empty one")
     for option, commands_of in OPTIONS.items():
         given = getattr(asked, option[2:].replace("-", "_"))
-        if given not in (None, False) and (asked.command or RUN) not in commands_of:
-            parser.error(f"argument {option}: has no meaning with {asked.command or RUN}")
+        if given not in (None, False) and command not in commands_of:
+            parser.error(f"argument {option}: has no meaning with {command}")
     if asked.health and asked.file is not None:
         parser.error("argument --file: has no meaning with --health")
+
+
+def _seconds(parser: _Parser, text: str | None) -> float | None:
+    """Returns a duration such as 2h in seconds."""
+    found = DURATION.fullmatch(text or "")
+    if text is not None and (found is None or not float(found[1])):
+        parser.error(f"argument --for: expected a time such as 90s, 30m, 2h or 1d, got {quoted(text)}")
+    return float(found[1]) * SECONDS[found[2]] if found else None
 
 
 def _unknown(argument: str, known: Sequence[str] | Mapping[str, str]) -> str:
@@ -152,7 +172,7 @@ def _unknown(argument: str, known: Sequence[str] | Mapping[str, str]) -> str:
         hint = "; did you mean -f FILE?"
     elif argument.endswith((".json", ".yml", ".yaml")):
         hint = f"; did you mean -f {one_line(argument)}?"
-    elif meant:
+    elif meant and option not in AS_VARIABLE:
         hint = f"; did you mean {meant}?"
     else:
         variable = _variable(option)

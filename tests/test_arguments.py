@@ -31,7 +31,12 @@ from microscaling.settings import variables
         (["check", "--dry-run"], "argument --dry-run: has no meaning with check"),
         (["--strict"], "argument --strict: has no meaning with run"),
         (["--health", "-f", "a"], "argument --file: has no meaning with --health"),
-        (["explain"], "explain: which task? microscaling explain TASK; microscaling status lists them"),
+        (
+            ["pause", "--for", "soon"],
+            'argument --for: expected a time such as 90s, 30m, 2h or 1d, got "soon"',
+        ),
+        (["pause", "--for", "0h"], 'argument --for: expected a time such as 90s, 30m, 2h or 1d, got "0h"'),
+        (["resume", "--for", "1h"], "argument --for: has no meaning with resume"),
         (["check", "--json"], "argument --json: has no meaning with check"),
         (["status", "mailer"], 'unknown argument "mailer"'),
         (["run", "a.yml"], 'unknown argument "a.yml"; did you mean -f a.yml?'),
@@ -50,6 +55,16 @@ def test_a_wrong_argument_is_one_line_with_the_right_one(
     out, err = capsys.readouterr()
     assert err == f"microscaling: {says}; microscaling --help lists the arguments\n"
     assert out == ""
+
+
+@pytest.mark.parametrize("words", [["explain"], ["pin"], ["pin", "mailer"]])
+def test_a_command_for_a_task_needs_it(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(words)
+    assert ended.value.code == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"microscaling: {words[0]}: which task? ")
+    assert "microscaling status lists them; " in err
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["server", "--help"]])

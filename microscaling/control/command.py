@@ -1,4 +1,4 @@
-"""The commands `status` and `explain`: the answers of running agents, as a table for people or as JSON."""
+"""The commands that ask running agents, and tell them what a person wants."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ STATES = {
     "held": "its source gives no reading, so it stays as it is",
     "fallback": "its source gives no reading, so its fallback is in force",
     "backoff": "its containers keep failing, so the next try waits",
+    "paused": "it keeps its containers, whatever it reads, by the will of a person",
+    "pinned": "it has a fixed number of containers, by the will of a person",
     "resting": "it has no containers, by another will than the agent's",
 }
 
@@ -44,21 +46,48 @@ def status(environ: Mapping[str, str], write: Write, as_json: bool = False) -> i
 def explain(environ: Mapping[str, str], name: str, write: Write, as_json: bool = False) -> int:
     """Writes all that the agents know of one task. Returns the exit code: 1 if no agent has it."""
     found = agents(environ)
-    names = [task["name"] for _, told in found for task in told["tasks"]]
     if not found:
         raise AgentError(NONE_RUNS)
-    if name not in names:
-        meant = nearest(name, names)
-        hint = f"; did you mean {meant}?" if meant else f"; there are {few(sorted(names))}" if names else ""
-        raise AgentError(f"no agent has a task {quoted(name)}{hint}")
+    _check_name(name, [each for _, told in found for each in _names(told)])
     # Agents of different engines may have tasks of the same name: each answers for its own.
     for path, told in found:
-        if name in (task["name"] for task in told["tasks"]):
+        if name in _names(told):
             answer = ask(path, "GET /explain", task=name)
             lines = [json.dumps(answer)] if as_json else _explained(answer, told["noun"])
             for line in lines:
                 write(f"{line}\n")
     return 0
+
+
+def order(
+    environ: Mapping[str, str], command: str, words: Sequence[str], seconds: float | None, write: Write
+) -> int:
+    """Has agents carry out `pause`, `resume` or `pin`; `words`: the task, if there is one, and the number of
+    containers. Without a task it goes to all agents of this user. Returns the exit code."""
+    found = agents(environ)
+    if not found:
+        raise AgentError(NONE_RUNS)
+    query = {"task": words[0]} if words else {}
+    query |= {"containers": words[1]} if len(words) > 1 else {}
+    query |= {"seconds": f"{seconds:g}"} if seconds else {}
+    if words:
+        _check_name(words[0], [each for _, told in found for each in _names(told)])
+        found = [(path, told) for path, told in found if words[0] in _names(told)]
+    for path, _ in found:
+        write(f"{ask(path, f'POST /{command}', **query)['said']}\n")
+    return 0
+
+
+def _names(told: Mapping[str, Any]) -> list[str]:
+    return [task["name"] for task in told["tasks"]]
+
+
+def _check_name(name: str, names: Sequence[str]) -> None:
+    """Raises AgentError, with the name that is probably meant, if no agent has the task."""
+    if name not in names:
+        meant = nearest(name, names)
+        hint = f"; did you mean {meant}?" if meant else f"; there are {few(sorted(names))}" if names else ""
+        raise AgentError(f"no agent has a task {quoted(name)}{hint}")
 
 
 def columns(rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -23,6 +23,7 @@ MAX_REQUEST = 16 * 1024
 PATIENCE_S = 2.0
 """Longest wait (seconds) for a request, and for the reader of its answer."""
 BACKLOG = 16
+EVERY_S = 1.0
 ROOT = 0
 PEER = struct.Struct("3i")
 """pid, uid and gid: see SO_PEERCRED in socket(7)."""
@@ -37,11 +38,16 @@ class ControlServer(StoppableThread):
     """Answers one request at a time. `handlers`: method and path, such as "GET /status", to the function for
     them. A socket that cannot be made is logged, and the agent goes on without it."""
 
-    def __init__(self, path: str, handlers: Mapping[str, Handler]) -> None:
+    def __init__(
+        self, path: str, handlers: Mapping[str, Handler], every: Callable[[], object] = lambda: None
+    ) -> None:
         super().__init__("mss-control")
         self.path = path
         self.handlers = handlers
+        self.every = every
+        """Called about once a second."""
         self._listening: socket.socket | None = None
+        self._given_up = False
         self._stop_read, self._stop_write = -1, -1
 
     def start(self) -> None:
@@ -56,12 +62,14 @@ class ControlServer(StoppableThread):
                 os.write(self._stop_write, b"x")
 
     def cycle(self) -> None:
-        if self._listening is None and not self._listen():
-            self.stopped.wait()
+        self.every()
+        if self._listening is None and (self._given_up or not self._listen()):
+            self._given_up = True
+            self.stopped.wait(EVERY_S)
             return
         assert self._listening is not None
         # The pipe ends the wait at once when the agent stops.
-        readable, _, _ = select.select([self._listening.fileno(), self._stop_read], [], [])
+        readable, _, _ = select.select([self._listening.fileno(), self._stop_read], [], [], EVERY_S)
         if self._listening.fileno() in readable and not self.stopped.is_set():
             with contextlib.suppress(OSError):  # the other side has gone away: it misses its answer
                 self._serve(self._listening.accept()[0])

@@ -85,7 +85,7 @@ def _task(task: Task) -> dict[str, Any]:
         "target": getattr(task.target, "length", None),
         "since": _when(task.history[-1].at) if task.history else None,
         "reason": _words(task.reason),
-        "problem": masked(task.falling_back or task.held or task.resting),
+        "problem": masked(task.override or task.falling_back or task.held or task.resting),
     }
 
 
@@ -94,6 +94,8 @@ def _state(task: Task) -> str:
     short = not task.is_remainder() and shortage(task) > 0
     # The first that holds: a reason that a person can do something about goes before one that passes.
     states = {
+        "pinned": task.override.startswith("pinned"),
+        "paused": task.override,
         "resting": task.resting,
         "fallback": task.falling_back,
         "held": task.held,

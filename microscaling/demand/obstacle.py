@@ -16,6 +16,8 @@ def obstacle(task: Task, tasks: Tasks) -> str:
     """Returns the reason why a task that lacks containers does not get them. The caller holds the lock."""
     if task.held:
         return f"held: {task.held}"
+    if task.override:
+        return f"it is {task.override}"
     if task.resting:
         return task.resting
     if task.backing_off:

@@ -126,6 +126,8 @@ class Task:
         self.held = NOT_YET if self.metric.sources else ""
         self.falling_back, self.measured_at = "", None
 
+    override: str = ""
+    """A person's will in force in place of its rule, in words; empty: none. Only the engine writes it."""
     history: list[Decision] = field(default_factory=list)
     """The last changes of `demand`, the oldest first."""
     update_parallel: int = 1

@@ -9,6 +9,7 @@ from operator import attrgetter
 from types import TracebackType
 
 from microscaling.demand.change import Change
+from microscaling.demand.override import Override
 from microscaling.demand.shown import ContainerView
 from microscaling.demand.task import Task
 
@@ -39,6 +40,9 @@ class Tasks:
         """A sentence about those containers, for a person; empty if there are none."""
         self.lock = threading.RLock()
         self.changed = threading.Event()
+        self.overrides: dict[str, Override] = {}
+        """The tasks that people have paused or pinned, by name; a task of that name may come later. Only the
+        control socket writes it."""
         self.hold = ""
         """Reason why no decision may be made now; empty if decisions are allowed. Only the scheduler writes
         it."""

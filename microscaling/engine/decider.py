@@ -10,6 +10,7 @@ from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.engine import scaling
 from microscaling.engine.fallback import Fallbacks
+from microscaling.engine.overrides import Overrides
 from microscaling.engine.readings import Readings
 from microscaling.engine.rest import Rests
 from microscaling.engine.status import Status
@@ -36,6 +37,7 @@ class Decider:
         self.windows = Windows(tasks.tasks, scale_down_window_s)
         self.rests = Rests(tasks.tasks, scale_down_window_s)
         self.status = Status(tasks)
+        self.overrides = Overrides(tasks)
 
     def follow(self, since: int) -> None:
         """Takes over the tasks as they are now, after `readings` has followed them; all that belongs to those
@@ -51,6 +53,7 @@ class Decider:
         with self.tasks as tasks:
             tasks.changed.clear()
             before = demands_of(tasks)
+            self.overrides.apply()
             failed = self.readings.apply()
             in_force = self.fallbacks.apply(now)
             scaling.measure(tasks)

@@ -84,6 +84,8 @@ def _detail(task: Task, tasks: Tasks) -> str:
     runs = f"{task.running} of {task.demand} run ({task.min_containers}..{task.max_containers})"
     line = f"{task.name}: {runs}" if task.held else f"{task.name}: {_reading(task)}, {runs}"
     wants = shortage(task)
+    if task.override:
+        return f"{line}; {task.override}"
     if task.falling_back:
         return f"{line}; fallback: {task.falling_back}"
     if task.held:

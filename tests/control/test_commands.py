@@ -57,9 +57,13 @@ class Agent:
             db.executemany("INSERT INTO jobs VALUES (?)", [(i,) for i in range(200)])
         apps = APPS.replace("FOLDER", str(self.folder))
         (self.folder / "apps.yml").write_text(re.sub("name: (.*)", rf"name: \g<1>{self.mark}", apps))
-        self.process = start("-f", str(self.folder / "apps.yml"), MSS_MONITOR="none", MSS_SCHEDULER="TOY")
-        wait_for(lambda: self.status() or self.process.poll() is not None)
+        self.run()
         return self
+
+    def run(self) -> None:
+        state = {"MSS_STATE_DIR": str(self.folder / "state"), "MSS_MONITOR": "none", "MSS_SCHEDULER": "TOY"}
+        self.process = start("-f", str(self.folder / "apps.yml"), **state)
+        wait_for(lambda: self.status() or self.process.poll() is not None)
 
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
@@ -106,6 +110,27 @@ def test_status_and_explain(agent: Agent) -> None:
     assert lines[-1].startswith(" WHEN 0 -> 1 ("), "its first decision"
     problem = " problem sqlite:////srv/none.db: there is no such file"
     assert problem in agent.alike(agent.explain("resizer")).splitlines()
+
+
+def test_a_person_goes_before_the_rule(agent: Agent) -> None:
+    name = f"mailer{agent.mark}"
+    wait_for(lambda: "8 of 8" in agent.explain("mailer"))
+    assert run("pin", name, "3", "--for", "1h")[:2][0] == 0
+    wait_for(lambda: "3 of 3" in agent.explain("mailer"))
+    assert f"{name}: pinned: " in agent.explain("mailer")
+    assert re.search(r"problem  pinned to 3 by hand until \d{4}-", agent.explain("mailer"))
+
+    agent.process.send_signal(signal.SIGTERM)
+    agent.process.communicate(timeout=60)
+    agent.run()
+    wait_for(lambda: "3 of 3" in agent.explain("mailer"))
+
+    code, out, err = run("resume", name)
+    assert (code, out, err) == (0, f"{name}: follows its rule again\n", "")
+    wait_for(lambda: "8 of 8" in agent.explain("mailer"))
+    code, out, err = run("pin", name, "99")
+    assert (code, out) == (1, "")
+    assert err.endswith(f"{name}: its maxContainers is 8: pin it to so many at most\n")
 
 
 def test_json_is_for_programs(agent: Agent) -> None:

@@ -17,7 +17,7 @@ from microscaling.target.queue import QueueLengthTarget
 STATE = {
     "name", "demand", "requested", "running", "ideal_containers", "held", "backing_off", "reason", "settled",
     "reallocated", "overdue", "stopping", "parked", "falling_back", "measured_at", "measured_s", "failure",
-    "generation", "history", "resting", "draining", "drains_until",
+    "generation", "history", "override", "resting", "draining", "drains_until",
 }  # fmt: skip
 
 

@@ -1,0 +1,110 @@
+"""The wishes of people: kept for the next agent, ended in time, refused with a reason."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from microscaling.control.wishes import Wishes, file_of
+from microscaling.demand.override import Override
+from microscaling.demand.task import Task
+from microscaling.demand.tasks import Tasks
+
+NOW = 1_796_000_000.0
+
+
+@pytest.fixture
+def wishes(tmp_path: Path) -> Wishes:
+    return made(tmp_path)
+
+
+def made(folder: Path) -> Wishes:
+    tasks = Tasks([Task("a", max_containers=8), Task("b", max_containers=4)], 10)
+    return Wishes(tasks, str(folder / "state" / "overrides.json"), clock=lambda: NOW)
+
+
+def ask(wishes: Wishes, command: str, **query: str) -> str:
+    status, answer = wishes.handlers()[f"POST /{command}"](query)
+    assert status == (200 if "said" in answer else 400)
+    return str(answer.get("said") or answer["error"])
+
+
+def test_they_are_kept_for_the_next_agent(wishes: Wishes, tmp_path: Path) -> None:
+    assert ask(wishes, "pause", task="a", seconds="3600") == "a: paused by hand until 2026-11-30 01:53:20 UTC"
+    assert ask(wishes, "pin", task="b", containers="3") == "b: pinned to 3 by hand"
+    after = made(tmp_path)
+    after.load()
+    assert after.tasks.overrides == {"a": Override(None, NOW + 3600), "b": Override(3)}
+    assert ask(after, "resume") == "a, b: follows its rule again"
+    last = made(tmp_path)
+    last.load()
+    assert last.tasks.overrides == {}
+    assert not [*tmp_path.rglob("*.json")]
+
+
+def test_their_end_comes(wishes: Wishes, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    ask(wishes, "pause", seconds="60")
+    wishes.expire()
+    assert {*wishes.tasks.overrides} == {"a", "b"}
+    wishes.clock = lambda: NOW + 61
+    wishes.expire()
+    assert wishes.tasks.overrides == {}
+    assert "a: is no longer paused by hand until" in caplog.text
+
+
+REFUSED = [
+    ("pause", {"task": "c"}, 'there is no task "c"'),
+    ("pause", {"seconds": "-1"}, 'expected a number of seconds above 0, got "-1"'),
+    ("pause", {"seconds": "nan"}, 'expected a number of seconds above 0, got "nan"'),
+    ("pause", {"seconds": "1e300"}, 'expected a number of seconds above 0, got "1e300"'),
+    ("pin", {"task": "a", "containers": "many"}, 'expected a number of containers, got "many"'),
+    ("pin", {"task": "a", "containers": "-1"}, 'expected a number of containers, got "-1"'),
+    ("pin", {"task": "a", "containers": "9"}, "a: its maxContainers is 8: pin it to so many at most"),
+    ("resume", {"task": "a"}, "a: is neither paused nor pinned"),
+    ("resume", {}, "no task: is neither paused nor pinned"),
+]
+
+
+@pytest.mark.parametrize(("command", "query", "says"), REFUSED, ids=str)
+def test_a_refusal_has_its_reason(wishes: Wishes, command: str, query: dict[str, str], says: str) -> None:
+    assert ask(wishes, command, **query) == says
+    assert wishes.tasks.overrides == {}
+
+
+def test_where_a_server_decides_they_would_have_no_effect(wishes: Wishes) -> None:
+    wishes.decides = False
+    assert ask(wishes, "pause").startswith("MSS_DEMAND_ENGINE=SERVER: the server decides")
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"a": 3}', '{"a": {"other": 3}}', "\x00"])
+def test_a_file_that_is_none_of_ours(wishes: Wishes, text: str, caplog: pytest.LogCaptureFixture) -> None:
+    path = Path(wishes.path)
+    path.parent.mkdir()
+    path.write_text(text)
+    wishes.load()
+    assert wishes.tasks.overrides == {}
+    assert "no task is paused or pinned" in caplog.text
+
+
+def test_without_a_writable_folder_it_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "state").write_text("a file in the place of the folder")
+    wishes = made(tmp_path)
+    ask(wishes, "pause")
+    ask(wishes, "pause")
+    assert {*wishes.tasks.overrides} == {"a", "b"}
+    assert caplog.text.count("the next agent will forget the paused tasks") == 1
+
+
+def test_agents_of_other_tasks_have_other_files() -> None:
+    files = {
+        file_of("/s", *of) for of in (("unix:///a", "FILE /x"), ("unix:///a", "FILE /y"), ("tcp", "FILE /x"))
+    }
+    assert len(files) == 3
+
+
+def test_the_file_is_json(wishes: Wishes) -> None:
+    ask(wishes, "pin", task="a", containers="2")
+    assert json.loads(Path(wishes.path).read_text()) == {"a": {"containers": 2, "until": None}}
