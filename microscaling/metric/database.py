@@ -151,6 +151,7 @@ class DatabaseSource(Source):
             self._abort()
 
     def _answers(self, until: float) -> dict[Hashable, Any]:
+        # A copy by `sorted` below: another thread may add questions meanwhile.
         answers: dict[Hashable, Any] = {}
         # The slow ones last, so that one which takes all the time takes it from no other.
         for question in sorted(self.questions.values(), key=lambda question: self._took.get(question.key, 0)):
@@ -165,6 +166,7 @@ class DatabaseSource(Source):
     def _answer(self, question: Question, until: float) -> Any:
         def run(statement: str, values: Values, most: int) -> Rows:
             if self._link is None:
+                # Known before it is open, so that it can be aborted while it connects.
                 self._link = self._driver.link(self._url)
                 self._link.open(self._left(until))
             return self._link.rows(statement, values, self._left(until) * OF_SERVER, most)
@@ -178,7 +180,7 @@ class DatabaseSource(Source):
         except ImportError:
             raise
         except Exception as error:  # any type: an answer that is none of the protocol breaks the libraries
-            self._drop()
+            self._drop()  # a late answer would be taken for that to the next statement
             if time.monotonic() >= until:
                 raise self._late() from None
             raise self._error(self._driver.reason(error)) from None

@@ -134,6 +134,7 @@ class MySQLLink(Link):
         try:
             self._execute("SET SESSION " + self._time_limit.format(timeout_s * self._scale))
         except pymysql.MySQLError as error:
+            # Old servers have no such variable; the deadline of the whole answer holds for them, too.
             if error.args[0] != UNKNOWN_VARIABLE:
                 raise
             self._time_limit = None

@@ -82,6 +82,7 @@ class PostgreSQLLink(Link):
         except psycopg.Error as error:
             if error.sqlstate is None or connection.broken:
                 raise
+            # The server is well, and another connection would cost it a process.
             connection.execute("ROLLBACK")
             raise Refused(reason(error), error.sqlstate) from None
         return found
@@ -98,6 +99,7 @@ class PostgreSQLLink(Link):
 
 def reason(error: BaseException) -> str:
     """Returns the text of an error: the first line, without the statement."""
+    # Without the part of the statement that psycopg adds; an error of the network has no such field.
     said = getattr(getattr(error, "diag", None), "message_primary", None)
     return cause_of(error, said or str(error).replace("\n", " "))
 

@@ -24,6 +24,7 @@ URL = Field("url", "URL", kind="url", required=True, secret=True, wide=True, che
 """The field of every framework in PostgreSQL."""
 SCHEMA = Field("schema", "Schema", hint="of its tables; empty: the search path of the user")
 
+NAMES = "SELECT DISTINCT {column} FROM {table} LIMIT 100"  # as MAX_NAMES
 COLUMNS = """
 count(*) FILTER (WHERE {waiting}), count(*) FILTER (WHERE {running}), count(*) FILTER (WHERE {stuck}),
 count(*) FILTER (WHERE {future})"""
@@ -39,6 +40,10 @@ class TableJobsMetric(Metric):
     may_be_missing = True
     table: ClassVar[str]
     """The table of its jobs."""
+    column: ClassVar[str]
+    """The column with the names of queues, in that table, or in `of_queues`."""
+    of_queues: ClassVar[str] = ""
+    """The table of its queues, if there is one."""
     created_by: ClassVar[str]
     """The way to create the table, for messages."""
 
@@ -58,9 +63,9 @@ class TableJobsMetric(Metric):
         jobs that wait, run, are stuck, and are for later; whether it is paused; the age of the oldest
         waiting job (seconds, NULL: not known). A queue without a row does not exist."""
 
-    @abstractmethod
     def names(self) -> str:
         """Returns the statement for the names of all queues, asked once if one was never there."""
+        return NAMES.format(column=self.column, table=self.named(self.of_queues or self.table))
 
     def named(self, table: str) -> str:
         """Returns the name of a table, with its schema, for a statement with values."""
@@ -71,6 +76,7 @@ class TableJobsMetric(Metric):
         found = answer.get(self.key) or MetricError(f"{self.what}: not measured yet")
         if isinstance(found, MetricError):
             raise found
+        # The statement may have been asked before this queue was added to it.
         if self.queue not in found.asked:
             raise MetricError(f"{self.what}: not measured yet")
         measured: Measurement | None = found.by_queue.get(self.queue)
@@ -111,7 +117,7 @@ class Jobs(Question):
             self.queues = tuple(dict.fromkeys([*self.queues, *other.queues]))
 
     def ask(self, run: Run) -> Counted:
-        asked = self.queues
+        asked = self.queues  # another thread may add some meanwhile
         try:
             rows = run(self._metric.statement(), {"queues": [*asked]}, len(asked))
         except Refused as error:
@@ -133,6 +139,7 @@ class Jobs(Question):
 
     def _reason(self, error: Refused) -> str:
         metric = self._metric
+        # PostgreSQL names the table, but neither the framework nor what to do.
         if error.code in NO_TABLE:
             place = (
                 f"the schema {short(metric.schema)}"

@@ -21,6 +21,7 @@ COUNTS = """
 SELECT queue_name, {columns}, min(job.id) FILTER (WHERE {waiting}) AS oldest
 FROM {jobs} job LEFT JOIN {workers} worker ON worker.id = job.worker_id LEFT JOIN ({first}) first USING (lock)
 WHERE status IN ('todo', 'doing') AND queue_name = ANY(%(queues)s) GROUP BY queue_name"""
+# Jobs have no time of their own: it is in their events, and looked up for the first job only.
 STATEMENT = """
 SELECT queue_name, counts.waiting, running, stuck, future, false, (
     SELECT extract(epoch FROM now() - greatest(job.scheduled_at, max(event.at)))
@@ -31,6 +32,7 @@ SELECT queue_name, counts.waiting, running, stuck, future, false, (
 WAITING = (
     """status = 'todo' AND coalesce(scheduled_at <= now(), true) AND (lock IS NULL OR job.id = first.id)"""
 )
+# Other workers delete the row of one that is gone, and its jobs then have none.
 ALIVE = "coalesce(worker.last_heartbeat > now() - {stalled_s:f} * interval '1 second', false)"
 
 
@@ -55,6 +57,7 @@ class ProcrastinateMetric(TableJobsMetric):
         ),
     )
     table = "procrastinate_jobs"
+    column = "queue_name"
     created_by = "`procrastinate schema --apply`"
 
     @classmethod
@@ -79,9 +82,6 @@ class ProcrastinateMetric(TableJobsMetric):
         first = FIRST.format(**tables)
         counts = COUNTS.format(columns=columns, waiting=WAITING, first=first, **tables)
         return STATEMENT.format(counts=counts, **tables)
-
-    def names(self) -> str:
-        return f"SELECT DISTINCT queue_name FROM {self.named(self.table)} LIMIT 100"
 
 
 TYPE = ProcrastinateMetric

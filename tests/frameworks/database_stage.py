@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from tests.frameworks.stage import HERE, Stage
+from tests.frameworks.stage import HERE, NODE_MODULES, Stage
 from tests.services.postgresql import PostgreSQL
-from tests.services.service import CACHE
+from tests.services.service import CACHE, find
 
 PYTHON_PACKAGES = CACHE / "workers-of-postgresql"
 """Where `scripts/test-services` puts the frameworks of Python."""
@@ -32,3 +32,18 @@ class DatabaseStage(Stage):
         with self.server.client(self.database) as client:
             cursor = client.execute(statement)
             return cursor.fetchall() if cursor.description else None
+
+
+class NodeDatabaseStage(DatabaseStage):
+    """The same of a framework of Node; `module` is its package."""
+
+    def look_for(self, folder: Path) -> None:
+        Stage.look_for(self, NODE_MODULES / "of-postgresql")
+
+    def side_command(self) -> list[str]:
+        return self.node()
+
+    def node(self, *more: str) -> list[str]:
+        """The command of a process with the framework."""
+        packages = NODE_MODULES / "of-postgresql/node_modules"
+        return [find("node"), str(HERE / "postgresql_jobs.js"), str(packages), self.module, *more]

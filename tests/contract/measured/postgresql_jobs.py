@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from microscaling.metric.base import Metric
+from microscaling.metric.graphile_worker import GraphileWorkerMetric
+from microscaling.metric.pg_boss import PgBossMetric
+from microscaling.metric.pg_queuer import PgQueuerMetric
 from microscaling.metric.procrastinate import ProcrastinateMetric
 from tests.contract.measured.base import Remote
-from tests.frameworks.database_stage import DatabaseStage
+from tests.frameworks.database_stage import DatabaseStage, NodeDatabaseStage
 from tests.metric.proxy import OF_ANY
 from tests.services.postgresql import PostgreSQL
 from tests.services.redis import RedisServer
@@ -42,4 +45,35 @@ class ProcrastinateQueue(OfFramework):
         return ProcrastinateMetric(self.way, "jobs")
 
 
-KINDS = (ProcrastinateQueue,)
+class PgQueuerEntrypoint(OfFramework):
+    type_name = "PgQueuer"
+    module = "pgqueuer_jobs"
+
+    def metric(self) -> Metric:
+        return PgQueuerMetric(self.way, "jobs")
+
+
+class GraphileWorkerTask(OfFramework):
+    type_name = "GraphileWorker"
+    module = "graphile-worker"
+    stage_of = NodeDatabaseStage
+
+    def metric(self) -> Metric:
+        return GraphileWorkerMetric(self.way, "jobs")
+
+
+class PgBossQueue(OfFramework):
+    type_name = "PgBoss"
+    module = "pg-boss"
+    stage_of = NodeDatabaseStage
+
+    def metric(self) -> Metric:
+        return PgBossMetric(self.way, "jobs")
+
+
+KINDS = (
+    ProcrastinateQueue,
+    PgQueuerEntrypoint,
+    GraphileWorkerTask,
+    PgBossQueue,
+)
