@@ -9,7 +9,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from microscaling.api.address import ORIGIN, ServerAddress, needed_server
+from microscaling.clients.server_address import ORIGIN, ServerAddress, needed_server
 from microscaling.config.base import CONFIGS, Config
 from microscaling.demand.hints import drain_hints, hints
 from microscaling.demand.task import Task

@@ -59,7 +59,13 @@ NARROW = (("server",), ("schema",), ("check",))
 """Commands that start no container."""
 WALKED = ("README.md", "quickstart.md")
 """Pages whose commands scripts/walkthrough runs."""
+PUSH = (
+    "curl -X PUT http://microscaling:8000/api/users/shop/tasks/mailer/measurement  "
+    '-H "Authorization: Bearer $MSS_SERVER_TOKEN" -H "Content-Type: application/json"  '
+    """-d '{"waiting": 12, "running": 3}'"""
+)
 BY_HAND = {
+    PUSH: "sent in tests/server/test_push.py",
     "docker buildx imagetools inspect python:3.12.13-slim-bookworm": "asks a registry",
     "dockerd-rootless-setuptool.sh install": "sets up an engine for a user; tried by hand, as the page says",
     "kubectl apply -n NAMESPACE -f deploy/kubernetes.yaml": "applied in test_kubernetes_real.py",

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from microscaling.api.address import ServerAddress
 from microscaling.clients.http.client import Client
+from microscaling.clients.server_address import ServerAddress
 from microscaling.clients.websocket.connection import Connection
 from microscaling.config.server import ServerConfig
 from microscaling.errors import MicroscalingError

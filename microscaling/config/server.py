@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from microscaling.api.address import ServerAddress, needed_server
 from microscaling.api.apps import apps_from_data
 from microscaling.clients.http.client import Answer, Client, FetchError
 from microscaling.clients.http.retry_after import pause_s
+from microscaling.clients.server_address import ServerAddress, needed_server
 from microscaling.config.base import Config, ConfigPlugin, problems_of
 from microscaling.demand.task import Task
 from microscaling.errors import ConfigError, ServerError

@@ -82,6 +82,8 @@ class Metric(ABC):
         right type. Raises ConfigError, as "key: problem" for a field."""
         raise NotImplementedError
 
+    task: str = ""
+    """The name of its task, if it has one."""
     current: int = 0
     """The number of the last good measurement that the rule gets (items); 0 before the first."""
     measured: Measurement | None = None

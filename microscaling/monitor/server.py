@@ -8,10 +8,10 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from microscaling.api.address import gone
 from microscaling.api.agent_report import HEADER, MAX_MESSAGE, agent_detail
 from microscaling.api.containers import read_question
 from microscaling.api.metrics import metrics_message, task_metrics
+from microscaling.clients.server_address import gone
 from microscaling.demand.tasks import Tasks
 from microscaling.monitor.base import Monitor, MonitorPlugin
 from microscaling.settings import Settings

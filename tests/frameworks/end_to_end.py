@@ -182,7 +182,7 @@ class Books:
         for entry in self.stage.books.lrange(key, 0, -1):
             id, when = entry.split()
             found[int(id)].append(float(when))
-        return found
+        return dict(found)
 
     def open_of(self, phases: list[Phase]) -> int:
         """Jobs that may run, sooner or later, and are not done."""
@@ -195,8 +195,8 @@ class Books:
         waits = [started[id][0] - self.may_run[id] for id in due if id in started]
         return Figures(
             jobs=len(due),
-            once=sum(len(started[id]) == len(done[id]) == 1 for id in due),
-            repeated=sum(len(started[id]) > 1 for id in due),
+            once=sum(len(started.get(id, ())) == len(done.get(id, ())) == 1 for id in due),
+            repeated=sum(len(times) > 1 for times in started.values()),
             early=sum(times[0] < self.may_run[id] - CLOCKS_S for id, times in started.items()),
             undone=sum(id not in done for id in due),
             wait_s=statistics.median(waits) if waits else 0.0,

@@ -104,6 +104,7 @@ def _read_one(named: Section, app: Section, config: Section, settings: Settings)
     values = read_fields(config, kind.fields, f"metricType {kind.type_name}")
     metric = None if values is None else made(config, lambda: kind.from_config(values, settings))
     metric = metric or NullMetric()
+    metric.task = app.text("name")
     _read_pace(config, metric)
     _read_bounds(config, metric)
     if kind.may_be_missing:

@@ -13,6 +13,7 @@ from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import ConfigError
 from microscaling.metric.base import METRICS
+from microscaling.metric.push import PushMetric
 from microscaling.metric.toy import ToyMetric
 from microscaling.secrets.references import REFERENCE
 from microscaling.server.limits import MAX_APPS, MAX_NAME
@@ -99,7 +100,8 @@ def read_plan(data: Any, settings: Settings) -> Plan:
         warnings.append(f"as a YAML file it would be refused: {refused[0]}{more}")
     rules = tuple(task.target.type_name for task in tasks)
     for task in tasks:
-        task.metric = ToyMetric()  # the readings come from agents
+        if not isinstance(task.metric, PushMetric):
+            task.metric = ToyMetric()  # its readings come from agents
     return Plan(
         text, cap, tuple(sorted(tasks, key=lambda task: task.priority)), tuple(warnings), rules, refused
     )

@@ -7,15 +7,19 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
+from microscaling.errors import MetricError
+from microscaling.metric.push import PushMetric
 from microscaling.server.domain import modes
 from microscaling.server.domain.journal import Decision, Journal, now_ms
 from microscaling.server.domain.modes import Demand, Queues
+from microscaling.server.domain.pushes import Pushes
 from microscaling.server.domain.reports import AgentInfo, Report, TaskReport
 from microscaling.server.domain.user_config import Plan
 from microscaling.server.limits import (
     MAX_AGENTS,
+    MAX_NAME,
     MAX_SILENT,
     MAX_TOLD,
     MAX_USERS,
@@ -95,8 +99,9 @@ class UserSettings:
 class User:
     """One user: its settings (`wishes`), its agents, and the last decisions."""
 
-    def __init__(self, name: str, changed: Callable[[User], None], journal: Journal) -> None:
+    def __init__(self, name: str, changed: Callable[[User], None], journal: Journal, pushes: Pushes) -> None:
         self.name = name
+        self.pushes = pushes
         self.wishes = UserSettings()
         self.agents: dict[int, Agent] = {}
         self.decisions = journal.of(name)
@@ -151,6 +156,8 @@ class User:
             _read_as_the_go_agents(agent, report)
         known, agent.tasks = agent.tasks, report.tasks
         agent.about = report.about
+        if self.wishes.plan is not None and not self.decides_itself(agent):
+            _take_pushed(self.wishes.plan, report, self.pushes.of(self.name))
         self._changed(self)
         wishes = self.wishes
         if wishes.plan is None or wishes.mode == modes.OFF or wishes.paused or self.decides_itself(agent):
@@ -179,6 +186,13 @@ class User:
         """Removes an agent whose connection has ended."""
         self.agents.pop(agent.id, None)
         self._changed(self)
+
+    def may_have(self, task: str) -> bool:
+        """Whether there is a task of that name. Without a configuration and agents there may be any: they are
+        elsewhere, or come later."""
+        known = {model.name for model in self.wishes.plan.models} if self.wishes.plan else set[str]()
+        known.update(*(agent.tasks for agent in self.agents.values()))
+        return task in known if known else len(task) <= MAX_NAME
 
     def find_agent(self, text: str) -> Agent | None:
         """Returns the connected agent with that name, else with that number; of several, the newest."""
@@ -257,6 +271,21 @@ def _read_as_the_go_agents(agent: Agent, report: Report) -> None:
             told_of.metric = told_of.metric or 0
 
 
+def _take_pushed(plan: Plan, report: Report, pushed: Mapping[str, Any]) -> None:
+    """Puts pushed measurements in the place of the agent's readings: they are newer, and some agents measure
+    nothing."""
+    for model in plan.models:
+        told = report.tasks.get(model.name)
+        if told is None or not isinstance(model.metric, PushMetric):
+            continue
+        told.metric, told.measured, told.held, told.fallback = None, None, "", ""
+        try:
+            found = model.metric.read(pushed)
+            told.metric, told.measured = found.number(model.metric.with_running), found
+        except MetricError as error:
+            told.held = str(error)
+
+
 class Users:
     """All users, all agents, and the listeners for changes."""
 
@@ -268,11 +297,12 @@ class Users:
         self.listeners: list[Callable[[User], None]] = []
         self._silent: dict[int, Agent] = {}
         self.journal = Journal()
+        self.pushes = Pushes()
         self._agent_ids = iter(range(1, 2**62))
 
     def get(self, name: str) -> User:
         """Returns the user of that name; a new one, which is not kept, if it is unknown."""
-        return self.users.get(name) or User(name, self._tell, self.journal)
+        return self.users.get(name) or User(name, self._tell, self.journal, self.pushes)
 
     def keep(self, user: User) -> User:
         """Keeps a user that `get` returned. Raises Refused if there are too many."""

@@ -14,7 +14,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from microscaling.api.schema.declared import declared
-from microscaling.errors import ConfigError
+from microscaling.errors import ConfigError, MetricError
+from microscaling.metric.counts import measurement
 from microscaling.server.domain import modes
 from microscaling.server.domain.journal import now_ms
 from microscaling.server.domain.reports import is_user
@@ -89,6 +90,8 @@ class Api:
             ("PUT", one + "/mode", self.set_mode),
             ("PUT", one + "/paused", self.set_paused),
             ("PUT", one + "/demand", self.set_demand),
+            ("GET", one + "/measurements", self.measurements),
+            ("PUT", one + "/tasks/{task:path}/measurement", self.measure),
         ]
         return [Route(path, _told(handler), methods=[method]) for method, path, handler in table]
 
@@ -179,7 +182,25 @@ class Api:
         refused = [f"# refused as YAML, but not as JSON: {problem}\n" for problem in plan.not_as_yaml]
         return _file("".join([*refused, as_yaml(plan.for_yaml)]), "application/yaml", "microscaling.yaml")
 
+    async def measurements(self, request: Request) -> Response:
+        """The last pushed measurement of each task, for agents."""
+        return JSONResponse({"tasks": self.users.pushes.of(self._user(request).name)})
+
     # Changing
+
+    async def measure(self, request: Request) -> Response:
+        """Takes the measurement of one task from an application."""
+        user, task = self._user(request), request.path_params["task"]
+        if not user.may_have(task):
+            raise Problem(404, "there is no such task")
+        try:
+            found = measurement(await _body(request), "the measurement")
+            self.users.pushes.put(user.name, task, found)
+        except MetricError as error:
+            raise Problem(400, str(error)) from None
+        except Refused as error:
+            raise Problem(503, str(error)) from None
+        return JSONResponse({})
 
     async def set_config(self, request: Request) -> Response:
         """Replaces the configuration, if its version is still the one in the request (else 412)."""

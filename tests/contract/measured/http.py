@@ -7,6 +7,7 @@ from typing import Any
 
 import prometheus_client
 
+from microscaling.clients.server_address import ServerAddress
 from microscaling.metric.azure_queue import Account, AzureQueueMetric
 from microscaling.metric.base import Metric
 from microscaling.metric.exporter import ExporterMetric
@@ -14,10 +15,12 @@ from microscaling.metric.http import HTTPMetric
 from microscaling.metric.jet_stream import JetStreamMetric
 from microscaling.metric.nsq import NSQMetric
 from microscaling.metric.prometheus import PrometheusMetric
+from microscaling.metric.push import PushMetric
 from microscaling.metric.sqs import SQSMetric
 from tests.contract.measured.base import Remote
 from tests.metric.faulty import Server, response
 from tests.metric.nsqd import Nsqd
+from tests.server.running import Running
 from tests.services.aws import KEYS, REGION, Moto
 from tests.services.azurite import Azurite, connection_string
 from tests.services.nats import NATS
@@ -174,6 +177,25 @@ class PrometheusNative(PrometheusQuery):
         return PrometheusMetric(self.way, "sum(jobs_waiting)", "queue")
 
 
+class Push(Remote):
+    """A real server of ours, to which an application pushes."""
+
+    type_name = "Push"
+
+    def start(self) -> None:
+        self.server = Running(self.folder)
+        self.stack.callback(self.server.stop)
+        self.url = self.server.url
+
+    def metric(self) -> Metric:
+        metric = PushMetric(ServerAddress(self.way), "site", 3600)
+        metric.task = "mailer"
+        return metric
+
+    def set(self, count: int) -> None:
+        self.server.put("/api/users/site/tasks/mailer/measurement", {"waiting": count})
+
+
 class ExporterSeries(Remote):
     """The exporter of the library with which most exporters in Python are written."""
 
@@ -206,5 +228,6 @@ KINDS = (
     AzureVisible,
     PrometheusQuery,
     PrometheusNative,
+    Push,
     ExporterSeries,
 )

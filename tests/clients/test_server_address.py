@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from microscaling.api.address import ServerAddress, needed_server
+from microscaling.clients.server_address import ServerAddress, needed_server
 from microscaling.errors import ConfigError
 from microscaling.settings import Settings
 
