@@ -30,5 +30,6 @@ def measurement(found: Mapping[str, Any], what: str, at_least: int | None = None
     paused = found.get(PAUSED)
     if paused not in (None, True, False):
         raise MetricError(one_line(f"{what}: {PAUSED}: expected true or false"))
+    # A program may well write 12.0, or "12"; but half a job is never running.
     waiting = items(found[WAITING], f"{what}: {WAITING}", at_least)
     return Measurement(waiting, running, stuck or 0, future or 0, bool(paused))

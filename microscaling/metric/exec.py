@@ -51,6 +51,7 @@ class ExecSource(Source):
         self._deadline_s = DEADLINE_S
 
     def check(self) -> None:
+        # Only it shows the end of a process without giving its number free.
         if not hasattr(os, "waitid"):
             raise ConfigError("metricType Exec needs Linux, or Python 3.13")
         if shutil.which(self._words[0]) is None:
@@ -72,6 +73,7 @@ class ExecSource(Source):
         text = output.strip()
         if not text:
             raise MetricError(one_line(f"{self.name}: writes nothing{_last_line(errors)}"))
+        # Text is for the one rule for numbers; only counts by state need JSON.
         if not text.startswith(b"{"):
             return text
         try:

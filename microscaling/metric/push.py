@@ -37,6 +37,7 @@ class PushSource(Source):
         self._client = Client(DEADLINE_S, MAX_BYTES, self.secrets)
 
     def check(self) -> None:
+        # Not in the constructor: the server, too, makes one, to check a configuration.
         if self._address.is_gone:
             raise ConfigError(gone("metricType Push needs MSS_API_ADDRESS to be a server of your own"))
 
@@ -94,6 +95,7 @@ class PushMetric(Metric):
         at, age_s = (entry.get(key) for key in ENTRY_KEYS)
         if not isinstance(at, (int, float)) or not isinstance(age_s, (int, float)):
             raise MetricError(f"pushed for {quoted(self.task)}: has no time")
+        # The server's word for the age, as its clock may differ from ours.
         if age_s > self.max_age_s:
             raise MetricError(
                 f"the last number for {quoted(self.task)} was pushed {age_s:.0f} s ago, and counts for "

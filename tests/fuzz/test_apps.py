@@ -69,10 +69,6 @@ SAMPLES: dict[tuple[str, str], Any] = {
     ("Redis", "kind"): "group",
     ("Exec", "exec"): "true",
     ("Push", "maxAgeSeconds"): 30,
-    **{
-        (name, "url"): f"redis://:{SECRET}@h/0"
-        for name in ("BullMQ", "Celery", "RQ", "RedisStream", "Sidekiq")
-    },
     ("Beanstalkd", "url"): "beanstalkd://h",
     ("Gearman", "url"): "gearman://h",
     ("NSQ", "nsqd"): f"u:{SECRET}@h:4151",

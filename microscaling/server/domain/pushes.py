@@ -36,6 +36,7 @@ class Pushes:
     def put(self, site: str, task: str, found: Measurement) -> None:
         """Keeps a measurement that has just come. Raises Refused if there are too many."""
         tasks = self._of.get(site, {})
+        # Whoever has the token may send any name, so their number has a limit.
         if task not in tasks:
             if len(tasks) >= MAX_APPS:
                 raise Refused(f"more than {MAX_APPS} tasks of this site are measured so")
@@ -47,6 +48,7 @@ class Pushes:
 
     def of(self, site: str) -> dict[str, dict[str, Any]]:
         """Returns the measurements of a site by task, as agents get them, with their age in seconds."""
+        # A clock that is set would make an old number fresh.
         now = time.monotonic()
         return {
             task: {**jobs_of(pushed.found), "at": pushed.at, "seconds": round(now - pushed.taken, 3)}

@@ -278,6 +278,7 @@ def _take_pushed(plan: Plan, report: Report, pushed: Mapping[str, Any]) -> None:
         told = report.tasks.get(model.name)
         if told is None or not isinstance(model.metric, PushMetric):
             continue
+        # The agent's own trouble to read them is none of the server's.
         told.metric, told.measured, told.held, told.fallback = None, None, "", ""
         try:
             found = model.metric.read(pushed)
