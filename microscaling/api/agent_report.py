@@ -50,6 +50,10 @@ def task_detail(task: Task) -> dict[str, Any]:
     # Seldom true, and thousands of agents report twice a second: left out otherwise.
     if task.stopping:
         detail["stopping"] = task.stopping
+    if task.draining:
+        detail["draining"] = task.draining
+        left_s = 0.0 if task.drains_until is None else task.drains_until - time.monotonic()
+        detail["drainSeconds"] = _seconds(left_s)
     if task.parked:
         detail["parked"] = task.parked
     if task.resting:

@@ -50,5 +50,6 @@ def container_entries(tasks: Tasks, name: str, now: float) -> list[dict[str, Any
             "state": view.state,
             "seconds": None if view.age_s is None else max(0, int(view.age_s)),
         }
+        | ({"activity": view.activity} if view.activity else {})
         for view in tasks.containers(name)[:MAX_SHOWN]
     ]

@@ -10,7 +10,7 @@ from typing import Any
 
 from microscaling import __version__
 from microscaling.control.server import Answer, Handler
-from microscaling.demand.obstacle import obstacle, shortage
+from microscaling.demand.obstacle import obstacle, shortage, waits
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.log import masked
@@ -66,6 +66,8 @@ def explain(tasks: Tasks, name: str) -> dict[str, Any] | None:
         # Without a shortage there is nothing to wait for, though the cap may be used up.
         if told["lacks"] or task.held:
             told["obstacle"] = masked(obstacle(task, tasks))
+        elif waiting := waits(task, tasks):
+            told["obstacle"] = waiting
         if not task.is_remainder() and (band := band_of(task.target, task.serving())):
             told["band"] = {"more": band.more, "back": band.back if band.back >= 0 else None}
         return told

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import time
+
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
+from microscaling.utils.text import span
 
 
 def shortage(task: Task) -> int:
     """Returns how many containers more than requested its reading calls for, limits aside; 0 for none."""
     more = task.ideal_containers - task.requested
     return 0 if more <= 0 or task.target.meeting(task.metric.current) else more
+
+
+def waits(task: Task, tasks: Tasks) -> str:
+    """Returns for which containers those of a task wait that have no place yet, and for how long at the most;
+    "" if they wait for none that drains. The caller holds the lock."""
+    draining, last = _draining(tasks)
+    return f"waits for {min(task.parked, draining)} that drain, {last}" if task.parked and draining else ""
+
+
+def _draining(tasks: Tasks) -> tuple[int, str]:
+    """Returns how many containers drain, and the longest time that it takes, in words."""
+    ends = [task.drains_until for task in tasks.tasks if task.drains_until is not None]
+    left_s = max(ends, default=0.0) - time.monotonic()
+    return sum(task.draining for task in tasks.tasks), f"at most {span(max(0.0, left_s))}"
 
 
 def obstacle(task: Task, tasks: Tasks) -> str:
@@ -30,6 +47,10 @@ def obstacle(task: Task, tasks: Tasks) -> str:
         return tasks.hold
     stopping = sum(other.stopping for other in tasks.tasks)
     if stopping:
-        return f"it waits for {stopping} that stop"
+        draining, last = _draining(tasks)
+        if draining == stopping:
+            return f"it waits for {draining} that drain, {last}"
+        among = f", {draining} of which drain, {last}" if draining else ""
+        return f"it waits for {stopping} that stop{among}"
     cap = f"the cap, {tasks.cap}, is used up"
     return f"{cap} (less {tasks.occupied_by})" if tasks.occupied_by else cap

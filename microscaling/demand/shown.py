@@ -28,3 +28,5 @@ class ContainerView:
     state: str
     age_s: float | None
     """Seconds since its start; None if it has not started, or ran before this agent."""
+    activity: str = ""
+    """`busy`, `idle` or `unknown`; empty if its task has no sign of it, or no look was made lately."""

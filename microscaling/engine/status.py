@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from microscaling.demand.obstacle import obstacle, shortage
+from microscaling.demand.obstacle import obstacle, shortage, waits
 from microscaling.demand.reason import judged
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
@@ -96,7 +96,8 @@ def _detail(task: Task, tasks: Tasks) -> str:
         return f"{line}; backing off{f': {task.failure.why}' if task.failure else ''}"
     if wants and not task.is_remainder():
         return f"{line}; wants {wants} more: {obstacle(task, tasks)}"
-    return line
+    waiting = waits(task, tasks)
+    return f"{line}; {waiting}" if waiting else line
 
 
 def _reading(task: Task) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import re
 
 import pytest
 
 from microscaling.demand.drain import Busy, Drain, Way
 from microscaling.demand.task import Task
+from microscaling.scheduler.containers.views import views
 from tests.scheduler.busy_engine import World
 
 FILE = Busy(Way.FILE, "/tmp/busy")
@@ -332,3 +334,22 @@ def test_one_that_was_never_healthy_goes_first_and_one_that_was_does_not() -> No
     of.work(never, 0)  # nothing is lost with it
     of.run(3)
     assert of.running() == [once, *others]
+
+
+def test_it_is_shown_who_is_busy_who_drains_and_who_waits_for_whom() -> None:
+    of = world(task("a"), task("b", 2), a=8)
+    for real in of.running():
+        of.work(real)
+    of.decide(a=7, b=1)
+    of.run(12)
+    reconciler = of.engine.reconciler
+    shown = views(reconciler, "a", of.engine.now, reconciler.drains.deadline)
+    assert [view.activity for view in shown] == ["busy"] * 8
+    assert [view.state for view in shown[:7]] == [shown[0].state] * 7
+    assert re.fullmatch(r"running \(busy for 1[12] s\)", shown[0].state)
+    assert re.fullmatch(r"draining \(busy for 1[12] s, at most 60 min\)", shown[7].state)
+    assert [view.state for view in views(reconciler, "b", of.engine.now)] == ["waits for a place"]
+    of.decide(a=8, b=0)
+    of.run(20)
+    shown = views(reconciler, "a", of.engine.now)
+    assert {(view.state, view.activity) for view in shown} == {("running", "")}, "nobody looks any more"

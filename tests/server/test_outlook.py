@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -78,6 +79,22 @@ def test_the_obstacle_is_another_one() -> None:
     assert now(*site("off"), full, p1=lacks)["p1"].endswith("is used up (less 3 that belong to no demand)")
     second = AgentInfo(engine="LOCAL", cap=7, hold="a second agent is here")
     assert now(*site("off"), second, p1=lacks)["p1"].endswith(": a second agent is here")
+
+
+def test_it_waits_for_containers_that_drain() -> None:
+    """From the agent's tasks to the page, by its report."""
+    goes = Task("p2", running=3, stopping=2, draining=2, max_containers=9)
+    goes.drains_until = time.monotonic() + 2460
+    waits = Task("p1", demand=4, requested=4, running=2, parked=2, max_containers=8, ideal_containers=4)
+    waits.target, waits.metric = QueueLengthTarget(50, Settings()), ToyMetric(40)
+    tasks = Tasks([waits, goes], 7)
+    detail = agent_detail(tasks, "a", "LOCAL")
+    assert (detail["tasks"][1]["draining"], detail["tasks"][1]["drainSeconds"]) == (2, 2460)
+    counts = [{"app": t.name, "runningCount": t.running, "pendingCount": t.requested} for t in tasks.tasks]
+    report = read_report(json.dumps({"user": "shop", "metrics": {"tasks": counts}, "detail": detail}))
+    assert now(*site("off"), report.about, **report.tasks)["p1"].startswith(
+        "waits for 2 that drain, at most 41 min"
+    )
 
 
 @pytest.mark.parametrize(

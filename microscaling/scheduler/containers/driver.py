@@ -273,7 +273,7 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
         """Returns the containers of a task, for people; the caller holds the lock."""
         now = self.clock()
         self.reconciler.looks.show(name, now)
-        return views(self.reconciler, name, now)
+        return views(self.reconciler, name, now, self.reconciler.drains.deadline)
 
     def _looked(self, look: Look, found: Mapping[str, Activity]) -> None:
         with self._change() as now:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from microscaling.demand.obstacle import obstacle, shortage
+from microscaling.demand.obstacle import obstacle, shortage, waits
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.server.domain import modes
@@ -112,17 +112,22 @@ def _task_of(app: str, told: TaskReport) -> Task:
         backing_off=told.backing_off,
         resting=told.resting,
         stopping=told.stopping,
+        parked=told.parked,
+        draining=told.draining,
+        drains_until=told.drains_until,
     )
 
 
 def _outlook(task: Task, tasks: Tasks, band: Band | None) -> Outlook:
-    problem = _problem(task)
+    problem = _problem(task) or (waits(task, tasks) if task.is_remainder() else "")
     if problem or task.is_remainder():
         return Outlook(problem or _of_the_rest(task, tasks))
     # Counted from `requested`, as in the engine: demand may have run ahead, which is no shortage.
     wants = task.requested + shortage(task)
     if wants > task.demand:
         said = f"would want {wants}: {obstacle(task, tasks)}"
+    elif waiting := waits(task, tasks):
+        said = waiting
     elif task.demand <= task.min_containers:
         said = f"needs no more than its minimum, {task.min_containers}"
     else:

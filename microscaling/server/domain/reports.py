@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -52,6 +53,10 @@ class TaskReport:
     reason: str = ""
     stopping: int = 0
     """Containers in `running` that are being stopped."""
+    draining: int = 0
+    """Those of them that are at work for the last time."""
+    drains_until: float | None = None
+    """The end of the last of them at the latest, monotonic seconds here."""
     parked: int = 0
     """Containers in `requested` that wait for a place under the cap."""
     rule: str = ""
@@ -148,6 +153,8 @@ def _read_detail(report: Report, data: Mapping[str, Any]) -> None:
         told.reason = _text("reason", get("reason"), MAX_REASON)
         if "stopping" in entry:
             told.stopping = _whole("stopping", entry["stopping"], MAX_COUNT) or 0
+        if "draining" in entry:
+            _read_drains(told, entry)
         if "parked" in entry:
             told.parked = _whole("parked", entry["parked"], MAX_COUNT) or 0
         if "resting" in entry:
@@ -196,6 +203,14 @@ def _read_failing(data: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _read_drains(told: TaskReport, entry: Mapping[str, Any]) -> None:
+    # The clocks of two machines differ, so an agent sends the time that is left.
+    told.draining = _whole("draining", entry["draining"], MAX_COUNT) or 0
+    told.drains_until = time.monotonic() + (
+        _whole("drainSeconds", entry.get("drainSeconds"), MAX_METRIC) or 0
+    )
+
+
 def _read_containers(data: object) -> list[dict[str, Any]] | None:
     if data is None:
         return None
@@ -208,6 +223,7 @@ def _read_containers(data: object) -> list[dict[str, Any]] | None:
             "state": _text("state", each.get("state"), MAX_NAME),
             "seconds": _whole("seconds", each.get("seconds"), MAX_METRIC),
         }
+        | ({"activity": _text("activity", each["activity"], MAX_NAME)} if "activity" in each else {})
         for each in (_object(one, "containers") for one in data)
     ]
 
