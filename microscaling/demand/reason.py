@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from microscaling.metric.measurement import Measurement
-from microscaling.target.base import Target
+from microscaling.target.base import Worded
 
 UP = "{judged}: wants {wants} more, {free} free, takes {by}"
 BACK = "{judged}: can spare {wants}, gives back {by}"
@@ -54,7 +54,7 @@ class Reason:
         wants: int = 0,
         free: int = 0,
         other: str = "",
-        target: Target | None = None,
+        target: Worded | None = None,
         current: int = 0,
         given: int = 0,
         measured: Measurement | None = None,
@@ -91,7 +91,7 @@ class Reason:
         )
 
 
-def judged(target: Target, current: int, measured: Measurement | None) -> str:
+def judged(target: Worded, current: int, measured: Measurement | None) -> str:
     """Describes a reading: "queue 12 of target 10 (4 running, 30 future)"."""
     more = measured.words(current) if measured is not None else ""
     return f"{target.words(current)} ({more})" if more else target.words(current)

@@ -56,7 +56,7 @@ class Decider:
             self.overrides.apply()
             failed = self.readings.apply()
             in_force = self.fallbacks.apply(now)
-            scaling.measure(tasks)
+            scaling.measure(tasks, now)
             self.windows.apply(now)
             given_up = self.rests.look(now)
             changed = not tasks.hold and scaling.allocate(tasks)

@@ -60,7 +60,16 @@ def _take(task: Task, wants: int, taken: int, free: int, given: Given) -> None:
     before, after = task.demand, task.demand + taken + sum(given.values())
     metric, rule, gift = task.metric, TOOK if given else UP, sum(given.values())
     task.reason = Reason(
-        rule, before, after, wants, free, names(given), task.target, metric.current, gift, metric.measured
+        rule,
+        before,
+        after,
+        wants,
+        free,
+        names(given),
+        task.target.at_this_moment(),
+        metric.current,
+        gift,
+        metric.measured,
     )
     task.demand = after
     task.reallocated = True

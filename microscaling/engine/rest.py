@@ -63,8 +63,12 @@ class Rest:
         self.last = now
         if self.taken.keeps:  # the queue is empty, but its last job still runs
             task.ideal_containers = max(task.ideal_containers, 1)
-        elif now - self.since >= self.seconds and task.requested > minimum(task):
+        elif now - self.since >= max(self.seconds, patience_s := task.target.patience_s()) and (
+            task.requested > minimum(task)
+        ):
             self.idle = True
+            if patience_s:  # the next one goes only after as long again
+                self.since = now
             task.ideal_containers = min(task.ideal_containers, task.requested - 1)
 
     def explain(self) -> None:
@@ -163,6 +167,14 @@ def _take(task: Task, free: int, given: Given) -> None:
     else:
         rule = LAST if metric.current else TAKEN
     reason = Reason(
-        rule, before, 1, 1, free, names(given), task.target, metric.current, measured=metric.measured
+        rule,
+        before,
+        1,
+        1,
+        free,
+        names(given),
+        task.target.at_this_moment(),
+        metric.current,
+        measured=metric.measured,
     )
     task.reason = reason.on_top_of(was)

@@ -35,7 +35,7 @@ Ask = tuple[Task, int]
 """A task, and the number of containers it is short of."""
 
 
-def measure(tasks: Tasks) -> None:
+def measure(tasks: Tasks, now: float = 0.0) -> None:
     """Computes each task's ideal number of containers from its reading, and notes which tasks have settled.
 
     Called once per reading, as targets keep state. A held task keeps its last ideal.
@@ -51,7 +51,15 @@ def measure(tasks: Tasks) -> None:
             else:
                 metric = task.metric
                 task.ideal_containers = target.decide(
-                    Observation(metric.current, serving, task.requested, task.measured_s, metric.measured)
+                    Observation(
+                        metric.current,
+                        serving,
+                        task.requested,
+                        task.measured_s,
+                        metric.measured,
+                        now,
+                        task.measured_at,
+                    )
                 )
 
 
@@ -87,7 +95,16 @@ def allocate(tasks: Tasks) -> bool:
                 rule = UP if wanted else BELOW_MINIMUM
                 metric = task.metric
                 task.reason = Reason(
-                    rule, demand, after, wants, free, "", task.target, metric.current, 0, metric.measured
+                    rule,
+                    demand,
+                    after,
+                    wants,
+                    free,
+                    "",
+                    task.target.at_this_moment(),
+                    metric.current,
+                    0,
+                    metric.measured,
                 )
                 if after < demand:
                     _from_requested(task, UP_LATE)
@@ -108,7 +125,11 @@ def _give_back(order: list[Task], cap: int) -> tuple[int, list[Ask], bool]:
         free -= requested
         # Unsettled only while a container is created or started: one that stops, or waits for a place,
         # freezes no task.
-        if requested != task.running - task.stopping + task.parked and not task.overdue:
+        if (
+            requested != task.running - task.stopping + task.parked
+            and not task.overdue
+            and not task.target.absolute
+        ):
             continue
         if not task.is_scalable or task.held or task.backing_off:
             continue
@@ -143,7 +164,16 @@ def _lower(task: Task, change: int) -> None:
         wants = task.requested - task.ideal_containers
         metric = task.metric
         task.reason = Reason(
-            rule, task.demand, after, wants, 0, "", task.target, metric.current, 0, metric.measured
+            rule,
+            task.demand,
+            after,
+            wants,
+            0,
+            "",
+            task.target.at_this_moment(),
+            metric.current,
+            0,
+            metric.measured,
         )
         if after > task.demand:
             _from_requested(task, BACK_LATE)

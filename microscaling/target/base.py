@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from microscaling.metric.measurement import Measurement
 from microscaling.plugins import Field, Group
@@ -27,6 +27,18 @@ class Observation:
     """Time between the last two measurements of the source."""
     measured: Measurement | None = None
     """The jobs by their state, of which `current` is a part; None if the source gives one number only."""
+    now: float = 0.0
+    """Time of the decision, monotonic seconds."""
+    measured_at: float | None = None
+    """Time of the reading, monotonic seconds; None if it was set by hand."""
+
+
+class Worded(Protocol):
+    """Describes a reading."""
+
+    def words(self, current: int) -> str:
+        """Describes the reading for logs and monitors."""
+        ...
 
 
 class Target:
@@ -50,6 +62,9 @@ class Target:
     with_running = False
     """Whether its number is by default that of the waiting and the running jobs, not of the waiting ones
     alone."""
+    absolute = False
+    """True if its number does not depend on the containers that run, so that a task may move again while
+    some of them start."""
     by_delta = True
     """True if it uses the reading only."""
 
@@ -96,6 +111,16 @@ class Target:
         """Returns the smallest target length (items) for which an empty queue makes the rule give containers
         back."""
         return 0
+
+    def patience_s(self) -> float:
+        """Returns for how long (seconds) a queue has to be empty, at least, before all its containers are
+        given back, minimum aside."""
+        return 0.0
+
+    def at_this_moment(self) -> Worded:
+        """Returns the object that describes a reading as the rule sees it now, for the reason of a change; a
+        rule that learns will see it in another way later."""
+        return self
 
     def words(self, current: int) -> str:
         """Describes the reading for logs and monitors."""

@@ -1,0 +1,1 @@
+"""The decision in virtual time, against queues that are simulated."""
