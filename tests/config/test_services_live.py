@@ -13,7 +13,7 @@ import pytest
 from microscaling.agent import Agent
 from microscaling.config.services import follower
 from microscaling.config.services.catalogue import Catalogue
-from microscaling.config.services.discovery import Discovery, Service
+from microscaling.config.services.discovery import Discovery, Service, service_of
 from microscaling.config.services.follower import Follower
 from microscaling.config.services.plugin import ServicesConfig
 from microscaling.demand.change import Change
@@ -308,3 +308,20 @@ def test_a_dry_run_follows_too(caplog: pytest.LogCaptureFixture) -> None:
     DryRunScheduler(ToyScheduler()).change_tasks(tasks, World().see(service("web")))
     assert [task.name for task in tasks.tasks] == ["web"]
     assert "dry run: web: the containers that it has are not counted, as it is new" in caplog.messages
+
+
+def test_a_busy_file_that_an_engine_does_not_show(caplog: pytest.LogCaptureFixture) -> None:
+    world = World()
+    in_memory = replace(service("web", busy_file="/run/busy"), in_memory=("/run",))
+    assert named(world.see(in_memory)) == []
+    assert (
+        "service web: microscaling.busy-file: is below /run, which an engine does not show: a busy container "
+        "would seem to be idle"
+    ) in caplog.text
+    assert named(world.see(replace(in_memory, in_memory=()))) == ["web"]
+
+
+def test_folders_in_memory() -> None:
+    found = inspected(of_host={"Tmpfs": {"/run": "size=4m"}})
+    found["Mounts"] = [{"Type": "tmpfs", "Destination": "/x"}, {"Type": "volume", "Destination": "/y"}]
+    assert service_of("web", found, {}).in_memory == ("/run", "/x")

@@ -20,6 +20,10 @@ MAX_FILE_S = 7 * 86400.0
 MIN_SHARE, MAX_SHARE = 0.001, 4096.0
 HIDDEN = ("/dev/shm", "/proc", "/sys", "/run/secrets")  # nosec B108  # refused, not used
 """Folders that an engine does not show: a busy file in there would never be seen."""
+UNSEEN = (
+    "is below {}, which an engine does not show: a busy container would seem to be idle; use a path on the "
+    "container's own disk or on a volume"
+)
 FILE = Key(
     "busyFile",
     "Busy file",
@@ -142,11 +146,7 @@ def _file(config: Section, options: ContainerOptions) -> Busy | None:
             config.at(FILE.key), f"expected the absolute path of a file in the container, got {shown(path)}"
         )
     elif hidden := hidden_by(path, options):
-        config.notes.problem(
-            config.at(FILE.key),
-            f"is below {hidden}, which an engine does not show: a busy container would seem to be idle; use "
-            "a path on the container's own disk or on a volume",
-        )
+        config.notes.problem(config.at(FILE.key), UNSEEN.format(hidden))
     return Busy(Way.FILE, path=path, file_s=seconds)
 
 

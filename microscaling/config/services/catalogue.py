@@ -33,8 +33,8 @@ class Entry:
     def says_the_same(self, service: Service) -> bool:
         """True if the labels of the service, and the number of its containers that can run, are the same."""
         mine = self.service
-        return (mine.labels, mine.most, mine.reasons, mine.refusal) == (
-            service.labels, service.most, service.reasons, service.refusal,
+        return (mine.labels, mine.most, mine.reasons, mine.refusal, mine.in_memory) == (
+            service.labels, service.most, service.reasons, service.refusal, service.in_memory,
         )  # fmt: skip
 
 
@@ -121,6 +121,7 @@ class Catalogue:
             log.warning("service %s: %s", shown, warning)
         for source in task.metric.sources:
             source.check()
+        _check_busy_file(task, service)
         task = _with_container(task, service)
         _limit(task, service)
         return task
@@ -129,6 +130,18 @@ class Catalogue:
 def _note(service: Service) -> None:
     for note in service.notes:
         log.warning("service %s: %s", one_line(service.name), note)
+
+
+def _check_busy_file(task: Task, service: Service) -> None:
+    """Raises ConfigError if an engine would not see the busy file of a service."""
+    # Imported only here, like the readers of labels: an agent without services has no use for it.
+    from microscaling.api.schema.busy import FILE, UNSEEN, below
+    from microscaling.config.services.names import PREFIX, kebab
+
+    path = task.busy.path if task.busy is not None else ""
+    hidden = below(path, service.in_memory) if path else ""
+    if hidden:
+        raise ConfigError(f"{PREFIX}{kebab(FILE.key)}: {UNSEEN.format(hidden)}")
 
 
 def _with_container(task: Task, service: Service) -> Task:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -50,6 +50,8 @@ class Service:
     """Why no more of them can, for a person."""
     refusal: str = ""
     """Why it cannot be scaled at all; empty if it can."""
+    in_memory: tuple[str, ...] = ()
+    """Folders of its containers that an engine does not show: a tmpfs each."""
     notes: tuple[str, ...] = ()
     """What its copies will lack."""
     running: int = field(default=0, compare=False)
@@ -145,7 +147,15 @@ def service_of(name: str, inspected: Mapping[str, Any], of_image: Mapping[str, s
         most=most,
         reasons=tuple(reasons),
         refusal=refusal,
+        in_memory=tuple(sorted(_in_memory(inspected))),
     )
+
+
+def _in_memory(inspected: Mapping[str, Any]) -> Iterator[str]:
+    yield from (inspected["HostConfig"].get("Tmpfs") or {})
+    for mount in inspected.get("Mounts") or ():
+        if mount.get("Type") == "tmpfs":
+            yield str(mount.get("Destination"))
 
 
 def usual_name(inspected: Mapping[str, Any]) -> str:
