@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.frameworks.stage import HERE, NODE_MODULES, Stage
 from tests.services.postgresql import PostgreSQL
-from tests.services.service import CACHE, find
+from tests.services.service import CACHE, find, skip_slow
 
 PYTHON_PACKAGES = CACHE / "workers-of-postgresql"
 """Where `scripts/test-services` puts the frameworks of Python."""
@@ -47,3 +47,16 @@ class NodeDatabaseStage(DatabaseStage):
         """The command of a process with the framework."""
         packages = NODE_MODULES / "of-postgresql/node_modules"
         return [find("node"), str(HERE / "postgresql_jobs.js"), str(packages), self.module, *more]
+
+
+class RiverStage(DatabaseStage):
+    """The same of River, whose side `make test-sources` builds."""
+
+    program = str(CACHE / "bin/river-jobs")
+
+    def look_for(self, folder: Path) -> None:
+        if not Path(self.program).exists():
+            skip_slow("there is no River here")
+
+    def side_command(self) -> list[str]:
+        return [self.program]

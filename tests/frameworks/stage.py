@@ -158,7 +158,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     process.wait(END_S)
 
 
-def until(what: Any, wanted: Any) -> None:
+def until(what: Any, wanted: Any, within_s: float = END_S) -> None:
     """Waits until `what()` is as wanted."""
     seen: list[Any] = [None]
 
@@ -167,6 +167,6 @@ def until(what: Any, wanted: Any) -> None:
         return bool(seen[0] == wanted)
 
     try:
-        wait_for(found, within_s=END_S)
+        wait_for(found, within_s=within_s)
     except AssertionError:
         raise AssertionError(f"{seen[0]}, not {wanted}") from None

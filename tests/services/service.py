@@ -22,6 +22,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 import pytest
 
 REQUIRED = os.environ.get("MSS_TEST_SERVICES", "") == "required"
+SOURCES_REQUIRED = os.environ.get("MSS_TEST_SOURCES", "") == "required"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "microscaling-tests")
 START_S = 120.0
 STOP_S = 20.0
@@ -32,6 +33,13 @@ def give_up(why: object) -> NoReturn:
     if REQUIRED:
         pytest.fail(f"{why}, but MSS_TEST_SERVICES=required", pytrace=False)
     pytest.skip(f"{why} (`scripts/test-services` installs what the tests of metrics need)")
+
+
+def skip_slow(why: str) -> NoReturn:
+    """Skips the test of a source that takes minutes to install; fails it under `make test-sources`."""
+    if SOURCES_REQUIRED:
+        pytest.fail(why, pytrace=False)
+    pytest.skip(f"{why} (`make test-sources` installs what takes minutes)")
 
 
 def find(program: str, *folders: Path) -> str:

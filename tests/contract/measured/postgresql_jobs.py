@@ -7,8 +7,9 @@ from microscaling.metric.graphile_worker import GraphileWorkerMetric
 from microscaling.metric.pg_boss import PgBossMetric
 from microscaling.metric.pg_queuer import PgQueuerMetric
 from microscaling.metric.procrastinate import ProcrastinateMetric
+from microscaling.metric.river import RiverMetric
 from tests.contract.measured.base import Remote
-from tests.frameworks.database_stage import DatabaseStage, NodeDatabaseStage
+from tests.frameworks.database_stage import DatabaseStage, NodeDatabaseStage, RiverStage
 from tests.metric.proxy import OF_ANY
 from tests.services.postgresql import PostgreSQL
 from tests.services.redis import RedisServer
@@ -71,9 +72,19 @@ class PgBossQueue(OfFramework):
         return PgBossMetric(self.way, "jobs")
 
 
+class RiverQueue(OfFramework):
+    type_name = "River"
+    module = "river"
+    stage_of = RiverStage
+
+    def metric(self) -> Metric:
+        return RiverMetric(self.way, "jobs")
+
+
 KINDS = (
     ProcrastinateQueue,
     PgQueuerEntrypoint,
     GraphileWorkerTask,
     PgBossQueue,
+    RiverQueue,
 )
