@@ -2,7 +2,7 @@
 # make demo   shows it at work        make test   tests it
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-engines lint audit docs walk format image sbom bench beats chaos frameworks workers fuzz jobs newcomer clean
+.PHONY: help venv demo test test-engines test-sources lint audit docs walk format image sbom bench beats chaos frameworks workers fuzz jobs newcomer clean
 
 # Base images that were made locally (scripts/base-images), if any.
 -include .env
@@ -33,6 +33,9 @@ demo: ## see it work: a queue, three tasks, a live table and page (DEMO_SECONDS=
 test: ## run the tests (ARGS=... goes to pytest; needs no engine, but uses one that answers)
 	@scripts/venv demo yaml test
 	@$(bin)/python -m pytest --numprocesses $(WORKERS) --ignore=tests/chaos $(ARGS)
+
+test-sources: ## install the sources that take minutes (asynq, Laravel), and run their tests (ARGS=... goes to pytest)
+	@scripts/test-sources $(ARGS)
 
 test-engines: ## build two versions of Compose and Docker's next engine, and run their tests on each and on Podman (an hour or more)
 	@scripts/venv demo yaml test

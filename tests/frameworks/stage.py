@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
-from tests.services.service import CACHE, find, give_up, wait_for
+from tests.services.service import CACHE, find, give_up, skip_slow, wait_for
 
 PYTHON_PACKAGES = CACHE / "workers"
 """Where `scripts/test-services` puts Celery and RQ, which containers use, too."""
@@ -129,6 +129,32 @@ class NodeStage(Stage):
         package, side = self.PARTS.get(self.module, ("bullmq", "bullmq"))
         folder = NODE_MODULES / self.module / "node_modules" / package
         return [find("node"), str(HERE / f"{side}_jobs.js"), str(folder), *more]
+
+
+class GoStage(Stage):
+    """The same of asynq, whose side `make test-sources` builds."""
+
+    program = str(CACHE / "bin/asynq-jobs")
+
+    def look_for(self, folder: Path) -> None:
+        if not Path(self.program).exists():
+            skip_slow("there is no asynq here")
+
+    def side_command(self) -> list[str]:
+        return [self.program]
+
+
+class PhpStage(Stage):
+    """The same of Laravel, from Debian's packages."""
+
+    side = str(HERE / "laravel_jobs.php")
+
+    def look_for(self, folder: Path) -> None:
+        if not Path("/usr/share/php/Illuminate/Queue").exists():
+            skip_slow("there is no Laravel here")
+
+    def side_command(self) -> list[str]:
+        return [find("php"), self.side]
 
 
 class RubyStage(Stage):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from microscaling.metric.arq import ARQMetric
+from microscaling.metric.asynq import AsynqMetric
 from microscaling.metric.base import Metric
 from microscaling.metric.bee_queue import BeeQueueMetric
 from microscaling.metric.bull import BullMetric
@@ -10,6 +11,7 @@ from microscaling.metric.bullmq import BullMQMetric
 from microscaling.metric.celery import CeleryMetric
 from microscaling.metric.dramatiq import DramatiqMetric
 from microscaling.metric.huey import HueyMetric
+from microscaling.metric.laravel import LaravelMetric
 from microscaling.metric.n8n import N8NMetric
 from microscaling.metric.rq import RQMetric
 from microscaling.metric.saq import SAQMetric
@@ -17,7 +19,7 @@ from microscaling.metric.sidekiq import SidekiqMetric
 from microscaling.metric.streaq import StreaqMetric
 from microscaling.metric.taskiq import TaskiqMetric
 from tests.contract.measured.redis import RedisList
-from tests.frameworks.stage import NodeStage, RubyStage, Stage
+from tests.frameworks.stage import GoStage, NodeStage, PhpStage, RubyStage, Stage
 
 QUEUE_OF = {"list": "jobs", "stream": "jobs-stream"}
 
@@ -88,6 +90,24 @@ class BeeQueueQueue(OfFramework):
 
     def metric(self) -> Metric:
         return BeeQueueMetric(self.way, "jobs")
+
+
+class AsynqQueue(OfFramework):
+    type_name = "Asynq"
+    module = "asynq"
+    stage_of = GoStage
+
+    def metric(self) -> Metric:
+        return AsynqMetric(self.way, "jobs")
+
+
+class LaravelQueue(OfFramework):
+    type_name = "Laravel"
+    module = "laravel"
+    stage_of = PhpStage
+
+    def metric(self) -> Metric:
+        return LaravelMetric(self.way, "jobs")
 
 
 class SidekiqQueue(OfFramework):
@@ -163,6 +183,8 @@ KINDS = (
     BullQueue,
     N8NQueue,
     BeeQueueQueue,
+    AsynqQueue,
+    LaravelQueue,
     SidekiqQueue,
     DramatiqQueue,
     HueyQueue,
