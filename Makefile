@@ -50,7 +50,7 @@ lint: ## ruff, types, layers, bandit
 	$(bin)/bandit -q -c pyproject.toml -r microscaling
 
 audit: ## known vulnerabilities of all that the image has in it (asks pypi.org; fails if that cannot be reached)
-	@scripts/venv audit azure exporter kubernetes mysql postgresql redis server sqs yaml
+	@scripts/venv audit azure exporter keda kubernetes mysql postgresql redis server sqs yaml
 	@mkdir -p build
 	$(bin)/python -m pip freeze --exclude-editable >build/audit.txt
 	$(bin)/pip-audit --strict --disable-pip --no-deps -r build/audit.txt

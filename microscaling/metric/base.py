@@ -79,7 +79,7 @@ class Metric(ABC):
     @classmethod
     def from_config(cls, values: Mapping[str, Any], settings: Settings) -> Metric:
         """Returns the metric for a task's `config`. `values` has every field by its key, checked and of the
-        right type. Raises ConfigError, as "key: problem" for a field."""
+        right type, and the name of the `task`. Raises ConfigError, as "key: problem" for a field."""
         raise NotImplementedError
 
     task: str = ""

@@ -68,6 +68,8 @@ SAMPLES: dict[tuple[str, str], Any] = {
     ("Redis", "url"): f"redis://:{SECRET}@h/0",
     ("Redis", "kind"): "group",
     ("Exec", "exec"): "true",
+    ("KEDA", "url"): "grpc://h:6000",
+    ("KEDA", "metadata"): {"queue": "q", "token": SECRET},
     ("Push", "maxAgeSeconds"): 30,
     ("Beanstalkd", "url"): "beanstalkd://h",
     ("Gearman", "url"): "gearman://h",

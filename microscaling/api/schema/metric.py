@@ -102,9 +102,11 @@ def _read_one(named: Section, app: Section, config: Section, settings: Settings)
         named.none_of(TYPE, METRICS.names(), name)
         return NullMetric()
     values = read_fields(config, kind.fields, f"metricType {kind.type_name}")
-    metric = None if values is None else made(config, lambda: kind.from_config(values, settings))
+    task = app.text("name")
+    given = {**(values or {}), "task": task}
+    metric = None if values is None else made(config, lambda: kind.from_config(given, settings))
     metric = metric or NullMetric()
-    metric.task = app.text("name")
+    metric.task = task
     _read_pace(config, metric)
     _read_bounds(config, metric)
     if kind.may_be_missing:
