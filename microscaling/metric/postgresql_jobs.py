@@ -24,6 +24,13 @@ URL = Field("url", "URL", kind="url", required=True, secret=True, wide=True, che
 """The field of every framework in PostgreSQL."""
 SCHEMA = Field("schema", "Schema", hint="of its tables; empty: the search path of the user")
 
+UTC = "(now() AT TIME ZONE 'UTC')"
+"""The time in columns without a zone, as those of Rails and Ecto are."""
+ADVISORY_LOCKS = """
+SELECT classid::bigint << 32 | objid::bigint AS key FROM pg_locks
+WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+"""The keys of the advisory locks that sessions have in this database, of one bigint each."""
 NAMES = "SELECT DISTINCT {column} FROM {table} LIMIT 100"  # as MAX_NAMES
 COLUMNS = """
 count(*) FILTER (WHERE {waiting}), count(*) FILTER (WHERE {running}), count(*) FILTER (WHERE {stuck}),
