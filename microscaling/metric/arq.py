@@ -11,7 +11,7 @@ from microscaling.plugins import Field
 from microscaling.settings import Settings
 
 QUEUE = "arq:queue"
-LOOK_AT = 200
+LOOK_AT = 100
 NO_QUEUES = ("abort", "in-progress:", "job:", "result:", "retry:")
 """What else begins with arq:"""
 
