@@ -93,7 +93,7 @@ class ExecMetric(Metric):
     fields = (
         Field(
             "exec",
-            "Command",
+            "Command that counts",
             required=True,
             wide=True,
             check=words_of,

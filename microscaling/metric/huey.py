@@ -36,7 +36,7 @@ class HueyMetric(JobsMetric):
     type_name, summary = "Huey", "the tasks of a queue of Huey in Redis (Python)"
     fields = (
         URL,
-        Field("queueName", "Name", required=True, hint="of the Huey instance"),
+        Field("queueName", "Instance", required=True, hint="the name of the Huey instance"),
         Field("timeZone", "Time zone", default=UTC, check=check_zone, hint="of the consumers' clock"),
     )
     may_be_missing = False

@@ -126,7 +126,7 @@ def test_edit_shows_problems_at_the_fields_then_saves(site: Site, open_page: Ope
     page.console.allowed.append("400")  # a browser always tells of an answer of that kind
     edit = page.get_by_role("button", name="Edit checkout", exact=True)
     edit.click()
-    least = page.get_by_label("At least")
+    least = page.get_by_label("At least").locator("visible=true")
     least.fill("ten")
     page.get_by_label("More of its config").fill('{"memory": "much", "labels": {"team": "a"}}')
     page.get_by_role("button", name="Save").last.click()
@@ -150,7 +150,7 @@ def test_add_remove_cap_and_download(site: Site, open_page: Open) -> None:
     page = open_page(site.url)
     page.console.allowed.append("400")
     open_form(page, "Add an app")
-    page.get_by_label("Name", exact=True).fill("mailer")
+    page.locator("#field-name").fill("mailer")
     page.get_by_label("Gets", exact=True).select_option("Remainder")
     assert not page.get_by_label("Its queue is in").is_visible()
     page.get_by_label("Image").fill("example/mailer")
