@@ -2,7 +2,7 @@
 # make demo   shows it at work        make test   tests it
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-engines test-sources lint audit docs walk format image sbom bench beats chaos frameworks workers fuzz jobs newcomer clean
+.PHONY: help venv demo simulate-bench test test-engines test-sources lint audit docs walk format image sbom bench beats chaos frameworks workers fuzz jobs newcomer clean
 
 # Base images that were made locally (scripts/base-images), if any.
 -include .env
@@ -77,6 +77,10 @@ image: ## build the image microscaling/microscaling:VERSION
 sbom: image ## build the image and write what is in its environment to build/sbom.cdx.json (CycloneDX)
 	@mkdir -p build
 	docker run --rm --network none $(IMAGE) cat /opt/microscaling/sbom.cdx.json >build/sbom.cdx.json
+
+simulate-bench: ## the rules side by side on simulated queues (minutes; ARGS=...)
+	@scripts/venv simulate
+	@$(bin)/python -m scripts.simulate_bench $(ARGS)
 
 bench: ## measure us, the alternatives and the floor in one run (some minutes; needs an engine; ARGS=...)
 	@scripts/venv demo yaml

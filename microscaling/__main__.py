@@ -42,6 +42,9 @@ OF_HEALTH = ("MSS_HEALTH_FILE", "MSS_SERVER_ADDRESS")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the agent, or the server, with the settings of the environment, or prints the schema. Returns
     the exit code: 0 after a request to stop, 1 after a failure, 2 with bad settings."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["simulate"]:
+        return simulate(given[1:])
     asked = parse(arguments)
     if asked.file:
         os.environ |= {"MSS_CONFIG": "FILE", "MSS_CONFIG_FILE": asked.file}
@@ -64,6 +67,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.critical("unexpected failure", exc_info=True)
         log.critical("stopped with exit code 1: %r", error)
         return FAILED
+
+
+def simulate(arguments: Sequence[str]) -> int:
+    """Tries a configuration on simulated queues. Returns the exit code."""
+    from microscaling.simulate.command import main as simulated
+
+    try:
+        return simulated(arguments, os.environ)
+    except ConfigError as error:
+        return _say(error)
 
 
 def print_schema() -> int:

@@ -22,6 +22,7 @@ COMMANDS = {
     "pause": "a task, or all, keep their containers whatever they read: pause [TASK] [--for 2h]",
     "pin": "a task gets a fixed number of containers: pin TASK NUMBER [--for 2h]",
     "resume": "ends pause and pin: resume [TASK]",
+    "simulate": "tries a configuration on simulated queues, and shows what the rules do: simulate --help",
     "schema": "prints the JSON Schema of a configuration, for editors",
 }
 EXAMPLES = """\
@@ -135,6 +136,8 @@ def _check(parser: _Parser, asked: argparse.Namespace) -> None:
     """Sorts out which command the words are for; ends the process if they do not fit together."""
     if asked.command is not None and asked.command not in COMMANDS:
         parser.error(_unknown(asked.command, COMMANDS))
+    if asked.command == "simulate":  # with it in front, it has a parser of its own
+        parser.error("simulate: comes first: microscaling simulate FILE --load SHAPE")
     command = asked.command or RUN
     least, most = WORDS.get(command, (0, 0))
     if len(asked.words) > most or (command == "check" and asked.words and asked.file is not None):

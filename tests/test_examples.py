@@ -24,6 +24,7 @@ from microscaling.config.services.labels import is_enabled
 from microscaling.config.services.task import task_of
 from microscaling.server.domain.reports import read_report
 from microscaling.settings import Settings, files, variables
+from microscaling.simulate import arguments as simulated
 from scripts.docs import OF_THE_IMAGE
 from tests.commands import Command, commands
 from tests.pages import DOCS, README, ROOT, Block, blocks, blocks_of
@@ -55,7 +56,7 @@ ELSEWHERE = {
     ("operations.md", "text"): "tests/test_quickstart.py",
 }
 """Page and language of blocks -> the file that tries them."""
-NARROW = (("server",), ("schema",), ("check",))
+NARROW = (("server",), ("schema",), ("check",), ("simulate",))
 """Commands that start no container."""
 WALKED = ("README.md", "quickstart.md")
 """Pages whose commands scripts/walkthrough runs."""
@@ -159,7 +160,8 @@ def check_command(command: Command, block: Block) -> None:
     assert {*command.environ} <= known, command.line
     line = command.line.partition(" #")[0].strip()
     if command.arguments is not None:
-        arguments.parse(command.arguments)
+        parse = simulated.arguments_of if command.arguments[:1] == ("simulate",) else arguments.parse
+        parse(command.arguments[parse is not arguments.parse :])
         assert is_narrow(command.environ) or command.arguments[:1] in NARROW, line
         assert not command.image or command.image.endswith(f":{__version__}"), line
     elif command.words[0] == "make":

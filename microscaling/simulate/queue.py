@@ -17,11 +17,9 @@ class SimulatedQueue:
     """
 
     def __init__(self, arrivals: Iterator[float], service_s: Callable[[float], float]) -> None:
-        self.arrived = self.finished = 0
-        self.work_s = 0.0
-        """Seconds of all jobs that were begun."""
-        self.waits: list[tuple[float, float]] = []
-        """Time of its arrival and seconds that it has waited, of each job that was begun."""
+        self.arrived = 0
+        self.jobs: list[tuple[float, float, float]] = []
+        """Time of its arrival, and seconds that it has waited and took, of each job that was begun."""
         self._arrivals = itertools.chain(arrivals, itertools.repeat(inf))
         self._next = next(self._arrivals)
         self._service_s = service_s
@@ -46,7 +44,7 @@ class SimulatedQueue:
 
     def advance(self, until: float) -> None:
         """Lets all happen until that time."""
-        free, waiting = self._free, self._waiting
+        free, waiting, jobs = self._free, self._waiting, self.jobs
         arrival = self._next
         while True:
             while arrival <= until and (not waiting or not free):
@@ -62,8 +60,7 @@ class SimulatedQueue:
                 at = came
             took = self._service_s(at)
             heapq.heapreplace(free, (at + took, number))
-            self.work_s += took
-            self.waits.append((came, at - came))
+            jobs.append((came, at - came, took))
         while arrival <= until:
             waiting.append(arrival)
             arrival = next(self._arrivals)
@@ -86,5 +83,7 @@ class SimulatedQueue:
         return max(end, self.now)
 
     def all_waits(self) -> list[tuple[float, float]]:
-        """Returns `waits`, and those of the jobs that still wait, until now."""
-        return self.waits + [(came, self.now - came) for came in self._waiting]
+        """Returns arrival and wait of all jobs, of those that still wait until now."""
+        return [(came, wait) for came, wait, _ in self.jobs] + [
+            (came, self.now - came) for came in self._waiting
+        ]

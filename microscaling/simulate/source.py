@@ -9,7 +9,7 @@ from microscaling.errors import MetricError
 from microscaling.metric.base import Measurement, Metric, Source
 from microscaling.simulate.queue import SimulatedQueue
 
-NUMBER, STATES, COUNTERS = "number", "states", "counters"
+COUNTED = NUMBER, STATES, COUNTERS = "number", "states", "counters"
 """What a source counts: the waiting jobs; the running ones, too; and those that have come and gone."""
 
 

@@ -7,6 +7,7 @@ import random
 from typing import Any
 
 from microscaling.demand.task import Task
+from microscaling.simulate.fewest import work_within
 from microscaling.simulate.shapes import Load, Rate
 from microscaling.simulate.simulation import Run, World, simulate
 from microscaling.target.base import Target
@@ -58,4 +59,5 @@ def moves(run: Run) -> int:
 def times_fewest(run: Run, name: str = "a") -> float:
     """The containers that ran, as a multiple of those that the work needs."""
     group = next(group for group in run.containers.groups if group.task.name == name)
-    return group.container_s / run.queues[name].work_s
+    work_s = work_within(run.queues[name].jobs, run.queues[name].now)
+    return group.container_s / work_s
