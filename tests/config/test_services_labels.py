@@ -198,6 +198,39 @@ def test_labels_name_no_file_in_the_options_of_a_url(option: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("url", "named"),
+    [
+        ("postgresql://h/db?sslkey=/etc/key", "a file of the agent's machine (sslkey)"),
+        (
+            "postgresql://h/db?sslmode=verify-full&sslrootcert=/x",
+            "a file of the agent's machine (sslrootcert)",
+        ),
+        ("postgres://h/db?passfile=/root/.pgpass", "a file of the agent's machine (passfile)"),
+        ("postgresql://h/db?service=prod", "a file of the agent's machine (service)"),
+        ("mysql://h/db?ssl_ca=/etc/ca.pem", "a file of the agent's machine (ssl_ca)"),
+        ("mysql://h/db?unix_socket=/run/m.sock", "a file of the agent's machine (unix_socket)"),
+        ("postgresql:///db?host=/run/postgresql", "a socket of the agent's machine"),
+        ("postgresql://u:p@%2Frun%2Fpostgresql/db", "a socket of the agent's machine"),
+        ("postgresql://h/db?connect_timeout=3&host=%2Frun", "a socket of the agent's machine"),
+        ("postgresql:///db", "a socket of the agent's machine"),
+    ],
+)
+def test_labels_name_no_file_or_socket_of_a_database(url: str, named: str) -> None:
+    labels = {"max": "3", "rule": "Queue", "target": "1", "metric": "SQL", "metric__query": "select 1"}
+    found = problems(metric__databaseURL=url, **labels)
+    assert any(f"a label cannot name {named}" in problem for problem in found), found
+
+
+def test_labels_name_a_database_elsewhere() -> None:
+    labels = {"max": "3", "rule": "Queue", "target": "1", "metric": "SQL", "metric__query": "select 1"}
+    task, _ = read(metric__databaseURL="postgresql://h:5432/db?sslmode=require", **labels)
+    assert type(task.metric).__name__ == "SQLMetric"
+    other = {"max": "3", "rule": "Queue", "target": "1", "metric": "HTTP"}
+    task, _ = read(metric__url="http://h/waiting?service=web", **other)
+    assert type(task.metric).__name__ == "HTTPMetric"
+
+
 def test_labels_name_no_database_file_not_even_in_json() -> None:
     sources = '[{"MetricType": "SQL", "databaseURL": "sqlite:////etc/x.db", "query": "select 1"}]'
     assert problems(max="3", rule="Queue", target="1", metric__sources=sources) == [

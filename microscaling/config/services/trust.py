@@ -23,7 +23,17 @@ from microscaling.utils.text import quoted, short
 LOCAL = re.compile(r"\s*(?:[a-z0-9]+\+)?(sqlite|unix|file)[a-z0-9]*(?:\+[a-z0-9]+)?:", re.IGNORECASE)
 """Addresses that are files of the agent's own machine."""
 FILE_OPTION = re.compile(r"ssl_\w*(file|certs|path)\w*", re.IGNORECASE)
-"""Options in a URL of Redis that name files of the agent's own machine."""
+"""Options in a URL of Redis or KEDA that name files of the agent's own machine."""
+DATABASE = re.compile(r"\s*(postgres|mysql|mariadb)[\w+]*://", re.IGNORECASE)
+DATABASE_OPTION = re.compile(
+    r"ssl_(ca|cert|key|crl)|ssl(cert|key|rootcert|crl|crldir|keylogfile)|passfile|service(file)?|unix_socket",
+    re.IGNORECASE,
+)
+"""Those in a URL of a database, where `service` is a section of a file; elsewhere it may be any word."""
+SOCKET = re.compile(
+    r"[^?]*://([^/?#]*@)?([/?]|%2f|%40|$)|[^?]*\?([^#]*&)?host(addr)?=([/@]|%2f|%40)", re.IGNORECASE
+)
+"""A URL of a database whose host is the folder of a socket, or none."""
 COMMANDS = ("exec",)
 """Metrics that run a command of the configuration beside the agent."""
 FILLED_IN = ("url", "headers")
@@ -48,8 +58,11 @@ def _problems(found: Labelled, allowed: Sequence[str]) -> Iterator[str]:
                 f"{label}: a label cannot name a file or socket of the agent's machine ({local[1].lower()}): "
                 "write the task into a configuration file"
             )
-        for option, _ in parse_qsl(text.partition("?")[2]):
-            if FILE_OPTION.fullmatch(option):
+        database = bool(DATABASE.match(text))
+        if database and SOCKET.match(text):
+            yield f"{label}: a label cannot name a socket of the agent's machine: write a host into its URL"
+        for option, _ in parse_qsl(text.partition("?")[2], keep_blank_values=True):
+            if FILE_OPTION.fullmatch(option) or (database and DATABASE_OPTION.fullmatch(option)):
                 yield f"{label}: a label cannot name a file of the agent's machine ({option}): leave that out"
         for name in REFERENCE.findall(text):
             if not any(key.casefold() in filled for key in path):
