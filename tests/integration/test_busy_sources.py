@@ -164,47 +164,61 @@ def test_nsq(
     assert {lines[f"{word} {job}"] for word in ("start", "end") for job in pushed} == {1}
 
 
-def test_rq(engine: APIClient, scene: Callable[[dict[str, Any]], Scene], tmp_path: Path) -> None:
-    if not (stage.PACKAGES / "made-of").exists():
-        give_up("there is no RQ here")
-    here = Path(stage.__file__).parent
-    with RedisServer(tmp_path) as broker, contextlib.closing(broker.client()) as redis:
-        env = {"PYTHONPATH": "/packages:/workers", "JOBS_REDIS": broker.url, "PYTHONDONTWRITEBYTECODE": "1"}
-        of = scene({"metricType": "RQ", "config": {
-            "url": broker.url, "queueName": "jobs-of-rq", "image": stage.find_image(engine), "env": env,
-            "command": f"python3 -m rq.cli worker --url {broker.url} jobs-of-rq",
-            "volumes": [f"{stage.PACKAGES}:/packages:ro", f"{here}:/workers:ro"],
-        }})  # fmt: skip
-        code = (
-            "import sys, redis, rq\n"
-            "queue = rq.Queue('jobs-of-rq', connection=redis.Redis.from_url(sys.argv[1]))\n"
-            "for line in sys.stdin:\n"
-            "    id, seconds = line.split()\n"
-            "    queue.enqueue('jobs.rq_job', id, float(seconds))\n"
-            "    print(flush=True)"
-        )
-        path = {"PYTHONPATH": f"{stage.PACKAGES}:{here}", "JOBS_REDIS": broker.url, "PATH": "/usr/bin:/bin"}
-        feeder = subprocess.Popen(
-            [sys.executable, "-c", code, broker.url],
-            env=path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        pushed: list[str] = []
+def of_workers(scene: Callable[[dict[str, Any]], Scene], broker: RedisServer, image: str, kind: str) -> None:
+    """Runs jobs of Celery or RQ with `busy: source`; none is lost."""
+    here, url = Path(stage.__file__).parent, broker.url
+    env = {"PYTHONPATH": "/packages:/workers", "JOBS_REDIS": url, "PYTHONDONTWRITEBYTECODE": "1"}
+    of = scene({"metricType": "RQ" if kind == "rq" else "Celery", "config": {
+        "url": url, "queueName": f"jobs-of-{kind}", "image": image, "env": env,
+        "command": "python3 " + stage.FRAMEWORKS[kind].format(url=url).replace("-c 2", "-c 1"),
+        "volumes": [f"{stage.PACKAGES}:/packages:ro", f"{here}:/workers:ro"],
+    }})  # fmt: skip
+    code = (
+        "import sys, jobs, redis, rq\n"
+        "queue = rq.Queue('jobs-of-rq', connection=redis.Redis.from_url(sys.argv[1]))\n"
+        "for line in sys.stdin:\n"
+        "    id, seconds = line.split()\n"
+        "    if sys.argv[2] == 'rq': queue.enqueue('jobs.rq_job', id, float(seconds))\n"
+        "    else: jobs.celery_job.delay(id, float(seconds))\n"
+        "    print(flush=True)"
+    )
+    path = {"PYTHONPATH": f"{stage.PACKAGES}:{here}", "JOBS_REDIS": url, "PATH": "/usr/bin:/bin"}
+    feeder = subprocess.Popen(
+        [sys.executable, "-c", code, url, kind],
+        env=path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    pushed: list[str] = []
 
-        def push(seconds: float) -> None:
-            pushed.append(f"job{len(pushed)}")
-            assert feeder.stdin is not None
-            assert feeder.stdout is not None
-            feeder.stdin.write(f"{pushed[-1]} {seconds}\n")
-            feeder.stdin.flush()
-            feeder.stdout.readline()
+    def push(seconds: float) -> None:
+        pushed.append(f"job{len(pushed)}")
+        assert feeder.stdin is not None
+        assert feeder.stdout is not None
+        feeder.stdin.write(f"{pushed[-1]} {seconds}\n")
+        feeder.stdin.flush()
+        feeder.stdout.readline()
 
-        def waiting() -> int:
-            return int(redis.llen("rq:queue:jobs-of-rq"))
-
+    with contextlib.closing(broker.client()) as redis:
+        queue = "rq:queue:jobs-of-rq" if kind == "rq" else "jobs-of-celery"
         try:
-            no_job_is_lost(of, push, waiting)
+            no_job_is_lost(of, push, lambda: int(redis.llen(queue)))
         finally:
             feeder.communicate()
-        began = Counter(line.decode().split()[0] for line in redis.lrange("rq:started", 0, -1))
-        ended = Counter(line.decode() for line in redis.lrange("rq:done", 0, -1))
+        began = Counter(line.decode().split()[0] for line in redis.lrange(f"{kind}:started", 0, -1))
+        ended = Counter(line.decode() for line in redis.lrange(f"{kind}:done", 0, -1))
         assert began == ended == Counter(pushed)
+
+
+@pytest.mark.parametrize("kind", ["rq", "celery"])
+def test_workers_of_a_framework(
+    engine: APIClient,
+    scene: Callable[[dict[str, Any]], Scene],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    if not (stage.PACKAGES / "made-of").exists():
+        give_up("there are no Celery and RQ here")
+    if kind == "celery":
+        monkeypatch.syspath_prepend(str(stage.PACKAGES))
+    with RedisServer(tmp_path) as broker:
+        of_workers(scene, broker, stage.find_image(engine), kind)

@@ -104,7 +104,6 @@ def test_the_file_of_an_earlier_life_counts_for_nothing(
     engine.kill(id)
     engine.wait(id)
     assert backend.look(task, FILE, [id]) == {id: Activity.UNKNOWN}, "it does not run"
-    time.sleep(2.1)  # the slack for containers that write before the engine has noted their start
     engine.start(id)
     assert look(backend, task, id) is IDLE
     in_it(engine, id, "touch /work/busy")

@@ -353,3 +353,24 @@ def test_it_is_shown_who_is_busy_who_drains_and_who_waits_for_whom() -> None:
     of.run(20)
     shown = views(reconciler, "a", of.engine.now)
     assert {(view.state, view.activity) for view in shown} == {("running", "")}, "nobody looks any more"
+
+
+@pytest.mark.parametrize("drain", [Drain(), Drain("USR1")])
+def test_one_that_has_just_started_gets_no_signal_yet(drain: Drain) -> None:
+    """Its program may not have a handler, and would go on to take a job."""
+    of = world(task("a", drain=drain), a=1)
+    of.work(of.running()[0])
+    of.decide(a=3)
+    of.run(1)
+    assert len(of.running()) == 3
+    young = of.running()[1:]
+    of.decide(a=1)
+    of.run(1)
+    assert of.running()[1:] == young
+    assert [of.engine.worker(real.id).heard for real in young] == [[], []]
+    of.work(young[0], 5)
+    of.run(3)
+    assert len(of.running()) == 2
+    of.run(4)
+    assert len(of.running()) == 1
+    assert of.engine.killed == []

@@ -33,14 +33,20 @@ def _redis(metric: Metric) -> Consumers:
     return KINDS[metric.type_name](metric)
 
 
+def _celery(metric: Metric) -> Consumers:
+    from microscaling.metric.consumers.celery import CeleryConsumers
+
+    return CeleryConsumers(metric)
+
+
 MAKERS: dict[str, Callable[[Metric], Consumers]] = {
     "NSQ": _nsq,
     "RQ": _redis,
     "RedisStream": _redis,
     "Sidekiq": _redis,
+    "Celery": _celery,
 }
 REASONS = {
-    "Celery": "a worker of Celery that is at work may not answer",
     "BullMQ": "BullMQ's connections wait for the next job while another one runs, unless concurrency is 1",
     "JetStream": "NATS does not show which consumer has a message",
     "RabbitMQ": "RabbitMQ's numbers are 5 s old, and without the host name of a consumer",

@@ -9,8 +9,6 @@ from microscaling.demand.drain import Activity
 UNTIL = re.compile(rb"\s*([0-9]{1,12}(?:\.[0-9]{0,9})?)\s*")
 MAX_BYTES = 64
 """A longer file has no time in it."""
-SLACK_S = 2.0
-"""A container begins to write files before its engine notes the time of its start."""
 
 
 def until_in(content: bytes) -> float | None:
@@ -20,11 +18,13 @@ def until_in(content: bytes) -> float | None:
 
 
 def activity_of(
-    changed: float, until: float | None, now: float, started: float | None, most_s: float
+    changed: float, until: float | None, now: float, ended: float | None, most_s: float
 ) -> Activity:
     """Returns the activity of a container with a busy file. Times are Unix seconds by one clock: the file's
-    last change, the time in it if there is one, now, and the container's start; None if it is not known."""
-    if started is not None and changed < started - SLACK_S:  # it was left by the container's earlier life
+    last change, the time in it if there is one, now, and the end of the container's earlier life; None if
+    there was none."""
+    # Not by its start: on a busy machine an engine notes that seconds after the first files are written.
+    if ended is not None and changed <= ended:
         return Activity.IDLE
     if until is not None:
         return Activity.BUSY if now < until else Activity.IDLE

@@ -24,6 +24,8 @@ CHOOSE_S = 3.0
 WAIT_S = 0.25
 """For so long a thread may wait for the second look: to plan it later would take longer."""
 MAX_RETRY_S = 30.0
+YOUNG_S = 3.0
+"""A container that has just started gets no signal before this age."""
 TRIES = 3
 """Failed calls after which a container that was quieted is given up."""
 
@@ -126,7 +128,7 @@ class Drains:
         follows right before the signal."""
         busy, options = container.task.busy, container.task.drain
         since, quieted = container.watch.idle_since, container.quieted
-        if busy is None or options is None or since is None:
+        if busy is None or options is None or since is None or self._is_young(container, now):
             return False
         # Until it is quieted, a job may begin at any time, so an earlier look proves nothing.
         if options.has_quiet and (quieted is None or since < quieted):
@@ -154,7 +156,8 @@ class Drains:
         if not container.unwanted:
             return Work.RESUME if container.quieted is not None else None
         quiet = options is not None and options.has_quiet and container.quieted is None
-        return Work.QUIET if quiet and self._is_chosen(container, now) else None
+        due = quiet and self._is_chosen(container, now) and not self._is_young(container, now)
+        return Work.QUIET if due else None
 
     def keep_or_give_up(self, container: Container) -> None:
         """Lets a container go that was quieted, and cannot be resumed."""
@@ -233,6 +236,8 @@ class Drains:
             yield self.deadline(container)
             yield container.watch.retry_at
             yield drain.since + CHOOSE_S
+            if container.started is not None:
+                yield container.started + YOUNG_S
             if busy is not None and container.watch.idle_since is not None:
                 yield container.watch.idle_since + busy.delay_s - WAIT_S
 
@@ -258,6 +263,12 @@ class Drains:
         # A call that is under way may quiet it in this moment.
         quieted = container.quieted is not None or container.busy
         return not quieted or (options.can_resume and container.watch.tries < TRIES)
+
+    def _is_young(self, container: Container, now: float) -> bool:
+        """True if the program in the container may not hear a signal yet."""
+        # The first process of a container ignores signals that it has no handler for: it would take a job,
+        # and be killed in it at the end of its grace.
+        return container.started is not None and now < container.started + YOUNG_S
 
     def _is_chosen(self, container: Container, now: float) -> bool:
         """True if no other container is known to be idle in its place."""

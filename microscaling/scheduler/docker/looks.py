@@ -99,11 +99,11 @@ class DockerLooks:
             return Activity.IDLE
         self._check(answer)
         stat = json.loads(base64.b64decode(answer.headers[PATH_STAT]))
-        changed, started = seconds_of(stat["mtime"]), seconds_of(state.get("StartedAt"))
+        changed, ended = seconds_of(stat["mtime"]), _time_of(state.get("FinishedAt"))
         if changed is None:
             return Activity.UNKNOWN
         now = parsedate_to_datetime(answer.headers["Date"]).timestamp()
-        return activity_of(changed, self._until(busy, id, stat), now, started, busy.file_s)
+        return activity_of(changed, self._until(busy, id, stat), now, ended, busy.file_s)
 
     def _until(self, busy: Busy, id: str, stat: Mapping[str, Any]) -> float | None:
         """Returns the time in a busy file: as its content, or as the target of a symbolic link."""

@@ -27,6 +27,7 @@ from microscaling.scheduler.process.handle import Handle
 from microscaling.scheduler.process.news import POLL_INTERVAL_S, wait_for_news
 from microscaling.scheduler.process.orphans import Orphans
 from microscaling.scheduler.process.state import Entry, FolderGone, StateFolder
+from microscaling.scheduler.process.stop_signal import stop_signal
 from microscaling.scheduler.process.unit import Unit, lowest_free
 from microscaling.utils import subreaper
 from microscaling.utils.process import has_proc
@@ -39,8 +40,8 @@ one had started and not yet recorded."""
 KILL_WAIT_S = 5.0
 """Longest wait for the end of a killed process."""
 CLOSE_WAIT_S = 5.0
-GRACE_S = 1.0
-"""Grace of a task that this agent does not know, for the processes that its leader left."""
+UNKNOWN = Task("")
+"""In place of a task that this agent does not know: its defaults count."""
 CARE_S = 1.0
 """Interval of the care for orphans and the state folder."""
 TRIM_S = 5.0
@@ -70,8 +71,8 @@ class ProcessBackend(Backend):
         self._was_subreaper = False
         self._unwritten = False
         """The last save failed."""
-        self._graces: dict[str, float] = {}
-        """Grace of each task (seconds), for the processes left by a leader that ends by itself."""
+        self._tasks: dict[str, Task] = {}
+        """By name, for the way in which their processes end."""
         self._folder = StateFolder(os.path.abspath(folder or default_folder(environ)))
         self._opening = threading.Lock()
         self._open = False
@@ -89,12 +90,12 @@ class ProcessBackend(Backend):
 
     def prepare(self, task: Task) -> None:
         self._opened()
-        self._graces[task.name] = task.container.stop_grace_s
+        self._tasks[task.name] = task
         process_command.program(task, self._environ)
 
     def create(self, task: Task, nonce: str) -> str:
         self._opened()
-        self._graces[task.name] = task.container.stop_grace_s
+        self._tasks[task.name] = task
         program = process_command.program(task, self._environ)
         with self._lock:
             self._last_created = max(time.time(), self._last_created + 1e-6)
@@ -136,7 +137,7 @@ class ProcessBackend(Backend):
             deadline = time.monotonic() + grace_s
             family.kill_at = min(family.kill_at, deadline)
             before = len(family.asked)
-            family.ask()
+            family.ask(stop_signal(self._tasks.get(process.task, UNKNOWN)))
             news = len(family.asked) > before
         if news and grace_s > 0.0:
             self._save_or_warn()  # an agent that is started meanwhile must not send a second SIGTERM
@@ -360,7 +361,7 @@ class ProcessBackend(Backend):
                 return True
             now = time.monotonic()
             if math.isinf(family.kill_at):
-                family.kill_at = now + self._graces.get(process.task, GRACE_S)
+                family.kill_at = now + self._tasks.get(process.task, UNKNOWN).container.stop_grace_s
             asked = len(family.asked)
             outlived = family.outlived(now)
             family.leader.reap()  # only after the look, as its pid may be reused from now on

@@ -37,13 +37,13 @@ class Family:
         self._rest: dict[tuple[int, str], Handle] = {}
         self._looked = float("-inf")
 
-    def ask(self) -> None:
-        """Sends SIGTERM to the leader alone."""
+    def ask(self, number: int = SIGTERM) -> None:
+        """Sends SIGTERM, or its task's own signal in its place, to the leader alone."""
         # The leader knows the order in which its children should end; a child of Celery's or RQ's would die
         # of the signal in the middle of a job.
         if not self.leader.has_ended():
             self.members(snapshot())  # before parents end, and ancestry is lost
-            self._ask(self.leader)
+            self._ask(self.leader, number)
 
     def send(self, number: int) -> None:
         """Sends a signal to the leader alone; SIGTERM only once."""
@@ -52,11 +52,11 @@ class Family:
         else:
             self.leader.signal(number)
 
-    def _ask(self, handle: Handle) -> None:
+    def _ask(self, handle: Handle, number: int = SIGTERM) -> None:
         # Never a second SIGTERM: RQ's workers kill their job on it.
         if (handle.pid, handle.started) not in self.asked:
             self.asked.add((handle.pid, handle.started))
-            handle.signal(SIGTERM)
+            handle.signal(number)
 
     def kill(self, now: float) -> None:
         """Kills the leader with its group; `outlived` kills the rest."""

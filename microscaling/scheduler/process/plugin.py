@@ -50,7 +50,7 @@ def examine(settings: Settings, environ: Mapping[str, str], tasks: Tasks) -> Ite
 
 def takes(word: str) -> bool:
     """True for the words of processes."""
-    return word in ("user", "directory", "output")
+    return word in ("user", "directory", "output", "stop_signal")
 
 
 TYPE = SchedulerPlugin(
