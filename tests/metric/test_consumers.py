@@ -13,6 +13,8 @@ import pytest
 
 from microscaling.errors import ConfigError, MetricError
 from microscaling.metric.base import METRICS, Metric
+from microscaling.metric.celery import CeleryMetric
+from microscaling.metric.consumers import celery as of_celery
 from microscaling.metric.consumers import nsq as of_nsq
 from microscaling.metric.consumers.base import Consumer, Consumers
 from microscaling.metric.consumers.choice import MAKERS, consumers_of
@@ -169,3 +171,9 @@ def test_every_other_metric_is_refused_with_a_reason(kind: type[Metric]) -> None
         consumers_of(metric)
     with pytest.raises(ConfigError, match="does not show the consumers of a queue"):
         consumers_of(NullMetric())
+
+
+def test_celery_without_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(of_celery, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match="needs celery"):
+        consumers_of(CeleryMetric("redis://127.0.0.1:1/0"))

@@ -63,7 +63,7 @@ BY_SOURCE = Key(
     "Busy by",
     default_in_words="none",
     meaning="`source`: a container is busy while the source of the task's queue has a job of its consumer; "
-    "with NSQ, RQ, RedisStream and Sidekiq",
+    "with NSQ, RQ, Celery, RedisStream and Sidekiq",
     shape={"enum": ["source"]},
 )
 KEYS = (FILE, FILE_S_KEY, PROBE, BY_SOURCE, CPU, DRAIN)
