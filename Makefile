@@ -34,7 +34,7 @@ test: ## run the tests (ARGS=... goes to pytest; needs no engine, but uses one t
 	@scripts/venv demo yaml test
 	@$(bin)/python -m pytest --numprocesses $(WORKERS) --ignore=tests/chaos $(ARGS)
 
-test-sources: ## install the sources that take minutes (asynq, River, Laravel), and run their tests (ARGS=... goes to pytest)
+test-sources: ## install the sources that take minutes (asynq, River, Laravel, Kafka), and run their tests (ARGS=... goes to pytest)
 	@scripts/test-sources $(ARGS)
 
 test-engines: ## build two versions of Compose and Docker's next engine, and run their tests on each and on Podman (an hour or more)
@@ -50,7 +50,7 @@ lint: ## ruff, types, layers, bandit
 	$(bin)/bandit -q -c pyproject.toml -r microscaling
 
 audit: ## known vulnerabilities of all that the image has in it (asks pypi.org; fails if that cannot be reached)
-	@scripts/venv audit azure exporter keda kubernetes mysql postgresql redis server sqs yaml
+	@scripts/venv audit azure exporter kafka keda kubernetes mysql postgresql redis server sqs yaml
 	@mkdir -p build
 	$(bin)/python -m pip freeze --exclude-editable >build/audit.txt
 	$(bin)/pip-audit --strict --disable-pip --no-deps -r build/audit.txt

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-HEAVY = {"azure", "boto3", "botocore", "docker", "google", "grpc", "kubernetes", "orjson", "psycopg",
-         "pymysql", "redis", "requests", "sqlite3", "starlette", "urllib3", "uvicorn", "websocket",
+HEAVY = {"azure", "boto3", "botocore", "confluent_kafka", "docker", "google", "grpc", "kubernetes", "orjson",
+         "psycopg", "pymysql", "redis", "requests", "sqlite3", "starlette", "urllib3", "uvicorn", "websocket",
          "yaml"}  # fmt: skip
 TRIES = 10
 APPS = {"maxContainers": 4, "apps": [{"name": "a", "priority": 1, "minContainers": 1, "maxContainers": 4}]}

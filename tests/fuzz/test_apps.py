@@ -73,6 +73,8 @@ SAMPLES: dict[tuple[str, str], Any] = {
     ("Push", "maxAgeSeconds"): 30,
     ("Beanstalkd", "url"): "beanstalkd://h",
     ("Gearman", "url"): "gearman://h",
+    ("Kafka", "bootstrapServers"): "h:9092",
+    ("Kafka", "options"): {"sasl.username": "u", "sasl.password": SECRET},
     ("NSQ", "nsqd"): f"u:{SECRET}@h:4151",
     ("NSQ", "nsqlookupd"): "",
     **{(name, "url"): f"redis://:{SECRET}@h/0" for name in JOBS_IN_REDIS},

@@ -22,13 +22,13 @@ Fault = Callable[["Pipe", bytes], bool]
 class Proxy:
     """Every connection to it is one to `target` ("host:port"), until `fault` is set."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, own_port: int = 0) -> None:
         host, _, port = target.rpartition(":")
         self.target = (host, int(port))
         self.fault: Fault | None = None
         self.closing = threading.Event()
         self.hits = 0
-        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket = socket.create_server(("127.0.0.1", own_port))
         self.endpoint = f"127.0.0.1:{self._socket.getsockname()[1]}"
         self._thread = threading.Thread(target=self._accept, name="proxy")
         self._pipes: list[Pipe] = []
