@@ -39,6 +39,7 @@ class BeanstalkdSource(LineSource):
         return b"".join(b"stats-tube %b\r\n" % tube.encode() for tube in queues)
 
     def found(self, answer: Answer, queues: Iterable[str]) -> Mapping[str, Stats]:
+        # Each command has its answer, in the order of the commands.
         each = {tube: self._lines(answer) for tube in queues}
         return {tube: _pairs(lines) for tube, lines in each.items() if lines is not None}
 

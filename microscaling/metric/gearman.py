@@ -90,6 +90,7 @@ class GearmanMetric(Metric):
             count_of(digits, f"jobs of the function {short(self.function)}")
             for digits in answer[self.function]
         )
+        # The total has those that run in it.
         return Measurement(max(0, total - running), running)
 
 

@@ -117,6 +117,7 @@ class JetStreamSource(Source):
             client.close()
 
     def _ask(self, url: str, found: Found, paths: set[Path], left_s: float) -> None:
+        # Of one account only, as others may have thousands of streams.
         accounts = {account for account, _, _ in paths}
         asked = {"consumers": "true"} | ({"acc": accounts.pop()} if len(accounts) == 1 else {})
         client = self._clients[url]

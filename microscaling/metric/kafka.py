@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from microscaling.errors import ConfigError, MetricError
@@ -28,14 +28,14 @@ def check_servers(servers: str) -> None:
             raise ConfigError("expected host:port, or several with commas between them, such as kafka:9092")
 
 
-def check_options(options: Mapping[str, Any]) -> None:
-    """Raises ConfigError for an option that is none, or has no business here."""
-    for name, value in options.items():
+def check_options(options: Mapping[str, Sequence[str]]) -> None:
+    """Raises ConfigError for an option that is none, has no business here, or has not one value."""
+    for name, values in options.items():
         if name not in OPTIONS:
             other = nearest(name, OPTIONS)
             hint = f"; did you mean {other}?" if other else ""
             raise ConfigError(f"{short(name)} is not one of those for the connection{hint}")
-        if not isinstance(value, (str, bool, int)):
+        if len(values) != 1:
             raise ConfigError(f"{name}: expected one value")
 
 
@@ -94,10 +94,11 @@ class KafkaMetric(Metric):
         group: str,
         topics: str,
         offset_reset: str = ERROR,
-        options: Mapping[str, Any] | None = None,
+        options: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         check_servers(servers)
         check_options(options or {})
+        # In order, and each once: a topic twice would count twice.
         names = tuple(dict.fromkeys(name for topic in topics.split(",") if (name := topic.strip())))
         if not names:
             raise ConfigError("topics: expected the name of a topic")
@@ -105,7 +106,8 @@ class KafkaMetric(Metric):
             raise ConfigError(f"offsetReset: expected {alternatives((ERROR, EARLIEST, LATEST))}")
         self.question = Question(group, names)
         self.offset_reset = offset_reset
-        self.source = KafkaSource(servers, options or {}, self.question)
+        settings = {name: values[0] for name, values in (options or {}).items()}
+        self.source = KafkaSource(servers, settings, self.question)
         self._what = f"group {short(group)} of Kafka"
         self._partitions = 0
 

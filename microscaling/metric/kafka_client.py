@@ -109,6 +109,7 @@ class KafkaClient:
         from confluent_kafka.admin import OffsetSpec
 
         partitions = [TopicPartition(*one) for one in each]
+        # Asked without a partition, librdkafka raises an error.
         if not partitions:
             return [{}, {}]
         asked = [
@@ -136,6 +137,7 @@ class KafkaClient:
             partitions = wanted.setdefault(question.group, {})
             for topic in question.topics:
                 partitions.update(dict.fromkeys((topic, number) for number in _known(topics[topic])))
+        # The library takes one group at a time; the requests are under way together.
         asked = {
             group: self._admin.list_consumer_group_offsets(
                 [ConsumerGroupTopicPartitions(group, [TopicPartition(*one) for one in partitions])],

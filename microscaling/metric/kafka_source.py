@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
 
 from microscaling.errors import ConfigError, MetricError
 from microscaling.metric.base import Source
@@ -41,9 +40,9 @@ class KafkaSource(Source):
     """One cluster."""
 
     def __init__(
-        self, servers: str, options: Mapping[str, Any], question: Question, deadline_s: float = DEADLINE_S
+        self, servers: str, options: Mapping[str, str], question: Question, deadline_s: float = DEADLINE_S
     ) -> None:
-        self._config = {"bootstrap.servers": servers} | {name: _text(options[name]) for name in options}
+        self._config = {"bootstrap.servers": servers, **options}
         self.key = ("kafka", *sorted(self._config.items()))
         self.name = f"Kafka at {short(servers)}"
         self.secrets = [self._config[name] for name in SECRET & options.keys()]
@@ -106,10 +105,6 @@ class KafkaSource(Source):
         for secret in self.secrets:
             text = text.replace(secret, "***") if secret else text
         return text
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _reason(error: Exception) -> str:

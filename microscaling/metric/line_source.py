@@ -57,6 +57,7 @@ class LineSource(Source):
 
     def fetch(self) -> Mapping[str, Any]:
         """Returns an entry for each queue that exists."""
+        # One look at them, as `also` may replace them meanwhile.
         hints = self.hints
         found: Mapping[str, Any] = self.exchange(
             self.request(hints), lambda answer: self.found(answer, hints)

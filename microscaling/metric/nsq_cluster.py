@@ -61,6 +61,7 @@ class NSQClusterSource(Source):
         endpoints = self._endpoints(until)
         self._keep_only(endpoints)
         found = []
+        # One after the other: each takes about a millisecond.
         for number, endpoint in enumerate(endpoints):
             nsqd = self._nsqd.setdefault(endpoint, NSQSource(endpoint, hints=False))
             nsqd.ask_for(self.queues)

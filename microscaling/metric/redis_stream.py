@@ -82,6 +82,7 @@ class RedisStreamMetric(JobsMetric):
             seen = answers.further[1]
             waiting, exact = _waiting(seen, group, count(stream.get(b"length")))
             oldest = seen[0] if seen else None
+        # A worker may have acknowledged some between the two questions.
         pending = count(group.get(b"pending"))
         stuck = len(answers.further[0]) if self.claim_after_s else 0
         return Measurement(
@@ -120,6 +121,7 @@ def _known_waiting(answer: Any, group: Mapping[bytes, Any]) -> int | None:
     last, first = _id(group[b"last-delivered-id"]), stream.get(b"first-entry")
     if not first or last >= _id(stream.get(b"last-generated-id")):
         return 0
+    # Trimming removes the oldest first: while one that was read is there, no unread one is trimmed.
     if _id(first[0]) > last:
         return count(stream.get(b"length"))
     return 0 if group.get(b"lag") == 0 else None

@@ -137,12 +137,14 @@ def test_new_partitions_are_found(
 
 def test_a_login_that_is_refused_is_an_error_without_the_password(kafka: Kafka, look: Any) -> None:  # noqa: F811
     kafka.create("secret", 1)
-    options = {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN", "sasl.username": "agent"}
-    good = KafkaMetric(kafka.login, "workers", "secret", options={**options, "sasl.password": "s3cret"})
+    options = {
+        "security.protocol": ["SASL_PLAINTEXT"], "sasl.mechanism": ["PLAIN"], "sasl.username": ["agent"],
+    }  # fmt: skip
+    good = KafkaMetric(kafka.login, "workers", "secret", options={**options, "sasl.password": ["s3cret"]})
     measure = look(good)
     wait_for(lambda: _measures(measure))
     assert measure() == Measurement(0)
-    bad = KafkaMetric(kafka.login, "workers", "secret", options={**options, "sasl.password": "hunter22"})
+    bad = KafkaMetric(kafka.login, "workers", "secret", options={**options, "sasl.password": ["hunter22"]})
     with pytest.raises(MetricError, match="Authentication failed") as caught:
         look(bad)()
     assert "hunter22" not in str(caught.value)
@@ -167,10 +169,10 @@ def test_servers_that_cannot_be_are_refused(servers: str) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"sasl.pasword": "x"}, r"sasl.pasword is not one .*; did you mean sasl.password\?"),
-        ({"plugin.library.paths": "/tmp/x.so"}, "is not one of those for the connection"),
-        ({"sasl.kerberos.kinit.cmd": "rm"}, "is not one of those for the connection"),
-        ({"client.id": ["a"]}, "client.id: expected one value"),
+        ({"sasl.pasword": ["x"]}, r"sasl.pasword is not one .*; did you mean sasl.password\?"),
+        ({"plugin.library.paths": ["/tmp/x.so"]}, "is not one of those for the connection"),
+        ({"sasl.kerberos.kinit.cmd": ["rm"]}, "is not one of those for the connection"),
+        ({"client.id": ["a", "b"]}, "client.id: expected one value"),
     ],
 )
 def test_other_options_than_those_of_the_connection_are_refused(options: Any, said: str) -> None:
@@ -179,7 +181,9 @@ def test_other_options_than_those_of_the_connection_are_refused(options: Any, sa
 
 
 def test_an_option_with_a_bad_value_is_found_by_the_check() -> None:
-    metric = KafkaMetric("k:1", "g", "t", options={"security.protocol": "TLS", "sasl.password": "hunter22"})
+    metric = KafkaMetric(
+        "k:1", "g", "t", options={"security.protocol": ["TLS"], "sasl.password": ["hunter22"]}
+    )
     with pytest.raises(ConfigError, match=r"^options: .*security.protocol") as caught:
         metric.source.check()  # type: ignore[union-attr]
     assert "hunter22" not in str(caught.value)

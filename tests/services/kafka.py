@@ -8,9 +8,7 @@ import signal
 import subprocess
 from typing import Any
 
-import pytest
-
-from tests.services.service import CACHE, Service, find, free_port, wait_for
+from tests.services.service import CACHE, Service, find, free_port, skip_slow, wait_for
 
 LIBS = CACHE / "kafka"
 CLUSTER = "MkU3OEVBNTcwNTJENDM2Qk"
@@ -46,7 +44,7 @@ class Kafka(Service):
 
     def command(self) -> list[str]:
         if not any(LIBS.glob("kafka_*.jar")):
-            pytest.skip("there is no Kafka here: `make test-sources` installs it")
+            skip_slow("there is no Kafka here")
         names = ("port", "behind", "proxy", "login", "controller")
         ports = {name: free_port() for name in names}
         self.servers, self.behind, self.login = (

@@ -80,7 +80,7 @@ class Answer:
 
     def line(self) -> bytes:
         """Returns the next line without its end (LF, or CR LF). Raises OSError."""
-        searched = 0
+        searched = 0  # what was searched once has no end of a line in it
         while (end := self.rest.find(b"\n", searched)) < 0:
             searched = len(self.rest)
             self._receive()
