@@ -23,7 +23,7 @@ FROM (
     FROM {jobs} WHERE state IN ('available', 'scheduled', 'retryable', 'running') AND queue = ANY(%(queues)s)
     UNION ALL
     SELECT name, NULL, NULL, NULL, paused_at IS NOT NULL
-    FROM {queues} WHERE name = ANY(%(queues)s) OR name = '*'
+    FROM {queues} WHERE name = ANY(%(queues)s)
 ) job GROUP BY name"""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -324,3 +325,14 @@ def tls_server(certificate: tuple[Path, Path], tmp_path_factory: pytest.TempPath
     server.certificate = certificate
     with server:
         yield server.url
+
+
+@pytest.mark.parametrize(("url", "library"), [("postgresql://db", "psycopg"), ("mysql://db", "PyMySQL")])
+def test_without_the_library(url: str, library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, library.lower(), None)
+    metric = SQLMetric(url, COUNT)
+    assert metric.source
+    with pytest.raises(ConfigError, match=rf"{url} needs {library}: pip install '\.\["):
+        metric.source.check()
+    with pytest.raises(MetricError, match=f"needs {library}"):
+        metric.update()
