@@ -328,10 +328,8 @@ def test_missing_means_nothing_where_that_is_an_error(caplog: pytest.LogCaptureF
     assert said == ["apps[0].config.missing: is not known here, and ignored"]
 
 
-PLAIN = (
-    "variables are filled in only in the body, databaseURL, headers, nsqd, nsqlookupd, params and url of a "
-    "source, and in the options of containers, not in commands"
-)
+# Which sources there are decides about the rest.
+PLAIN = "variables are filled in only in the body, databaseURL, headers, "
 LITERAL = [
     ("NSQ", {"topicName": "${TOPIC}"}, [f"topicName: ${{TOPIC}} is taken literally: {PLAIN}"]),
     ("SQL", {"databaseURL": "sqlite:///q", "query": "SELECT ${A}"}, ["query: ${A} is taken"]),
