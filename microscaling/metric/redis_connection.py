@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from microscaling.errors import ConfigError
+from microscaling.metric.redis_topology import SENTINEL, ClusterConnection, Place, SentinelConnection, kind_of
 from microscaling.utils import urls
 from microscaling.utils.text import short
 
@@ -25,6 +26,11 @@ def check_url(url: str) -> None:
     """Raises ConfigError for an invalid URL, without the URL: it may contain a password."""
     if url.startswith("unix://"):
         _check_socket(url)
+        return
+    if kind_of(url):
+        place = Place(url)
+        for host in place.hosts:
+            check_url(place.url_of(host))
         return
     urls.check_url(url, ("redis", "rediss"), FORM)
     if not DATABASE.fullmatch(urlsplit(url).path):
@@ -45,6 +51,10 @@ def connection(url: str) -> Any:
     """Returns a connection that opens when it is first used. Raises ConfigError for an invalid option."""
     import redis.connection  # noqa: F401 - its absence is no error of the URL
 
+    if kind := kind_of(url):
+        place = Place(url)
+        connection(place.url_of(place.hosts[0]))  # its options
+        return (SentinelConnection if kind == SENTINEL else ClusterConnection)(place, connection)
     try:
         return _made(url)
     except Exception as error:  # any type: the URL may set any option of the library

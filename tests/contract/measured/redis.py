@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager
 
 from microscaling.metric.base import Metric
 from microscaling.metric.redis import RedisMetric
 from microscaling.metric.redis_stream import RedisStreamMetric
 from tests.contract.measured.base import Remote
-from tests.metric.proxy import OF_REDIS
+from tests.metric.proxy import OF_REDIS, Proxy
 from tests.services.redis import RedisServer
+from tests.services.redis_topology import Node
+from tests.services.service import free_port, wait_for
 
 
 class RedisList(Remote):
@@ -85,7 +88,26 @@ class RedisStreamOfGroup(RedisList):
             self.client.xadd("jobs", {"job": i})
 
 
+class RedisOfCluster(RedisList):
+    """A cluster of one node, which says that it is where the proxy is."""
+
+    def start(self) -> None:
+        self.port = free_port()
+        announced = "--cluster-announce-ip", "127.0.0.1", "--cluster-announce-port", str(self.port)
+        node = Node(self.folder / "node", "--cluster-enabled", "yes", *announced)
+        self.stack.enter_context(node)
+        self.client = self.stack.enter_context(node.client())
+        self.client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
+        wait_for(lambda: self.client.cluster("INFO")["cluster_state"] == "ok")
+        self.url = node.url.replace("redis:", "redis+cluster:")
+
+    def connected(self) -> AbstractContextManager[object]:
+        self.proxy = Proxy(self.address, self.port)
+        return self.proxy
+
+
 KINDS = (
+    RedisOfCluster,
     RedisStreamOfGroup,
     RedisList,
     RedisStream,
