@@ -1,4 +1,4 @@
-"""The metric of a queue of Celery, with Redis as its broker."""
+"""The metric of a queue of Celery, with Redis or RabbitMQ as its broker."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from datetime import datetime, timezone
 from typing import Any
 
 from microscaling.errors import ConfigError
-from microscaling.metric.base import Measurement
-from microscaling.metric.redis_jobs import LOOK_AT, LOOK_AT_ETA, URL, Answers, Command, JobsMetric, count
+from microscaling.metric.base import Measurement, Metric
+from microscaling.metric.missing import EMPTY
+from microscaling.metric.rabbitmq import RabbitMQMetric
+from microscaling.metric.rabbitmq import check_url as check_management
+from microscaling.metric.redis_connection import check_url
+from microscaling.metric.redis_jobs import LOOK_AT, LOOK_AT_ETA, Answers, Command, JobsMetric, count
 from microscaling.plugins import Field
 from microscaling.settings import Settings
 
@@ -34,6 +38,27 @@ def steps_of(value: str) -> list[int]:
     return sorted({int(step) for step in steps})
 
 
+def check_either(url: str) -> None:
+    """Raises ConfigError for anything but the URL of a Redis, or of RabbitMQ's management."""
+    if of_rabbitmq(url):
+        check_management(url)
+    else:
+        check_url(url)
+
+
+def of_rabbitmq(url: str) -> bool:
+    """Returns whether a URL is that of RabbitMQ's management."""
+    return url.lower().startswith(("http://", "https://"))
+
+
+class CeleryOnRabbitMQ(RabbitMQMetric):
+    """The tasks of a queue of Celery in RabbitMQ (items): one queue for all priorities, in which those that a
+    worker has fetched, for now or for later, are unacknowledged."""
+
+    type_name = "Celery"
+    missing = EMPTY  # Celery makes a queue when it is first used
+
+
 class CeleryMetric(JobsMetric):
     """The tasks that wait in the lists of a queue, one for each priority step (items).
 
@@ -41,9 +66,18 @@ class CeleryMetric(JobsMetric):
     are in the same lists until a worker has taken them, so short lists are looked at for their ETA.
     """
 
-    type_name, summary = "Celery", "the tasks of a queue of Celery, with Redis as its broker"
+    type_name, summary = "Celery", "the tasks of a queue of Celery, with Redis or RabbitMQ as its broker"
     fields = (
-        URL,
+        Field(
+            "url",
+            "URL",
+            kind="url",
+            required=True,
+            secret=True,
+            wide=True,
+            check=check_either,
+            hint="redis://host:6379/0, or of RabbitMQ's management: http://user:password@rabbitmq:15672",
+        ),
         Field("queueName", "Queue", default="celery"),
         Field("keyPrefix", "Prefix of keys", hint="global_keyprefix of the broker's transport options"),
         Field("prioritySteps", "Priority steps", default=STEPS, check=check_steps, hint="as in Celery"),
@@ -56,10 +90,13 @@ class CeleryMetric(JobsMetric):
             default=VISIBLE_S,
             hint="visibility_timeout of the transport options: a task that was taken longer ago is stuck",
         ),
+        Field("virtualHost", "Virtual host", default="/", hint="of RabbitMQ; what stands above is for Redis"),
     )
 
     @classmethod
-    def from_config(cls, values: Mapping[str, Any], settings: Settings) -> CeleryMetric:
+    def from_config(cls, values: Mapping[str, Any], settings: Settings) -> Metric:
+        if of_rabbitmq(values["url"]):
+            return CeleryOnRabbitMQ(values["url"], values["queueName"], values["virtualHost"])
         return cls(
             values["url"],
             values["queueName"],

@@ -9,7 +9,7 @@ from typing import Any
 from books import work
 from celery import Celery
 
-URL = os.environ["JOBS_REDIS"]
+URL = os.environ.get("JOBS_AMQP") or os.environ["JOBS_REDIS"]
 QUEUE = "jobs"
 IDS = itertools.count()
 
@@ -20,6 +20,8 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     broker_transport_options={"global_keyprefix": os.environ.get("JOBS_PREFIX", "")},
 )
+if "JOBS_AMQP" in os.environ:
+    app.conf.task_queue_max_priority = 10
 
 
 @app.task(name="job")
