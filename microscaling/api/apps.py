@@ -30,6 +30,7 @@ from microscaling.api.schema.policies import (
 )
 from microscaling.api.schema.refused import refuse
 from microscaling.api.schema.section import Notes, Section, shown
+from microscaling.api.schema.shares import read_reserve, read_weight
 from microscaling.api.schema.unknown import note_unknown
 from microscaling.api.schema.variables import fill_in
 from microscaling.demand.task import Task
@@ -127,6 +128,8 @@ def _task(
         idle_s=read_idle(config, measured),
         stuck_s=read_stuck(config, measured),
         update_parallel=read_update(config),
+        weight=read_weight(app),
+        reserve=read_reserve(app, most),
         busy=busy,
         drain=drain,
         drain_keys=given_keys(config),

@@ -10,7 +10,7 @@ from microscaling.utils.text import few, span
 
 TIES = (
     "priority: {names} have the same, {priority}: when they want more than the cap allows, the first in the "
-    "list takes all of it, and the others keep their minimum; give each a priority of its own"
+    "list takes all of it, and the others keep their minimum; give each a priority of its own, or a weight"
 )
 ENDS = ("TERM", "INT", "QUIT", "HUP")
 """Signals on which most programs end by themselves."""
@@ -51,6 +51,8 @@ def _ties(tasks: Iterable[Task], cap: int) -> Iterator[str]:
         if task.is_scalable and task.max_containers > task.min_containers:
             tied.setdefault(task.priority, []).append(task)
     for priority, able in sorted(tied.items()):
+        if any(task.weight is not None for task in able):
+            continue
         if len(able) > 1 and sum(task.max_containers for task in able) > cap:
             yield TIES.format(names=few([task.name for task in able]), priority=priority)
 

@@ -24,6 +24,11 @@ LAST_TOOK = "{judged}: something waits and it has none, takes {by} from {other}"
 TAKEN = "{judged}: jobs are taken and it has none, {free} free, takes {by}"
 TAKEN_TOOK = "{judged}: jobs are taken and it has none, takes {by} from {other}"
 LAST_GAVE = "gives {by} to {other}, which comes first and has none"
+BELOW_RESERVE = "below its reserve: wants {wants}, {free} free, takes {by}"
+RESERVE_TOOK = "below its reserve by {wants}: takes {by}, of them {given} from {other}"
+OF_RESERVE = {BELOW_MINIMUM: BELOW_RESERVE, MINIMUM_TOOK: RESERVE_TOOK}
+SHARE_TOOK = "{judged}: wants {wants}, its share by weight is {given} of {free}: takes {by}"
+SHARE_GAVE = "{judged}: wants {wants}, its share by weight is {given} of {free}: gives back {by}"
 OVER_CAP = "{wants} too many for the cap of {free}: gives back {by}"
 OVER_PLACES = "{wants} too many for the cap of {free} (less {other}): gives back {by}"
 TRY = "tries again, in a free place"
@@ -128,5 +133,6 @@ def explained(last: Reason | None, before: int) -> Reason | None:
 _RULES = {
     UP, BACK, ABOVE_MAXIMUM, BELOW_MINIMUM, GAVE_WAY, TOOK, MINIMUM_TOOK, MINIMUM_GAVE,
     IDLE, LAST, LAST_TOOK, LAST_GAVE, TAKEN, TAKEN_TOOK, OVER_CAP,
+    BELOW_RESERVE, RESERVE_TOOK, SHARE_TOOK, SHARE_GAVE,
     OVER_PLACES, TRY_TOOK, TRY_GAVE, UP_LATE, BACK_LATE, GAVE_LATE,
 }  # fmt: skip

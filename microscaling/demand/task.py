@@ -22,7 +22,7 @@ NOT_YET = "not measured yet"
 CONFIGURED = (
     "family_name", "image", "command", "publish_all_ports", "network_mode", "env", "is_scalable", "priority",
     "max_delta", "min_containers", "max_containers", "metric", "container", "fallback", "scale_down_window_s",
-    "idle_s", "stuck_s", "update_parallel", "busy", "drain", "drain_keys",
+    "idle_s", "stuck_s", "update_parallel", "weight", "reserve", "busy", "drain", "drain_keys",
 )  # fmt: skip
 """The fields that a configuration gives, without its name and `target`."""
 
@@ -130,6 +130,11 @@ class Task:
     """A person's will in force in place of its rule, in words; empty: none. Only the engine writes it."""
     history: list[Decision] = field(default_factory=list)
     """The last changes of `demand`, the oldest first."""
+    weight: float | None = None
+    """Its share among the tasks of its priority; None: 1 if another of them has one, else the order
+    counts."""
+    reserve: int = 0
+    """The containers that it gets before more important tasks, as far as it wants them."""
     update_parallel: int = 1
     """The containers of an earlier configuration that are replaced at the same time."""
 

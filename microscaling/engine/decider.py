@@ -12,6 +12,7 @@ from microscaling.engine import scaling
 from microscaling.engine.fallback import Fallbacks
 from microscaling.engine.overrides import Overrides
 from microscaling.engine.readings import Readings
+from microscaling.engine.reserves import reserved
 from microscaling.engine.rest import Rests
 from microscaling.engine.status import Status
 from microscaling.engine.window import Windows
@@ -59,9 +60,10 @@ class Decider:
             scaling.measure(tasks, now)
             self.windows.apply(now)
             given_up = self.rests.look(now)
-            changed = not tasks.hold and scaling.allocate(tasks)
-            changed = (not tasks.hold and scaling.guard(tasks)) or changed
-            changed = (not tasks.hold and self.rests.fill(tasks)) or changed
+            with reserved(tasks):
+                changed = not tasks.hold and scaling.allocate(tasks)
+                changed = (not tasks.hold and scaling.guard(tasks)) or changed
+                changed = (not tasks.hold and self.rests.fill(tasks)) or changed
             changes = changes_since(before)
             lines = self.status.look(now)
         # Logged after the lock is released, as logging is I/O.
@@ -81,7 +83,8 @@ class Decider:
         with self.tasks as tasks:
             tasks.changed.clear()
             before = demands_of(tasks)
-            changed = not tasks.hold and scaling.reallocate(tasks)
+            with reserved(tasks):
+                changed = not tasks.hold and scaling.reallocate(tasks)
             changes = changes_since(before)
         say(changes)
         return changed

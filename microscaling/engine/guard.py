@@ -17,6 +17,7 @@ from microscaling.demand.reason import (
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.engine.donors import Donors, Given, minimum, names, nothing
+from microscaling.engine.shares import share
 
 
 def guard(tasks: Tasks, by_readings: bool = True) -> bool:
@@ -37,7 +38,7 @@ def guard(tasks: Tasks, by_readings: bool = True) -> bool:
     # starts a container only when the place is empty.
     order = tasks.by_priority()
     free = tasks.places()
-    needy = False
+    needy = weighted = False
     changed = False
     for task in order:
         demand = task.demand
@@ -48,6 +49,8 @@ def guard(tasks: Tasks, by_readings: bool = True) -> bool:
         free -= counted(task) if task.backing_off else demand
         if demand < task.min_containers:
             needy = True
+        if task.weight is not None:
+            weighted = True
     if free < 0 or needy:
         # demand.limits sets the demand of tasks that back off, so they count and stay as they are.
         movable = [task for task in order if not task.backing_off]
@@ -56,6 +59,8 @@ def guard(tasks: Tasks, by_readings: bool = True) -> bool:
         while moved:  # a held task may take from one that has only just been raised
             moved, free = _raise(movable, free, by_readings)
             changed = changed or moved
+    if weighted and by_readings:  # a server's demand is shared out already
+        changed = share(tasks) or changed
     return changed
 
 

@@ -6,6 +6,7 @@ import heapq
 import itertools
 from dataclasses import dataclass, field
 
+from microscaling.demand.limits import adopt
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.simulate.queue import SimulatedQueue
@@ -53,7 +54,7 @@ class SimulatedContainers:
             group.running.append(number)
             if group.queue is not None:
                 group.queue.add(number)
-        group.task.demand = count
+        adopt(group.task, count)
         self._report(group)
 
     def next_event(self) -> float:

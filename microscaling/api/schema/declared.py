@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
 
-from microscaling.api.schema import busy, container, metric, policies
+from microscaling.api.schema import busy, container, metric, policies, shares
 from microscaling.api.schema.key import Key
 from microscaling.api.schema.sources import SOURCES
 from microscaling.metric.base import METRICS
@@ -77,6 +77,7 @@ APP = (
         meaning="for a rule that measures: where its queue is, as below",
         in_form=True,
     ),
+    *shares.KEYS,
     *policies.KEYS,
     Key(
         "config",

@@ -47,7 +47,10 @@ def task_of(
         raise ConfigError(*found.problems)
     for warning in warnings:
         warn(_with_label(found, warning))
-    return tasks[0]
+    task = tasks[0]
+    if task.weight is None:
+        task.weight = 1.0  # services have no order, so those of one priority always share
+    return task
 
 
 def _with_label(found: Labelled, text: str) -> str:
