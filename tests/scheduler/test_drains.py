@@ -41,7 +41,10 @@ def test_the_idle_one_goes_although_it_is_the_oldest() -> None:
     assert of.tasks.tasks[0].draining == 0
 
 
-def test_a_busy_one_goes_when_its_job_is_done_and_keeps_its_place_until_then() -> None:
+def test_a_busy_one_goes_when_its_job_is_done_and_keeps_its_place_until_then(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
     of = world(task("a"), task("b", 2), a=8)
     for real in of.running():
         of.work(real, 20)
@@ -55,9 +58,11 @@ def test_a_busy_one_goes_when_its_job_is_done_and_keeps_its_place_until_then() -
     assert (len(of.running("a")), len(of.running("b"))) == (6, 2)
     assert of.engine.killed == []
     assert (a.draining, a.drains_until) == (0, None)
+    assert len(re.findall("is idle, [12][0-9] s after the begin of its drain", caplog.text)) == 2
 
 
-def test_the_first_that_becomes_idle_goes_whichever_drains() -> None:
+def test_the_first_that_becomes_idle_goes_whichever_drains(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
     of = world(task("a"), a=4)
     first, *others = of.running()
     for real in others:
@@ -69,6 +74,8 @@ def test_the_first_that_becomes_idle_goes_whichever_drains() -> None:
     of.run(8)
     assert of.running() == others
     assert of.engine.killed == []
+    assert caplog.text.count("drains: it is busy") == 1
+    assert "is wanted again: its drain is called off" in caplog.text
 
 
 def test_without_a_quiet_signal_a_drain_is_called_off_when_more_are_wanted() -> None:
@@ -204,7 +211,8 @@ def test_the_time_is_shorter_while_others_wait() -> None:
     assert (len(of.running("a")), len(of.running("b"))) == (2, 6)
 
 
-def test_with_holds_place_false_others_start_at_once() -> None:
+def test_with_holds_place_false_others_start_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
     of = world(task("a"), task("b", 2, drain=Drain(holds_place=False)), b=8)
     of.engine.tasks.max_containers = 8
     for real in of.running():
@@ -217,6 +225,9 @@ def test_with_holds_place_false_others_start_at_once() -> None:
     assert (len(of.running("a")), len(of.running("b"))) == (3, 8)
     draining = of.tasks.get_task("b").draining
     assert len(of.running()) - draining == 8, "over the cap by what drains"
+    assert caplog.text.count("at most 60 min; others may start in its place, over the cap") == 3
+    shown = views(of.engine.reconciler, "b", of.engine.now, of.engine.reconciler.drains.deadline)
+    assert sum(view.state.endswith("at most 60 min, beyond the cap)") for view in shown) == 3
     of.decide(a=1, b=7)
     for _ in range(40):
         of.engine.run(0.05)

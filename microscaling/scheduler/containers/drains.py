@@ -193,6 +193,10 @@ class Drains:
         idle: it drains on."""
         container.watch.take(activity, asked)
         if activity is Activity.IDLE or container.phase is not Phase.STOPPING:
+            if container.drain is not None and container.drain.said:
+                log.info("%s: %s %s is idle, %s after the begin of its drain", container.task.name,
+                         self.inventory.tasks.noun, container.short_id,
+                         span(asked - container.drain.since))  # fmt: skip
             return False
         container.busy, container.phase = False, Phase.RUNNING
         return True
@@ -205,9 +209,10 @@ class Drains:
         if not self._is_chosen(container, now):
             return
         drain.said = True
-        log.info("%s: %s %s drains: it is %s; at most %s", container.task.name,
+        place = "" if container.holds_place else "; others may start in its place, over the cap"
+        log.info("%s: %s %s drains: it is %s; at most %s%s", container.task.name,
                  self.inventory.tasks.noun, container.short_id, self._state(container),
-                 span(self.deadline(container) - now))  # fmt: skip
+                 span(self.deadline(container) - now), place)  # fmt: skip
 
     def write(self, task: Task) -> None:
         """Writes the number of the task's containers that drain, and the time at which the last has gone."""

@@ -40,6 +40,7 @@ def _at_work(container: Container, deadline: Callable[[Container], float] | None
         parts.append(f"{activity} for {span(now - container.watch.since)}")
     if container.is_draining and container.task.drain is not None and deadline is not None:
         parts.append(f"at most {span(deadline(container) - now)}")
+        parts += [] if container.holds_place else ["beyond the cap"]
     return f" ({', '.join(parts)})" if parts else ""
 
 
