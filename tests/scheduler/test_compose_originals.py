@@ -9,7 +9,7 @@ import pytest
 
 from microscaling.clients.docker.compose import COPY_OF, NUMBER
 from microscaling.scheduler.compose.known import Found, Policy, State
-from microscaling.scheduler.compose.originals import Originals
+from microscaling.scheduler.compose.originals import BEGINS_S, Originals
 from microscaling.scheduler.compose.own_stops import OwnStops
 
 TERM, KILL, HUP = "15", "9", "1"
@@ -193,6 +193,38 @@ def test_one_that_somebody_stopped_is_not() -> None:
     assert world.originals.lend("web", "n1") == ""
     world.list(o1=Found("web", labels(1), State.EXITED, 0))
     assert world.originals.lend("web", "n1") == ""
+
+
+def test_a_start_that_a_listing_has_shown_first_is_composes_all_the_same() -> None:
+    world = World()
+    world.user_stops("o1", now=50.0)
+    world.list(asked_at=60.0)
+    assert world.event("o1", "start", now=60.1)
+    world.originals.policies["web"] = Policy(restart="always")
+    world.event("o1", "die", "3", now=70.0)
+    world.list(asked_at=80.0)
+    assert not world.event("o1", "start", now=80.1), "the engine's own"
+
+
+@pytest.mark.parametrize(("signals", "returns"), [([TERM], True), ([TERM, KILL], True), ([KILL], False)])
+def test_what_was_asked_to_end_may_be_started_again_at_once(signals: list[str], returns: bool) -> None:
+    world = World()
+    for signal in signals:
+        world.event("o1", "kill", signal)
+    effect = world.originals.event("o1", "die", "web", labels(1), "137", 0.1, mine=False)
+    assert effect.returns is returns
+
+
+def test_what_compose_has_created_it_is_about_to_start() -> None:
+    world = World()
+    world.event("o5", "create", now=1.0)
+    world.list(asked_at=100.0, o5=Found("web", labels(5), State.CREATED))
+    assert world.originals.beginning(2.0) == 1
+    assert world.originals.beginning(1.0 + BEGINS_S) == 0, "as after `up --no-start`"
+    world.event("o5", "start", now=3.0)
+    assert world.originals.beginning(3.0) == 0
+    world.list(asked_at=200.0, o6=Found("web", labels(6), State.CREATED))
+    assert world.originals.beginning(200.0) == 1, "its create was before the agent's time"
 
 
 def test_our_own_stops_are_no_ones_else() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
-from microscaling.scheduler.containers.backend import Event
+from microscaling.scheduler.containers.backend import Event, ListedContainer, State
 from microscaling.scheduler.containers.container import Work
 from microscaling.scheduler.containers.listing import Listing
 from microscaling.scheduler.containers.reconciler import ContainerReconciler
@@ -45,6 +45,20 @@ def test_what_others_have_started_since_a_listing_was_requested_is_not_gone() ->
     world.appears("o1", "o2")
     listing.apply(asked, [], 2.0)
     assert world.task.running == 2
+
+
+def test_what_others_start_while_the_first_listing_is_under_way_is_adopted() -> None:
+    """That one has it as created, which others are about to start, so it leaves it out."""
+    task = Task("web", max_containers=4)
+    reconciler = ContainerReconciler(Tasks([task], 10))
+    reconciler.unmanaged.adopts = True
+    listing = Listing(reconciler)
+    asked = listing.ask()
+    reconciler.on_event(Event("start", "o2", "web", foreign=True), 1.0)
+    for kind in ("start", "die"):
+        reconciler.on_event(Event(kind, "o3", "web", foreign=True), 1.0)
+    listing.apply(asked, [ListedContainer("o1", "web", State.RUNNING, 1.0)], 1.1)
+    assert (task.demand, task.requested, task.running) == (2, 2, 2)
 
 
 def test_nothing_is_done_while_others_are_at_work() -> None:

@@ -114,7 +114,7 @@ class ComposeEntries(Entries):
             return None  # its end has been told
         exit_code = int(code) if code.isdecimal() and len(code) < 10 else None
         kind = "die" if effect.ends else kind
-        return Event(kind, id, task, nonce, exit_code, effect.foreign, effect.restarts)
+        return Event(kind, id, task, nonce, exit_code, effect.foreign, effect.restarts, effect.returns)
 
     def _is_end_of_a_stop(self, id: str, kind: str, code: str) -> bool:
         """True for the end of a container that Podman may have been asked to stop."""

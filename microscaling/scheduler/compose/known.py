@@ -64,6 +64,8 @@ class Known:
     began: bool = False
     """It has been started."""
     running: bool = False
+    shown: bool = False
+    """A listing has shown its start, of which there was no event yet."""
     paused: bool = False
     restarting: bool = False
     """The engine itself is about to start it again."""
@@ -71,6 +73,8 @@ class Known:
     """Its health check has not succeeded yet, as far as is known."""
     condemned_until: float = 0.0
     """A command asked it to end: until then it is no model for a copy."""
+    may_return: bool = False
+    """It was asked by a stop signal, not killed: `restart` begins in that way, too."""
     ended_at: float = float("-inf")
     """Time of the event of its end, monotonic seconds."""
     stopped: bool = False
@@ -80,7 +84,7 @@ class Known:
     lent: str = ""
     """The nonce of the create that it has answered: it is to be started again."""
     made_at: float = float("-inf")
-    """Time of our create, monotonic seconds."""
+    """Time of its create, or of the first listing that showed it created, monotonic seconds."""
     learned: bool = False
     """Its policies have been read."""
     touched: int = 0
@@ -133,6 +137,8 @@ class Effect:
 
     foreign: bool = False
     """It was not caused by the agent, but for example by Compose."""
+    returns: bool = False
+    """The container has ended, and Compose may be about to start it again."""
     restarts: bool = False
     """The container has ended, and the engine itself starts it again."""
     ends: bool = False

@@ -12,10 +12,12 @@ from dataclasses import replace
 from typing import Any
 
 from microscaling.scheduler.compose.calls import Calls
-from microscaling.scheduler.compose.known import LIVES, Effect, Found, Known, Policy, State
+from microscaling.scheduler.compose.known import KILL, LIVES, Effect, Found, Known, Policy, State
 
 SHOWN_S = 4.0
 """A listing may show a container as running for so long after the event of its end."""
+BEGINS_S = 10.0
+"""Longest time from the create of a container by Compose to its start, on a busy machine."""
 GIVEN_BACK_S = 3.0
 """Longest time from the end of a container to the moment when it may be started again."""
 COPIES = 1_000_000
@@ -183,6 +185,14 @@ class Originals:
                 if known.copy and known.key.differs(newest.get(known.task, known.key))
             }  # fmt: skip
 
+    def beginning(self, now: float) -> int:
+        """Returns how many containers Compose has created and is about to start."""
+        with self._lock:
+            return sum(
+                not (known.copy or known.began) and now - known.made_at < BEGINS_S
+                for known in self._known.values()
+            )
+
     def made_since(self, then: float) -> set[str]:
         """Returns the ids of the copies that the agent has made since a time."""
         with self._lock:
@@ -237,8 +247,10 @@ class Originals:
         ran, known.running = known.running, known.running and seen.state in LIVES
         known.paused, known.restarting = seen.state is State.PAUSED, seen.state is State.RESTARTING
         known.began = known.began or seen.state is not State.CREATED
+        if new and not known.began:
+            known.made_at = self._asked_at
         if seen.state in LIVES:
-            known.unready = seen.unready
+            known.unready, known.shown = seen.unready, known.shown or not ran
             self._runs(id)
             return
         # What it finds of a new task, the reconciler takes over in any state.
@@ -257,17 +269,18 @@ class Originals:
             if known is None:
                 # One of Compose's that was created, and that Compose is going to start.
                 known = self._known[id] = Known.of(task, labels)
-                known.stopped = not mine
+                known.stopped, known.made_at = not mine, now
             self._touch(known)
             if kind == "start":
-                # Otherwise by the engine itself, which a listing may have shown before.
-                ours, known.restarting = ours or known.running, False
+                # It did not end before: otherwise it is the engine's own restart, which has no other sign.
+                ours = ours or (known.running and not known.shown)
+                known.restarting = known.shown = False
                 self._runs(id)
             elif kind in ("pause", "unpause"):
                 known.paused = kind == "pause"
             # Compose sends the stop signal before anything else; other signals are messages to the program.
             elif kind == "kill" and not ours and detail in self._policy(known).stop_signals:
-                self._is_asked_to_end(known, now)
+                self._is_asked_to_end(known, detail, now)
             elif kind == "stop" and known.restarting:
                 return self._gives_up(known, ours)
             elif kind == "die":
@@ -278,7 +291,8 @@ class Originals:
                 self._ours.discard(id)
             return Effect(foreign=not ours)
 
-    def _is_asked_to_end(self, known: Known, now: float) -> None:
+    def _is_asked_to_end(self, known: Known, signal: str, now: float) -> None:
+        known.may_return = known.may_return or signal != KILL
         known.condemned_until = self.stirred_at = now
         known.condemned_until += self._policy(known).grace_s + 2.0
         # Who stops all that runs means those as well that the agent has stopped before: a stop of them is not
@@ -295,14 +309,14 @@ class Originals:
 
     def _dies(self, known: Known, exit_code: str, now: float, ours: bool) -> Effect:
         condemned = now < known.condemned_until
-        known.paused, known.ended_at = False, now
+        known.paused, known.shown, known.ended_at = False, False, now
         if not ours and not condemned and self._policy(known).restarts(exit_code):
             known.restarting = True
             return Effect(restarts=True)
         known.running = False
         # An end without a signal before it is its own: Compose has done nothing.
         known.stopped = condemned and not ours
-        return Effect(foreign=known.stopped)
+        return Effect(foreign=known.stopped, returns=known.stopped and known.may_return)
 
     def _gives_up(self, known: Known, ours: bool) -> Effect:
         """Takes the stop of a container that the engine would have started again: nothing dies."""
@@ -343,7 +357,7 @@ class Originals:
         known = self._known.get(id)
         if known is not None and not known.running:
             known.running, known.stopped, known.condemned_until, known.lent = True, False, 0.0, ""
-            known.held = known.began = True
+            known.held, known.began, known.may_return = True, True, False
             self._ours.discard(id)
 
     def _may_start(self, id: str, known: Known) -> bool:

@@ -175,6 +175,7 @@ class ComposeScheduler(ContainerScheduler):
         reconciler, originals = self.reconciler, self.backend.originals
         here = reconciler.by_name.keys() - reconciler.departing
         reconciler.resting = originals.resting(now) & here
+        reconciler.beginning = originals.beginning(now)
         lacking = dict.fromkeys(originals.frozen(now) & here, FROZEN)
         lacking |= dict.fromkeys(reconciler.resting, RESTS)
         before, self._lacking = self._lacking, lacking

@@ -89,6 +89,8 @@ class Event:
     """It comes from another program that changes containers of the tasks, such as Compose."""
     restarts: bool = False
     """Of `die`: the engine itself is expected to start the container again."""
+    returns: bool = False
+    """Of `die`: the one that has stopped the container may be about to start it again."""
 
 
 class Backend(ABC):

@@ -51,6 +51,9 @@ class Container:
     start_unconfirmed: bool = False
     """A start was not answered, and may still be carried out: even after its end the container keeps its
     place under the cap until it is removed."""
+    may_return: bool = False
+    """It was stopped from outside, and may be started again at any time: it keeps its place under the cap
+    until it is removed."""
     touched: int = 0
     """Serial number of the last event or operation that concerned it."""
     started: float | None = None

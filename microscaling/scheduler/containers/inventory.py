@@ -43,6 +43,8 @@ class Inventory:
         """By task, the time before which there is no operation, as others change it (monotonic seconds)."""
         self.resting: set[str] = set()
         """Tasks that others have stopped: they get no containers."""
+        self.beginning = 0
+        """Containers that others have created and are about to start: they take places under the cap."""
         self.rank: Callable[[str], int | None] = lambda id: None
         """Returns the order of a container by its id, if the backend knows a better one."""
         self.limits_tasks = False
@@ -80,7 +82,7 @@ class Inventory:
 
     def room(self) -> int:
         """Returns how many containers more may run; negative above the cap."""
-        return self.tasks.max_containers - sum(1 for c in self.all() if c.holds_place)
+        return self.tasks.max_containers - self.beginning - sum(1 for c in self.all() if c.holds_place)
 
     def has_room(self, task: Task) -> bool:
         """True if one more of this task may run, where its own maximum counts, too."""

@@ -194,7 +194,7 @@ class ContainerReconciler(Inventory):
             self.paused.note(container, event.kind == "pause")
         elif event.kind == "die":
             code = "" if event.exit_code is None else f" with code {event.exit_code}"
-            container.exit_code = event.exit_code
+            container.exit_code, container.may_return = event.exit_code, event.returns
             if event.restarts:
                 self.ends.restarts(container, f"exited{code}", now, now)
             else:
@@ -259,16 +259,16 @@ class ContainerReconciler(Inventory):
         if container.restarting:
             self.crash_backoffs.of(container.task.name).tried()
         container.phase = Phase.RUNNING
-        container.restarting = False
+        container.restarting = container.may_return = container.unknown = False
         container.may_run = True
-        container.unknown = False
         container.started = container.seen = now
         container.stable = False
 
     def ended(self, container: Container, how: str, now: float, alive: float | None = None) -> None:
         """Marks a container as exited, and judges the end if it was unexpected. `alive`: the time at which it
         was last known to run (monotonic seconds), None: now."""
-        container.may_run, container.unknown = container.start_unconfirmed, False
+        container.may_run = container.start_unconfirmed or container.may_return
+        container.unknown = False
         if container.phase in (Phase.EXITED, Phase.REMOVING):
             return
         running = container.phase in (Phase.STARTING, Phase.RUNNING) and not container.unwanted

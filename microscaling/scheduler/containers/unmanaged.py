@@ -34,15 +34,15 @@ class UnmanagedContainers:
         """By id, containers created elsewhere that have not started, with the time they were first seen."""
         self.arriving: frozenset[str] = frozenset()
         """Tasks that are about to be added: the next listing shows what there is of them to adopt."""
-        self._told: dict[str, State] = {}
-        """By id, the states from events before the adoption: that listing may be older."""
+        self._told: dict[str, tuple[State, Event]] = {}
+        """By id, the states from events before the adoption, and the last event: listings may be older."""
 
     def on_event(self, event: Event, now: float) -> None:
         """Takes an event of a container that the reconciler does not know."""
         adopting = self._is_adopting(event.task)
         if adopting and event.kind in ("start", "die"):
-            if self._told.get(event.id) is not State.EXITED:
-                self._told[event.id] = State.RUNNING if event.kind == "start" else State.EXITED
+            ended = event.kind == "die" or self._state_told(event.id, State.RUNNING) is State.EXITED
+            self._told[event.id] = State.EXITED if ended else State.RUNNING, event
         elif event.kind in ("die", "destroy"):
             self.unstarted.pop(event.id, None)
             self._gone({event.id})
@@ -62,12 +62,23 @@ class UnmanagedContainers:
         """Takes all ids of a listing, after its containers."""
         self._gone(self.foreign - ids)
         self.arriving = frozenset(name for name in self.arriving if not self.inventory.has(name))
+        first, self.adopted = self.adopted is None, now if self.adopted is None else self.adopted
+        self._appeared_meanwhile(ids, now)
         if not self.arriving:
             self._told.clear()
-        if self.adopted is None:
-            self.adopted = now
-        elif self.unstarted and not self.foreign - self.unstarted.keys():
+        if not first and self.unstarted and not self.foreign - self.unstarted.keys():
             self._clear_up(now)
+
+    def _appeared_meanwhile(self, ids: set[str], now: float) -> None:
+        """Takes the containers that have started since the listing was requested, and are not in it."""
+        for id, (state, event) in list(self._told.items()):
+            if state is State.RUNNING and id not in ids and not self._is_adopting(event.task):
+                del self._told[id]
+                if id not in self.inventory.tombstones:
+                    self._appeared(event, now)
+
+    def _state_told(self, id: str, otherwise: State) -> State:
+        return self._told[id][0] if id in self._told else otherwise
 
     def _is_adopting(self, task: str) -> bool:
         return self.adopted is None or task in self.arriving
@@ -119,7 +130,7 @@ class UnmanagedContainers:
     def _adopt(self, seen: ListedContainer) -> None:
         """Adopts a container in its present state. Exited ones, and those that never started, go with the
         first decision."""
-        state = self._told.get(seen.id, seen.state)
+        state = self._state_told(seen.id, seen.state)
         if state is State.UNREAD:  # one place too many is better than an exceeded cap
             state = State.RUNNING
         # A created one takes a place until then: the last call of a killed agent may have been its start.
