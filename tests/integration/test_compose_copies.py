@@ -81,7 +81,7 @@ def test_an_agent_scales_a_service_up_and_down(project: Project) -> None:
         project.run("up", "-d")  # takes the copies away
         wait_for(lambda: len(project.containers(running=True)) == 4, "for the copies to come back")
         project.run("stop")
-        wait_for(lambda: set(project.containers()) == {"web_1"}, "for the copies to go")
+        assert len(project.containers()) == 4, "they are left as they are"
         assert project.containers(running=True) == {}
         project.run("start")
         wait_for(lambda: len(project.containers(running=True)) == 4, "for the service to go on")

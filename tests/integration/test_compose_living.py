@@ -76,12 +76,14 @@ def test_each_command_of_compose_means_what_it_says(project: Project) -> None:
         agent.says("web: is scaled again")
         assert ids(project) == before, "nothing is made in their place"
 
-        for stop in ("kill", "stop"):
+        for times, stop in enumerate(("kill", "stop"), 1):
             project.run(stop)
-            wait_for(lambda: set(project.containers()) == {"web_1"}, "for the copies to go")
+            agent.says("web: rests: its containers were stopped, or removed", times)
             assert running(project) == set()
             project.run("start")
+            agent.says("web: is scaled again", times + 1)
             until_all(project)
+            assert ids(project) == before, "what was stopped is what was started"
         project.run("stop")
         project.run("rm", "-f")
         wait_for(lambda: not project.containers(), "for the copies to go")

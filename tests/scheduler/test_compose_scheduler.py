@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from microscaling.scheduler.compose.scheduler import COMPOSE_REMOVES_S, STILL_S
+from microscaling.scheduler.compose.scheduler import STILL_S
 from microscaling.scheduler.containers.backend import Event
 from microscaling.scheduler.containers.container import Operation, Phase, Work
+from microscaling.scheduler.containers.inventory import OTHERS_S
 from tests.scheduler.compose_world import COPY, OWN, ComposeWorld
 
 TERM = "15"
@@ -56,12 +57,36 @@ def world() -> Iterator[World]:
         yield world
 
 
-def test_a_copy_that_compose_has_stopped_is_left_to_it_for_a_while(world: World) -> None:
-    """As in `stop`, then `rm`, which fails if a container that it has listed is no more."""
+def test_what_compose_has_stopped_is_left_as_it_is(world: World) -> None:
+    """`start` and `rm` fail if a container that they have listed is no more."""
     world.stop("o1", "c2")
     assert world.scheduler.reconciler.by_id["c2"].phase is Phase.EXITED
-    assert world.planned(100.0 + COMPOSE_REMOVES_S - 0.1) == []
-    assert (Work.REMOVE, "c2") in world.planned(100.0 + COMPOSE_REMOVES_S)
+    assert world.planned(200.0) == []
+    world.scheduler.halt(world.tasks)
+    world.scheduler.leave(world.tasks)
+    world.now += STILL_S
+    assert world.scheduler.idle(world.tasks), "nor does its end wait for them"
+    world.scheduler.drain(world.tasks)
+    assert (Work.REMOVE, "c2") in world.planned(300.0), "with MSS_ON_EXIT=stop no copy stays"
+
+
+def test_a_copy_that_was_stopped_while_its_service_goes_on_is_removed_and_made_anew(world: World) -> None:
+    world.stop("c2")
+    assert world.planned(100.0 + OTHERS_S - 0.1) == [], "it may be about to come back"
+    assert [work for work, _ in world.planned(100.0 + OTHERS_S)] == [Work.REMOVE, Work.CREATE]
+
+
+def test_a_copy_that_was_killed_is_made_anew_at_once(world: World) -> None:
+    world.tell("c2", "kill", "9")
+    world.tell("c2", "die", "137")
+    assert [work for work, _ in world.planned(100.0 + STILL_S)] == [Work.CREATE]
+
+
+def test_copies_that_compose_has_stopped_go_when_the_service_goes_on_without_them(world: World) -> None:
+    world.stop("o1", "c2")
+    world.now = 110.0
+    world.tell("o1", "start")
+    assert (Work.REMOVE, "c2") in world.planned(110.0 + STILL_S)
 
 
 def room(world: World, now: float) -> int:
@@ -83,10 +108,7 @@ def test_what_compose_restarts_keeps_its_places(world: World) -> None:
 def test_what_compose_has_stopped_for_good_gives_its_places_back(world: World) -> None:
     world.tasks.max_containers = 2
     world.stop("o1", "c2")
-    world.planned(100.0 + COMPOSE_REMOVES_S)  # the operations that free them
-    for container in list(world.scheduler.reconciler.all()):
-        world.scheduler.reconciler.on_done(Operation(Work.REMOVE, container), None, world.now)
-    assert room(world, 106.0) == 2
+    assert room(world, 100.0 + OTHERS_S) == 2
 
 
 def test_what_compose_is_about_to_start_has_its_places(world: World) -> None:

@@ -22,10 +22,6 @@ STILL_S = 2.0
 """Seconds without a change by others before anything is done to a project: within one command, Compose takes
 up to 1.5 s from one change to the next."""
 
-COMPOSE_REMOVES_S = 5.0
-"""Seconds from the end of a copy by others until the agent removes it: `rm`, or the same command, is about to
-remove it as well, and Compose fails if a container has gone meanwhile."""
-
 
 class ComposeScheduler(ContainerScheduler):
     """Follows what Compose does, waits while it is at work, and keeps the number of containers otherwise."""
@@ -70,11 +66,6 @@ class ComposeScheduler(ContainerScheduler):
                 self.reconciler.tombstones.pop(event.id, None)
             self._stand(now)
         super().on_event(event)
-        if event.foreign and event.kind == "die":
-            with self._change() as now:
-                container, reconciler = self.reconciler.by_id.get(event.id), self.reconciler
-                if container is not None and not (reconciler.leaving or reconciler.draining):
-                    container.not_before = max(container.not_before, now + COMPOSE_REMOVES_S)
         if event.foreign and event.kind in ("create", "destroy", "start"):
             with self._change():
                 mine = self.reconciler.containers.get(event.task)

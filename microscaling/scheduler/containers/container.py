@@ -51,9 +51,11 @@ class Container:
     start_unconfirmed: bool = False
     """A start was not answered, and may still be carried out: even after its end the container keeps its
     place under the cap until it is removed."""
+    by_others: bool = False
+    """It was stopped from outside."""
     may_return: bool = False
-    """It was stopped from outside, and may be started again at any time: it keeps its place under the cap
-    until it is removed."""
+    """It was stopped from outside, and is perhaps about to be started again: it keeps its place under the
+    cap."""
     touched: int = 0
     """Serial number of the last event or operation that concerned it."""
     started: float | None = None

@@ -12,6 +12,10 @@ from microscaling.demand.tasks import Tasks
 from microscaling.scheduler.containers.container import Container, Phase
 from microscaling.scheduler.containers.drain_file import Kept
 
+OTHERS_S = 10.0
+"""Seconds from the end of a container by others until it may be removed: they are perhaps about to start it
+again, or to remove it as well."""
+
 
 class Inventory:
     """Data only, without decisions. Back-offs, counts and judgements of ends read it; the reconciler and the
@@ -89,6 +93,24 @@ class Inventory:
         running = sum(1 for c in self.containers[task.name] if c.may_run)
         return not self.limits_tasks or running < max(task.max_containers, task.demand)
 
+    def stopped_by_others(self, container: Container, returns: bool, now: float) -> None:
+        """Notes that a container was stopped from outside; `returns`: it may be started again at once."""
+        container.by_others, container.may_return = True, returns
+        if not (self.draining or self.leaving):
+            container.not_before = max(container.not_before, now + OTHERS_S)
+
+    def free_places(self, now: float) -> None:
+        """Frees the places of the containers that were not started again."""
+        for container in self.all():
+            if container.may_return and container.phase is Phase.EXITED and now >= container.not_before:
+                container.may_return, container.may_run = False, container.start_unconfirmed
+
+    def rests(self, container: Container) -> bool:
+        """True if others have stopped a container and all of its task: it stays as it is."""
+        # They may start or remove it at any time, and Compose fails if it has gone meanwhile.
+        ended = container.phase is Phase.EXITED and container.by_others and not container.busy
+        return ended and container.task.name in self.resting and not self.draining
+
     def find(self, id: str, nonce: str) -> Container | None:
         """Returns the container with that id, or with that nonce if its id is not known yet."""
         found = self.by_id.get(id)
@@ -148,7 +170,7 @@ class Inventory:
 
     def unfinished(self) -> list[Container]:
         """Containers with an operation under way, or that are still to go."""
-        return [c for c in self.all() if not (c.stays or self._is_left(c))]
+        return [c for c in self.all() if not (c.stays or self._is_left(c) or self.rests(c))]
 
     def left(self) -> list[str]:
         """Describes those containers."""

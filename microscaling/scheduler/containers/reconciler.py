@@ -64,6 +64,7 @@ class ContainerReconciler(Inventory):
     def reconcile(self, now: float) -> None:
         """Plans everything in which demand and the containers differ. May be called at any time."""
         self._reconciled_at = now
+        self.free_places(now)
         self.ends.observe(now)
         self.crash_backoffs.check(now)
         self.drains.observe(now)
@@ -83,6 +84,8 @@ class ContainerReconciler(Inventory):
         wanted = [c for c in mine if c.wanted]
         want = self._want(task)
         missing = want - len(wanted)
+        if missing > 0:  # what is about to come back is not replaced
+            missing = max(0, missing - sum(c.may_return for c in mine))
         if missing < 0:
             for container in self.drains.choose(task, wanted, -missing):
                 container.unwanted = True
@@ -194,7 +197,9 @@ class ContainerReconciler(Inventory):
             self.paused.note(container, event.kind == "pause")
         elif event.kind == "die":
             code = "" if event.exit_code is None else f" with code {event.exit_code}"
-            container.exit_code, container.may_return = event.exit_code, event.returns
+            container.exit_code = event.exit_code
+            if event.foreign:
+                self.stopped_by_others(container, event.returns, now)
             if event.restarts:
                 self.ends.restarts(container, f"exited{code}", now, now)
             else:
@@ -313,7 +318,7 @@ class ContainerReconciler(Inventory):
         """Plans the next operation of one container, if there is one and it is allowed."""
         if self._is_quiet(container, now) or container.busy or container.unknown:
             return
-        if not self.acting or self.hold:
+        if not self.acting or self.hold or self.rests(container):
             return
         if self.leaving and container.phase is Phase.STARTING:  # without an answer, and not started
             container.unwanted = True
@@ -369,7 +374,7 @@ class ContainerReconciler(Inventory):
         """Delays the removal of an exited container."""
         # A removal costs the engine as much as a start, and no other task waits for it.
         if not self.draining and not self.leaving and not container.start_unconfirmed:
-            container.not_before = now + REMOVE_AFTER_S
+            container.not_before = max(container.not_before, now + REMOVE_AFTER_S)
 
     def _remove_now(self) -> None:
         for container in self.all():

@@ -139,6 +139,7 @@ class UnmanagedContainers:
         container = self._take(Event("", seen.id, seen.task, seen.nonce), phase)
         container.may_run = container.may_run or created
         container.unwanted = state is not State.RUNNING
+        container.by_others = self.adopts and state is State.EXITED
         kept = self.inventory.kept.pop(seen.id, None)
         if kept is not None and state is State.RUNNING:
             self._goes_on(container, kept)
