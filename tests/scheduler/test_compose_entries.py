@@ -124,3 +124,17 @@ def test_a_copy_with_the_name_that_another_had_is_another_one() -> None:
     assert nonce_in_event(made, "c3", "create", COPY) == "n2"
     assert nonce_in_listing(made, "c2", COPY) == "", "as old"
     assert nonce_in_listing(made, "c3", COPY) == "n2"
+
+
+def test_a_copy_that_was_created_after_its_service_had_gone_is_left_over() -> None:
+    made = entries()
+    gone = {PROJECT: "shop", SERVICE: "gone", NUMBER: "2", COPY_OF: "o9"}
+
+    def one(id: str, labels: dict[str, str], state: str = "created", created: float = 50.0) -> dict[str, Any]:
+        return {"Id": id, "Labels": labels, "State": state, "Created": created}
+
+    found = [one("c1", gone), one("c2", gone, "running"), one("c3", gone, created=90.0), one("c4", COPY)]
+    found += [one("c5", gone | {PROJECT: "another"})]
+    assert made.left_over(found, 100.0) == ["c1"]
+    original = {PROJECT: "shop", SERVICE: "gone", NUMBER: "1"}
+    assert made.left_over([*found, one("o1", original, "exited")], 100.0) == [], "it is there"

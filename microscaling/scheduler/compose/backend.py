@@ -68,6 +68,8 @@ class ComposeBackend(DockerBackend):
         """The containers whose labels describe the services; None before the first listing."""
         self._consent: set[str] = set()
         self._files = Files()
+        self.left_over: list[str] = []
+        """Ids of copies without a service, which the last listing showed."""
         self._scoping = threading.Lock()
         self._remembering = threading.Lock()
         self._scope: Scope | None = None
@@ -159,6 +161,7 @@ class ComposeBackend(DockerBackend):
             if self._templates not in (None, found_templates):
                 self._entries.services_change()
             self._templates = found_templates
+            self.left_over = self._entries.left_over(answer, time.time())
             self._check_stops(client)
             for id in self.originals.listed(found, known, self._entries.tasks):
                 self._learn(client, id)
@@ -167,6 +170,15 @@ class ComposeBackend(DockerBackend):
             self.remember()  # so that the next life knows that there were none
         self._numbers.listed(asked, self._entries.numbered(answer))
         return self._entries.listed(answer)
+
+    def clear_up(self) -> None:
+        """Removes copies whose service had gone before their create was carried out."""
+        ids, self.left_over = self.left_over, []
+        for id in ids:
+            try:
+                self.remove(id)
+            except (PermanentError, TemporaryError) as error:  # the next listing shows it again
+                log.debug("a copy without a service cannot be removed: %s (%s)", id[:12], error)
 
     def start_again(self) -> builtins.list[str]:
         """Starts the containers of Compose's that the agent has stopped; returns those that it could not."""

@@ -25,6 +25,8 @@ SIGNS = ("create", "destroy", "rename")
 """Kinds of events with which services come, go or change their labels."""
 STOP = "15"
 """SIGTERM, as a number."""
+LEFT_S = 15.0
+"""Seconds from the create of a copy on, after which an agent does not start it any more."""
 ENDS_OF_A_STOP = ("0", "137", "143")
 """Exit codes of a container that was asked to end."""
 
@@ -63,6 +65,19 @@ class ComposeEntries(Entries):
             for one in reversed(answer)
             if self._task_of(one.get("Labels"))
         }
+
+    def left_over(self, answer: Any, now: float) -> list[str]:
+        """Returns the ids of the copies in a listing that were never started, and whose service has gone;
+        `now` is the time of day. An engine may carry out a create after its service was removed."""
+        named = [(self._service_of(one.get("Labels")), one) for one in answer]
+        there = {name for name, one in named if not is_copy(one.get("Labels") or {})}
+        return [
+            text_of(one["Id"])
+            for name, one in named
+            if name and name not in there | self.tasks
+            and one.get("State") == "created"
+            and now - float(one.get("Created") or now) > LEFT_S
+        ]  # fmt: skip
 
     def numbered(self, answer: Any) -> list[ListedContainer]:
         """Returns all of them, with their numbers."""
@@ -128,8 +143,11 @@ class ComposeEntries(Entries):
         return False
 
     def _task_of(self, labels: Any) -> str:
-        name = self.scope.task_of(labels) if self.scope is not None else ""
+        name = self._service_of(labels)
         return name if name in self.tasks else ""
+
+    def _service_of(self, labels: Any) -> str:
+        return self.scope.task_of(labels) if self.scope is not None else ""
 
     def _listed(self, one: Mapping[str, Any], state: State) -> ListedContainer:
         names = one.get("Names") or [""]

@@ -50,9 +50,12 @@ class ComposeScheduler(ContainerScheduler):
             if self.reconciler.acting and now < self._halted:
                 self.updates.look(now)
             self.reconciler.reconcile(now)
+            acting = self.reconciler.acting and not self.reconciler.hold
             still = all(now >= until for until in self.reconciler.quiet.values())
         if still:  # not before, as an engine that ends stops all, which is no person's stop
             self.backend.remember()
+        if acting:
+            self.backend.clear_up()
 
     def on_event(self, event: Event) -> None:
         with self._change() as now:
