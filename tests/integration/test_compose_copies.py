@@ -6,6 +6,7 @@ import contextlib
 import io
 import tarfile
 
+from microscaling.clients.docker.compose import COPY_OF
 from microscaling.demand.task import Task
 from microscaling.scheduler.containers.backend import State
 from tests.integration.agents import wait_for
@@ -50,6 +51,20 @@ def test_secrets_that_compose_writes_into_a_container_are_carried_over(project: 
         file = tar.extractfile("token")
         assert file is not None
         assert file.read() == b"s3cret"
+
+
+def test_copies_have_higher_numbers_than_what_compose_has_made(project: Project) -> None:
+    """An `up` keeps the lowest, and version 2 of Compose may leave its own one with any number."""
+    project.web()
+    project.run("up", "-d", "--scale", "web=2")
+    project.engine.remove_container(project.inspected("web_1")["Id"], force=True)
+    backend = project.backend()
+    backend.create(Task("web"), "n1")
+    backend.close()
+    assert set(project.containers()) == {"web_2", "web_3"}
+    project.run("up", "-d")
+    assert set(project.containers()) == set(project.containers(running=True)) == {"web_2"}
+    assert COPY_OF not in project.inspected("web_2")["Config"]["Labels"]
 
 
 def test_originals_are_stopped_and_started_again_and_copies_are_removed(project: Project) -> None:

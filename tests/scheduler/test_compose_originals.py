@@ -57,6 +57,15 @@ def test_copies_go_before_originals_and_the_highest_number_first() -> None:
     assert ids == ["o1", "o3", "c2", "c9"]
 
 
+def test_the_lowest_number_of_composes_own() -> None:
+    """Copies have higher ones, as `up` keeps the lowest."""
+    world = World(o7=Found("web", labels(7), State.EXITED, 0))
+    assert world.originals.lowest("web") == 1
+    world.event("o1", "destroy")
+    assert world.originals.lowest("web") == 7
+    assert world.originals.lowest("other") == 0
+
+
 def test_copies_are_never_copied() -> None:
     world = World()
     assert world.originals.models("web", 0.0) == ["o1"]

@@ -244,9 +244,10 @@ class ComposeBackend(DockerBackend):
     def _create_copy(
         self, client: docker.APIClient, task: Task, nonce: str, original: Mapping[str, Any]
     ) -> tuple[str, Copy]:
-        """Creates a copy with the lowest number that is free, and whose name is."""
+        """Creates a copy with the lowest number above Compose's own that is free, and whose name is."""
         image = _image_of(client, original)
-        number, tries = 0, 0
+        # An `up` keeps the lowest numbers, and removes the others. In version 2 its own may have any number.
+        number, tries = self.originals.lowest(task.name), 0
         while True:
             number, tries, id = self._numbers.take(task.name, above=number), tries + 1, ""
             made = copy_of(original, number, image, client.api_version)

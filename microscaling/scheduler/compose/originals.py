@@ -193,6 +193,11 @@ class Originals:
                 for known in self._known.values()
             )
 
+    def lowest(self, task: str) -> int:
+        """Returns the lowest number of the containers that Compose has made; 0 if there are none."""
+        with self._lock:
+            return min((known.number for _, known in self._of(task) if not known.copy), default=0)
+
     def made_since(self, then: float) -> set[str]:
         """Returns the ids of the copies that the agent has made since a time."""
         with self._lock:
