@@ -80,10 +80,11 @@ def test_each_command_of_compose_means_what_it_says(project: Project) -> None:
             project.run(stop)
             agent.says("web: rests: its containers were stopped, or removed", times)
             assert running(project) == set()
+            assert ids(project) == before, "all are left as they are"
             project.run("start")
             agent.says("web: is scaled again", times + 1)
             until_all(project)
-            assert ids(project) == before, "what was stopped is what was started"
+            before = ids(project)
         project.run("stop")
         project.run("rm", "-f")
         wait_for(lambda: not project.containers(), "for the copies to go")

@@ -182,6 +182,9 @@ class ComposeScheduler(ContainerScheduler):
             task.resting = why or ""
             if why is None:
                 log.info("%s: is scaled again", name)
+                for container in reconciler.containers[name]:
+                    if container.by_others and container.phase is Phase.EXITED:
+                        reconciler.stopped_by_others(container, True, now)  # the next that `start` starts
                 reconciler.crash_backoffs.supplied(task)
                 # Its demand is from then, and until the next decision nothing is too many.
                 reconciler.quiet[name] = max(reconciler.quiet.get(name, now), now + STILL_S)

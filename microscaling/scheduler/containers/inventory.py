@@ -96,6 +96,7 @@ class Inventory:
     def stopped_by_others(self, container: Container, returns: bool, now: float) -> None:
         """Notes that a container was stopped from outside; `returns`: it may be started again at once."""
         container.by_others, container.may_return = True, returns
+        container.may_run = container.may_run or returns
         if not (self.draining or self.leaving):
             container.not_before = max(container.not_before, now + OTHERS_S)
 
