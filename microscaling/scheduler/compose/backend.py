@@ -173,6 +173,7 @@ class ComposeBackend(DockerBackend):
 
     def clear_up(self) -> None:
         """Removes copies whose service had gone before their create was carried out."""
+        # Not by the reconciler, which knows nothing of services without a task.
         ids, self.left_over = self.left_over, []
         for id in ids:
             try:

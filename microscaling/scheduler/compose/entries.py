@@ -69,6 +69,7 @@ class ComposeEntries(Entries):
     def left_over(self, answer: Any, now: float) -> list[str]:
         """Returns the ids of the copies in a listing that were never started, and whose service has gone;
         `now` is the time of day. An engine may carry out a create after its service was removed."""
+        # One that runs is not ours to judge: version 2 of Compose may have kept it in place of its own.
         named = [(self._service_of(one.get("Labels")), one) for one in answer]
         there = {name for name, one in named if not is_copy(one.get("Labels") or {})}
         return [

@@ -43,6 +43,7 @@ class Nonces:
         """Returns the nonce of the copy that an event is about; "" if it is of an earlier one."""
         with self._lock:
             made = self._made.get(name)
+            # Its create comes before all other events; those of an earlier copy with the name may come late.
             if made is not None and kind == "create" and not made.id:
                 made.id = id
             return made.nonce if made is not None and made.id == id else ""

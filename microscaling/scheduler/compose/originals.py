@@ -187,6 +187,7 @@ class Originals:
 
     def beginning(self, now: float) -> int:
         """Returns how many containers Compose has created and is about to start."""
+        # Not for ever, as after `up --no-start` they stay as they are.
         with self._lock:
             return sum(
                 not (known.copy or known.began) and now - known.made_at < BEGINS_S

@@ -114,6 +114,7 @@ class ComposeScheduler(ContainerScheduler):
         if self.tasks is None:
             return False
         with self._change() as now:
+            # Compose asks all at once, or one service after the other, before the agent or after it.
             ends = self._others_end()
             if not ends and now < self._halted + STILL_S:
                 return True
@@ -182,9 +183,10 @@ class ComposeScheduler(ContainerScheduler):
             task.resting = why or ""
             if why is None:
                 log.info("%s: is scaled again", name)
+                # `start` goes from one to the next, on a busy machine for many seconds.
                 for container in reconciler.containers[name]:
                     if container.by_others and container.phase is Phase.EXITED:
-                        reconciler.stopped_by_others(container, True, now)  # the next that `start` starts
+                        reconciler.stopped_by_others(container, True, now)
                 reconciler.crash_backoffs.supplied(task)
                 # Its demand is from then, and until the next decision nothing is too many.
                 reconciler.quiet[name] = max(reconciler.quiet.get(name, now), now + STILL_S)

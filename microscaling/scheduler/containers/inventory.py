@@ -97,11 +97,13 @@ class Inventory:
         """Notes that a container was stopped from outside; `returns`: it may be started again at once."""
         container.by_others, container.may_return = True, returns
         container.may_run = container.may_run or returns
+        # At the end of the agent nothing waits for others any more.
         if not (self.draining or self.leaving):
             container.not_before = max(container.not_before, now + OTHERS_S)
 
     def free_places(self, now: float) -> None:
         """Frees the places of the containers that were not started again."""
+        # Afterwards an engine lists it as exited, so nothing else would free its place.
         for container in self.all():
             if container.may_return and container.phase is Phase.EXITED and now >= container.not_before:
                 container.may_return, container.may_run = False, container.start_unconfirmed

@@ -74,6 +74,7 @@ class UnmanagedContainers:
         for id, (state, event) in list(self._told.items()):
             if state is State.RUNNING and id not in ids and not self._is_adopting(event.task):
                 del self._told[id]
+                # Its removal may have been told, too, by an engine that tells of no end before it.
                 if id not in self.inventory.tombstones:
                     self._appeared(event, now)
 
