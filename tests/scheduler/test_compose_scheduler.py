@@ -91,6 +91,17 @@ def test_copies_that_compose_has_stopped_go_when_the_service_goes_on_without_the
     assert (Work.REMOVE, "c2") in world.planned(110.0 + OTHERS_S)
 
 
+def test_a_copy_that_start_has_started_first_is_not_stopped_again(world: World) -> None:
+    world.stop("o1", "c2")
+    world.now = 120.0
+    world.tell("c2", "start")
+    assert world.planned(120.0 + OTHERS_S - 0.1) == []
+    world.tell("o1", "start")
+    world.task.demand = 2
+    assert world.planned(world.now + STILL_S) == []
+    assert world.task.running == 2
+
+
 def room(world: World, now: float) -> int:
     world.planned(now)
     return world.scheduler.reconciler.room()

@@ -11,6 +11,7 @@ from microscaling.scheduler.compose.updates import Updates
 from microscaling.scheduler.containers.backend import Event
 from microscaling.scheduler.containers.container import Phase
 from microscaling.scheduler.containers.driver import ContainerScheduler
+from microscaling.scheduler.containers.inventory import OTHERS_S
 from microscaling.scheduler.containers.reconciler import ContainerReconciler
 
 log = logging.getLogger("mssscheduler")
@@ -61,6 +62,9 @@ class ComposeScheduler(ContainerScheduler):
         with self._change() as now:
             if event.foreign:
                 self._be_still(event.task, now)
+                if event.kind == "start" and event.task in self.reconciler.resting:
+                    # A copy comes first, and the one that it was made from is still to come.
+                    self.reconciler.quiet[event.task] = now + OTHERS_S
             container = self.reconciler.by_id.get(event.id)
             if event.kind == "start" and event.foreign:
                 # Compose starts containers more than once: each time it is a new one here.
@@ -189,7 +193,7 @@ class ComposeScheduler(ContainerScheduler):
                         reconciler.stopped_by_others(container, True, now)
                 reconciler.crash_backoffs.supplied(task)
                 # Its demand is from then, and until the next decision nothing is too many.
-                reconciler.quiet[name] = max(reconciler.quiet.get(name, now), now + STILL_S)
+                reconciler.quiet[name] = now + STILL_S
                 continue
             until = "you unpause them" if why == FROZEN else "`docker compose start` or `up`"
             did = "paused" if why == FROZEN else "stopped, or removed"
