@@ -83,7 +83,7 @@ def no_job_is_lost(scene: Scene, push: Callable[[float], None], waiting: Callabl
     rng = random.Random(4)
     scene.decide(WORKERS)
     scene.until(lambda: scene.task.running == WORKERS, "they start")
-    for _ in range(8):
+    for _ in range(5):
         for _ in range(rng.randint(2, 6)):
             push(rng.uniform(0.5, 3.0))
         pass_time(scene.scheduler, scene.tasks, rng.uniform(0.2, 1.5))

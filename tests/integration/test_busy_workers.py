@@ -7,7 +7,7 @@ import pytest
 from scripts import bench_drain
 from tests.integration import engines
 
-CHANGES = 12
+CHANGES = 10
 
 
 @pytest.mark.parametrize("kind", ["PROCESS", "DOCKER"])

@@ -49,7 +49,7 @@ def test_an_agent_that_is_killed_in_drains_loses_no_job(tmp_path: Path) -> None:
     jobs.fill()
     with ExitStack() as stack:
         agents.append(stack.enter_context(AgentProcess(tmp_path, apps, CAP, **environ)))
-        for number in range(10):
+        for number in range(8):
             queues.put("urgent", rng.choice([0, 1000]))
             time.sleep(rng.uniform(0.5, 2.0))
             jobs.fill()

@@ -159,9 +159,10 @@ def test_many_threads_ask_once() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert 1 <= Slow.asked <= 3
+    asked = Slow.asked
+    assert 1 <= asked < len(threads)
     slow.ask()
-    assert Slow.asked <= 4, "each asks for an answer that is younger than its question"
+    assert Slow.asked == asked + 1, "each asks for an answer that is younger than its question"
 
 
 @pytest.mark.parametrize("kind", [kind for kind in METRICS.all() if kind.type_name not in MAKERS])

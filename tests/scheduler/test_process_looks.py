@@ -129,7 +129,8 @@ def test_a_probe_runs_with_the_number_and_pid_of_the_process(
 def test_a_probe_that_fails_is_unknown(
     backend: ProcessBackend, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], error: str
 ) -> None:
-    monkeypatch.setattr(looks, "EXEC_S", 0.2)
+    if words[0] == "sleep":
+        monkeypatch.setattr(looks, "EXEC_S", 0.2)
     task, id = started(backend, Busy(Way.EXEC, call=Call(words)))
     with pytest.raises((TemporaryError, PermanentError), match=error):
         look(backend, task, id)
