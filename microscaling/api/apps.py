@@ -22,8 +22,10 @@ from microscaling.api.schema.metric import OF_ANY, filled_in_keys, read_count, r
 from microscaling.api.schema.misplaced import note_misplaced
 from microscaling.api.schema.plugin_fields import made, read_fields
 from microscaling.api.schema.policies import (
+    read_activation,
     read_fallback,
     read_idle,
+    read_steps,
     read_stuck,
     read_update,
     read_window,
@@ -128,6 +130,9 @@ def _task(
         idle_s=read_idle(config, measured),
         stuck_s=read_stuck(config, measured),
         update_parallel=read_update(config),
+        scale_up=read_steps(app, "scaleUp"),
+        scale_down=read_steps(app, "scaleDown"),
+        activation=read_activation(config, measured),
         weight=read_weight(app),
         reserve=read_reserve(app, most),
         busy=busy,

@@ -10,6 +10,7 @@ from microscaling.demand.fallback import Fallback
 from microscaling.demand.history import Decision
 from microscaling.demand.reason import Reason
 from microscaling.demand.shown import Failure
+from microscaling.demand.step_limit import StepLimit
 from microscaling.metric.base import Metric
 from microscaling.metric.null import NullMetric
 from microscaling.target.base import Target
@@ -22,7 +23,8 @@ NOT_YET = "not measured yet"
 CONFIGURED = (
     "family_name", "image", "command", "publish_all_ports", "network_mode", "env", "is_scalable", "priority",
     "max_delta", "min_containers", "max_containers", "metric", "container", "fallback", "scale_down_window_s",
-    "idle_s", "stuck_s", "update_parallel", "weight", "reserve", "busy", "drain", "drain_keys",
+    "idle_s", "stuck_s", "update_parallel", "weight", "reserve", "scale_up", "scale_down",
+    "activation", "busy", "drain", "drain_keys",
 )  # fmt: skip
 """The fields that a configuration gives, without its name and `target`."""
 
@@ -133,6 +135,11 @@ class Task:
     weight: float | None = None
     """Its share among the tasks of its priority; None: 1 if another of them has one, else the order
     counts."""
+    scale_up: StepLimit | None = None
+    scale_down: StepLimit | None = None
+    """Limits of how fast it adds containers, and gives them back; None: none."""
+    activation: int = 0
+    """Items up to which a task without containers stays so, and one with them counts as idle."""
     reserve: int = 0
     """The containers that it gets before more important tasks, as far as it wants them."""
     update_parallel: int = 1

@@ -15,6 +15,7 @@ from microscaling.engine.readings import Readings
 from microscaling.engine.reserves import reserved
 from microscaling.engine.rest import Rests
 from microscaling.engine.status import Status
+from microscaling.engine.steps import AllSteps
 from microscaling.engine.window import Windows
 
 log = logging.getLogger("mssengine")
@@ -37,6 +38,7 @@ class Decider:
         self.fallbacks = Fallbacks(readings)
         self.windows = Windows(tasks.tasks, scale_down_window_s)
         self.rests = Rests(tasks.tasks, scale_down_window_s)
+        self.steps = AllSteps(tasks.tasks)
         self.status = Status(tasks)
         self.overrides = Overrides(tasks)
 
@@ -46,6 +48,7 @@ class Decider:
         self.fallbacks.follow()
         self.windows.follow(self.tasks.tasks, since)
         self.rests.follow(self.tasks.tasks, since)
+        self.steps.follow(self.tasks.tasks)
         self.status.follow(since)
 
     def beat(self, now: float) -> bool:
@@ -60,6 +63,7 @@ class Decider:
             scaling.measure(tasks, now)
             self.windows.apply(now)
             given_up = self.rests.look(now)
+            self.steps.apply(now)
             with reserved(tasks):
                 changed = not tasks.hold and scaling.allocate(tasks)
                 changed = (not tasks.hold and scaling.guard(tasks)) or changed

@@ -53,7 +53,9 @@ class Rest:
 
     def _at_its_ends(self, now: float) -> None:
         task = self.task
-        if task.metric.current > 0:
+        if task.activation and task.metric.current <= task.activation and task.requested <= 0:
+            task.ideal_containers = 0  # too little to begin for
+        if task.metric.current > task.activation:
             self.last = NEVER
             if task.ideal_containers < 1:
                 task.ideal_containers = 1
@@ -83,7 +85,7 @@ class Rest:
         """True if there are jobs and a container may run for them; called for tasks without demand."""
         task = self.task
         return (
-            (task.metric.current > 0 or self.taken.keeps)
+            (task.metric.current > task.activation or self.taken.keeps)
             and not self.taken.paused
             and not task.held
             and not task.falling_back

@@ -57,6 +57,7 @@ def test_the_parser_reads_what_is_declared(rule: Any, kind: Any, taken: dict[str
     assert keys(*declared.APP, *declared.IGNORED) - taken["apps[0]"] == set()
     expected = keys(*busy.KEYS)
     expected |= keys(*OF_CONTAINER, policies.IDLE, policies.UPDATE, policies.STUCK, LENGTH, *rule.fields)
+    expected |= keys(policies.ACTIVATION)
     expected |= {key.casefold() for key in metric.OF_ANY}
     if kind:
         expected |= keys(metric.COUNT, *metric.KEYS, SOURCES, *kind.fields)
@@ -67,7 +68,7 @@ def test_the_parser_reads_what_is_declared(rule: Any, kind: Any, taken: dict[str
 def test_what_belongs_to_no_plugin_is_declared_once() -> None:
     for declarations in (declared.APP, declared.CONFIG):
         assert len(keys(*declarations)) == len(declarations)
-    of_policies = (policies.IDLE, policies.UPDATE, policies.STUCK, metric.COUNT)
+    of_policies = (policies.IDLE, policies.UPDATE, policies.STUCK, policies.ACTIVATION, metric.COUNT)
     of_policies += busy.KEYS
     assert keys(*declared.CONFIG) == keys(*OF_CONTAINER, *of_policies, *metric.KEYS, metric.MISSING, SOURCES)
     of_plugins = {key for kind in (*RULES.all(), *METRICS.all()) for key in keys(*kind.fields)}

@@ -94,6 +94,7 @@ CONFIG = (
     container.COMMAND,
     policies.IDLE,
     policies.STUCK,
+    policies.ACTIVATION,
     policies.UPDATE,
     metric.COUNT,
     *metric.KEYS,

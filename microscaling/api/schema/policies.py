@@ -7,12 +7,16 @@ from collections.abc import Mapping
 from microscaling.api.schema.key import Key
 from microscaling.api.schema.section import Section
 from microscaling.demand.fallback import Fallback
+from microscaling.demand.step_limit import StepLimit
 from microscaling.demand.task import IDLE_S, STUCK_S
 
 MAX_WINDOW_S = 3600.0
 """The limit of Kubernetes (HPA, stabilizationWindowSeconds)."""
 MAX_IDLE_S = MAX_STUCK_S = 86400.0
 MAX_PARALLEL = 1000
+MAX_PERCENT = 10_000.0
+MAX_PERIOD_S = 1800.0
+"""The limit of Kubernetes (HPA, periodSeconds)."""
 KEYS = (
     Key(
         "fallback",
@@ -39,6 +43,30 @@ KEYS = (
         default_in_words="`MSS_SCALE_DOWN_WINDOW_S`",
         meaning="it gives back only containers that it has not needed for so long; 0 to 3600",
     ),
+    *(
+        Key(
+            key,
+            title,
+            kind="shape",
+            default_in_words="no limit",
+            meaning=f"`{{step: 4, percent: 100, seconds: 15}}`: in so many seconds it {does} at most "
+            "`step` containers, or `percent` of what it had, the larger of the two",
+            shape={
+                "type": "object",
+                "properties": {
+                    "step": {"type": "integer", "minimum": 1},
+                    "percent": {"type": "number", "minimum": 0, "maximum": MAX_PERCENT},
+                    "seconds": {"type": "number", "minimum": 1, "maximum": MAX_PERIOD_S},
+                },
+                "required": ["seconds"],
+                "additionalProperties": False,
+            },
+        )
+        for key, title, does in (
+            ("scaleUp", "Scale-up limit", "adds"),
+            ("scaleDown", "Scale-down limit", "gives back"),
+        )
+    ),
 )
 """Keys of an app for its policies."""
 IDLE = Key(
@@ -60,6 +88,15 @@ STUCK = Key(
     meaning="jobs of workers that are gone keep one container for so long without a change of their number",
 )
 """The key of `config` for the time until stuck jobs keep no container any longer."""
+ACTIVATION = Key(
+    "activation",
+    "Activation",
+    kind="whole",
+    least=0,
+    default=0,
+    meaning="items up to which a task without containers stays so; one that has some counts as idle",
+)
+"""The key of `config` for the items that are worth a first container."""
 
 
 UPDATE = Key(
@@ -117,6 +154,32 @@ def read_window(app: Section, measured: bool) -> float | None:
         place = app.at("scaleDownWindowSeconds")
         app.notes.warn(place, "means nothing for a task without a queue to measure")
     return app.number("scaleDownWindowSeconds", 0.0, MAX_WINDOW_S, "a number of seconds")
+
+
+def read_steps(app: Section, key: str) -> StepLimit | None:
+    """Reads `scaleUp` or `scaleDown`: {step, percent, seconds}; None if it is absent or wrong."""
+    if app.take(key) is None:
+        return None
+    section = app.section(key)
+    if not isinstance(app.take(key), Mapping):
+        return None
+    before = len(section.notes.problems)
+    step = section.whole("step", 1)
+    percent = section.number("percent", 0.0, MAX_PERCENT, "a number of percent")
+    seconds = section.number("seconds", 0.0, MAX_PERIOD_S, "a number of seconds", 1.0)
+    if section.take("seconds") is None:
+        section.notes.problem(section.at("seconds"), "is missing: the time in which the limit holds")
+    if not step and not percent and len(section.notes.problems) == before:
+        section.notes.problem(app.at(key), "has neither step nor percent: without both it limits nothing")
+    section.no_others("step", "percent", "seconds")
+    return StepLimit(step, percent, seconds) if len(section.notes.problems) == before else None
+
+
+def read_activation(config: Section, measured: bool) -> int:
+    """Reads `config.activation`: the items up to which a task has no container."""
+    if config.take(ACTIVATION.key) is not None and not measured:
+        config.notes.warn(config.at(ACTIVATION.key), "means nothing for a task without a queue to measure")
+    return config.whole(ACTIVATION.key, least=0)
 
 
 def read_idle(config: Section, measured: bool) -> float:
