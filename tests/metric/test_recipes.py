@@ -96,6 +96,14 @@ def test_rabbitmq_by_its_own_metric_in_every_state(
     assert quorum.pace_s == 5.0, "its numbers are up to 5 s old"
 
 
+def test_rabbitmq_counts_all_priorities(rabbit: RabbitMQ, look: Any) -> None:  # noqa: F811
+    rabbit.api("PUT", "queues/%2F/urgent", durable=True, arguments={"x-max-priority": 9})
+    for priority in (0, 5, 9):
+        rabbit.publish("urgent", 2, priority)
+    url = rabbit.url.replace("//", "//guest:guest@")
+    until(look(RabbitMQMetric(url, "urgent")), Measurement(6, 0))
+
+
 def test_rabbitmq_by_its_own_metric_has_no_number_for_a_stream_nor_for_what_is_not_there(
     rabbit: RabbitMQ,
     look: Any,  # noqa: F811

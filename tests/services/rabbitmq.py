@@ -76,7 +76,13 @@ class RabbitMQ(Service):
         headers = {"Authorization": BASIC, "Content-Type": "application/json"}
         return json.loads(ask(f"{self.url}/api/{path}", data, method, **headers) or b"true")
 
-    def publish(self, queue: str, count: int) -> None:
-        message = {"properties": {}, "routing_key": queue, "payload": "x", "payload_encoding": "string"}
+    def publish(self, queue: str, count: int, priority: int = 0) -> None:
+        properties = {"priority": priority}
+        message = {
+            "properties": properties,
+            "routing_key": queue,
+            "payload": "x",
+            "payload_encoding": "string",
+        }
         for _ in range(count):
             assert self.api("POST", "exchanges/%2F/amq.default/publish", **message)["routed"]
