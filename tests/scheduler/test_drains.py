@@ -395,3 +395,20 @@ def test_the_log_has_the_begin_and_the_end(caplog: pytest.LogCaptureFixture) -> 
     begin, end = caplog.messages
     assert re.fullmatch(r"a: container \w+ drains: it is busy; at most 60 min", begin)
     assert re.fullmatch(r"a: container \w+ is idle, 1[01] s after the begin of its drain", end)
+
+
+def test_one_that_the_engine_starts_again_is_asked_again() -> None:
+    of = world(task("a", drain=Drain("TSTP")), a=2)
+    for real in of.running():
+        of.work(real)
+    last = of.running()[-1]
+    of.decide(a=1)
+    of.run(5)
+    assert of.engine.worker(last.id).heard == ["QUIET"]
+    of.engine.crash(last, 1, back_after_s=1.0)
+    of.work(last)
+    of.run(5)
+    assert of.engine.worker(last.id).heard == ["QUIET", "QUIET"]
+    of.work(last, 0)
+    of.run(3)
+    assert last not in of.running()

@@ -14,7 +14,7 @@ from microscaling.scheduler.containers.container import UNSTARTED, Container, Op
 from microscaling.scheduler.containers.drain_file import Kept
 from microscaling.scheduler.containers.inventory import Inventory
 from microscaling.scheduler.containers.order import Standing, goes_before
-from microscaling.scheduler.containers.watch import Draining
+from microscaling.scheduler.containers.watch import Draining, Watch
 from microscaling.utils.text import span
 
 log = logging.getLogger("mssscheduler")
@@ -91,6 +91,11 @@ class Drains:
         options = container.task.drain
         gave_place = options is not None and not options.holds_place
         return self._can_come_back(container) and not (gave_place and self.inventory.room() <= 0)
+
+    def begins_anew(self, container: Container) -> None:
+        """Takes the end of a container that the engine itself starts again: all that is known is of its earlier
+        life."""
+        container.quieted, container.watch = None, Watch()
 
     def call_off(self, container: Container) -> None:
         """Keeps a container that was to go."""

@@ -201,6 +201,7 @@ class ContainerReconciler(Inventory):
             if event.foreign:
                 self.stopped_by_others(container, event.returns, now)
             if event.restarts:
+                self.drains.begins_anew(container)
                 self.ends.restarts(container, f"exited{code}", now, now)
             else:
                 self.ended(container, f"exited{code}", now)
