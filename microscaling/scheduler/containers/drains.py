@@ -93,8 +93,8 @@ class Drains:
         return self._can_come_back(container) and not (gave_place and self.inventory.room() <= 0)
 
     def begins_anew(self, container: Container) -> None:
-        """Takes the end of a container that the engine itself starts again: all that is known is of its earlier
-        life."""
+        """Takes the end of a container that the engine itself starts again: nothing is known of its new life
+        yet."""
         container.quieted, container.watch = None, Watch()
 
     def call_off(self, container: Container) -> None:
