@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from microscaling.metric.base import METRICS
+from microscaling.target.base import RULES
 from microscaling.utils.text import alternatives
 
+RULE_TYPES = alternatives([rule.type_name for rule in RULES.ours()])
 METRIC_TYPES = alternatives([kind.type_name for kind in METRICS.ours()])
 
 APPS = """\
@@ -230,8 +232,7 @@ TASKS = (
     ),
     Mistake(
         AGENT,
-        "apps.yml: apps[0].ruleType: expected PerContainer, Queue, Remainder or SimpleQueue, got "
-        '"Queues"; did you mean Queue?',
+        f'apps.yml: apps[0].ruleType: expected {RULE_TYPES}, got "Queues"; did you mean Queue?',
         swap=("ruleType: Queue", "ruleType: Queues"),
     ),
     Mistake(

@@ -14,6 +14,7 @@ from microscaling.errors import ConfigError
 from microscaling.metric.base import METRICS, Metric
 from microscaling.metric.nsq import NSQMetric
 from microscaling.metric.redis import RedisMetric
+from microscaling.target.base import RULES
 from microscaling.utils.text import alternatives
 
 jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
@@ -102,7 +103,7 @@ def test_variables_are_filled_in_in_each(monkeypatch: pytest.MonkeyPatch) -> Non
         (
             {"url": "redis://h", "key": "a"},
             {"metricType": "Redis", "ruleType": ""},
-            "apps[0].ruleType: is missing: expected PerContainer, Queue, Remainder or SimpleQueue",
+            f"apps[0].ruleType: is missing: expected {alternatives(RULES.names())}",
         ),
         (
             {"sources": [{"key": "a"}], "url": "redis://r"},
