@@ -118,6 +118,55 @@ def test_a_stop_of_all_that_run_means_what_we_have_stopped_too() -> None:
     assert world.originals.ours == ["o2"], "o3 runs on"
 
 
+class Shop(World):
+    """Also a service, batch, whose only container the agent has stopped, or is about to stop."""
+
+    def __init__(self, state: State = State.EXITED) -> None:
+        super().__init__("b1", b1=Found("batch", labels(1), state, 143))
+        self.originals.policies["batch"] = Policy()
+
+
+def test_a_stop_of_the_whole_project_means_the_services_that_we_have_scaled_to_none() -> None:
+    """Of which there is no event: those of a service without a task tell."""
+    shop = Shop()
+    shop.user_stops("o1", now=1.0)
+    assert shop.originals.resting(2.0) == {"web"}, "the person may mean web alone"
+    shop.originals.bystander("", "kill", TERM, 3.0)
+    assert shop.originals.resting(3.0) == {"web", "batch"}
+    shop = Shop()
+    shop.originals.bystander("", "kill", TERM, 1.0)
+    assert shop.originals.resting(1.0) == set(), "web runs on"
+    shop.user_stops("o1", now=3.0)
+    assert shop.originals.resting(3.0) == {"web", "batch"}, "in the other order"
+
+
+@pytest.mark.parametrize("event", [("p", "kill", TERM), ("", "kill", HUP), ("", "create", "")])
+def test_other_events_of_such_services_mean_nothing(event: tuple[str, str, str]) -> None:
+    shop = Shop()
+    shop.originals.bystander(*event, 1.0)
+    shop.user_stops("o1", now=3.0)
+    assert shop.originals.resting(3.0) == {"web"}
+
+
+def test_a_service_without_a_task_that_was_restarted_means_nothing() -> None:
+    shop = Shop()
+    shop.originals.bystander("", "kill", TERM, 1.0)
+    shop.originals.bystander("", "start", "", 1.2)
+    shop.user_stops("o1", now=3.0)
+    assert shop.originals.resting(3.0) == {"web"}
+
+
+def test_one_that_we_are_stopping_while_the_project_is_stopped_stays_stopped() -> None:
+    shop = Shop(State.RUNNING)
+    shop.originals.begins("b1", "stop", 1.0)
+    shop.originals.event("b1", "kill", "batch", labels(1), TERM, 1.0, mine=False)
+    shop.user_stops("o1", now=1.5)
+    assert shop.originals.resting(1.5) == {"web"}, "batch runs"
+    shop.originals.event("b1", "die", "batch", labels(1), "0", 1.6, mine=False)
+    shop.originals.bystander("", "kill", TERM, 2.0)
+    assert shop.originals.resting(2.0) == {"web", "batch"}
+
+
 def test_a_listing_that_is_older_than_an_event_brings_nothing_back() -> None:
     world = World()
     asked = world.originals.ask(100.0)

@@ -113,6 +113,9 @@ class ComposeEntries(Entries):
         if service and kind in SIGNS and not is_copy(attributes):
             self.services_change()
         if not task:
+            if service and id != self._own:
+                signal, project = str(attributes.get("signal", "")), service.rpartition("/")[0]
+                self.originals.bystander(project, kind, signal, time.monotonic())
             if kind == "kill" and id != self._own and self.scope is not None and self.scope.has(attributes):
                 self.originals.stirred_at = time.monotonic()
             return None

@@ -18,6 +18,8 @@ SHOWN_S = 4.0
 """A listing may show a container as running for so long after the event of its end."""
 BEGINS_S = 10.0
 """Longest time from the create of a container by Compose to its start, on a busy machine."""
+ONE_COMMAND_S = 15.0
+"""Longest time between two stops of one command."""
 GIVEN_BACK_S = 3.0
 """Longest time from the end of a container to the moment when it may be started again."""
 COPIES = 1_000_000
@@ -49,6 +51,8 @@ class Originals:
         """By task."""
         self.consent: frozenset[str] = frozenset()
         """Tasks that may have no container at all, so a stopped one may well be our doing."""
+        self._bystanders: dict[str, float] = {}
+        """By project, the time of the last stop of one of its containers that belongs to no task."""
         self.stirred_at = float("-inf")
         """Time of the last signal to any container of the projects that was not ours."""
 
@@ -290,30 +294,48 @@ class Originals:
             elif kind == "stop" and known.restarting:
                 return self._gives_up(known, ours)
             elif kind == "die":
-                return self._dies(known, detail, now, ours)
+                return self._dies(id, known, detail, now, ours)
             elif kind == "destroy":
                 self._known.pop(id)
                 self._gone[id] = known.touched
                 self._ours.discard(id)
             return Effect(foreign=not ours)
 
+    def bystander(self, project: str, kind: str, signal: str, now: float) -> None:
+        """Takes an event of a container of a project that belongs to no task."""
+        with self._lock:
+            if kind == "start":
+                self._bystanders.pop(project, None)
+            elif kind == "kill" and signal in Policy().stop_signals:
+                self._bystanders[project] = now
+                self._stops_project(project, now)
+
     def _is_asked_to_end(self, known: Known, signal: str, now: float) -> None:
         known.may_return = known.may_return or signal != KILL
         known.condemned_until = self.stirred_at = now
         known.condemned_until += self._policy(known).grace_s + 2.0
-        # Who stops all that runs means those as well that the agent has stopped before: a stop of them is not
-        # to be seen.
-        if not known.copy and not any(
-            other.running and now >= other.condemned_until
-            for _, other in self._of(known.task)
-            if not other.copy
-        ):
-            for id, other in self._of(known.task):
-                if id in self._ours:
-                    self._ours.discard(id)
-                    other.stopped = True
+        if not known.copy:
+            self._stops_all([(id, other) for id, other in self._of(known.task) if not other.copy], now)
+            self._stops_project(known.task.rpartition("/")[0], now)
 
-    def _dies(self, known: Known, exit_code: str, now: float, ours: bool) -> Effect:
+    def _stops_project(self, project: str, now: float) -> None:
+        if now - self._bystanders.get(project, float("-inf")) < ONE_COMMAND_S:
+            # Not if only its tasks are stopped: these may be all that a person means.
+            mine = [(id, k) for id, k in self._known.items() if k.task.rpartition("/")[0] == project]
+            self._stops_all([(id, known) for id, known in mine if not known.copy], now)
+
+    def _stops_all(self, mine: list[tuple[str, Known]], now: float) -> None:
+        """Takes over a stop of all that runs of these: it means those as well that the agent has stopped
+        before, of which there is no sign."""
+        ends = any(now < known.condemned_until for _, known in mine)
+        if not ends or any(known.running and now >= known.condemned_until for _, known in mine):
+            return
+        for id, known in mine:
+            if id in self._ours:
+                self._ours.discard(id)
+                known.stopped = True
+
+    def _dies(self, id: str, known: Known, exit_code: str, now: float, ours: bool) -> Effect:
         condemned = now < known.condemned_until
         known.paused, known.shown, known.ended_at = False, False, now
         if not ours and not condemned and self._policy(known).restarts(exit_code):
@@ -321,7 +343,8 @@ class Originals:
             return Effect(restarts=True)
         known.running = False
         # An end without a signal before it is its own: Compose has done nothing.
-        known.stopped = condemned and not ours
+        # Of ours, if all else was stopped meanwhile.
+        known.stopped = (condemned and not ours) or (ours and not known.copy and id not in self._ours)
         return Effect(foreign=known.stopped, returns=known.stopped and known.may_return)
 
     def _gives_up(self, known: Known, ours: bool) -> Effect:
