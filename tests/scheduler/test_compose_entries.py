@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from microscaling.clients.docker.compose import COPY_OF, NUMBER, PROJECT, SERVICE, Scope
+from microscaling.clients.docker.compose import COPY_OF, ENABLED, NUMBER, PROJECT, SERVICE, Scope
 from microscaling.scheduler.compose.entries import ComposeEntries
 from microscaling.scheduler.compose.known import Found, State
 from microscaling.scheduler.compose.originals import Originals
@@ -138,3 +138,16 @@ def test_a_copy_that_was_created_after_its_service_had_gone_is_left_over() -> No
     assert made.left_over(found, 100.0) == ["c1"]
     original = {PROJECT: "shop", SERVICE: "gone", NUMBER: "1"}
     assert made.left_over([*found, one("o1", original, "exited")], 100.0) == [], "it is there"
+
+
+def test_a_service_that_comes_is_a_sign_of_compose_at_work() -> None:
+    """Its container may take a place under the cap before it is a task."""
+    made = entries()
+    labels = {PROJECT: "shop", SERVICE: "new", NUMBER: "1", ENABLED: "true"}
+    event = made.event(about("o7", "create", labels))
+    assert event is not None
+    assert (event.task, event.foreign) == ("new", True)
+    assert made.event(about("o7", "exec_create", labels)) is None
+    assert made.event(about("c7", "create", labels | {COPY_OF: "o7"})) is None
+    del labels[ENABLED]
+    assert made.event(about("o8", "create", labels)) is None

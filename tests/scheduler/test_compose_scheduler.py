@@ -131,3 +131,10 @@ def test_what_compose_is_about_to_start_has_its_places(world: World) -> None:
     assert room(world, 103.0) == 1
     world.tell("o3", "start")
     assert room(world, 104.0) == 1
+
+
+def test_nothing_is_started_while_a_service_comes(world: World) -> None:
+    world.task.demand = 3
+    world.scheduler.on_event(Event("create", "n1", "new", foreign=True))
+    assert world.planned(100.0 + STILL_S - 0.1) == []
+    assert [work for work, _ in world.planned(100.0 + STILL_S)] == [Work.CREATE]

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from microscaling.clients.docker.compose import Scope, is_copy, number_of, own_id
+from microscaling.clients.docker.compose import ENABLED, Scope, is_copy, number_of, own_id
 from microscaling.scheduler.compose.known import Found
 from microscaling.scheduler.compose.known import State as Seen
 from microscaling.scheduler.compose.nonces import Nonces
@@ -118,7 +118,11 @@ class ComposeEntries(Entries):
                 self.originals.bystander(project, kind, signal, time.monotonic())
             if kind == "kill" and id != self._own and self.scope is not None and self.scope.has(attributes):
                 self.originals.stirred_at = time.monotonic()
-            return None
+            # A service that comes is no task yet, and Compose is at work on its project all the same.
+            comes = (
+                service and ENABLED in attributes and kind in ("create", "start") and not is_copy(attributes)
+            )
+            return Event(kind, id, service, foreign=True) if comes else None
         # Everything of a task goes to `originals`, the events that are no news for the reconciler, too.
         code = str(attributes.get("exitCode", ""))
         detail = code if kind == "die" else str(attributes.get("signal", ""))
