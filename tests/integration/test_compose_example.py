@@ -125,7 +125,7 @@ def test_from_one_worker_to_eight_and_back_as_the_page_says(example: Example) ->
     up, add, ps, logs, down = typed()
     example.build()
     example.run(*up)
-    assert example.workers() == {1}
+    example.until(lambda: example.workers() == {1})
     example.run(*add)
     eight = set(range(1, 9))
     example.until(lambda: example.workers() == eight)
