@@ -96,6 +96,12 @@ def page_of(kind: type[Metric]) -> str:
     return f"{kind.type_name.lower()}.md"
 
 
+def first_page(path: Path) -> str:
+    """The page of a metric that has none yet; what it counts is for its author to say."""
+    kind = next(kind for kind in METRICS.ours() if page_of(kind) == path.name)
+    return f"# {kind.type_name}\n\n<!-- made by make docs: metric-{kind.type_name} -->\n<!-- end -->\n"
+
+
 def metric(kind: type[Metric]) -> str:
     """The fields of a metric."""
     rows = ((f"`{field.key}`", _default_of(field), _meaning_of(field)) for field in of_metric(kind))
@@ -199,9 +205,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if a page differs")
     check = parser.parse_args(arguments).check
     differ = 0
-    for path in PAGES:
-        there = path.read_text("utf-8")
-        wanted = filled(there)
+    new = [DOCS / "sources" / page_of(kind) for kind in METRICS.ours()]
+    for path in [*PAGES, *(path for path in new if path not in PAGES)]:
+        there = path.read_text("utf-8") if path.exists() else ""
+        wanted = filled(there or first_page(path))
         if wanted != there:
             differ += 1
             print(f"{path.relative_to(ROOT)} {'differs: make docs writes it' if check else 'is written'}")

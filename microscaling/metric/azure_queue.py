@@ -105,7 +105,8 @@ class AzureQueueSource(Source):
         try:
             if self._visible:
                 # A look takes no message, and does not count as a delivery (REST API, Peek Messages).
-                waiting = len(self._client().peek_messages(max_messages=MOST_PEEKED))
+                peek = self._client().peek_messages
+                waiting = len(peek(max_messages=MOST_PEEKED, raw_response_hook=_check_answer))
                 if waiting < MOST_PEEKED:
                     return Measurement(waiting)
                 self._connection.deadline_s = max(0.01, round(until - time.monotonic(), 2))
@@ -156,6 +157,13 @@ def _transport(connection: Client) -> Any:
         def __exit__(self, *_: object) -> None: ...
 
     return Transport()
+
+
+def _check_answer(response: Any) -> None:
+    """Raises MetricError for an answer that is none of Azure Storage."""
+    # The library takes a page of something else, such as a proxy's, for a list without messages.
+    if "x-ms-request-id" not in response.http_response.headers:
+        raise MetricError("not an answer of Azure Storage")
 
 
 def _plain(headers: Mapping[str, Any]) -> dict[str, str]:

@@ -36,7 +36,7 @@ class Stage:
 
         self.module = module
         name = module.removesuffix("_jobs")
-        packages = PYTHON_PACKAGES if name in ("celery", "rq") else OF_PYTHON / name
+        packages = PYTHON_PACKAGES if name in ("celery", "rabbitmq", "rq") else OF_PYTHON / name
         self.look_for(packages)
 
         self.url = f"{url}/0"

@@ -172,6 +172,8 @@ def of_workers(scene: Callable[[dict[str, Any]], Scene], broker: RedisServer, im
         "url": url, "queueName": f"jobs-of-{kind}", "image": image, "env": env,
         "command": "python3 " + stage.FRAMEWORKS[kind].format(url=url).replace("-c 2", "-c 1"),
         "volumes": [f"{stage.PACKAGES}:/packages:ro", f"{here}:/workers:ro"],
+        # Longer than a job: one may begin between the last look and SIGTERM, and has to end by itself.
+        "stopGraceSeconds": 10,
     }})  # fmt: skip
     code = (
         "import sys, jobs, redis, rq\n"
