@@ -206,7 +206,7 @@ def test_labels_name_no_file_in_the_options_of_a_url(option: str) -> None:
             "postgresql://h/db?sslmode=verify-full&sslrootcert=/x",
             "a file of the agent's machine (sslrootcert)",
         ),
-        ("postgres://h/db?passfile=/root/.pgpass", "a file of the agent's machine (passfile)"),
+        ("postgres://h/db?passfile=/home/app/.pgpass", "a file of the agent's machine (passfile)"),
         ("postgresql://h/db?service=prod", "a file of the agent's machine (service)"),
         ("mysql://h/db?ssl_ca=/etc/ca.pem", "a file of the agent's machine (ssl_ca)"),
         ("mysql://h/db?unix_socket=/run/m.sock", "a file of the agent's machine (unix_socket)"),
