@@ -19,7 +19,7 @@ from microscaling.scheduler.docker.backend import DockerBackend
 from tests.integration import engines
 
 BUSY, IDLE = Activity.BUSY, Activity.IDLE
-FILE = Busy(Way.FILE, "/work/busy")
+FILE = Busy(Way.FILE, "/jobs/busy")
 SERVE = (
     "mkdir -p /www/cgi-bin; printf '#!/bin/sh\\n"
     'echo "Status: $(cat /status)"; echo; cat >>/hooks\\n'
@@ -38,7 +38,7 @@ def backend(engine: APIClient) -> Iterator[DockerBackend]:
 def run(backend: DockerBackend, prefix: str) -> Callable[..., tuple[Task, str]]:
     def run(busy: Busy, before: str = "", **more: object) -> tuple[Task, str]:
         task = Task(f"{prefix}looks", image=engines.BUSYBOX, max_containers=4, network_mode="none")
-        task.container = ContainerOptions(command=("sh", "-c", f"mkdir /work; {before}{WAIT}"))
+        task.container = ContainerOptions(command=("sh", "-c", f"mkdir /jobs; {before}{WAIT}"))
         task.busy = busy
         for name, value in more.items():
             setattr(task, name, value)
@@ -80,7 +80,7 @@ def test_a_busy_file(engine: APIClient, backend: DockerBackend, run: Callable[..
         ("rm busy; mkdir busy", BUSY),
         ("rmdir busy; touch -d @1000000000 busy", IDLE),
     ):
-        in_it(engine, id, f"cd /work; {line}")
+        in_it(engine, id, f"cd /jobs; {line}")
         assert look(backend, task, id) is activity, line
 
 
@@ -89,7 +89,7 @@ def test_a_busy_file_counts_for_some_time_after_its_change(
 ) -> None:
     task, id = run(FILE)
     for ago_s, activity in ((3000, BUSY), (3700, IDLE)):
-        in_it(engine, id, f"touch -d @{int(time.time()) - ago_s} /work/busy")
+        in_it(engine, id, f"touch -d @{int(time.time()) - ago_s} /jobs/busy")
         assert look(backend, task, id) is activity
 
 
@@ -97,13 +97,13 @@ def test_the_file_of_an_earlier_life_counts_for_nothing(
     engine: APIClient, backend: DockerBackend, run: Callable[..., tuple[Task, str]]
 ) -> None:
     task, id = run(FILE)
-    in_it(engine, id, "touch /work/busy")
+    in_it(engine, id, "touch /jobs/busy")
     engine.kill(id)
     engine.wait(id)
     assert backend.look(task, FILE, [id]) == {id: Activity.UNKNOWN}, "it does not run"
     engine.start(id)
     assert look(backend, task, id) is IDLE
-    in_it(engine, id, "touch /work/busy")
+    in_it(engine, id, "touch /jobs/busy")
     assert look(backend, task, id) is BUSY
 
 
@@ -111,7 +111,7 @@ def test_a_busy_file_on_a_volume_and_in_a_paused_container(
     engine: APIClient, backend: DockerBackend, run: Callable[..., tuple[Task, str]]
 ) -> None:
     options = ContainerOptions(
-        command=("sh", "-c", f"touch /work/busy; {WAIT}"), mounts=(Mount("volume", "", "/work"),)
+        command=("sh", "-c", f"touch /jobs/busy; {WAIT}"), mounts=(Mount("volume", "", "/jobs"),)
     )
     task, id = run(FILE, container=options)
     deadline = time.monotonic() + 30
@@ -134,19 +134,19 @@ def test_a_probe_in_the_container(
     run: Callable[..., tuple[Task, str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    task, id = run(Busy(Way.EXEC, call=Call(("sh", "-c", "exit $(cat /work/code)"))))
+    task, id = run(Busy(Way.EXEC, call=Call(("sh", "-c", "exit $(cat /jobs/code)"))))
     for code, activity in ((0, IDLE), (1, BUSY)):
-        in_it(engine, id, f"echo {code} >/work/code")
+        in_it(engine, id, f"echo {code} >/jobs/code")
         assert look(backend, task, id) is activity
-    in_it(engine, id, "echo 7 >/work/code")
+    in_it(engine, id, "echo 7 >/jobs/code")
     with pytest.raises(TemporaryError, match="the command sh has ended with code 7, and not with 0 or 1"):
         look(backend, task, id)
     monkeypatch.setattr(looks, "EXEC_S", 0.3)
-    hangs = Busy(Way.EXEC, call=Call(("sh", "-c", "echo >>/work/runs; sleep 60")))
+    hangs = Busy(Way.EXEC, call=Call(("sh", "-c", "echo >>/jobs/runs; sleep 60")))
     for _ in range(3):
         with pytest.raises(TemporaryError, match="takes longer than 0"):
             backend.look(task, hangs, [id])
-    assert in_it(engine, id, "wc -l </work/runs").strip() == "1", "only one hangs at a time"
+    assert in_it(engine, id, "wc -l </jobs/runs").strip() == "1", "only one hangs at a time"
 
 
 def test_requests_to_the_address_of_the_container(
