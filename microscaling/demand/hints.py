@@ -18,6 +18,9 @@ SMALL = (
     "targetQueueLength: {names}: {length} is too small for {rule}, which gives nothing back before the "
     "queue has been empty for idleSeconds; use {works}"
 )
+NONE_TO_MEASURE = (
+    "minContainers: {names}: measured by its own containers, a task without any never gets one; set it to 1"
+)
 
 
 def hints(tasks: Iterable[Task], cap: int) -> Iterator[str]:
@@ -25,6 +28,9 @@ def hints(tasks: Iterable[Task], cap: int) -> Iterator[str]:
     tasks = list(tasks)
     yield from _small_targets(tasks)
     yield from _ties(tasks, cap)
+    alone = [task for task in tasks if task.metric.of_containers and task.max_containers]
+    if names := [task.name for task in alone if task.min_containers < 1]:
+        yield NONE_TO_MEASURE.format(names=few(names))
 
 
 def _small_targets(tasks: Iterable[Task]) -> Iterator[str]:

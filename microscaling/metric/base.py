@@ -73,6 +73,8 @@ class Metric(ABC):
     """The keys of a task's `config` that select the measured quantity."""
     variables: tuple[Variable, ...] = ()
     """The environment variables that it reads, if they are not among the settings."""
+    of_containers = False
+    """True if it measures the task's own containers: the number falls with them, and is 0 without any."""
     may_be_missing = False
     """True if a queue that does not exist may simply be empty, so that a task may set `missing`."""
 

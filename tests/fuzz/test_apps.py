@@ -109,7 +109,10 @@ def app_of(kind: type[Metric], config: Mapping[str, Any]) -> dict[str, Any]:
     name = kind.type_name
     missing = {"missing": "held"} if kind.may_be_missing else {}
     config = {**config, **missing, **samples(name, kind.fields)}
-    return {**QUEUE, "name": name, "metricType": name, "config": config}
+    app = {**QUEUE, "name": name, "metricType": name, "config": config}
+    if kind.of_containers:  # whose number is no queue's
+        app |= {"ruleType": "PerContainer", "config": {**config, "targetPerContainer": 7}}
+    return app
 
 
 def app_by(rule: type[Target]) -> dict[str, Any]:

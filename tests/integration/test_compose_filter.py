@@ -86,8 +86,29 @@ def test_exactly_the_rules_are_needed(project: Project, tmp_path: Path, engine_s
     assert {status for status, _, _ in asked} <= {200, 201, 204, 304, 404}
     rules = RULES | OPTIONAL
     used = {name for name, rule in rules.items() if any(allows(rule, *request) for _, *request in asked)}
-    assert used == set(rules) - {"pull"}
+    assert used == set(rules) - {"pull", "stats"}
     assert set(project.containers()) == {"web_1"}
+
+
+def test_a_service_that_is_measured_by_its_own_containers(
+    project: Project, tmp_path: Path, engine_socket: Path
+) -> None:
+    """Each has 4 MiB in files of its memory, and is to have 2."""
+    measured = {"rule": "PerContainer", "target": "2", "metric": "Docker", "metric.measure": "memory",
+                "metric.young-seconds": "0", "max": "2"}  # fmt: skip
+    labels = {f"microscaling.{key}": value for key, value in measured.items()}
+    fill = "dd if=/dev/zero of=/dev/shm/all bs=1M count=4"
+    project.web(labels=labels, command=["sh", "-c", f"{fill}; {WAITS}"])
+    project.run("up", "-d")
+    with (
+        Proxy(tmp_path, engine_socket, EVERYTHING) as proxy,
+        project.agent(DOCKER_HOST=proxy.host, MSS_ON_EXIT="stop") as agent,
+    ):
+        wait_for(lambda: len(project.containers(running=True)) == 2, "for a copy")
+        assert "web: 1 -> 2" in agent.log()
+        assert agent.stop() == 0
+        assert "refused" not in agent.log()
+    assert any(allows(OPTIONAL["stats"], *request) for _, *request in proxy.asked())
 
 
 def test_without_the_optional_rules_one_line_says_so(

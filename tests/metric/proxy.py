@@ -20,11 +20,11 @@ Fault = Callable[["Pipe", bytes], bool]
 
 
 class Proxy:
-    """Every connection to it is one to `target` ("host:port"), until `fault` is set."""
+    """Every connection to it is one to `target` ("host:port", or the path of a socket), until `fault` is
+    set."""
 
     def __init__(self, target: str, own_port: int = 0) -> None:
-        host, _, port = target.rpartition(":")
-        self.target = (host, int(port))
+        self.target = target
         self.fault: Fault | None = None
         self.closing = threading.Event()
         self.hits = 0
@@ -74,7 +74,7 @@ class Pipe(threading.Thread):
         super().__init__(name="proxy")
         self.proxy = proxy
         self.client = client
-        self.service = socket.create_connection(proxy.target)
+        self.service = connected(proxy.target)
 
     def run(self) -> None:
         with contextlib.suppress(OSError):
@@ -99,6 +99,15 @@ class Pipe(threading.Thread):
             return bool(answer)
         self.proxy.hits += 1
         return self.proxy.fault(self, answer)
+
+
+def connected(target: str) -> socket.socket:
+    if target.startswith("/"):
+        sock = socket.socket(socket.AF_UNIX)
+        sock.connect(target)
+        return sock
+    host, _, port = target.rpartition(":")
+    return socket.create_connection((host, int(port)))
 
 
 def shut(sock: socket.socket) -> None:

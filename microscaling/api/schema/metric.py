@@ -138,6 +138,13 @@ def _fields_of(named: Section) -> tuple[Field, ...]:
 
 def read_count(config: Section, rule: type[Target], most: int, metric: Metric) -> None:
     """Reads `count` into the metric. `most`: the task's maximum of containers."""
+    if not rule.with_running and any(one.of_containers for one in (metric, *metric.terms)):
+        # The sum of a load that is shared does not fall with more containers.
+        config.notes.problem(
+            config.at("measure"),
+            f"what the containers use together is no queue, and {rule.type_name} would start containers up "
+            "to the maximum: use ruleType PerContainer",
+        )
     count = config.text(COUNT.key)
     if config.notes.strict:
         count = count.lower()

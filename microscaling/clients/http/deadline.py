@@ -62,7 +62,7 @@ class _DeadlineReader(io.RawIOBase):
         super().close()
 
 
-class _Response(http.client.HTTPResponse):
+class DeadlineResponse(http.client.HTTPResponse):
     """An answer that is read through a `_DeadlineReader`."""
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
@@ -72,6 +72,7 @@ class _Response(http.client.HTTPResponse):
         self.fp = io.BufferedReader(self._reader)
 
     def begin(self) -> None:
+        """Reads the head of the answer."""
         self._reader.in_head = True
         super().begin()
         self._reader.in_head = False
@@ -80,7 +81,7 @@ class _Response(http.client.HTTPResponse):
 class _Connecting:
     """The differences of both kinds of connection from urllib3's own."""
 
-    response_class = _Response
+    response_class = DeadlineResponse
 
     def _new_conn(self) -> socket.socket:
         """Connects to the first address of the host that answers, within the deadline. Raises OSError."""

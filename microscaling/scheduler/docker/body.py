@@ -6,12 +6,13 @@ import hashlib
 import re
 from typing import Any
 
+from microscaling.clients.docker.labels import LABEL
 from microscaling.demand.container import Mount, Port
 from microscaling.demand.drain import Way
 from microscaling.demand.task import Task
 
-LABEL = "com.microscaling.microscaling-in-a-box"
-"""Marks our containers; its value is the task's name."""
+__all__ = ["AGENT_LABEL", "LABEL", "NONCE_LABEL", "NUMBER_LABEL", "create_body"]
+
 NONCE_LABEL = "com.microscaling.nonce"
 """Identifies the create call behind a container, so that a listing or an event can be matched to it."""
 
