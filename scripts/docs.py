@@ -32,6 +32,7 @@ BLOCK = re.compile(r"<!-- made by make docs: (\S+) -->\n.*?<!-- end -->", re.DOT
 MORE = {
     "fallback": "failures.md#readings-that-fail",
     "idleSeconds": "failures.md#where-the-rules-rest",
+    "metrics": "configuration.md#several-metrics",
     "intervalSeconds": "failures.md#a-sources-own-pace",
     "scaleDownWindowSeconds": "failures.md#scaling-down-late",
     "MSS_ORPHANS": "failures.md#containers-of-tasks-that-are-no-more",

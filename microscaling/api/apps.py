@@ -18,9 +18,8 @@ from microscaling.api.schema.busy import given_keys, read_busy
 from microscaling.api.schema.container import COMMAND, IMAGE, KEYS, SPELLINGS, read_container
 from microscaling.api.schema.files import Files
 from microscaling.api.schema.literals import warn_of_literals
-from microscaling.api.schema.metric import OF_ANY, filled_in_keys, read_count, read_metric
+from microscaling.api.schema.metric import filled_in_keys
 from microscaling.api.schema.misplaced import note_misplaced
-from microscaling.api.schema.plugin_fields import made, read_fields
 from microscaling.api.schema.policies import (
     read_activation,
     read_fallback,
@@ -31,19 +30,16 @@ from microscaling.api.schema.policies import (
     read_window,
 )
 from microscaling.api.schema.refused import refuse
+from microscaling.api.schema.rule import read_rule
 from microscaling.api.schema.section import Notes, Section, shown
 from microscaling.api.schema.shares import read_reserve, read_weight
 from microscaling.api.schema.unknown import note_unknown
 from microscaling.api.schema.variables import fill_in
 from microscaling.demand.task import Task
 from microscaling.errors import ConfigError
-from microscaling.metric.base import Metric
-from microscaling.metric.null import NullMetric
 from microscaling.settings import Settings
-from microscaling.target.base import LENGTH, RULES, Target
-from microscaling.target.remainder import RemainderTarget
 from microscaling.utils.strict_json import parse
-from microscaling.utils.text import alternatives, nearest, quoted
+from microscaling.utils.text import quoted
 
 log = logging.getLogger("mssconfig")
 
@@ -106,7 +102,7 @@ def _task(
     fill_in(config, (IMAGE, COMMAND, *KEYS))
     least, most = app.whole("minContainers", least=0), app.whole("maxContainers", least=0)
     _check_counts(app, least, most)
-    target, metric = _rule(app, config, least, most, settings)
+    target, metric = read_rule(app, config, least, most, settings)
     measured = target.measures
     container = read_container(config, most, files)
     busy, drain = read_busy(config, most, container.network_mode, container.options, metric)
@@ -166,52 +162,6 @@ def _check_counts(app: Section, least: int, most: int) -> None:
     elif not most:
         there = app.take("maxContainers")
         app.notes.missing(app.at("maxContainers"), there, "this task will never get a container")
-
-
-def _rule(app: Section, config: Section, least: int, most: int, settings: Settings) -> tuple[Target, Metric]:
-    """Returns the rule of the task, and its metric."""
-    rule = _chosen_rule(app)
-    app.text("metricType")
-    length = config.whole(LENGTH.key, least=0)
-    for key in OF_ANY:
-        config.text(key)
-    values = read_fields(config, rule.fields, f"ruleType {rule.type_name}")
-    counts = {"minContainers": least, "maxContainers": most}
-    target = None if values is None else made(config, lambda: rule.from_config(values | counts, settings))
-    if not rule.measures:
-        return target or RemainderTarget(most), NullMetric()
-    # A value that is no number is a problem already, so only a missing or zero length is worth the warning.
-    there = config.take(LENGTH.key)
-    if LENGTH in rule.fields and not length and not there:
-        what = "this task asks for more as long as there is an item"
-        config.notes.missing(config.at(LENGTH.key), there, what)
-    metric = read_metric(app, config, settings)
-    read_count(config, rule, most, metric)
-    return target or RemainderTarget(most), metric
-
-
-def _chosen_rule(app: Section) -> type[Target]:
-    """Returns the rule that ruleType names. Any other text means Remainder, as in the Go agent, with a
-    warning."""
-    name = app.text("ruleType")
-    if not name and app.notes.strict and app.text("metricType"):
-        # Without it the task would get what the others leave, and its queue would count for nothing.
-        app.none_of("ruleType", RULES.names(), "")
-    try:
-        rule = RULES.find(name, any_case=app.notes.strict) if name else RemainderTarget
-    except ConfigError as error:
-        app.notes.problem(app.at("ruleType"), str(error))
-        return RemainderTarget
-    if rule is None:
-        names = RULES.names()
-        if app.notes.strict:
-            app.none_of("ruleType", names, name)
-        else:
-            other = nearest(name, names)
-            hint = f"; did you mean {other}?" if other else ""
-            what = f"{quoted(name)} is not {alternatives(names)}: this task gets what the others leave{hint}"
-            app.notes.warn(app.at("ruleType"), what)
-    return rule or RemainderTarget
 
 
 def _check_names(placed: Mapping[str, Task], notes: Notes) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
+from microscaling.api.members import members_of
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.engine.decider import Decider
@@ -54,7 +55,14 @@ def _of(task: Task, before: Mapping[str, int], tasks: Tasks) -> Finding:
         why = task.held.rstrip(".")
         return error(f"{task.name}: {why}; so it would stay as it is, with {now} {noun}")
     reads = f"reads {task.metric.current}"
-    if task.metric.measured is not None:
+    if members := members_of(task):
+        reads = "reads " + ", ".join(
+            f"{each['problem'] or each['reading']} ({each['place']}"
+            + ("" if each["wants"] is None else f", wants {each['wants']}")
+            + ")"
+            for each in members
+        )
+    elif task.metric.measured is not None:
         more = task.metric.measured.words(task.metric.current)
         reads += f" ({more})" if more else ""
     said = f"{reads}; " if task.metric.sources else ""

@@ -132,6 +132,22 @@ def _reading(reading: Mapping[str, Any] | None) -> str:
     return f"{reading['waiting']}" + (f" ({', '.join(more)})" if more else "")
 
 
+def _rules(told: Mapping[str, Any]) -> Iterator[str]:
+    """Yields the line for its rule, or one for each of several."""
+    members = told["metrics"]
+    for each in members:
+        reads = each["problem"] or f"reads {each['reading']}"
+        wants = "" if each["wants"] is None else f", wants {each['wants']}"
+        rule = f"{each['place']}  {each['rule']}{_target(each)} by {each['metric']}: {reads}{wants}"
+        yield f"  rule     {rule}{': decides' if each['decides'] else ''}"
+    if not members:
+        yield f"  rule     {told['rule']}{_target(told)}"
+
+
+def _target(told: Mapping[str, Any]) -> str:
+    return "" if told["target"] is None else f", target {told['target']}"
+
+
 def _explained(told: Mapping[str, Any], noun: str) -> Iterator[str]:
     """Yields the lines for one task: its containers, its reading, its rule and the readings that would change
     its containers, the obstacle, the cap, the last decisions."""
@@ -144,8 +160,7 @@ def _explained(told: Mapping[str, Any], noun: str) -> Iterator[str]:
         yield f"  reads    {_reading(told['reading'])} from {', '.join(told['sources'])}{age}"
     if told["problem"]:
         yield f"  problem  {told['problem']}"
-    target = "" if told["target"] is None else f", target {told['target']}"
-    yield f"  rule     {told['rule']}{target}"
+    yield from _rules(told)
     if band := told.get("band"):
         back = "at no reading" if band["back"] is None else f"at {band['back']} and below"
         yield f"  changes  it wants more at a reading of {band['more']} and above, and gives back {back}"

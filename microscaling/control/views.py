@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from microscaling import __version__
+from microscaling.api.members import members_of
 from microscaling.control.server import Answer, Handler
 from microscaling.demand.obstacle import obstacle, shortage, waits
 from microscaling.demand.task import Task
@@ -87,7 +88,10 @@ def _task(task: Task) -> dict[str, Any]:
         "target": getattr(task.target, "length", None),
         "since": _when(task.history[-1].at) if task.history else None,
         "reason": _words(task.reason),
-        "problem": masked(task.override or task.falling_back or task.held or task.resting),
+        "problem": masked(
+            task.override or task.falling_back or task.held or task.resting or task.metric.lacking
+        ),
+        "metrics": members_of(task),
     }
 
 

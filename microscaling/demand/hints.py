@@ -36,15 +36,14 @@ def hints(tasks: Iterable[Task], cap: int) -> Iterator[str]:
 def _small_targets(tasks: Iterable[Task]) -> Iterator[str]:
     """Yields a hint for each target length too small for its rule."""
     small: dict[tuple[str, int, str], list[str]] = {}
-    for task in tasks:
-        works_from, length = task.target.works_from(), getattr(task.target, "length", 0)
+    each = [(task, rule) for task in tasks for rule in task.target.rules or (task.target,)]
+    for task, own in each:
+        works_from, length = own.works_from(), getattr(own, "length", 0)
         # Rules round: below this length even an empty queue makes less than one container of difference.
         if length < works_from:
             simple = SimpleQueueLengthTarget(length).works_from()
             other = f", or SimpleQueue with {simple} or more" if simple < works_from else ""
-            small.setdefault((task.target.type_name, length, f"{works_from} or more{other}"), []).append(
-                task.name
-            )
+            small.setdefault((own.type_name, length, f"{works_from} or more{other}"), []).append(task.name)
     for (rule, length, works), names in small.items():
         yield SMALL.format(names=few(names), length=length, rule=rule, works=works)
 

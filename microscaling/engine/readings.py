@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterable
 
 from microscaling.demand.task import Task
+from microscaling.engine.each import row_of
 from microscaling.engine.poll import Poll
-from microscaling.engine.row import Part, Row, Total, row_of
+from microscaling.engine.row import Part, Row
 from microscaling.utils.failure_log import FailureLog
 from microscaling.utils.text import few
 
@@ -33,7 +34,8 @@ class Readings:
         self._slack_s = self.beat_s / 2
         self._judged = math.inf
         self._rows: list[Row] = []
-        self._totals: list[Total] = []
+        self._combined: list[Row] = []
+        """Those with several parts."""
         self._groups: dict[object, tuple[Poll, list[Part], FailureLog]] = {}
         """By key of the source."""
         self.polls: list[Poll] = []
@@ -44,7 +46,7 @@ class Readings:
         generation stays, as do the answers of their sources. The caller holds the lock."""
         old = {row.task: row for row in self._rows if row.task.generation <= since}
         self._rows = [old.get(task) or row_of(task) for task in tasks if task.metric.sources]
-        self._totals = [row for row in self._rows if isinstance(row, Total)]
+        self._combined = [row for row in self._rows if row.parts != (row,)]
         before, self._groups = self._groups, {}
         for part in (part for row in self._rows for part in row.parts):
             source, interval_s = part.metric.source, part.metric.interval_s
@@ -108,10 +110,10 @@ class Readings:
                     log.info("%s answers again%s", poll.source.name, names)
                 for part in parts:
                     part.judge(reading, now, self.beat_s)
-        for total in self._totals:
-            total.add_up()
+        for row in self._combined:
+            row.combine()
         for row in self._rows:
-            if row.problem or row.failures:  # otherwise there is nothing to count or reset
+            if row.problem or row.failures or row.lacking:  # otherwise there is nothing to count or reset
                 row.count(now, self._slack_s)
 
     def _max_age_s(self, poll: Poll) -> float:

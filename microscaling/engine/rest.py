@@ -53,12 +53,14 @@ class Rest:
 
     def _at_its_ends(self, now: float) -> None:
         task = self.task
-        if task.activation and task.metric.current <= task.activation and task.requested <= 0:
-            task.ideal_containers = 0  # too little to begin for
-        if task.metric.current > task.activation:
+        if task.metric.waits(task.activation):
             self.last = NEVER
             if task.ideal_containers < 1:
                 task.ideal_containers = 1
+            return
+        if task.requested <= 0 and (task.activation or task.metric.current):
+            task.ideal_containers = 0  # too little to begin for
+        if task.metric.lacking:  # a part that cannot be read may have work: as if there were no reading
             return
         if now - self.last > GAP_S:
             self.since = now
@@ -85,7 +87,7 @@ class Rest:
         """True if there are jobs and a container may run for them; called for tasks without demand."""
         task = self.task
         return (
-            (task.metric.current > task.activation or self.taken.keeps)
+            (task.metric.waits(task.activation) or self.taken.keeps)
             and not self.taken.paused
             and not task.held
             and not task.falling_back

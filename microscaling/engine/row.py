@@ -21,9 +21,11 @@ NUMBERS = re.compile(r"[0-9]+")
 class Part:
     """One metric of a task: its current value, or the reason why there is none."""
 
-    def __init__(self, task: Task, metric: Metric, name: str) -> None:
+    def __init__(self, task: Task, metric: Metric, name: str, whole: Metric | None = None) -> None:
         self.task = task
         self.metric = metric
+        self.whole = whole or metric
+        """The metric of which it is a term, or that metric itself."""
         self.name = name
         """Its name in the log: the task's, and the place of the source if there are several."""
         self.value = 0
@@ -48,7 +50,7 @@ class Part:
             found = self.metric.read(reading.answer)
             if isinstance(found, Measurement):
                 self.measured = checked(found)
-                self.value = min(LARGEST, found.number(self.task.metric.with_running))
+                self.value = min(LARGEST, found.number(self.whole.with_running))
             else:
                 self.value, self.measured = whole_number(found, "measurement"), None
             self.problem = ""
@@ -100,8 +102,8 @@ class Part:
 class Row(Part):
     """One measured task: its current value, or the reason why there is none, and the task itself."""
 
-    def __init__(self, task: Task) -> None:
-        super().__init__(task, task.metric, task.name)
+    def __init__(self, task: Task, metric: Metric | None = None, name: str = "") -> None:
+        super().__init__(task, metric or task.metric, name or task.name)
         self.parts: tuple[Part, ...] = (self,)
         """The metrics that are measured for it."""
         self.ours = ""
@@ -111,6 +113,8 @@ class Row(Part):
         self.gap = False
         """True if it was held at the last look, or that was long ago: its target lacks recent
         measurements."""
+        self.lacking = False
+        """True if some of its parts have no reading, though it has one itself."""
         self.failures = 0
         """Failed measurements in a row, at most one a beat, or one an interval."""
         self._paced = 1.0
@@ -118,7 +122,10 @@ class Row(Part):
         self._counted = float("-inf")
 
     def log_recovery(self) -> None:
-        log.info("%s measured again", self.task.name)
+        log.info("%s measured again", self.name)
+
+    def combine(self) -> None:
+        """Computes the value of several parts, after all of them were judged."""
 
     def count(self, now: float, slack_s: float) -> None:
         """Counts failed measurements; `slack_s`: how much earlier than its interval a request may be."""
@@ -148,16 +155,16 @@ class Row(Part):
 class Total(Row):
     """A task with several sources: its value is their sum, and there is none while one of them is missing."""
 
-    def __init__(self, task: Task) -> None:
-        super().__init__(task)
+    def __init__(self, task: Task, metric: Metric | None = None, name: str = "") -> None:
+        super().__init__(task, metric, name)
         self.parts = tuple(
-            Part(task, term, f"{task.name} (sources[{i}])") for i, term in enumerate(task.metric.terms)
+            Part(task, term, f"{self.name} (sources[{i}])", self.metric)
+            for i, term in enumerate(self.metric.terms)
         )
         self._values: list[int] = []
         """The terms of the last sum."""
 
-    def add_up(self) -> None:
-        """Computes the sum after all parts were judged."""
+    def combine(self) -> None:
         for part in self.parts:
             if part.metric.source is None:
                 part.value, part.measured, part.problem = part.metric.current, part.metric.measured, ""
@@ -189,8 +196,3 @@ class Total(Row):
             self.beats = slowest.beats
         elif a_beat * sum(changes) > 0:
             self.beats = min(max(sum(changes) / a_beat, 1.0), slowest.beats)
-
-
-def row_of(task: Task) -> Row:
-    """Returns the row of a task with one source, or with several."""
-    return Total(task) if task.metric.terms else Row(task)

@@ -42,7 +42,9 @@ def _share(group: Sequence[Task]) -> bool:
     total = sum(task.demand for task in group)
     if sum(wants) <= total:  # no one is short
         return False
-    least = [min(minimum(task), want) for task, want in zip(group, wants, strict=True)]
+    # One with a metric that cannot be read may want more than is known: it gives nothing.
+    floors = [max(minimum(task), task.demand if task.metric.lacking else 0) for task in group]
+    least = [min(floor, want) for floor, want in zip(floors, wants, strict=True)]
     weights = [1.0 if task.weight is None else task.weight for task in group]
     exact = level(total, weights, least, wants)
     changed = False

@@ -94,6 +94,8 @@ def _detail(task: Task, tasks: Tasks) -> str:
         return f"{line}; {task.resting}"
     if task.backing_off:
         return f"{line}; backing off{f': {task.failure.why}' if task.failure else ''}"
+    if task.metric.lacking:
+        return f"{line}; no fewer, as it lacks a metric: {task.metric.lacking}"
     if wants and not task.is_remainder():
         return f"{line}; wants {wants} more: {obstacle(task, tasks)}"
     waiting = waits(task, tasks)

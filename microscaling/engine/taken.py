@@ -25,13 +25,13 @@ class Taken:
     def look(self, now: float) -> str:
         """Updates all by the last measurement, at `now` (seconds). Returns a line for the log if stuck jobs
         are given up, else an empty one."""
-        measured = self.task.metric.measured
-        if measured is None:  # one number only, as most sources give
+        found = self.task.metric.states()
+        if not found:  # one number only, as most sources give
             self.keeps = self.paused = False
             return ""
-        self.paused = measured.paused
-        line = self._count(measured.stuck, now)
-        self.keeps = bool(measured.running) or (self.stuck > 0 and not self.given_up)
+        self.paused = all(measured.paused for measured in found)
+        line = self._count(sum(measured.stuck for measured in found), now)
+        self.keeps = any(measured.running for measured in found) or (self.stuck > 0 and not self.given_up)
         return line
 
     def _count(self, stuck: int, now: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any
 
 from microscaling.errors import MetricError
@@ -124,6 +124,19 @@ class Metric(ABC):
         if self.missing == "held":
             raise MetricError(reason)
         return max(0, self.at_least or 0)
+
+    @property
+    def lacking(self) -> str:
+        """Why a part of what it measures has no reading, though the rest has one; empty otherwise."""
+        return ""
+
+    def waits(self, activation: int) -> bool:
+        """Returns whether more items wait than `activation`, by the last good measurement."""
+        return self.current > activation
+
+    def states(self) -> Sequence[Measurement]:
+        """Returns the last good measurements that tell jobs by their state."""
+        return () if self.measured is None else (self.measured,)
 
     def update(self) -> None:
         """Asks the source now and sets `current`. Raises MetricError, and then leaves `current` unchanged."""

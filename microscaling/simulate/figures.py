@@ -69,6 +69,8 @@ def _of_task(run: Run, group: Group, rule: str, seconds: float, promise: float |
 
 
 def _is_over(target: Target, sample: Sample, promise: float | None) -> bool:
+    if target.rules:
+        return any(_is_over(rule, sample, promise) for rule in target.rules)
     own = target.seconds if isinstance(target, WaitTarget) else promise
     if own is not None:
         return sample.oldest_s > own

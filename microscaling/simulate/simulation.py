@@ -10,6 +10,8 @@ from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.engine.decider import Decider
 from microscaling.engine.readings import MAX_AGE_BEATS, Readings
+from microscaling.metric.base import Metric
+from microscaling.metric.multiple import MultipleMetric
 from microscaling.simulate.containers import SimulatedContainers
 from microscaling.simulate.queue import SimulatedQueue
 from microscaling.simulate.shapes import Load
@@ -118,11 +120,21 @@ def _connect(tasks: Tasks, loads: Mapping[str, Load], world: World) -> list[Simu
             task.name, queue, world.counts, world.reading_age_s, world.reading_interval_s
         )
         source.outage = load.outage
-        metric = SimulatedMetric(source)
-        metric.with_running, metric.interval_s = task.metric.with_running, task.metric.interval_s
-        task.metric = metric
+        if task.target.rules and isinstance(task.metric, MultipleMetric):
+            # One queue for all of them: what another one has in it would need a model of the workers.
+            for member in task.metric.members:
+                member.metric = _measuring(source, member.metric)
+        else:
+            task.metric = _measuring(source, task.metric)
         sources.append(source)
     return sources
+
+
+def _measuring(source: SimulatedSource, real: Metric) -> Metric:
+    """Returns a metric of a simulated source in place of the real one."""
+    metric = SimulatedMetric(source)
+    metric.with_running, metric.interval_s = real.with_running, real.interval_s
+    return metric
 
 
 def _service(load: Load, world: World, rng: random.Random) -> Callable[[float], float]:

@@ -67,6 +67,8 @@ class Target:
     some of them start."""
     by_delta = True
     """True if it uses the reading only."""
+    rules: tuple[Target, ...] = ()
+    """The rules of which it takes the greatest wish, each for a metric of its own; empty: it is one rule."""
 
     def __init_subclass__(cls) -> None:
         # An Observation for each of thousands of tasks would cost time in every beat; these rules need none.

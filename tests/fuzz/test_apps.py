@@ -126,6 +126,15 @@ TASKS = [app_of(kind, OTHERS if i else BOX) for i, kind in enumerate(METRICS.all
 SEVERAL = {**ASKED, "sources": [{"metricType": "Redis", "url": "redis://h", "key": "a"}]}
 TASKS += [{**QUEUE, "metricType": "Redis", "config": SEVERAL}]
 TASKS[-1] |= {"name": "several"}
+OF_NSQ = {"maxWaitSeconds": 9, "topicName": "t", "channelName": "c"}
+METRICS_OF_ONE = [
+    {"ruleType": "PerContainer", "targetPerContainer": 5, "activation": 2, "count": "waiting"},
+    {"ruleType": "Wait", "metricType": "NSQ", "config": OF_NSQ},
+    {"ruleType": "SimpleQueue", "targetQueueLength": 9, "sources": [{"key": "a"}, {"key": "b"}]},
+]
+METRICS_OF_ONE[0] |= {"metricType": "Redis", "url": f"redis://:{SECRET}@h", "key": "a"}
+METRICS_OF_ONE[2] |= {"metricType": "Redis", "url": "redis://h"}
+TASKS += [{"name": "metrics", "priority": 1, "maxContainers": 5, "metrics": METRICS_OF_ONE, "config": ASKED}]
 TASKS[0] |= {"fallback": {"failureThreshold": 3, "containers": 2}, "scaleDownWindowSeconds": 30}
 LIMIT = {"step": 4, "percent": 100.0, "seconds": 15}
 TASKS[1] |= {"weight": 2.5, "reserve": 1, "scaleUp": LIMIT, "scaleDown": {**LIMIT, "step": 1}}

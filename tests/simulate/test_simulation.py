@@ -8,12 +8,15 @@ import time
 import pytest
 
 from microscaling.demand.task import Task
+from microscaling.metric.multiple import Member, MultipleMetric
+from microscaling.metric.toy import ToyMetric
 from microscaling.simulate.fewest import plan, work_within
 from microscaling.simulate.figures import figures
 from microscaling.simulate.queue import SimulatedQueue
 from microscaling.simulate.shapes import Load
 from microscaling.simulate.simulation import World, simulate
 from microscaling.target.base import Observation, Target
+from microscaling.target.greatest import GreatestTarget
 from microscaling.target.per_container import PerContainerTarget
 from microscaling.target.remainder import RemainderTarget
 from microscaling.target.wait import WaitTarget
@@ -108,3 +111,18 @@ def test_an_hour_of_ten_tasks_takes_seconds(rule) -> None:
     took = time.process_time() - begin
     assert sum(queue.arrived for queue in run.queues.values()) > 170_000
     assert took < 60, "5 s on a quiet machine; a busy one may take longer"
+
+
+def test_several_metrics_of_one_queue() -> None:
+    """The greatest wish of both is what the task gets: the promise of one, the number of the other."""
+    metric = MultipleMetric([Member("metrics[0]", ToyMetric()), Member("metrics[1]", ToyMetric())])
+    rules = WaitTarget(5), PerContainerTarget(4)
+    both = task("a", GreatestTarget(rules, metric), metric=metric)
+    run = simulate([both], 40, {"a": Load("x", sine())}, World(200))
+    alone_run = alone(PerContainerTarget(4), sine(), World(200))
+    (found,) = figures(run, "", 200)
+    assert found.p99 <= 5
+    assert {reason.rsplit("(", 1)[1][:10] for *_, reason in run.decisions if "most of 2" in reason} == {
+        "metrics[0]", "metrics[1]"
+    }  # fmt: skip
+    assert found.mean >= figures(alone_run, "", 200)[0].mean * 0.9

@@ -8,6 +8,7 @@ from typing import Any
 
 from microscaling.api.schema import busy, container, metric, policies, shares
 from microscaling.api.schema.key import Key
+from microscaling.api.schema.several import METRICS as SEVERAL
 from microscaling.api.schema.sources import SOURCES
 from microscaling.metric.base import METRICS
 from microscaling.plugins import Field
@@ -77,6 +78,7 @@ APP = (
         meaning="for a rule that measures: where its queue is, as below",
         in_form=True,
     ),
+    SEVERAL,
     *shares.KEYS,
     *policies.KEYS,
     Key(

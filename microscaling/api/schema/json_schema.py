@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from microscaling.api.schema import metric
+from microscaling.api.schema import metric, several
 from microscaling.api.schema.declared import APP, CONFIG, IGNORED
 from microscaling.api.schema.files import FOLDERS
 from microscaling.api.schema.key import Key, exactly
+from microscaling.api.schema.policies import ACTIVATION
 from microscaling.api.schema.section import DECIMAL
 from microscaling.api.schema.sources import SOURCES, TYPE
 from microscaling.metric.base import METRICS
@@ -52,6 +53,8 @@ FILES: Schema = {
 }
 """The shape of `secrets` and `configs` beside `apps`."""
 
+OF_EACH = (*metric.KEYS, metric.MISSING, metric.COUNT, ACTIVATION)
+"""The keys of each of several metrics, whatever its rule and metric are."""
 SEVERAL: Schema = {"required": [SOURCES.key]}
 """True of the `config` of a task with several sources."""
 
@@ -68,7 +71,9 @@ def json_schema() -> Schema:
     of_plugins = {field.key: True for rule in RULES.all() for field in rule.fields}
     of_plugins |= {field.key: True for kind in METRICS.all() for field in kind.fields}
     config: Schema = {"properties": of_plugins | _properties(CONFIG)} | FURTHER
-    config["properties"] |= {SOURCES.key: _sources(app["properties"][TYPE])}
+    sources = _sources(app["properties"][TYPE])
+    config["properties"] |= {SOURCES.key: sources}
+    app["properties"][several.METRICS.key] = _several(of_plugins | _properties(OF_EACH), sources)
     app["properties"]["config"] |= config
     app["properties"]["ruleType"]["enum"] = [rule.type_name for rule in RULES.all()]
     app["properties"]["metricType"]["examples"] = [kind.type_name for kind in METRICS.all()]
@@ -101,6 +106,20 @@ def _sources(type_name: Schema) -> Schema:
     fields = {field.key: True for kind in METRICS.all() for field in kind.fields}
     keys = fields | {TYPE: type_name} | _properties((*metric.KEYS, metric.MISSING))
     return _of_field(SOURCES) | {"items": {"type": "object", "properties": keys} | FURTHER}
+
+
+def _several(keys: Schema, sources: Schema) -> Schema:
+    """Returns the schema of several metrics: each has the fields of its rule and of its metric, and the keys
+    for all of them, beside these two or in a `config`."""
+    measuring = [rule.type_name for rule in RULES.all() if rule.measures]
+    keys = keys | {SOURCES.key: sources}
+    entry = keys | {
+        several.RULE: {"title": "Rule", "type": "string", "enum": measuring},
+        TYPE: {"title": "Metric", "type": "string", "enum": [kind.type_name for kind in METRICS.all()]},
+        several.CONFIG: {"type": "object", "properties": keys} | FURTHER,
+    }
+    items = {"type": "object", "properties": entry, "required": [several.RULE]} | FURTHER
+    return _of_field(several.METRICS) | {"items": items}
 
 
 def _rules() -> Iterable[Schema]:

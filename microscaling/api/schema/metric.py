@@ -67,18 +67,21 @@ COUNT = Key(
     f"`{WAITING}` (default of `Queue` and `SimpleQueue`) or `{WITH_RUNNING}` (of `PerContainer`)",
 )
 """The key of `config` for the number of a measurement that its rule gets."""
+METRICS_KEY = "metrics"
+"""The key of an app with several metrics."""
 OF_ANY = ("queueName", "queueURL", "topicName", "channelName", "databaseURL", "query")
 """Keys that are known with every metricType, as in the Go agent."""
 
 
-def read_metric(app: Section, config: Section, settings: Settings) -> Metric:
+def read_metric(app: Section, config: Section, settings: Settings, named: Section | None = None) -> Metric:
     """Returns the metric of a task, or the sum of its `sources`; the NullMetric, and a note, if there is a
-    problem."""
+    problem. `named`: the section with its metricType, if that is not the app."""
+    named = named or app
     if not has_sources(config):
-        return _read_one(app, app, config, settings)
+        return _read_one(named, app, config, settings)
     terms: list[Metric] = []
     for source in each_source(config):
-        term = _read_one(source if source.text(TYPE) else app, app, source, settings)
+        term = _read_one(source if source.text(TYPE) else named, app, source, settings)
         # The lower bound of `config` is one of the sum; of its terms it only says that -1 is no error.
         if term.at_least is not None and source.shares("atLeast"):
             term.at_least = 0
@@ -116,15 +119,34 @@ def _read_one(named: Section, app: Section, config: Section, settings: Settings)
 
 def filled_in_keys(app: Section, config: Section) -> Iterator[str]:
     """Yields the places below the task, such as "config.url", in which ${NAME} is replaced by a variable."""
-    fields = list(_fields_of(app))
+    # What stands in `config` is for every source, and for each of several metrics.
+    yield from _filled_in(app, config, "config", "config")
+    entries = app.take(METRICS_KEY)
+    for i, entry in enumerate(entries if isinstance(entries, list) else ()):
+        if not isinstance(entry, Mapping):
+            continue
+        named, place = Section(entry, "", Notes(strict=app.notes.strict)), f"{METRICS_KEY}[{i}]"
+        inner = named.section("config")
+        named.take(SOURCES.key), inner.take(SOURCES.key)
+        yield from _filled_in(named, named, place, "config")
+        yield from _filled_in(named, inner, f"{place}.config", "config")
+
+
+def _filled_in(named: Section, config: Section, place: str, shared: str) -> Iterator[str]:
+    """Yields the places for the metric that `named` names, whose keys stand in `config` at the place, or in
+    the task's own, which all share."""
+    fields = list(_fields_of(named))
     # A rule that measures nothing does not read the key.
     sources = config.take(SOURCES.key) if SOURCES.key in config.known() else None
     for i, source in enumerate(sources if isinstance(sources, list) else ()):
-        named = Section(source, "", Notes(strict=app.notes.strict)) if isinstance(source, Mapping) else app
-        of_source = _fields_of(named if named.take(TYPE) else app)
-        yield from (f"config.{SOURCES.key}[{i}].{field.key}" for field in of_source if field.fills_in)
-        fields += of_source  # what stands in `config` is for every source
-    yield from (f"config.{field.key}" for field in fields if field.fills_in)
+        own = Section(source, "", Notes(strict=named.notes.strict)) if isinstance(source, Mapping) else named
+        of_source = _fields_of(own if own.take(TYPE) else named)
+        yield from (f"{place}.{SOURCES.key}[{i}].{field.key}" for field in of_source if field.fills_in)
+        fields += of_source
+    for field in fields:
+        if field.fills_in:
+            yield f"{place}.{field.key}"
+            yield f"{shared}.{field.key}"
 
 
 def _fields_of(named: Section) -> tuple[Field, ...]:

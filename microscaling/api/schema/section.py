@@ -9,6 +9,7 @@ from math import inf
 from types import MappingProxyType
 from typing import Any
 
+from microscaling.secrets.masking import mask_unknown
 from microscaling.utils.strict_json import Object
 from microscaling.utils.text import alternatives, clean, nearest, quoted, short
 
@@ -70,7 +71,8 @@ def _note(notes: list[str], place: str, what: str) -> None:
 def shown(value: object) -> str:
     """Returns a value as an error shows it: short, on one line, never a whole list."""
     if isinstance(value, str):
-        return quoted(value)
+        # Such as a URL behind the wrong key: its password has no place in a log.
+        return quoted(mask_unknown(value))
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, (int, float)):

@@ -23,6 +23,9 @@ SOURCES = Key(
 class OneSource(Section):
     """One entry of `sources`; it has every key of the task's `config`, too, except for those it overrides."""
 
+    OWN: tuple[str, ...] = (TYPE,)
+    """Keys that it does not have from there."""
+
     def __init__(self, data: Mapping[Any, Any], place: str, config: Section) -> None:
         self._config = config  # first, as the place of a key that is there twice is asked for below
         super().__init__(data, place, config.notes)
@@ -30,7 +33,7 @@ class OneSource(Section):
     def take(self, key: str) -> Any:
         own = super().take(key)
         # The task's own metricType stands beside `config`, not in it.
-        return own if own is not None or key == TYPE else self._config.take(key)
+        return own if own is not None or key in self.OWN else self._config.take(key)
 
     def at(self, key: str) -> str:
         # A mistake in a key that all sources share has only one place.
@@ -38,7 +41,7 @@ class OneSource(Section):
 
     def shares(self, key: str) -> bool:
         """True if the value of a key is that of the task's `config`."""
-        return key != TYPE and super().take(key) is None and self._config.take(key) is not None
+        return key not in self.OWN and super().take(key) is None and self._config.take(key) is not None
 
 
 def has_sources(config: Section) -> bool:

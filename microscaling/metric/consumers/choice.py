@@ -7,6 +7,7 @@ from collections.abc import Callable
 from microscaling.errors import ConfigError
 from microscaling.metric.base import Metric
 from microscaling.metric.consumers.base import Consumers
+from microscaling.metric.multiple import MultipleMetric
 
 
 def consumers_of(metric: Metric) -> Consumers:
@@ -15,6 +16,8 @@ def consumers_of(metric: Metric) -> Consumers:
     # A container may take its jobs from any of them.
     if metric.terms:
         raise ConfigError("the task has several sources")
+    if isinstance(metric, MultipleMetric):
+        raise ConfigError("the task has several metrics")
     name = metric.type_name
     if name in MAKERS:
         return MAKERS[name](metric)

@@ -27,6 +27,9 @@ MEASURE_AFTER_S = 0.3
 NO_READING = (
     "the agent has sent no reading of it (the Go agent measures nothing with MSS_DEMAND_ENGINE=SERVER)"
 )
+SEVERAL = (
+    "it has several metrics, and a report has one number: let its agent decide (MSS_DEMAND_ENGINE=LOCAL)"
+)
 UNKNOWN = "the agent does not know this task"
 
 Demand = dict[str, int]
@@ -144,6 +147,8 @@ class Queues:
         if told.backing_off:
             task.demand = told.requested
         task.held = told.held or told.fallback
+        if task.target.rules:
+            task.held = task.held or SEVERAL
         if told.metric is None and not task.is_remainder():
             task.held = task.held or NO_READING
         if task.held:
