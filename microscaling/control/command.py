@@ -134,7 +134,7 @@ def _reading(reading: Mapping[str, Any] | None) -> str:
 
 def _rules(told: Mapping[str, Any]) -> Iterator[str]:
     """Yields the line for its rule, or one for each of several."""
-    members = told["metrics"]
+    members = told.get("metrics", [])
     for each in members:
         reads = each["problem"] or f"reads {each['reading']}"
         wants = "" if each["wants"] is None else f", wants {each['wants']}"

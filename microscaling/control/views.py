@@ -91,8 +91,7 @@ def _task(task: Task) -> dict[str, Any]:
         "problem": masked(
             task.override or task.falling_back or task.held or task.resting or task.metric.lacking
         ),
-        "metrics": members_of(task),
-    }
+    } | ({"metrics": members} if (members := members_of(task)) else {})
 
 
 def _state(task: Task) -> str:
