@@ -10,7 +10,7 @@ from microscaling.plugins import Field
 from microscaling.settings import Settings
 from microscaling.target.base import Observation, Target
 from microscaling.target.belief import Belief
-from microscaling.target.calm import CYCLE_S, Calm
+from microscaling.target.calm import Calm
 from microscaling.target.moment import Moment, between
 from microscaling.target.past import Past
 from microscaling.target.start import Start
@@ -56,8 +56,8 @@ class WaitTarget(Target):
     them.
     """
 
-    __slots__ = ("_age_s", "_calm", "_fresh", "_from", "_had", "_moved", "_past", "_seen", "_start", "_told",
-                 "belief", "seconds")  # fmt: skip
+    __slots__ = ("_age_s", "_calm", "_emptied", "_fresh", "_from", "_had", "_moved", "_past", "_seen",
+                 "_start", "_told", "belief", "seconds")  # fmt: skip
 
     type_name, summary = "Wait", "what keeps the wait of its items below a time"
     absolute = True
@@ -100,6 +100,8 @@ class WaitTarget(Target):
         """Containers at the last decision, and the time of their last change."""
         self._seen: int | None = None
         """The last reading (items waiting); None: there was none yet, or a gap after it."""
+        self._emptied = float("-inf")
+        """The last time that something waited."""
         self._fresh = 0.0
         """The time that it is of."""
         self._from = Moment(0.0, 0)
@@ -119,9 +121,11 @@ class WaitTarget(Target):
         self._learn(seen, now)
         if has != self._had:
             self._had, self._moved = has, now
-        self._calm.look(now, has)
+        if self._seen:
+            self._emptied = now
         if self.belief.blank:
             return has
+        self._calm.look(now, has, self._noise(has), now - self._emptied)
         need, sure = self._need(now, has)
         wish = self._wish(need, now, has)
         if wish > has and not sure:
@@ -197,7 +201,7 @@ class WaitTarget(Target):
     def _wish(self, need: float, now: float, has: int) -> int:
         """Returns the number of containers for a need. It is left as it is within the noise of the queue."""
         middle = self.belief.middle()
-        noise = sqrt(2 * max(1, has) / (middle.rate * KEPT * self.seconds))
+        noise = self._noise(has)
         peak = self._calm.peak(now, need, self._held_s())
         # Each move costs a start or a stop, and noise alone would bring one at every other beat.
         up, down = max(SLACK, NOISE_UP * noise), max(SLACK, NOISE_DOWN * noise)
@@ -207,7 +211,14 @@ class WaitTarget(Target):
             return has
         # An empty queue needs nothing, but would fill at once with fewer than the load.
         fewer = max(0, floor(peak + 1 + down), floor(middle.arrivals / middle.rate - MARGIN))
-        return has if fewer >= has - 1 and self._calm.holds(now) else min(has, fewer)
+        if not self._calm.cycling:
+            return min(has, fewer)
+        # One fewer at a time, as there is noise in what it seems to do without.
+        return has if fewer >= has or self._calm.holds(now) else has - 1
+
+    def _noise(self, has: int) -> float:
+        """Returns the standard deviation of the need of a random queue (containers)."""
+        return sqrt(2 * max(1, has) / (self.belief.middle().rate * KEPT * self.seconds))
 
     def _held_s(self) -> float:
         """Returns for how long (seconds) no reading may need a container before it is given back."""
@@ -219,7 +230,7 @@ class WaitTarget(Target):
     def patience_s(self) -> float:
         if self.belief.blank:
             return 0.0
-        return max(self._held_s(), CYCLE_S if self._calm.cycling else 0.0)
+        return max(self._held_s(), self._calm.hold_s if self._calm.cycling else 0.0)
 
     def reset(self) -> None:
         """Makes nothing of the gap; the belief stays."""
