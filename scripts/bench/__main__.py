@@ -2,7 +2,7 @@
 
     python -m scripts.bench [--rounds 5] [--idle 60] [--only hand-over,scale,...] [--out FOLDER]
 
-Needs a Docker engine, docker-compose, and the image microscaling/priority-1 (`docker-compose build`).
+Needs a Docker engine and docker-compose. Builds the image microscaling/priority-1 where it is missing.
 Writes results.json and results.svg into the folder, and prints the table.
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from scripts import bench_scaling
 from scripts.bench import agent, chart, containers, services
-from scripts.bench.engine import Floor, Witness, clean, connect
+from scripts.bench.engine import Floor, Witness, clean, connect, make_image
 
 HALF_A_BEAT_S = 0.25
 Results = dict[str, dict[str, list[float]]]
@@ -168,6 +168,7 @@ def main() -> int:
     asked = parser.parse_args()
     IDLE_S = asked.idle
     client = connect()
+    make_image(client)
     clean(client)
     witness = Witness(client)
     results: Results = {}

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -17,12 +20,24 @@ MINE = "bench"
 IMAGE = "microscaling/priority-1"
 """Its process obeys SIGTERM; `sleep` as PID 1 does not."""
 STARTERS = 8
+ROOT = Path(__file__).parents[2]
 
 
 def connect(timeout_s: int = 60) -> docker.APIClient:
     """A client of the engine of DOCKER_HOST, by default that of this machine."""
     host = os.environ.get("DOCKER_HOST")
     return docker.APIClient(host, version="auto", timeout=timeout_s, max_pool_size=80)
+
+
+def make_image(client: docker.APIClient) -> None:
+    """Builds the image of the containers that are counted, where it is missing; exits with what is wrong."""
+    if client.images(name=IMAGE, quiet=True):
+        return
+    # Compose knows from .env which base there is, as on machines that can pull none.
+    command = ["docker-compose", "--profile", "go", "build", "priority-1"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"bench: {IMAGE} is missing, and `{' '.join(command)}` failed: {done.stderr.strip()[-600:]}")
 
 
 class Witness:

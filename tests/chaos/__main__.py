@@ -21,6 +21,9 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--scheduler", choices=("DOCKER", "COMPOSE"), default="DOCKER")
     parser.add_argument("--compose", default="docker-compose", help="with COMPOSE: the command of Compose")
+    parser.add_argument(
+        "--own-service", action="store_true", help="with COMPOSE: the agent is a service, too"
+    )
     parser.add_argument("--out", type=Path, help="file for the figures, as JSON")
     parser.add_argument("--folder", type=Path, help="for the logs and the history (default: a new one)")
     given = parser.parse_args()
@@ -30,7 +33,8 @@ def main() -> int:
     chaos = DOCKER
     if given.scheduler == "COMPOSE":
         replay += f" --scheduler COMPOSE --compose '{given.compose}'"
-        chaos = with_compose(given.compose)
+        replay += " --own-service" if given.own_service else ""
+        chaos = with_compose(given.compose, given.own_service)
     print(f"{replay}: logs in {folder}", file=sys.stderr)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # nothing is left behind then either
     try:

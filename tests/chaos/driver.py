@@ -114,7 +114,7 @@ class Driver:
         """The last agent is one that leaves nothing behind."""
         stage = self.stage
         stage.queues.hold()
-        if stage.agent.process is not None:
+        if stage.agent.is_there:
             stage.agent.end("leave")
         stage.agent.start(on_exit="stop")
         stage.agent.wait_for_a_beat()

@@ -46,6 +46,21 @@ class Agent:
         self.stopped = threading.Event()
         self.readers: list[threading.Thread] = []
 
+    @property
+    def is_there(self) -> bool:
+        """Whether it has been started, and not ended since."""
+        return self.process is not None
+
+    @property
+    def container(self) -> str:
+        """The id of the container that it runs in; "": in none."""
+        return ""
+
+    @property
+    def pid(self) -> int:
+        """Its process; 0: there is none."""
+        return self.process.process.pid if self.process is not None else 0
+
     def start(self, on_exit: str = "leave") -> None:
         """Until its first word: how long Python takes to start on a busy machine is not its affair."""
         environ = {**self.environ, "MSS_ON_EXIT": on_exit}
@@ -95,11 +110,11 @@ class Agent:
 
     def weigh(self) -> None:
         """Notes what it uses: memory (MB), threads, open files."""
-        life = self.process
-        if life is None:
+        pid = self.pid
+        if not pid:
             return
         with contextlib.suppress(OSError, ValueError, KeyError):
-            proc = Path(f"/proc/{life.process.pid}")
+            proc = Path(f"/proc/{pid}")
             status = dict(line.split(":", 1) for line in (proc / "status").read_text().splitlines())
             used = {
                 "memory (MB)": int(status["VmRSS"].split()[0]) // 1024,

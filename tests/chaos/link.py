@@ -36,6 +36,7 @@ class Link:
         self.open: set[_Pipe] = set()
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.bind(str(path))
+        path.chmod(0o666)  # an agent in a container drops its rights before it connects
         self.socket.listen(128)
         self.thread(self._accept)
 

@@ -16,16 +16,30 @@ HTML = b"<html><body><h1>It works!</h1></body></html>"
 JSON = "Content-Type: application/json"
 
 
+def loopback(port: int) -> socket.socket:
+    """Returns a socket that listens where all of this machine may ask; port 0: any that is free."""
+    return socket.create_server(("127.0.0.1", port), backlog=64)
+
+
 class Source:
     """One nsqd with one topic, on a port that it keeps. `waiting`: the length of its queue (items).
 
+    `host` and `listen`: where it can be asked.
     `on_served(length)` is called when it has answered well. `set(mode)` decides what it does from now
     on: "good" or one of MODES.
     """
 
-    def __init__(self, name: str, on_served: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        on_served: Callable[[int], None],
+        host: str = "127.0.0.1",
+        listen: Callable[[int], socket.socket] = loopback,
+    ) -> None:
         self.name = name
         self.on_served = on_served
+        self.host = host
+        self.listen = listen
         self.waiting = 0
         self.mode = "good"
         self.changed = threading.Event()
@@ -38,7 +52,7 @@ class Source:
 
     @property
     def endpoint(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     def set(self, mode: str) -> None:
         with self.lock:
@@ -56,7 +70,7 @@ class Source:
         self.set("stopped")
 
     def _listen(self) -> None:
-        self.socket = socket.create_server(("127.0.0.1", self.port), backlog=64)
+        self.socket = self.listen(self.port)
         self.port = self.socket.getsockname()[1]
         self._thread(self._accept, self.socket)
 

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -85,7 +85,7 @@ class Stage:
                 self.start_foreign(client, {"Name": "always"})
         for name in self.scene.measured:
             served = lambda length, name=name: self.history.add("served", name, detail=length)  # noqa: E731
-            self.sources[name] = Source(name, served)
+            self.sources[name] = self._source(name, served)
             self.exits.callback(self.sources[name].stop)
         path = self.flags / "engine.sock"
         self.link = Link(path, self.engine.folder / "docker.sock")
@@ -97,7 +97,7 @@ class Stage:
         self.witness = Witness(self.engine.host, self.history)
         self.exits.callback(self.witness.stop)
         self.witness.start()
-        self.agent = Agent(self.folder, self.history, self._apps(), self.scene.cap, self._environ(path))
+        self.agent = self._agent(path)
         self.exits.callback(self.agent.stop)
         self.watch = EngineWatch(
             self.engine.host, self.scene.label, self.engine.folder / "log", self._trouble, self._unlock
@@ -112,6 +112,12 @@ class Stage:
     def endpoints(self) -> dict[str, str]:
         """The queues' own, host:port."""
         return {name: source.endpoint for name, source in self.sources.items()}
+
+    def _source(self, name: str, on_served: Callable[[int], None]) -> Source:
+        return Source(name, on_served)
+
+    def _agent(self, socket: Path) -> Agent:
+        return Agent(self.folder, self.history, self._apps(), self.scene.cap, self._environ(socket))
 
     def _apps(self) -> list[dict[str, object]]:
         return scene.apps(self.endpoints, self.flags)

@@ -216,6 +216,8 @@ class OwnEngine:
             raise Missing("an engine of one's own needs root, dockerd, ip, setpriv and unshare")
         self.dockerd = dockerd
         self.options = () if networks else ("--bridge=none", "--iptables=false", "--ip6tables=false")
+        self.network = OWN_NETWORK
+        """The words before those of dockerd that decide the network that it is in."""
         self.config: dict[str, Any] = {}
         self.folder = Path(tempfile.mkdtemp(prefix="mss-engine-"))
         self.host = f"unix://{self.folder}/docker.sock"
@@ -234,7 +236,7 @@ class OwnEngine:
         with (folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [
-                    *OWN_NETWORK,
+                    *self.network,
                     self.dockerd,
                     f"--config-file={folder}/daemon.json",  # that of this machine is not for it
                     f"--host={self.host}",

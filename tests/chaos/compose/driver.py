@@ -26,7 +26,7 @@ class ComposeDriver(Driver):
         """The last agent leaves nothing of its own behind, and then Compose removes the rest."""
         stage = self.stage
         stage.queues.hold()
-        if stage.agent.process is not None:
+        if stage.agent.is_there:
             stage.agent.end("leave")
         stage.agent.start(on_exit="stop")
         stage.agent.wait_for_a_beat()

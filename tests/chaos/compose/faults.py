@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import random
-import shutil
 from collections.abc import Mapping
 
 from tests.chaos import faults
-from tests.chaos.compose.plan import PAIRS, SINGLE
+from tests.chaos.compose.own import NAME
+from tests.chaos.compose.plan import OWN, PAIRS, SINGLE
 from tests.chaos.compose.scene import NAMES
 from tests.chaos.compose.stage import ComposeStage
 from tests.chaos.faults import Doing, Doings
@@ -16,7 +16,7 @@ from tests.chaos.plan import Planned
 from tests.chaos.witness import AWAY
 
 SCALES = ("up", "-d")
-ENDS_ALL = ("stop", "rm", "down")
+ENDS_ALL = ("stop", "kill", "rm", "down")
 """Commands after which nothing may run until another one."""
 
 
@@ -47,12 +47,20 @@ def compose(stage: ComposeStage, planned: Planned, rng: random.Random) -> Doing:
 
 
 def agent(stage: ComposeStage, planned: Planned, rng: random.Random) -> Doing:
-    """The agent is killed, or told to end, and started again, with or without what it has kept."""
+    """The agent is killed, or told to end, and started again, with or without what it has kept; or Compose
+    does so, whose service it is."""
+    if planned.kind in OWN:
+        if "changed" in planned.kind:
+            stage.project.change_agent()
+        stage.history.add("by hand", id=stage.agent.container)
+        stage.project.run(*OWN[planned.kind], NAME)
+        yield
+        return
     doing = faults.agent(stage, planned, rng)
     next(doing)
     yield
     if planned.kind == "agent killed, its state lost":
-        shutil.rmtree(stage.state, ignore_errors=True)
+        stage.lose_state()
     next(doing, None)
 
 
@@ -63,14 +71,25 @@ def engine(stage: ComposeStage, planned: Planned, rng: random.Random) -> Doing:
 
 
 def containers(stage: ComposeStage, planned: Planned, rng: random.Random) -> Doing:
-    """Somebody kills containers, or removes copies: without the last of Compose's, a service is gone."""
+    """Programs end by themselves, or somebody removes copies: without the last of Compose's, a service is
+    gone."""
+    removed = planned.kind == "copies removed"
     ids: list[str] = []
     with contextlib.suppress(*AWAY), stage.client() as client:
-        ids = stage.ours(client, planned.how["task"], copies=planned.kind == "copies removed")
-    action = "remove" if planned.kind == "copies removed" else "kill"
+        ids = stage.ours(client, planned.how["task"], copies=removed)
     for id in rng.sample(ids, min(len(ids), planned.how["count"])):
-        stage.by_hand(id, action)
+        stage.by_hand(id, "remove") if removed else stage.end_program(id)
     yield
+
+
+def crash(stage: ComposeStage, planned: Planned, rng: random.Random) -> Doing:
+    """The flaky service's programs end, and do so again at each start."""
+    stage.crash(True)
+    with contextlib.suppress(*AWAY), stage.client() as client:
+        for id in stage.ours(client, "flaky"):
+            stage.end_program(id)
+    yield
+    stage.crash(False)
 
 
 DOINGS: Mapping[str, Doings] = {
@@ -78,7 +97,7 @@ DOINGS: Mapping[str, Doings] = {
     "engine": (engine, NAMES),
     "link": (faults.link, NAMES),
     "containers": (containers, NAMES),
-    "crash": (faults.crash, ("flaky",)),
+    "crash": (crash, ("flaky",)),
     "demand": (faults.demand, ()),
     "compose": (compose, NAMES),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 from tests.chaos.compose.scene import NAMES, SCENE
@@ -12,6 +13,7 @@ from tests.chaos.scene import MAX_WAITING
 PAIRS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "stop, start": (("stop",), ("start",)),
     "stop, up": (("stop",), ("up", "-d")),
+    "kill, start": (("kill",), ("start",)),
     "rm -s -f, up": (("rm", "-s", "-f"), ("up", "-d")),
     "down, up": (("down",), ("up", "-d")),
     "pause, unpause": (("pause",), ("unpause",)),
@@ -24,6 +26,12 @@ SINGLE: dict[str, tuple[str, ...]] = {
     "up, forced": ("up", "-d", "--force-recreate"),
     "restart": ("restart",),
 }
+OWN: dict[str, tuple[str, ...]] = {
+    "agent: restart": ("restart",),
+    "agent: up, changed": ("up", "-d", "--no-deps"),
+    "agent: up, forced": ("up", "-d", "--no-deps", "--force-recreate"),
+}
+"""What is typed for the service that is the agent."""
 WHOLE = ("down, up",)
 """What cannot be done to a single service."""
 
@@ -66,7 +74,7 @@ DECK = Deck(
         "engine killed": ("engine", lasting(0, 5)),
         "link: cut": ("link", lasting(0.5, 8)),
         "link: refuse": ("link", lasting(0.5, 8)),
-        "containers killed": ("containers", _killed),
+        "programs ended": ("containers", _killed),
         "copies removed": ("containers", _killed),
         "crash loop": ("crash", lasting(4, 12)),
         "cap filled": ("demand", lasting(3, 8, waiting=MAX_WAITING)),
@@ -77,3 +85,6 @@ DECK = Deck(
     steady=1.0,
     apart=("compose", "engine"),  # Compose without an engine shows nothing
 )
+
+OWN_DECK = replace(DECK, kinds={**DECK.kinds, **{kind: ("agent", lasting(0, 3)) for kind in OWN}})
+"""Where the agent is a service of the project."""

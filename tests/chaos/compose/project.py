@@ -45,6 +45,8 @@ class Project:
         self.typing = threading.Lock()
         self.versions = dict.fromkeys(scene.NAMES, 1)
         self.images = dict.fromkeys(scene.NAMES, "")
+        self.more: dict[str, Any] = {}
+        """What else is in the file, by section: a service that is not scaled, its volume."""
 
     def change(self, names: Iterable[str], what: str) -> None:
         """Edits the file: the environment of these services, or their images."""
@@ -53,6 +55,12 @@ class Project:
                 self.versions[name] += 1
             else:
                 self.images[name] = "" if self.images[name] else scene.AGAIN
+
+    def change_agent(self) -> None:
+        """Edits the file: the agent's own environment."""
+        for service in self.more["services"].values():
+            said = service["environment"]
+            said["VERSION"] = str(int(said.get("VERSION", "0")) + 1)
 
     def run(self, *words: str) -> int:
         """Types a command, until it works; the exit code of the first try."""
@@ -80,7 +88,9 @@ class Project:
 
     def _compose(self, name: str, services: dict[str, Any], *words: str) -> subprocess.CompletedProcess[str]:
         file = self.folder / f"{name}.json"
-        content = {"version": "3.8", "services": services, "networks": {"back": {}}}
+        content: dict[str, Any] = {"version": "3.8", "services": services, "networks": {"back": {}}}
+        for section, entries in self.more.items() if name == scene.SHOP else ():
+            content[section] = {**content.get(section, {}), **entries}
         file.write_text(json.dumps(content, indent=1))
         return subprocess.run(
             [*self.command, "-p", name, "-f", str(file), *words],

@@ -14,6 +14,8 @@ SHOP = "shop"
 """The project that is scaled."""
 NEIGHBOURS = "neighbours"
 """A project with the same labels, which the agent is not told to scale."""
+SUBNET, GATEWAY = "10.213.0.0/24", "10.213.0.1"
+"""Of the project's network, where the agent is one of its services."""
 CAP = 10
 SLEEPER = "mss-test/sleeper"
 STUBBORN = "mss-test/stubborn"
