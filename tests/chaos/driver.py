@@ -13,7 +13,6 @@ from tests.chaos.faults import DOINGS, bring_about
 from tests.chaos.history import Fault
 from tests.chaos.load import Load
 from tests.chaos.plan import Planned, Round
-from tests.chaos.recovery import RECOVERS_S
 from tests.chaos.stage import Stage
 
 LOOK_EVERY_S = 0.1
@@ -78,9 +77,9 @@ class Driver:
         self.stage.queues.hold()
         self.history.add("calm", t=calm)
         self._weigh(calm)
-        self._until(self._well, RECOVERS_S * busy(self.history.so_far(), calm))
+        self._until(self._well, self.scene.recovers_s * busy(self.history.so_far(), calm))
         self._weigh()  # others may have begun to work meanwhile
-        self.stopped.wait(max(0.0, calm + RECOVERS_S + SPARE_S - time.time()))
+        self.stopped.wait(max(0.0, calm + self.scene.recovers_s + SPARE_S - time.time()))
         self.stage.queues.let_go()
 
     def _weigh(self, t: float | None = None) -> None:

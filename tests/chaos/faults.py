@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tests.chaos.history import Fault
 from tests.chaos.plan import Planned
-from tests.chaos.scene import BY_NAME, MAX_WAITING
+from tests.chaos.scene import MAX_WAITING, PARTS
 from tests.chaos.stage import Stage
 from tests.chaos.witness import AWAY
 
@@ -128,7 +128,7 @@ def demand(stage: Stage, planned: Planned, rng: random.Random) -> Doing:
     stage.queues.let_go()
 
 
-ALL = tuple(BY_NAME)
+ALL = tuple(part.name for part in PARTS)
 DOINGS: Mapping[str, Doings] = {
     "agent": (agent, ALL),
     "clock": (clock, ()),

@@ -30,6 +30,8 @@ class Happening:
       stays up (task: it does not back off any more): what the agent's log says.
     - typed (detail: words, exit code, seconds): a command of Compose has ended.
     - rests, wakes (task): Compose has stopped or removed all of it; is about to start it again.
+    - said (id: the first 12 digits, detail: up, busy, idle): a container's own words.
+    - drains (detail: ids): the agent's file of drains has changed.
     - down (detail: {"code": exit code, "left": what is left}): the whole project has been taken down.
     - agent up, agent down (detail: how), agent ended, agent died by itself (detail: exit code).
     - traceback (detail: where): there is one in the agent's log.

@@ -1,4 +1,4 @@
-"""The kinds of runs: with the scheduler DOCKER, or with COMPOSE and a person who uses Compose."""
+"""The kinds of runs: with the scheduler DOCKER, there also with drains, or with COMPOSE and a person."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ from tests.chaos.compose.driver import ComposeDriver
 from tests.chaos.compose.plan import DECK, OWN_DECK
 from tests.chaos.compose.scene import SCENE
 from tests.chaos.compose.stage import ComposeStage, OwnStage
+from tests.chaos.drains import invariants as of_drains
+from tests.chaos.drains import plan as with_drains
+from tests.chaos.drains import scene as workers
+from tests.chaos.drains.faults import DrainDriver
+from tests.chaos.drains.stage import DrainStage
 from tests.chaos.driver import Driver
 from tests.chaos.history import History
 from tests.chaos.stage import Stage
@@ -27,9 +32,14 @@ class Chaos:
     stage: Callable[[Path, History, int], Stage]
     driver: type[Driver]
     checkers: tuple[invariants.Checker, ...]
+    figures: Callable[[History], dict[str, int]] = lambda history: {}
+    """What else is worth counting."""
 
 
 DOCKER = Chaos(scene.DOCKER, plan.DOCKER, Stage, Driver, invariants.CHECKERS)
+DRAINS = Chaos(
+    workers.SCENE, with_drains.DECK, DrainStage, DrainDriver, of_drains.CHECKERS, of_drains.jobs_of
+)
 
 
 def with_compose(command: str, own: bool = False) -> Chaos:

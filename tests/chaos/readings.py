@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import re
+import signal
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 
 from tests.chaos.excuses import backs_off, busy, delay, ending, faults_of, joined
 from tests.chaos.history import History, states
-from tests.chaos.scene import BY_NAME, COMFORTABLE, MAX_WAITING, PARTS, TARGET
+from tests.chaos.scene import COMFORTABLE, MAX_WAITING, TARGET
 
 FRESH_S = 3 * 0.5 + 0.5
 """A reading counts for three beats, and a decision between two beats goes by what the last one judged."""
@@ -28,6 +29,9 @@ FEWER = "fewer than decided before"
 """A start that was decided has not been asked for yet, and another one takes its place."""
 SAME_S = 0.1
 """Between lines of the log that one decision has written."""
+
+QUIET = tuple(str(int(number)) for number in (signal.SIGUSR1, signal.SIGUSR2))
+"""Signals that are no stops: they tell a worker to take no new job, or to go on."""
 
 Unread = tuple[float, str]
 """When something was taken without a reading, and what."""
@@ -53,12 +57,14 @@ def _justified(history: History, task: str, reason: str, t: float, window_s: flo
             return True
         if given[2] == "comes first" and not _below_minimum(history, (given[1],), t, window_s):
             return False
-        return not BY_NAME[task].measured or any(_read(history, n, t, window_s) for n in (task, given[1]))
+        return not history.scene.part(task).measured or any(
+            _read(history, n, t, window_s) for n in (task, given[1])
+        )
     if tried := TRIED.match(reason):
         return _may_be_tried_instead(history, tried[1], task, t)
     if told := QUEUE.match(reason):
         return _read(history, task, t, window_s, least=int(told[1]), most=int(told[1]))
-    measured = not BY_NAME[task].measured or _read(history, task, t, window_s)
+    measured = not history.scene.part(task).measured or _read(history, task, t, window_s)
     other = _makes_way_for_a_try(history, task, t) or _one_was_raised(history, task, t, window_s)
     return (TOO_MANY in reason or FEWER in reason) and measured and other
 
@@ -68,20 +74,22 @@ def _one_was_raised(history: History, task: str, t: float, window_s: float) -> b
     return any(
         h.detail[1] > h.detail[0] and _read(history, h.task, t, window_s, least=TARGET + 1)
         for h in history.of("decided")
-        if abs(h.t - t) <= SAME_S and BY_NAME[h.task].priority < BY_NAME[task].priority
+        if abs(h.t - t) <= SAME_S and history.scene.part(h.task).priority < history.scene.part(task).priority
     )
 
 
 def _makes_way_for_a_try(history: History, task: str, t: float) -> bool:
     """Whether somebody else backs off that may be tried in a place of this task."""
-    others = [part.name for part in PARTS if part.name != task and backs_off(history, part.name, t)]
+    others = [
+        part.name for part in history.scene.parts if part.name != task and backs_off(history, part.name, t)
+    ]
     return any(_may_be_tried_instead(history, other, task, t) for other in others)
 
 
 def _may_be_tried_instead(history: History, failing: str, giver: str, t: float) -> bool:
     """A measured task works, and gives nothing to one that fails, unless that has never run since the
     agent's start."""
-    if not BY_NAME[giver].measured:
+    if not history.scene.part(giver).measured:
         return True
     up = max((h.t for h in history.of("agent up") if h.t <= t), default=0.0)
     runs = [
@@ -109,13 +117,16 @@ def stopped(history: History) -> Iterator[Unread]:
     asked: set[str] = set()
     for happening in history.of("kill"):
         task, id, t = happening.task, happening.id, happening.t
-        if not task or id in by_hand or id in asked:
+        if not task or id in by_hand or id in asked or happening.detail in QUIET:
             continue
         asked.add(id)
         if ending(history, t) or backs_off(history, task, t) or _by_the_engine(history, t):
             continue
         window_s = _window(history, t) + delay(history, t, "engine", "link", "agent")
-        above = [part.name for part in PARTS if part.priority < BY_NAME[task].priority]
+        window_s += history.scene.stops_after_s
+        above = [
+            part.name for part in history.scene.parts if part.priority < history.scene.part(task).priority
+        ]
         if (
             not _read(history, task, t, window_s, most=COMFORTABLE)
             and not any(_read(history, name, t, window_s, least=TARGET + 1) for name in above)
@@ -147,14 +158,14 @@ def _read(
 
 def _needed(history: History, task: str, t: float, window_s: float) -> bool:
     """Whether the task has no queue, and somebody was below the minimum."""
-    everyone = tuple(part.name for part in PARTS)
-    return not BY_NAME[task].measured and _below_minimum(history, everyone, t, window_s)
+    everyone = tuple(part.name for part in history.scene.parts)
+    return not history.scene.part(task).measured and _below_minimum(history, everyone, t, window_s)
 
 
 def _below_minimum(history: History, names: tuple[str, ...], t: float, window_s: float) -> bool:
     """Whether one of these was, just before."""
     return any(
-        state.known and any(state.count(name) < BY_NAME[name].least for name in names)
+        state.known and any(state.count(name) < history.scene.part(name).least for name in names)
         for state in states(history)
         if state.until >= t - window_s and state.t <= t
     )
@@ -163,7 +174,7 @@ def _below_minimum(history: History, names: tuple[str, ...], t: float, window_s:
 @functools.lru_cache(maxsize=2)
 def _servings(history: History) -> dict[str, tuple[list[float], list[int]]]:
     """When each task's source answered well, and with what."""
-    found: dict[str, tuple[list[float], list[int]]] = {part.name: ([], []) for part in PARTS}
+    found: dict[str, tuple[list[float], list[int]]] = {part.name: ([], []) for part in history.scene.parts}
     for happening in history.of("served"):
         times, lengths = found[happening.task]
         times.append(happening.t)

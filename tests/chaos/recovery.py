@@ -5,8 +5,6 @@ from __future__ import annotations
 from tests.chaos.excuses import backs_off, busy, spans
 from tests.chaos.history import History, State, states
 
-RECOVERS_S = 5.0
-
 
 def recoveries(history: History) -> list[tuple[float, float | None, str]]:
     """For each time that faults were over: when, how long it took until all minimums ran, and went on
@@ -14,7 +12,7 @@ def recoveries(history: History) -> list[tuple[float, float | None, str]]:
     found = []
     for calm, until in spans(history, "calm", ("disturbed", "end", "agent down", "agent died")):
         took, amiss = _well_after(history, calm, until)
-        if took is not None or until - calm >= RECOVERS_S * busy(history, calm):
+        if took is not None or until - calm >= history.scene.recovers_s * busy(history, calm):
             found.append((calm, took, amiss))
     return found
 

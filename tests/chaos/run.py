@@ -57,7 +57,7 @@ def run(seed: int, minutes: float, folder: Path, chaos: Chaos = DOCKER) -> Outco
     final.write(folder / "history.jsonl")
     violations = check(final, chaos.checkers)
     watch.tell(final, violations)
-    figures = report.figures(final, violations, **more)
+    figures = report.figures(final, violations, **more, **chaos.figures(final))
     return Outcome(violations, figures, folder)
 
 

@@ -55,10 +55,18 @@ class Scene:
     """How long the tasks may take to get their shares after the queues have come to rest."""
     still_s: float = 0.0
     """For so long the agent does nothing after a fault that somebody else may be about to mend."""
+    recovers_s: float = 5.0
+    """How long it may take until all is well after the last fault."""
+    stops_after_s: float = 0.0
+    """How long it may take from a decision to the stop of a container that is at work."""
 
     @property
     def measured(self) -> tuple[str, ...]:
         return tuple(part.name for part in self.parts if part.measured)
+
+    def part(self, name: str) -> Part:
+        """The task of that name."""
+        return next(part for part in self.parts if part.name == name)
 
     def task_of(self, labels: Mapping[str, str]) -> str:
         """The task of a container with these labels; "" if it is nobody's here."""
@@ -86,7 +94,6 @@ PARTS = (
 )
 DOCKER = Scene(PARTS, CAP, LABEL, settles_s=20.0)
 """SimpleQueue goes one container at a time."""
-BY_NAME = {part.name: part for part in PARTS}
 MEASURED = DOCKER.measured
 
 

@@ -31,13 +31,13 @@ from tests.integration import engines
 
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 FOREIGN = 2
-ENGINE_OPTIONS = ("--shutdown-timeout=3",)
 ENGINE_TRIES = 3
 
 
 class Stage:
     """To be used as a context manager: leaves nothing behind but `folder`. Raises Missing."""
 
+    engine_options: tuple[str, ...] = ("--shutdown-timeout=3",)
     networks = False
     """Whether the engine has networks of its own."""
     clocked = True
@@ -194,7 +194,7 @@ class Stage:
         """Until it answers. Raises Missing if it never does."""
         for tries in range(1, ENGINE_TRIES + 1):
             try:
-                self.keeper.submit(self.engine.start, *ENGINE_OPTIONS).result()
+                self.keeper.submit(self.engine.start, *self.engine_options).result()
                 return
             except engines.Missing:
                 if tries == ENGINE_TRIES:

@@ -1,0 +1,1 @@
+"""Chaos with containers that drain: they are at work when they are to go."""
