@@ -1,6 +1,7 @@
 """`make bench`: everything in one run, in turn, with medians, spread and ratios.
 
     python -m scripts.bench [--rounds 5] [--idle 60] [--only hand-over,scale,...] [--out FOLDER]
+    python -m scripts.bench --only against --against REVISION      an earlier build, with nobody busy
 
 Needs a Docker engine and docker-compose. Builds the image microscaling/priority-1 where it is missing.
 Writes results.json and results.svg into the folder, and prints the table.
@@ -16,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from scripts import bench_scaling
-from scripts.bench import agent, chart, containers, services
+from scripts.bench import against, agent, chart, containers, services
 from scripts.bench.engine import Floor, Witness, clean, connect, make_image
 
 HALF_A_BEAT_S = 0.25
@@ -104,7 +105,15 @@ def idle(witness: Witness, floor: Floor, rounds: int) -> Results:
     return {"idle: resident MB": {"ours": [megabytes]}, "idle: share of a core": {"ours": [share]}}
 
 
+def earlier(witness: Witness, floor: Floor, rounds: int) -> Results:
+    if not AGAINST:
+        return {}
+    with against.sources(AGAINST) as tree:
+        return against.compare(witness, shares(rounds), tree)
+
+
 IDLE_S = 60.0
+AGAINST = ""
 CASES: dict[str, Callable[[Witness, Floor, int], Results]] = {
     "hand-over": hand_over,
     "scale": scale,
@@ -114,6 +123,7 @@ CASES: dict[str, Callable[[Witness, Floor, int], Results]] = {
     "beat": beat,
     "hang": hang,
     "idle": idle,
+    "against": earlier,
 }
 
 
@@ -121,7 +131,11 @@ def limit(case: str, results: dict[str, list[float]]) -> float | None:
     """What ours must reach, from the same run's floor where there is one; seconds, or the case's unit."""
     floor = statistics.median(results["floor"]) if "floor" in results else 0.0
     docker = statistics.median(results.get("DOCKER", [0.0]))
+    before = statistics.median(results.get("before", [0.0]))
     limits = {
+        against.HANDS: 1.05 * before,
+        against.UP: 1.05 * before,
+        against.DOWN: 1.05 * before,
         "8 change hands": 1.35 * floor + HALF_A_BEAT_S,
         f"1 to {containers.MANY}": 1.15 * floor + HALF_A_BEAT_S,
         f"{containers.MANY} to 1": 1.2 * floor + HALF_A_BEAT_S,
@@ -159,14 +173,17 @@ def table(results: Results) -> str:
 
 
 def main() -> int:
-    global IDLE_S
+    global IDLE_S, AGAINST
     parser = argparse.ArgumentParser(prog="python -m scripts.bench")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--idle", type=float, default=IDLE_S, help="seconds")
     parser.add_argument("--only", default=",".join(CASES))
+    parser.add_argument("--against", default="", metavar="REVISION", help="the commit of an earlier build")
     parser.add_argument("--out", type=Path, default=Path("build/bench"))
     asked = parser.parse_args()
-    IDLE_S = asked.idle
+    if asked.only == "against" and not asked.against:
+        parser.error("--only against: needs --against REVISION, the commit of the earlier build")
+    IDLE_S, AGAINST = asked.idle, asked.against
     client = connect()
     make_image(client)
     clean(client)

@@ -6,12 +6,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from scripts.bench.engine import IMAGE, LABEL, MINE, Floor, Witness, now
-from scripts.bench.ours import Jumps, OurAgent, Queue, queue_app, rest_app
+from scripts.bench.ours import ROOT, Jumps, OurAgent, Queue, queue_app, rest_app
 
 MANY = 33
 CAP = 10
@@ -29,8 +31,24 @@ with ThreadPoolExecutor(8) as pool:
 """
 
 
+@dataclass(frozen=True)
+class Build:
+    """An agent to measure: its sources, and what else its tasks have in their `config`."""
+
+    tree: Path = ROOT
+    config: Mapping[str, Any] = field(default_factory=dict)
+    quiet_s: float = QUIET_S
+    """Seconds between a change and the next."""
+
+
+OURS = Build()
+
+
 class HandOver:
     """8 containers change hands from low to high priority after the queue has jumped."""
+
+    def __init__(self, build: Build = OURS) -> None:
+        self.build = build
 
     def floor(self, floor: Floor, witness: Witness) -> float:
         """8 stopped, 8 started, each in parallel, stops first."""
@@ -48,14 +66,16 @@ class HandOver:
         """The queue jumps when `share` of a beat has gone by."""
         with tempfile.TemporaryDirectory() as folder:
             queue = Queue(Path(folder))
-            with OurAgent([queue_app("high", queue, CAP - 1), rest_app("low", CAP)], CAP) as agent:
+            more = self.build.config
+            apps = [queue_app("high", queue, CAP - 1, **more), rest_app("low", CAP, **more)]
+            with OurAgent(apps, CAP, self.build.tree) as agent:
                 took = self.measured(agent, queue, witness, share)
             witness.wait(**{f"{MINE}-low": 0, f"{MINE}-high": 0})
             return took
 
     def measured(self, agent: OurAgent, queue: Jumps, witness: Witness, share: float) -> float:
         witness.wait(**{f"{MINE}-low": CAP - 1, f"{MINE}-high": 1})
-        time.sleep(QUIET_S)
+        time.sleep(self.build.quiet_s)
         agent.wait_for_beat(share)
         witness.fresh()
         began = now()
@@ -68,6 +88,9 @@ class HandOver:
 
 class UpAndDown:
     """1 to 33 containers, and back to 1."""
+
+    def __init__(self, build: Build = OURS) -> None:
+        self.build = build
 
     def floor(self, floor: Floor, witness: Witness) -> tuple[float, float]:
         ids = floor.start("many", 1)
@@ -86,7 +109,8 @@ class UpAndDown:
         """The queue jumps, and empties, when `share` of a beat has gone by."""
         with tempfile.TemporaryDirectory() as folder:
             queue = Queue(Path(folder))
-            with OurAgent([queue_app("many", queue, MANY)], MANY) as agent:
+            app = queue_app("many", queue, MANY, **self.build.config)
+            with OurAgent([app], MANY, self.build.tree) as agent:
                 took = self.measured(agent, queue, witness, share)
             witness.wait(**{f"{MINE}-many": 0})
             return took
@@ -99,7 +123,7 @@ class UpAndDown:
     def _until(
         self, agent: OurAgent, queue: Jumps, items: int, witness: Witness, count: int, share: float
     ) -> float:
-        time.sleep(QUIET_S)
+        time.sleep(self.build.quiet_s)
         agent.wait_for_beat(share)
         began = now()
         queue.put(items)

@@ -48,7 +48,7 @@ class Queue:
         return {"databaseURL": url, "query": "select items from waiting", "targetQueueLength": 10}
 
 
-def queue_app(name: str, queue: Queue, most: int) -> dict[str, Any]:
+def queue_app(name: str, queue: Queue, most: int, **config: Any) -> dict[str, Any]:
     return {
         "name": f"{MINE}-{name}",
         "priority": 1,
@@ -56,24 +56,26 @@ def queue_app(name: str, queue: Queue, most: int) -> dict[str, Any]:
         "maxContainers": most,
         "ruleType": "Queue",
         "metricType": "SQL",
-        "config": {"image": IMAGE, **queue.config()},
+        "config": {"image": IMAGE, **queue.config(), **config},
     }
 
 
-def rest_app(name: str, most: int) -> dict[str, Any]:
+def rest_app(name: str, most: int, **config: Any) -> dict[str, Any]:
     return {
         "name": f"{MINE}-{name}",
         "priority": 2,
         "minContainers": 1,
         "maxContainers": most,
-        "config": {"image": IMAGE},
+        "config": {"image": IMAGE, **config},
     }
 
 
 class OurAgent:
-    """`python -m microscaling` in a process of its own; leaving the block stops it."""
+    """`python -m microscaling` in a process of its own; leaving the block stops it. `tree`: the sources that
+    it runs."""
 
-    def __init__(self, apps: list[dict[str, Any]], cap: int, **environ: str) -> None:
+    def __init__(self, apps: list[dict[str, Any]], cap: int, tree: Path = ROOT, **environ: str) -> None:
+        self.tree = tree
         self.folder = tempfile.TemporaryDirectory(prefix="mss-bench-")
         config = Path(self.folder.name, "apps.json")
         config.write_text(json.dumps({"maxContainers": cap, "apps": apps}))
@@ -92,7 +94,7 @@ class OurAgent:
     def __enter__(self) -> OurAgent:
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "microscaling"], cwd=ROOT, env=self.environ, stderr=log
+                [sys.executable, "-m", "microscaling"], cwd=self.tree, env=self.environ, stderr=log
             )
         return self
 
