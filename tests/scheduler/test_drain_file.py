@@ -13,6 +13,7 @@ import pytest
 from microscaling.demand.drain import Busy, Drain, Way
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
+from microscaling.scheduler.containers import drain_file
 from microscaling.scheduler.containers.drain_file import DrainFile, Kept
 from microscaling.scheduler.containers.driver import ContainerScheduler
 from microscaling.scheduler.process.backend import ProcessBackend
@@ -92,14 +93,26 @@ def test_the_next_agent_goes_on_with_a_drain(tmp_path: Path, resume: bool) -> No
         assert (task.requested, task.stopping) == (1, 0)
 
 
-def test_its_time_goes_on(tmp_path: Path) -> None:
+def test_its_time_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = DrainFile(str(tmp_path / "drains"))
     file.write({"x": Kept(90.0, True), "y": Kept(None, True)}, now=100.0)
+    # Another run of the machine, so another monotonic clock.
+    monkeypatch.setattr(drain_file, "boot_id", lambda: "another")
     kept = DrainFile(file.path).read(now=5000.0)
     assert kept["y"] == Kept(None, True)
     since = kept["x"].since
     assert since is not None
     assert 4980 < since <= 4990.01
+
+
+def test_a_clock_that_is_set_forward_ends_no_drain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = DrainFile(str(tmp_path / "drains"))
+    file.write({"x": Kept(90.0, True)}, now=100.0)
+    next_year = time.time() + 365 * 86400
+    monkeypatch.setattr(time, "time", lambda: next_year)
+    assert DrainFile(file.path).read(now=110.0) == {"x": Kept(90.0, True)}
+    monkeypatch.setattr(drain_file, "boot_id", lambda: "")
+    assert DrainFile(file.path).read(now=110.0)["x"].since == 110.0 - 30 * 86400, "it cannot be known here"
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"a": 1}', '{"a": {"since": "x", "quieted": true}}', "\0"])

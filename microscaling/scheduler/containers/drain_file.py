@@ -54,12 +54,12 @@ class DrainFile:
         """Replaces the state, if it is another one."""
         if not self.path or kept == self._written:
             return
-        # The next agent has another monotonic clock if the machine was started anew.
-        wall = time.time() - now
+        wall, boot = time.time() - now, boot_id()
         entries = {
-            id: {"since": None if one.since is None else round(one.since + wall, 3), "quieted": one.quieted}
+            id: {"since": None if one.since is None else round(one.since + wall, 3), "quieted": one.quieted,
+                 "monotonic": one.since, "boot": boot}
             for id, one in sorted(kept.items())
-        }
+        }  # fmt: skip
         try:
             os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
             new = f"{self.path}.new"
@@ -78,12 +78,25 @@ class DrainFile:
                 )
 
 
+def boot_id() -> str:
+    """Returns the name of the machine's present run, during which the monotonic clock goes on; "" if there is
+    none here."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except (OSError, ValueError):
+        return ""
+
+
 def _parsed(entry: Mapping[str, object], now: float) -> Kept:
     since, quieted = entry["since"], entry["quieted"]
     if not isinstance(quieted, bool) or not isinstance(since, (int, float, type(None))):
         raise TypeError("an entry has another form")
     if since is None:
         return Kept(None, quieted)
-    # The clock may have been set since.
+    up = entry.get("monotonic")
+    # A clock that is set forward must not end all drains, and this one goes on until the next start.
+    if isinstance(up, float) and up <= now and entry.get("boot") == (boot_id() or None):
+        return Kept(up, quieted)
     ago = min(max(0.0, time.time() - since), MOST_S)
     return Kept(now - ago, quieted)
