@@ -227,11 +227,12 @@ def _check_drains(scheduler: SchedulerPlugin, tasks: list[Task]) -> None:
         if scheduler.check_drain is not None:
             problems += [f"{task.name}: {problem}" for problem in scheduler.check_drain(task)]
             continue
-        problems += [
-            f"{task.name}: config.{key}: MSS_SCHEDULER={scheduler.type_name} cannot choose the container "
-            "that goes: leave it out"
-            for key in task.drain_keys
-        ]
+        if task.drain_keys:
+            # One line for all of them, as they have one reason and one way out.
+            what = f"{task.name}: config.{', '.join(task.drain_keys)}: MSS_SCHEDULER={scheduler.type_name}"
+            problems.append(
+                f"{what} cannot choose the container that goes: leave out the keys for busy containers"
+            )
     if problems:
         raise ConfigError(*problems)
 

@@ -202,3 +202,28 @@ def test_the_public_server_is_gone(caplog: pytest.LogCaptureFixture) -> None:
 def test_a_bad_address_is_named(make: Callable[[Settings], object]) -> None:
     with pytest.raises(ConfigError, match=r"^MSS_API_ADDRESS: expected host:port"):
         make(settings(MSS_API_ADDRESS="ftp://x", MSS_DEMAND_ENGINE="SERVER"))
+
+
+@pytest.mark.parametrize("scheduler", ["KUBERNETES", "MARATHON", "TOY"])
+@pytest.mark.parametrize(
+    ("config", "keys"),
+    [
+        ('"busyFile":"/busy"', "busyFile"),
+        ('"busyProbe":{"exec":["x"]}', "busyProbe"),
+        ('"busyCpu":0.1', "busyCpu"),
+        ('"drain":{"seconds":5}', "drain"),
+        ('"busyFile":"/busy","busyFileMaxSeconds":60,"drain":{}', "busyFile, busyFileMaxSeconds, drain"),
+    ],
+)
+def test_where_nobody_can_choose_the_container_the_keys_of_long_jobs_are_one_error(
+    scheduler: str, config: str, keys: str
+) -> None:
+    data = (
+        f'{{"maxContainers":2,"apps":[{{"name":"a","maxContainers":2,"config":{{"image":"i",{config}}}}}]}}'
+    )
+    with pytest.raises(ConfigError) as error:
+        factory.make_tasks(settings(MSS_SCHEDULER=scheduler, MSS_CONFIG="ENVVAR", MSS_CONFIG_DATA=data), {})
+    assert error.value.problems == (
+        f"a: config.{keys}: MSS_SCHEDULER={scheduler} cannot choose the container that goes: leave out the "
+        "keys for busy containers",
+    )

@@ -116,13 +116,18 @@ time.sleep(60)
 """
 
 
-def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
-    """The first waits for a process that ignores SIGTERM for as long as its grace lasts."""
+AT_WORK = {"busyProbe": {"exec": ["sh", "-c", "exit 1"]}, "drain": {"seconds": 50}}
+
+
+@pytest.mark.parametrize("waits_for", [{"stopGraceSeconds": 50}, AT_WORK], ids=["its grace", "its drain"])
+def test_a_second_signal_ends_it_at_once(waits_for: dict[str, Any], tmp_path: Path) -> None:
+    """The first waits for a process that ignores SIGTERM for as long as its grace lasts, or its job."""
     script, pid = tmp_path / "deaf.py", tmp_path / "pid"
     script.write_text(IGNORES_SIGTERM)
-    config = {"command": f"{sys.executable} {script} {pid}", "stopGraceSeconds": 50}
+    config = {"command": f"{sys.executable} {script} {pid}", **waits_for}
     data = json.dumps({"maxContainers": 1, "apps": [{**APPS["apps"][0], "config": config}]})
     environ = {"MSS_SCHEDULER": "PROCESS", "MSS_CONFIG_DATA": data, "MSS_STATE_DIR": str(tmp_path / "state")}
+    environ["MSS_EXIT_TIMEOUT_S"] = "120"
     process = start(**{**TOY, **environ})
     try:
         while not (pid.exists() and pid.read_text()):

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from microscaling.demand.hints import hints
+from microscaling.demand.drain import Busy, Drain, Way
+from microscaling.demand.hints import drain_hints, hints
 from microscaling.demand.task import Task
 from microscaling.factory import make_tasks
 from microscaling.settings import Settings
@@ -111,3 +112,52 @@ def test_the_go_agents_json_is_warned_of_at_the_start(caplog: pytest.LogCaptureF
         make_tasks(settings, {})
     assert [m.partition(":")[0] for m in caplog.messages] == ["targetQueueLength", "priority"]
     assert all("invoices, mails" in m for m in caplog.messages)
+
+
+HOUR = (
+    "drain: a: at the end of the agent their containers have MSS_EXIT_TIMEOUT_S, 30 s, to finish their jobs"
+)
+UNSEEN = "drain: a: nothing shows that a container is idle, so one that does not end by itself has all of"
+FILE = Busy(Way.FILE, "/busy")
+
+
+@pytest.mark.parametrize(
+    ("busy", "drain", "end_s", "said"),
+    [
+        (FILE, Drain(), 30.0, [HOUR]),
+        (FILE, Drain(seconds=31), 30.0, [HOUR]),
+        (FILE, Drain(seconds=30), 30.0, []),
+        (FILE, Drain(), None, []),
+        (None, None, 30.0, []),
+        (None, Drain("TSTP"), None, [UNSEEN]),
+        (None, Drain("TERM"), None, []),
+        (None, Drain(seconds=0), None, []),
+        (None, Drain(), 30.0, [HOUR, UNSEEN]),
+        (Busy(Way.SOURCE, implied=True), Drain(), 30.0, []),
+    ],
+)
+def test_drains_that_may_surprise(
+    busy: Busy | None, drain: Drain | None, end_s: float | None, said: list[str]
+) -> None:
+    made = task("a", queue(50))
+    made.busy, made.drain = busy, drain
+    found = list(drain_hints([made], end_s))
+    assert [line.startswith(start) for line, start in zip(found, said, strict=True)] == [True] * len(said)
+
+
+def test_a_drain_above_the_time_at_the_end_is_warned_of_at_the_start(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    data = (
+        '{"maxContainers":2,"apps":[{"name":"a","maxContainers":2,'
+        '"config":{"image":"i","busyFile":"/busy","drain":{"seconds":600}}}]}'
+    )
+    environ = {"MSS_CONFIG": "ENVVAR", "MSS_CONFIG_DATA": data, "MSS_EXIT_TIMEOUT_S": "60"}
+    make_tasks(Settings.from_env(environ), {})
+    [line] = caplog.messages
+    assert line.startswith("drain: a: ")
+    assert "MSS_EXIT_TIMEOUT_S, 60 s" in line
+    assert "MSS_ON_EXIT=leave" in line
+    caplog.clear()
+    make_tasks(Settings.from_env({**environ, "MSS_ON_EXIT": "leave"}), {})
+    assert caplog.messages == []
