@@ -20,6 +20,8 @@ class Activity(Enum):
     IDLE = "idle"
     UNKNOWN = "unknown"
     """It could not be found out; for a stop that counts as busy."""
+    UNSEEN = "unseen"
+    """No key has asked for the source, which has shown no container of the task: as without a sign."""
 
 
 class Way(Enum):
@@ -65,6 +67,8 @@ class Busy:
     """Processors in use above which a container is busy."""
     source: Consumers | None = None
     """The list of the consumers of the task's queue."""
+    implied: bool = False
+    """No key asked for it: where the source shows no container of the task, it counts for nothing."""
 
     @property
     def delay_s(self) -> float:

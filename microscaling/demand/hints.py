@@ -65,7 +65,8 @@ def _ties(tasks: Iterable[Task], cap: int) -> Iterator[str]:
 def drain_hints(tasks: Iterable[Task], end_s: float | None) -> Iterator[str]:
     """Yields a hint for each setting of a drain that may surprise. `end_s`: the seconds for drains at the end
     of the agent; None: it leaves the containers."""
-    tasks = [task for task in tasks if task.drain is not None]
+    # One that nobody has written would only be news to its reader.
+    tasks = [task for task in tasks if task.drain is not None and not (task.busy and task.busy.implied)]
     late = [task.name for task in tasks if task.drain and end_s is not None and task.drain.seconds > end_s]
     if late:
         yield (

@@ -73,6 +73,7 @@ def by_source(kind: str, **config: Any) -> Task:
         ("RQ", {"url": "redis://r"}, 0.1),
         ("RedisStream", {"url": "redis://r", "key": "k", "group": "g"}, 0.05),
         ("Sidekiq", {"url": "redis://r"}, 10.0),
+        ("Asynq", {"url": "redis://r"}, 6.0),
     ],
 )
 def test_by_the_source(kind: str, config: dict[str, Any], delay_s: float) -> None:
@@ -84,7 +85,7 @@ def test_by_the_source(kind: str, config: dict[str, Any], delay_s: float) -> Non
 @pytest.mark.parametrize(
     ("kind", "config", "problem"),
     [
-        ("NSQ", {"busy": "yes"}, 'busy: expected source, got "yes"'),
+        ("NSQ", {"busy": "yes"}, 'busy: expected source or none, got "yes"'),
         (
             "NSQ",
             {"hostname": "worker"},
@@ -113,6 +114,19 @@ def test_sources_that_cannot(kind: str, config: dict[str, Any], problem: str) ->
 def test_without_any_of_the_keys_nothing_drains() -> None:
     task = read({})
     assert (task.busy, task.drain, task.drain_keys) == (None, None, ())
+
+
+def test_in_json_a_source_that_can_tell_is_not_asked_unasked() -> None:
+    """The Go agent's users get what they had."""
+    app = {"name": "a", "maxContainers": 4, "ruleType": "Queue", "metricType": "NSQ"}
+    app["config"] = {"targetQueueLength": 1, "topicName": "t", "channelName": "c"}
+    [task], _ = apps_from_parsed({"maxContainers": 4, "apps": [app]}, warn=pytest.fail, strict=True)
+    assert (task.busy, task.drain, task.drain_keys) == (None, None, ())
+
+
+def test_none_is_no_sign() -> None:
+    task = by_source("NSQ", busy="none")
+    assert (task.busy, task.drain, task.drain_keys) == (None, None, ("busy",))
 
 
 @pytest.mark.parametrize(

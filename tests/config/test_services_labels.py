@@ -11,7 +11,9 @@ from microscaling.api.schema.declared import APP, CONFIG
 from microscaling.clients.docker.copied_files import copied_files
 from microscaling.config.services.labels import is_enabled
 from microscaling.config.services.names import NOT_LABELS, OF_CONTAINERS, Names, kebab
+from microscaling.config.services.summary import summary_of
 from microscaling.config.services.task import task_of
+from microscaling.demand.drain import Drain, Way
 from microscaling.demand.task import Task
 from microscaling.errors import ConfigError
 from microscaling.metric.base import METRICS
@@ -308,3 +310,63 @@ def test_files_to_copy_are_for_the_scheduler(label: str) -> None:
     assert copied_files(labels) == ["/etc/app.conf", "/srv/x"]
     good = {f"microscaling.{name}": value for name, value in GOOD.items()}
     assert same(task_of("w", good | labels, 10, Settings(), print), task_of("w", good, 10, Settings(), print))
+
+
+NSQ = {"rule": "Queue", "target": "5", "metric": "NSQ", "metric__nsqd": "nsqd:4151", "max": "4"}
+NSQ |= {"metric__topic_name": "jobs", "metric__channel_name": "work"}
+OF_REDIS = {"rule": "Queue", "target": "5", "metric__url": "redis://redis", "max": "4"}
+KINDS = [
+    NSQ,
+    {**OF_REDIS, "metric": "RQ"},
+    {**OF_REDIS, "metric": "Sidekiq"},
+    {**OF_REDIS, "metric": "Asynq"},
+    {**OF_REDIS, "metric": "RedisStream", "metric__key": "jobs", "metric__group": "workers"},
+]
+
+
+@pytest.mark.parametrize("labels", KINDS, ids=lambda labels: labels["metric"])
+def test_where_the_source_shows_who_is_busy_it_is_asked_by_itself(labels: dict[str, str]) -> None:
+    task, warnings = read(**labels)
+    assert task.busy is not None
+    assert task.busy.source is not None
+    assert (task.busy.way, task.busy.implied, task.drain) == (Way.SOURCE, True, Drain(seconds=3600.0))
+    assert task.drain_keys == ()
+    assert warnings == []
+    kind = labels["metric"]
+    assert summary_of(task, 2).endswith(
+        f"; {kind} shows which have a job: the idle go first, and the others have 60 min to end it "
+        "(microscaling.busy=none: no difference)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "way"),
+    [
+        ({"busy": "none"}, None),
+        ({"busy": "source"}, Way.SOURCE),
+        ({"busy_file": "/busy"}, Way.FILE),
+        ({"drain__seconds": "5"}, None),
+    ],
+    ids=str,
+)
+def test_what_is_configured_comes_first(more: dict[str, str], way: Way | None) -> None:
+    task, _ = read(**NSQ, **more)
+    assert (task.busy.way if task.busy else None) is way
+    assert task.busy is None or not task.busy.implied
+    assert "have a job" not in summary_of(task, 2)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        GOOD,
+        {**OF_REDIS, "metric": "BullMQ", "metric__queue_name": "q"},
+        {"rule": "Queue", "target": "5", "max": "4",
+         "metric.sources": '[{"metricType":"RQ","url":"redis://a"},{"metricType":"RQ","url":"redis://b"}]'},
+        {"max": "4"},
+    ],
+    ids=["a list of Redis", "BullMQ", "two sources", "no metric"],
+)  # fmt: skip
+def test_where_it_cannot_tell_all_is_as_ever(labels: dict[str, str]) -> None:
+    task, _ = read(**labels)
+    assert (task.busy, task.drain) == (None, None)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from microscaling.errors import ConfigError, MetricError
+from microscaling.metric.asynq import AsynqMetric
 from microscaling.metric.base import METRICS, Metric
 from microscaling.metric.celery import CeleryMetric
 from microscaling.metric.consumers import celery as of_celery
@@ -66,6 +67,16 @@ def test_processes_of_sidekiq(redis: Any, ask: Any) -> None:
         redis.hset(name, "busy", busy)
     redis.sadd("processes", "gone:1:0c")
     assert ask(SidekiqMetric(redis.url)) == {("host-a", True), ("host-b", False)}
+
+
+def test_servers_of_asynq(redis: Any, ask: Any) -> None:
+    for name in ("{host-a:1:0a}", "{host-b:7:0b}", "{a:b:1:0c}"):
+        redis.zadd("asynq:servers", {f"asynq:servers:{name}": 1e10})
+        redis.set(f"asynq:servers:{name}", b"\x0a a message of Protocol Buffers")
+    redis.hset("asynq:workers:{host-a:1:0a}", "task", "its state")
+    redis.zadd("asynq:servers", {"asynq:servers:{killed:1:0d}": 1})
+    expected = {("host-a", True), ("host-b", False), ("a:b", False)}
+    assert ask(AsynqMetric(redis.url)) == expected
 
 
 def test_consumers_of_a_stream(redis: Any, ask: Any) -> None:

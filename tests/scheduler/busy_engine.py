@@ -28,6 +28,8 @@ class Worker:
     """It takes no new job."""
     hidden: bool = False
     """Looks at it fail."""
+    unseen: bool = False
+    """Its source does not show it, and need not."""
     deaf: bool = False
     """Calls of it fail."""
     heard: list[str] = field(default_factory=list)
@@ -95,6 +97,8 @@ class BusyEngine(SimulatedEngine):
         self.looks += 1
         if self.worker(id).hidden or id not in self.real or not self.up:
             return Activity.UNKNOWN
+        if self.worker(id).unseen:
+            return Activity.UNSEEN
         return Activity.BUSY if self.is_busy(id) else Activity.IDLE
 
     def _look(self, look: Look) -> None:

@@ -91,6 +91,19 @@ def test_on_the_hosts_network_with_a_name_of_its_own() -> None:
     assert activities(containers, Consumer("worker-1", True)) == {"a": BUSY}
 
 
+def test_a_source_is_known_to_show_containers_once_it_has_shown_one() -> None:
+    containers = {"a": container("host-a"), "b": container("host-b")}
+    hosts = Hosts(lambda id: containers[id], lambda: "machine")
+    source = Listed(Consumer("gateway", True))
+    with pytest.raises(TemporaryError):
+        hosts.activities(source, ["a", "b"])
+    assert not source.matched
+    source.consumers = (Consumer("host-a", True),)
+    with pytest.raises(TemporaryError):
+        hosts.activities(source, ["a", "b"])
+    assert source.matched
+
+
 def test_a_source_that_does_not_answer() -> None:
     class Away(Listed):
         def fetch(self) -> Sequence[Consumer]:

@@ -412,3 +412,19 @@ def test_one_that_the_engine_starts_again_is_asked_again() -> None:
     of.work(last, 0)
     of.run(3)
     assert last not in of.running()
+
+
+def test_where_the_source_shows_none_and_need_not_all_is_as_without_a_sign() -> None:
+    """The newest go at once, as ever, at work or not."""
+    of = World(8, task("a"))
+    of.decide(a=4)
+    of.run(3)
+    oldest, *others = of.running()
+    for real in (oldest, *others):
+        of.work(real, unseen=True)
+    of.decide(a=1)
+    of.run(0.5)
+    assert of.running() == [oldest]
+    assert of.engine.looks > 0
+    assert set(of.engine.killed) == {real.id for real in others}
+    assert of.tasks.containers is None or of.tasks.tasks[0].draining == 0

@@ -63,14 +63,15 @@ BY_SOURCE = Key(
     "Busy by",
     default_in_words="none",
     meaning="`source`: a container is busy while the source of the task's queue has a job of its consumer; "
-    "with NSQ, RQ, Celery, RedisStream and Sidekiq",
-    shape={"enum": ["source"]},
+    "with NSQ, RQ, Celery, RedisStream, Sidekiq and Asynq. `none`: no sign, where services of Compose "
+    "would have `source` by themselves",
+    shape={"enum": ["source", "none"]},
 )
 KEYS = (FILE, FILE_S_KEY, PROBE, BY_SOURCE, CPU, DRAIN)
 """Keys of `config` for the end of a container that may be busy."""
 WAYS = (FILE, PROBE, BY_SOURCE, CPU)
 IMAGE = "image"
-SOURCE = "source"
+SOURCE, NONE = "source", "none"
 
 
 def read_busy(
@@ -90,6 +91,15 @@ def read_busy(
     _check_requests(config, busy, drain, most, mode)
     # Without a way to find out, `drain` alone waits for the end of each container.
     return busy, drain or (Drain() if busy else None)
+
+
+def implied_busy(metric: Metric) -> tuple[Busy | None, Drain | None]:
+    """Returns the sign and the drain of a task without any of these keys: the source of its queue, if that
+    shows its consumers."""
+    try:
+        return Busy(Way.SOURCE, source=consumers_of(metric), implied=True), Drain()
+    except ConfigError:
+        return None, None
 
 
 def given_keys(config: Section) -> tuple[str, ...]:
@@ -120,8 +130,10 @@ def _source(config: Section, options: ContainerOptions, metric: Metric) -> Busy 
     value = config.text(BY_SOURCE.key)
     if config.take(BY_SOURCE.key) is None:
         return None
+    if value == NONE:
+        return None
     if value != SOURCE:
-        config.wrong(BY_SOURCE.key, SOURCE, value)
+        config.wrong(BY_SOURCE.key, f"{SOURCE} or {NONE}", value)
     elif "Hostname" in options.request:
         config.notes.problem(
             config.at(BY_SOURCE.key),

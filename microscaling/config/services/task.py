@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from microscaling.api.apps import apps_from_parsed
+from microscaling.api.schema.busy import implied_busy
 from microscaling.config.services.labels import Labelled, read_labels
 from microscaling.config.services.trust import passwords, problems_of_trust
 from microscaling.demand.task import Task
@@ -48,6 +49,8 @@ def task_of(
     for warning in warnings:
         warn(_with_label(found, warning))
     task = tasks[0]
+    if not task.drain_keys:
+        task.busy, task.drain = implied_busy(task.metric)
     if task.weight is None:
         task.weight = 1.0  # services have no order, so those of one priority always share
     return task

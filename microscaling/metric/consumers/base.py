@@ -31,6 +31,8 @@ class Consumers(ABC):
     """Its source in logs, without credentials."""
     delay_s = 0.1
     """Seconds from the begin of a job until the list shows it."""
+    matched = False
+    """True once a consumer has belonged to a container of the task."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

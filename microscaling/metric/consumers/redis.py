@@ -1,4 +1,4 @@
-"""The consumers of queues in Redis: of RQ, of Sidekiq, and of a group of a stream."""
+"""The consumers of queues in Redis: of RQ, of Sidekiq, of asynq, and of a group of a stream."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from microscaling.metric.sidekiq import SidekiqMetric
 from microscaling.utils.text import cause_of
 
 MAX_BYTES = 2**22
+SERVERS = "asynq:servers"
 
 
 class RedisConsumers(Consumers):
@@ -102,6 +103,26 @@ class SidekiqConsumers(RedisConsumers):
         ]
 
 
+class AsynqConsumers(RedisConsumers):
+    """The servers of asynq: of all queues, as the list of their tasks has no queue in its key."""
+
+    delay_s = 6.0
+    """A server writes every 5 s."""
+
+    def consumers(self) -> list[Consumer]:
+        # The set keeps the keys of servers that were killed: theirs expire 10 s after their last word.
+        [listed] = self.ask_for(("ZRANGE", SERVERS, "0", "-1"))
+        names = [key.removeprefix(SERVERS.encode() + b":") for key in listed]
+        asked = [(("EXISTS", key), ("HLEN", b"asynq:workers:" + name))
+                 for key, name in zip(listed, names, strict=True)]  # fmt: skip
+        found = self.ask_for(*(command for pair in asked for command in pair)) if asked else []
+        return [
+            Consumer(name.strip(b"{}").decode().rsplit(":", 2)[0], int(tasks) > 0)
+            for name, alive, tasks in zip(names, found[::2], found[1::2], strict=True)
+            if alive
+        ]
+
+
 class StreamConsumers(RedisConsumers):
     """The consumers of a group of a stream, if their names have the host name in them."""
 
@@ -121,6 +142,7 @@ class StreamConsumers(RedisConsumers):
 
 KINDS: dict[str, type[RedisConsumers]] = {
     "RQ": RQConsumers,
+    "Asynq": AsynqConsumers,
     "Sidekiq": SidekiqConsumers,
     "RedisStream": StreamConsumers,
 }

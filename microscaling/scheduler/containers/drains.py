@@ -132,6 +132,8 @@ class Drains:
         """True if a look has found the container idle, about one delay of its source ago; the second look
         follows right before the signal."""
         busy, options = container.task.busy, container.task.drain
+        if container.watch.activity is Activity.UNSEEN:
+            return True
         since, quieted = container.watch.idle_since, container.quieted
         if busy is None or options is None or since is None or self._is_young(container, now):
             return False
@@ -190,6 +192,8 @@ class Drains:
         container does not get it for being idle."""
         drain, busy, since = container.drain, container.task.busy, container.watch.idle_since
         if drain is None or busy is None or drain.over or container.restarting:
+            return None
+        if container.watch.activity is Activity.UNSEEN:
             return None
         return 0.0 if since is None else since + busy.delay_s
 

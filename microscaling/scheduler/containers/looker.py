@@ -22,6 +22,8 @@ LOOKERS = 16
 """Concurrent looks, so that some containers that do not answer delay no others."""
 MOST_S = 0.5
 """Longest wait of the clock."""
+AS_BUSY = "it counts as busy"
+AS_EVER = "the newest go first, as without a sign of it (busy: source makes it count as busy)"
 
 
 class Looker:
@@ -62,15 +64,23 @@ class Looker:
 
     def look(self, task: Task, busy: Busy, containers: Iterable[Container]) -> Mapping[str, Activity]:
         """Looks at containers of a task; returns the result by id. Blocks, and never raises."""
+        ids = [container.id for container in containers]
         try:
-            found = self.backend.look(task, busy, [container.id for container in containers])
+            found = self.backend.look(task, busy, ids)
         except MicroscalingError as error:
-            self._failed(task, str(error))
+            # Nobody asked for the word of this source, so it must not hold up what went well without it.
+            if busy.implied and busy.source is not None and not busy.source.matched:
+                self._failed(task, f"{AS_EVER}: {error}")
+                return dict.fromkeys(ids, Activity.UNSEEN)
+            self._failed(task, f"{AS_BUSY}: {error}")
             return {}
         except Exception as error:  # would end the thread, and with it the agent
             log.exception("%s: looking at its containers", task.name)
-            self._failed(task, repr(error))
+            self._failed(task, f"{AS_BUSY}: {error!r}")
             return {}
+        # Of one that has only just started nothing is expected yet.
+        if busy.implied and busy.source is not None and not busy.source.matched:
+            found = {**dict.fromkeys(ids, Activity.UNSEEN), **found}
         # After a success, the next failure is news.
         if Activity.UNKNOWN not in found.values():
             self._said.pop(task.name, None)
@@ -85,7 +95,7 @@ class Looker:
         # The same failure comes with each look, twice a second.
         if self._said.get(task.name) != why:
             self._said[task.name] = why
-            log.warning("%s: cannot tell if a container is busy, so it counts as busy: %s", task.name, why)
+            log.warning("%s: cannot tell if a container is busy, so %s", task.name, why)
 
 
 class _Clock(StoppableThread):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from microscaling.demand.drain import Activity
 from microscaling.demand.shown import ContainerView
 from microscaling.scheduler.containers.container import Container, Phase
 from microscaling.scheduler.containers.inventory import Inventory
@@ -47,7 +48,9 @@ def _at_work(container: Container, deadline: Callable[[Container], float] | None
 def _activity(container: Container, now: float) -> str:
     watch = container.watch
     fresh = container.is_up and now - watch.looked < FRESH_S
-    return watch.activity.value if container.task.busy is not None and fresh else ""
+    if container.task.busy is None or not fresh or watch.activity is Activity.UNSEEN:
+        return ""
+    return str(watch.activity.value)
 
 
 def _state(container: Container) -> str:

@@ -34,7 +34,7 @@ class Watch:
         if activity is not self.activity or self.since == NEVER:
             self.activity, self.since = activity, asked
         # Any other result means that a job may have begun.
-        if activity is not Activity.IDLE:
+        if activity not in (Activity.IDLE, Activity.UNSEEN):
             self.idle_since = None
         elif self.idle_since is None:
             self.idle_since = asked

@@ -55,6 +55,7 @@ class Hosts:
             # It takes a program some seconds to connect to its queue.
             elif time.time() - started > NEW_S:
                 strange.append(f"{id[:12]} ({host or 'without a host name of its own'})")
+        source.matched = source.matched or bool(found)
         # As long as one is missing, the names may be others than they seem to be.
         if strange:
             theirs = sorted({short(consumer.host) for consumer in consumers})
