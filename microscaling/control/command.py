@@ -16,7 +16,9 @@ STATES = {
     "ok": "it has what it needs",
     "maximum": "it has the most that it may have, and needs more",
     "short": "it needs more containers than it has",
+    "waiting": "it waits for the places of containers that drain",
     "starting": "containers are being started",
+    "draining": "containers are to go, and are at a job for the last time",
     "stopping": "containers are being stopped",
     "held": "its source gives no reading, so it stays as it is",
     "fallback": "its source gives no reading, so its fallback is in force",
@@ -40,6 +42,10 @@ def status(environ: Mapping[str, str], write: Write, as_json: bool = False) -> i
         rows = [HEAD, *(_row(task) for task in told["tasks"])]
         for line in columns(rows):
             write(f"{line}\n")
+        for task in told["tasks"]:
+            # Missing in the answer of an agent of an earlier version.
+            if task.get("waits"):
+                write(f"{one_line(task['name'])} {task['waits']}\n")
     return 0
 
 

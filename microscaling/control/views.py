@@ -41,7 +41,7 @@ def status(tasks: Tasks, scheduler: str) -> dict[str, Any]:
             "cap": tasks.cap,
             "free": max(0, tasks.places() - used),
             "hold": masked(tasks.hold),
-            "tasks": [_task(task) for task in tasks.by_priority()],
+            "tasks": [_task(task, tasks) for task in tasks.by_priority()],
         }
 
 
@@ -51,7 +51,7 @@ def explain(tasks: Tasks, name: str) -> dict[str, Any] | None:
         task = next((each for each in tasks.tasks if each.name == name), None)
         if task is None:
             return None
-        told = _task(task) | {
+        told = _task(task, tasks) | {
             "rule": task.target.type_name,
             "metric": "" if isinstance(task.metric, NullMetric) else task.metric.type_name,
             "sources": [source.name for source in task.metric.sources],
@@ -67,18 +67,18 @@ def explain(tasks: Tasks, name: str) -> dict[str, Any] | None:
         # Without a shortage there is nothing to wait for, though the cap may be used up.
         if told["lacks"] or task.held:
             told["obstacle"] = masked(obstacle(task, tasks))
-        elif waiting := waits(task, tasks):
-            told["obstacle"] = waiting
+        else:
+            told["obstacle"] = told["waits"]
         if not task.is_remainder() and (band := band_of(task.target, task.serving())):
             told["band"] = {"more": band.more, "back": band.back if band.back >= 0 else None}
         return told
 
 
-def _task(task: Task) -> dict[str, Any]:
+def _task(task: Task, tasks: Tasks) -> dict[str, Any]:
     return {
         "name": task.name,
         "priority": task.priority,
-        "state": _state(task),
+        "state": _state(task, tasks),
         "running": task.running,
         "requested": task.requested,
         "wanted": _wanted(task),
@@ -88,15 +88,17 @@ def _task(task: Task) -> dict[str, Any]:
         "target": getattr(task.target, "length", None),
         "since": _when(task.history[-1].at) if task.history else None,
         "reason": _words(task.reason),
+        "waits": waits(task, tasks),
         "problem": masked(
             task.override or task.falling_back or task.held or task.resting or task.metric.lacking
         ),
     } | ({"metrics": members} if (members := members_of(task)) else {})
 
 
-def _state(task: Task) -> str:
+def _state(task: Task, tasks: Tasks) -> str:
     """Returns the state in one word."""
     short = not task.is_remainder() and shortage(task) > 0
+    waiting = bool(waits(task, tasks))
     # The first that holds: a reason that a person can do something about goes before one that passes.
     states = {
         "pinned": task.override.startswith("pinned"),
@@ -105,7 +107,9 @@ def _state(task: Task) -> str:
         "fallback": task.falling_back,
         "held": task.held,
         "backoff": task.backing_off,
+        "draining": task.draining,
         "stopping": task.stopping,
+        "waiting": waiting,
         "starting": task.requested > task.running - task.stopping,
         "maximum": short and task.requested >= task.max_containers,
         "short": short,

@@ -41,6 +41,9 @@ def obstacle(task: Task, tasks: Tasks) -> str:
         return "it keeps failing and backs off"
     if not task.is_scalable:
         return "it is not scalable"
+    # Before its maximum: it has asked for all that it may have, and does not have it yet.
+    if waiting := waits(task, tasks):
+        return f"it {waiting}"
     if max(task.requested, task.demand) >= task.max_containers:
         return f"it is at its maximum, {task.max_containers}"
     if tasks.hold:

@@ -159,7 +159,50 @@ def test_of_an_agent_that_was_killed_nothing_is_shown(agent: Agent) -> None:
 
 TASK = {
     *("name", "priority", "state", "running", "requested", "wanted", "min", "max", "reading", "target"),
-    *("since", "reason", "problem"),
+    *("since", "reason", "waits", "problem"),
 }
 READING = {"waiting", "running", "stuck", "future", "paused", "ageSeconds"}
 EXPLAINED = {"rule", "metric", "sources", "lacks", "obstacle", "cap", "has", "decisions", "band"}
+
+
+def test_a_task_that_waits_for_places_in_a_drain(tmp_path: Path) -> None:
+    """Each process of the less important task is at a job that does not end."""
+    mark = uuid.uuid4().hex[:8]
+    with closing(sqlite3.connect(tmp_path / "jobs.db")) as db, db:
+        db.execute("CREATE TABLE jobs (id)")
+    query = {"databaseURL": f"sqlite:///{tmp_path}/jobs.db", "query": "SELECT count(*) FROM jobs"}
+    at_work = {"exec": ["sh", "-c", "exit 1"]}
+    config = {
+        "maxContainers": 3,
+        "apps": [
+            {"name": f"mailer{mark}", "priority": 1, "maxContainers": 3, "ruleType": "SimpleQueue",
+             "metricType": "SQL", "config": {"command": "sleep 600", "targetQueueLength": 2, **query}},
+            {"name": f"batch{mark}", "priority": 2, "minContainers": 0, "maxContainers": 3,
+             "config": {"command": "sleep 600", "busyProbe": at_work, "drain": {"seconds": 2460}}},
+        ],
+    }  # fmt: skip
+    environ = {"MSS_SCHEDULER": "PROCESS", "MSS_STATE_DIR": str(tmp_path / "state"), "MSS_CONFIG": "ENVVAR",
+               "MSS_CONFIG_DATA": json.dumps(config), "MSS_MONITOR": "none",
+               "MSS_EXIT_TIMEOUT_S": "2"}  # fmt: skip
+
+    def told() -> tuple[str, str, str]:
+        return tuple(run(*words)[1] for words in (("status",), *(("explain", f"{n}{mark}") for n in names)))
+
+    names = ("mailer", "batch")
+    process = start(**environ)
+    try:
+        wait_for(lambda: re.search(rf"batch{mark} +2 +3 ", told()[0]))
+        with closing(sqlite3.connect(tmp_path / "jobs.db")) as db, db:
+            db.executemany("INSERT INTO jobs VALUES (?)", [(i,) for i in range(200)])
+        waits = r"waits for \d that drain, at most 4[01] min"
+        wait_for(lambda: re.search(rf"^mailer{mark} {waits}$", told()[0], re.MULTILINE))
+        status, mailer, batch = told()
+        assert re.search(rf"batch{mark} .* draining ", status)
+        assert re.search(
+            r"  waits    (it )?waits for \d that drain, at most 4[01] min$", mailer, re.MULTILINE
+        )
+        assert f"batch{mark}: draining: containers are to go" in batch
+    finally:
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=60)
+    assert re.search(rf"batch{mark}: process [0-9a-f]+ drains: it is busy; at most 4[01] min", said)

@@ -43,3 +43,9 @@ def test_obstacle(stopping: int, draining: int, left_s: float | None, said: str)
 )
 def test_waits(parked: int, draining: int, left_s: float | None, said: str) -> None:
     assert waits(*of(draining, draining, left_s, parked)) == said
+
+
+def test_one_that_has_asked_for_its_maximum_still_waits_for_places() -> None:
+    task, tasks = of(2, 2, 60, parked=2)
+    task.requested = task.demand = task.max_containers
+    assert obstacle(task, tasks) == "it waits for 2 that drain, at most 60 s"
