@@ -52,11 +52,6 @@ class Agent:
         return self.process is not None
 
     @property
-    def container(self) -> str:
-        """The id of the container that it runs in; "": in none."""
-        return ""
-
-    @property
     def pid(self) -> int:
         """Its process; 0: there is none."""
         return self.process.process.pid if self.process is not None else 0

@@ -52,7 +52,6 @@ def agent(stage: ComposeStage, planned: Planned, rng: random.Random) -> Doing:
     if planned.kind in OWN:
         if "changed" in planned.kind:
             stage.project.change_agent()
-        stage.history.add("by hand", id=stage.agent.container)
         stage.project.run(*OWN[planned.kind], NAME)
         yield
         return

@@ -27,7 +27,8 @@ STATE = "state"
 GRACE = "60s"
 LABELS = [f"{PROJECT}={scene.SHOP}", f"{SERVICE}={NAME}"]
 DIED_S = 90.0
-TOLD = {"15": "told", "9": "kill"}
+KILL = "9"
+TOLD = {"15": "told", KILL: "kill"}
 """How it ends, by the signal that its container gets."""
 
 
@@ -80,6 +81,7 @@ class OwnService(Agent):
         """The container that runs; "": none does."""
         self.how = ""
         """How the driver ends it, for the history; "": somebody else does."""
+        self.killed = False
         self.spoke = threading.Event()
         """The one that runs has written its first line."""
         self.follower = threading.Thread(target=self._run, name="agent's events", daemon=True)
@@ -88,10 +90,6 @@ class OwnService(Agent):
     @property
     def is_there(self) -> bool:
         return bool(self.id)
-
-    @property
-    def container(self) -> str:
-        return self.id
 
     @property
     def pid(self) -> int:
@@ -118,7 +116,6 @@ class OwnService(Agent):
         id, self.how = self.id, "kill"
         if not id:
             return
-        self.history.add("by hand", id=id)
         with (
             contextlib.suppress(*AWAY),
             self._client() as client,
@@ -132,7 +129,6 @@ class OwnService(Agent):
         id, self.how = self.id, how
         if not id:
             return 0
-        self.history.add("by hand", id=id)
         self.project.run("stop", NAME)
         self._until(lambda: self.id != id, DIED_S)
         self.how = ""
@@ -180,10 +176,14 @@ class OwnService(Agent):
 
     def _take(self, action: str, actor: dict[str, Any], t: float) -> None:
         id, said = actor["ID"], actor["Attributes"]
-        if action == "start":
+        if action == "create":
+            # Compose renames it, and whatever becomes of it is no doing of an agent.
+            self.history.add("by hand", id=id)
+        elif action == "start":
             self._came(id)
         elif id == self.id and action == "kill" and said.get("signal") in TOLD:
             self.expected.set()
+            self.killed = said["signal"] == KILL
             self.history.add("agent down", detail=self.how or TOLD[said["signal"]], t=t)
         elif id == self.id and action == "die":
             told, code = self.expected.is_set(), int(said.get("exitCode", "0"))
@@ -191,7 +191,7 @@ class OwnService(Agent):
             # One that was killed has no say in its exit code.
             if not told:
                 self.history.add("agent died", detail=code, t=t)
-            elif self.how != "kill":
+            elif not self.killed:
                 self.history.add("agent ended", detail=code, t=t)
 
     def _came(self, id: str) -> None:
@@ -199,6 +199,7 @@ class OwnService(Agent):
             return
         self.expected.clear()
         self.spoke.clear()
+        self.killed = False
         self.id = id
         self.lives += 1
         reader = threading.Thread(
