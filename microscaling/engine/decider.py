@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
 from microscaling.demand.history import note
 from microscaling.demand.reason import Reason, explained
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.engine import scaling
+from microscaling.engine.advances import Advances
 from microscaling.engine.fallback import Fallbacks
 from microscaling.engine.overrides import Overrides
+from microscaling.engine.poll import Poll
 from microscaling.engine.readings import Readings
 from microscaling.engine.reserves import reserved
 from microscaling.engine.rest import Rests
@@ -41,6 +44,7 @@ class Decider:
         self.steps = AllSteps(tasks.tasks)
         self.status = Status(tasks)
         self.overrides = Overrides(tasks)
+        self.advances = Advances()
 
     def follow(self, since: int) -> None:
         """Takes over the tasks as they are now, after `readings` has followed them; all that belongs to those
@@ -61,6 +65,7 @@ class Decider:
             failed = self.readings.apply()
             in_force = self.fallbacks.apply(now)
             scaling.measure(tasks, now)
+            self.advances.settle()
             self.windows.apply(now)
             given_up = self.rests.look(now)
             self.steps.apply(now)
@@ -80,6 +85,23 @@ class Decider:
         held = failed - in_force
         count = len(before[0])
         log.debug("%d tasks: %d change, %d held, %d fallback", count, len(changes), held, in_force)
+        return changed
+
+    def early(self, now: float, polls: Iterable[Poll]) -> bool:
+        """Decides between two beats, at `now` (seconds), for the tasks of sources that have answered: those
+        that need more get it at once. The next beat decides as if this had not been."""
+        rows = self.readings.judge_early(polls, now)
+        with self.tasks as tasks:
+            tasks.changed.clear()
+            before = demands_of(tasks)
+            moved = self.advances.measure(rows, now)
+            self.steps.apply(now, of=moved)
+            with reserved(tasks):
+                changed = not tasks.hold and scaling.reallocate(tasks)
+                changed = (not tasks.hold and bool(moved) and self.rests.fill(tasks)) or changed
+            self.advances.note(moved)
+            changes = changes_since(before)
+        say(changes)
         return changed
 
     def reallocate(self) -> bool:

@@ -10,6 +10,7 @@ from microscaling.demand.tasks import Tasks
 from microscaling.engine.base import Engine, Slot, put_closed, put_token
 from microscaling.engine.beats import Beats
 from microscaling.engine.decider import Decider
+from microscaling.engine.early import Early
 from microscaling.engine.sources import FIRST_PATIENCE_BEATS, PATIENCE_BEATS, Sources
 from microscaling.utils.failure_log import FailureLog
 from microscaling.utils.threads import StoppableThread, stop_all
@@ -31,7 +32,8 @@ class BeatThread(StoppableThread):
         self.tasks = tasks
         self.slot = demand_update
         self.clock = engine.clock
-        self.sources = Sources(tasks.tasks, engine.beat_s, self.clock)
+        early = Early(engine.beat_s, tasks.changed.set)
+        self.sources = Sources(tasks.tasks, engine.beat_s, self.clock, early)
         self.decider = Decider(tasks, self.sources.readings, engine.scale_down_window_s)
         self.beats: Beats | None = None
         self.late = FailureLog()
@@ -68,8 +70,13 @@ class BeatThread(StoppableThread):
         self.engine.threads = [self, *self.sources.threads]
 
     def _between(self, due: float) -> None:
-        """Until the next beat, reallocates after each change that the scheduler reports."""
+        """Until the next beat, reallocates after each change that the scheduler reports, and looks at sources
+        that tell of one."""
         while not self.stopped.is_set() and (left := due - self.clock()) > 0:
+            answered = self.sources.ask_early()
+            if answered:
+                self._notify(self.decider.early(self.clock(), answered))
+                continue  # one that has told of a change meanwhile is not waited for
             changed = self.tasks.changed.wait(left)
             # The process may have been frozen meanwhile: then the readings are old.
             if changed and not self.stopped.is_set() and self.clock() < due:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from microscaling.demand.task import Task
 from microscaling.engine.each import row_of
 from microscaling.engine.poll import Poll
-from microscaling.engine.row import Part, Row
+from microscaling.engine.row import Part, Row, Total
 from microscaling.utils.failure_log import FailureLog
 from microscaling.utils.text import few
 
@@ -115,6 +115,29 @@ class Readings:
         for row in self._rows:
             if row.problem or row.failures or row.lacking:  # otherwise there is nothing to count or reset
                 row.count(now, self._slack_s)
+
+    def judge_early(self, polls: Iterable[Poll], now: float) -> list[Row]:
+        """Determines the values of tasks whose sources have answered between two beats. Returns those with a
+        good one; a failure is left to the next beat, which counts it."""
+        asked = set(polls)
+        fresh: list[Part] = []
+        for poll, parts, _ in self._groups.values():
+            reading = poll.reading
+            if (
+                poll in asked
+                and reading is not None
+                and not poll.problem(reading, now, self._max_age_s(poll))
+            ):
+                fresh += parts
+                for part in parts:
+                    part.judge(reading, now, self.beat_s)
+        # One with several metrics and rules is left to the beat.
+        one_rule = [row for row in self._rows if isinstance(row, Total) or row.parts == (row,)]
+        rows = [row for row in one_rule if any(part in fresh for part in row.parts)]
+        for row in rows:
+            row.combine()
+        # After a gap the next beat primes its rule anew.
+        return [row for row in rows if not row.problem and not row.gap]
 
     def _max_age_s(self, poll: Poll) -> float:
         return max(self.max_age_s, MAX_AGE_BEATS * poll.interval_s) + poll.source.timeout_s

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
+from microscaling.engine.early import Early
 from microscaling.engine.poll import Poll
 from microscaling.engine.readings import MAX_AGE_BEATS, Readings
 from microscaling.utils.threads import StoppableThread
@@ -18,11 +20,20 @@ PATIENCE_BEATS = 0.25
 class SourceThread(StoppableThread):
     """Asks one source whenever `wanted` is set; a source that hangs delays no other."""
 
-    def __init__(self, poll: Poll, clock: Callable[[], float], answered: threading.Event) -> None:
+    def __init__(
+        self,
+        poll: Poll,
+        clock: Callable[[], float],
+        answered: threading.Event,
+        early: Early | None = None,
+    ) -> None:
         super().__init__(f"source {poll.source.name}")
         self.poll = poll
         self.clock = clock
         self.answered = answered
+        self.early = early
+        if early is not None:
+            poll.source.news = partial(early.tell, poll)
         self.wanted = threading.Event()
 
     def stop(self) -> None:
@@ -35,15 +46,25 @@ class SourceThread(StoppableThread):
         if not self.stopped.is_set():
             self.poll.ask(self.clock)
             self.answered.set()
+            if self.early is not None:
+                self.early.finished(self.poll)
 
     def on_exit(self) -> None:
         self.poll.source.close()
 
 
 class Sources:
-    """The sources of some tasks, their threads, and their answers."""
+    """The sources of some tasks, their threads, and their answers. `early`: those to look at between two
+    beats; None: none."""
 
-    def __init__(self, tasks: Iterable[Task], beat_s: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        tasks: Iterable[Task],
+        beat_s: float,
+        clock: Callable[[], float],
+        early: Early | None = None,
+    ) -> None:
+        self.early = early
         self.beat_s = beat_s
         self.clock = clock
         self.answered = threading.Event()
@@ -71,10 +92,23 @@ class Sources:
         for thread in over:
             thread.stop()
         self.ended = [thread for thread in [*self.ended, *over] if not thread.over]
+        if self.early is not None:
+            self.early.forget(self._by_poll)
         return [thread for poll, thread in self._by_poll.items() if poll not in before]
 
     def _thread(self, poll: Poll) -> SourceThread:
-        return SourceThread(poll, self.clock, self.answered)
+        return SourceThread(poll, self.clock, self.answered, self.early)
+
+    def ask_early(self) -> list[Poll]:
+        """Asks the sources that have told of a change, without waiting. Returns those of earlier calls that
+        have answered."""
+        if self.early is None:
+            return []
+        now = self.clock()
+        for poll in self.early.to_ask(now):
+            poll.start(now, PATIENCE_BEATS * self.beat_s)
+            self._by_poll[poll].wanted.set()
+        return self.early.answered()
 
     def collect(self, patience_beats: float, stopped: threading.Event) -> None:
         """Asks every idle source, and waits for the answers, at most `patience_beats`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from microscaling.demand.task import Task
 
@@ -60,7 +60,9 @@ class AllSteps:
         limited = [task for task in tasks if task.scale_up is not None or task.scale_down is not None]
         self._steps = [old.get(task) or Steps(task) for task in limited]
 
-    def apply(self, now: float) -> None:
-        """Applies all limits, between measuring and allocating. The caller holds the lock."""
+    def apply(self, now: float, of: Container[Task] | None = None) -> None:
+        """Applies all limits, or those of some tasks, between measuring and allocating. The caller holds the
+        lock."""
         for steps in self._steps:
-            steps.apply(now)
+            if of is None or steps.task in of:
+                steps.apply(now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from typing import Any
 
 from microscaling.errors import MetricError
@@ -37,6 +37,9 @@ class Source(ABC):
         Slow work (parsing) belongs here: the answer is passed to every metric of this source.
         """
 
+    news: Callable[[], None] | None = None
+    """Set by an engine that can look before the next beat. A source that is told of changes calls it, from
+    any thread, when a look at once would find another number."""
     timeout_s: float = 0.0
     """Deadline of one answer in seconds, if `limit` was called; 0: the source's own deadline."""
 

@@ -9,6 +9,7 @@ from typing import Any
 from microscaling.clients.tcp.lines import Answer
 from microscaling.errors import ConfigError
 from microscaling.metric.base import Measurement, Metric
+from microscaling.metric.counter import Counter
 from microscaling.metric.line_source import LineSource, check_server, count_of
 from microscaling.plugins import Field
 from microscaling.settings import Settings
@@ -96,6 +97,7 @@ class BeanstalkdMetric(Metric):
         check_tube(tube)
         self.tube = tube
         self.source = BeanstalkdSource(url, tube)
+        self._counter = Counter()
 
     def read(self, answer: Mapping[str, Stats]) -> int | Measurement:
         if self.tube not in answer:
@@ -105,11 +107,14 @@ class BeanstalkdMetric(Metric):
         def count(key: str) -> int:
             return count_of(stats.get(key.encode()), f"{key} of the tube {self.tube}")
 
+        delayed = count("current-jobs-delayed")
+        total = self._counter.total({self.tube: count("total-jobs")})
         return Measurement(
             count("current-jobs-ready"),
             count("current-jobs-reserved"),
-            future=count("current-jobs-delayed"),
+            future=delayed,
             paused=count("pause-time-left") > 0,
+            arrived=None if total is None else total - delayed,
         )
 
 

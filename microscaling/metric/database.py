@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from microscaling.metric.base import Source
 from microscaling.secrets.masking import mask, secrets_of_url
 from microscaling.utils.deadline_call import DeadlineCaller
 from microscaling.utils.text import one_line
+from microscaling.utils.threads import StoppableThread, stop_all
 
 DEADLINE_S = 1.0
 OF_SERVER = 0.9
@@ -80,12 +81,19 @@ class Driver:
     """Returns a connection to a URL, which is not open yet."""
     reason: Callable[[BaseException], str]
     """The text of an error of the library."""
+    listener: (
+        Callable[[str, str, Callable[[], Collection[str]], Callable[[], None]], StoppableThread] | None
+    ) = None
+    """Returns a thread that calls a function at each notification in some channels, given the name of the
+    source, its URL, the channels and the function; None: such a server has no notifications."""
 
 
 class Question(ABC):
     """A statement, asked once for all metrics of one source that have an equal one."""
 
     key: Hashable
+    channel = ""
+    """The channel of notifications about a new job; empty: there is none."""
 
     @abstractmethod
     def ask(self, run: Run) -> Any:
@@ -113,6 +121,7 @@ class DatabaseSource(Source):
         self._link: Link | None = None
         self._calls = DeadlineCaller(self.name)
         self._took: dict[Hashable, float] = {}
+        self._listener: StoppableThread | None = None
 
     def also(self, other: Source) -> None:
         if isinstance(other, DatabaseSource):
@@ -132,23 +141,39 @@ class DatabaseSource(Source):
         until = time.monotonic() + self._deadline_s
         try:
             # In a thread of its own: the time-outs of the libraries are per read, or for connecting only.
-            return self._calls.call(lambda: self._answers(until), self._deadline_s)
+            answers = self._calls.call(lambda: self._answers(until), self._deadline_s)
         except TimeoutError:
             self._abort()
             raise self._late() from None
         except ImportError:
             raise MetricError(self._needs()) from None
+        self._listen()
+        return answers
 
     def limit(self, seconds: float) -> None:
         super().limit(seconds)
         self._deadline_s = seconds
 
     def close(self) -> None:
+        if self._listener is not None:
+            stop_all([self._listener], CLOSE_S)
+            self._listener = None
         try:
             # Never while a call uses the connection: the libraries would read freed memory.
             self._calls.call(self._drop, CLOSE_S)
         except TimeoutError:
             self._abort()
+
+    def _channels(self) -> Collection[str]:
+        """Returns the channels of all questions."""
+        return {question.channel for question in self.questions.values() if question.channel}
+
+    def _listen(self) -> None:
+        """Starts to listen, if there is anything to listen to, and an engine that can look early."""
+        listener, news = self._driver.listener, self.news
+        if self._listener is None and listener is not None and news is not None and self._channels():
+            self._listener = listener(self.name, self._url, self._channels, news)
+            self._listener.start()
 
     def _answers(self, until: float) -> dict[Hashable, Any]:
         # A copy by `sorted` below: another thread may add questions meanwhile.

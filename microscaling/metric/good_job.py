@@ -27,6 +27,7 @@ class GoodJobMetric(TableJobsMetric):
     fields = (URL, Field("queueName", "Queue", default="default"), SCHEMA)
     table, column = "good_jobs", "queue_name"
     created_by = "GoodJob's migration"
+    channel = "good_job"
 
     @classmethod
     def from_config(cls, values: Mapping[str, Any], settings: Settings) -> GoodJobMetric:

@@ -41,6 +41,7 @@ class GraphileWorkerMetric(TableJobsMetric):
     )
     table = "jobs"
     column = "task_identifier"
+    channel = "jobs:insert"
     created_by = "a worker's start, or `graphile-worker --schema-only`,"
 
     @classmethod

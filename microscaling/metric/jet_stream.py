@@ -11,7 +11,8 @@ from urllib.parse import urlencode
 
 from microscaling.clients.http.client import Client, FetchError, public_url
 from microscaling.errors import MetricError
-from microscaling.metric.base import Measurement, Metric, Source, whole_number
+from microscaling.metric.base import Measurement, Metric, Source, count_or_none, whole_number
+from microscaling.metric.counter import Counter
 from microscaling.metric.missing import HELD
 from microscaling.metric.several_urls import check_urls, public_urls, secrets_of_urls, split
 from microscaling.plugins import Field
@@ -167,6 +168,7 @@ class JetStreamMetric(Metric):
         self.path = account, stream, consumer
         self.source = JetStreamSource(urls, self.path)
         self._what = f"consumer {short(consumer)} of the stream {short(stream)} of NATS"
+        self._counter = Counter()
 
     def read(self, answer: Found) -> int | Measurement:
         account, stream, _ = self.path
@@ -178,7 +180,8 @@ class JetStreamMetric(Metric):
                 whole_number(consumer.get(name), f"{self._what}: {name}")
                 for name in ("num_pending", "num_ack_pending")
             )
-            return Measurement(pending, taken, paused=consumer.get("paused") is True)
+            arrived = self._counter.total({consumer.get("created"): _arrived(consumer, pending)})
+            return Measurement(pending, taken, paused=consumer.get("paused") is True, arrived=arrived)
         if leader := answer.led_by.get(self.path):
             raise MetricError(
                 f"{self._what} is led by the server {short(leader)}, which is not among those in url"
@@ -190,6 +193,14 @@ class JetStreamMetric(Metric):
             return self.absent(f"{self._what}: there is no such stream{_there(streams)}")
         there = {path[2] for path in answer.led_by if path[:2] == self.path[:2]}
         return self.absent(f"{self._what} does not exist{_there(there)}")
+
+
+def _arrived(consumer: Mapping[str, Any], pending: int) -> int | None:
+    """Returns the messages for a consumer since it was created: those that it has got, and those that it will
+    get. One that is delivered again is work again."""
+    delivered = consumer.get("delivered")
+    got = count_or_none(delivered.get("consumer_seq")) if isinstance(delivered, Mapping) else None
+    return None if got is None else got + pending
 
 
 def _there(names: set[str]) -> str:

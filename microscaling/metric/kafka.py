@@ -8,6 +8,7 @@ from typing import Any
 
 from microscaling.errors import ConfigError, MetricError
 from microscaling.metric.base import Measurement, Metric
+from microscaling.metric.counter import Counter
 from microscaling.metric.kafka_client import Partition, Question
 from microscaling.metric.kafka_source import OPTIONS, KafkaSource
 from microscaling.metric.missing import HELD
@@ -110,6 +111,7 @@ class KafkaMetric(Metric):
         self.source = KafkaSource(servers, settings, self.question)
         self._what = f"group {short(group)} of Kafka"
         self._partitions = 0
+        self._ends, self._commits = Counter(), Counter()
 
     def read(self, answer: Mapping[Question, list[Partition] | MetricError]) -> int | Measurement:
         # Without an entry the request was under way before this group was added.
@@ -120,7 +122,24 @@ class KafkaMetric(Metric):
         if missing:
             return self.absent(f"{self._what}: there is no topic {few([*map(short, missing)])}")
         self._say(len(found))
-        return Measurement(sum(self._lag(partition) for partition in found))
+        lag = sum(self._lag(partition) for partition in found)
+        return Measurement(lag, arrived=self._arrived(found), finished=self._finished(found))
+
+    def _arrived(self, partitions: Sequence[Partition]) -> int | None:
+        """Returns the offsets behind the last messages, in all. Those of a partition without a commit do not
+        count: they may be in no lag."""
+        return self._ends.total(
+            {(one.topic, one.number): None if one.committed is None else one.end for one in partitions}
+        )
+
+    def _finished(self, partitions: Sequence[Partition]) -> int | None:
+        """Returns the committed offsets, in all."""
+        return self._commits.total(
+            {
+                (one.topic, one.number): None if one.committed is None else max(one.committed, one.begin)
+                for one in partitions
+            }
+        )
 
     def _lag(self, partition: Partition) -> int:
         begin, end = partition.begin, partition.end

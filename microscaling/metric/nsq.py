@@ -6,10 +6,12 @@ import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from microscaling.errors import ConfigError
 from microscaling.metric.base import Measurement, Metric, Source, count_or_none, whole_number
+from microscaling.metric.counter import Counter
 from microscaling.metric.missing import HELD
 from microscaling.metric.nsq_cluster import NSQClusterSource, check_endpoints
 from microscaling.metric.nsq_stats import Depths, NSQSource
@@ -75,6 +77,7 @@ class NSQMetric(Metric):
         self.timed_out_at: float | None = None
         """Time at which more messages had timed out than before, monotonic seconds; None: none yet."""
         self._timed_out: int | None = None
+        self._counter = Counter()
         queues = [(topic_name, channel_name)]
         self.source: Source = NSQSource(endpoint, queues=queues)
         if lookup:
@@ -91,7 +94,20 @@ class NSQMetric(Metric):
         self._note_timeouts(having)
         if not having:
             return self.absent(f"NSQ topic {short(self.topic_name)} does not exist")
-        return added_up([self._read(depths) for depths in having])
+        found = added_up([self._read(depths) for depths in having])
+        arrived = self._arrived(having)
+        return replace(found, arrived=arrived) if isinstance(found, Measurement) else found
+
+    def _arrived(self, everywhere: Sequence[Depths]) -> int | None:
+        """Returns the messages that have become due since the start of nsqd; None: it is not known."""
+        queue = self.topic_name, self.channel_name
+        total = self._counter.total(
+            {depths.server: count_or_none(depths.arrived.get(queue)) for depths in everywhere}
+        )
+        # While the topic is paused its messages wait, but the channel has not got them.
+        if total is None or any(self.topic_name in depths.paused for depths in everywhere):
+            return None
+        return total - sum(count_or_none(depths.deferred.get(queue)) or 0 for depths in everywhere)
 
     def _note_timeouts(self, everywhere: Sequence[Depths]) -> None:
         queue = self.topic_name, self.channel_name

@@ -33,6 +33,10 @@ class Depths:
     """Messages of each channel that are published, or given back, for later."""
     timeouts: dict[tuple[str, str], object] = field(default_factory=dict)
     """Messages of each channel that a consumer has not finished in time, since the start of nsqd."""
+    arrived: dict[tuple[str, str], object] = field(default_factory=dict)
+    """Messages that each channel has got, those for later included, since the start of nsqd."""
+    server: str = ""
+    """The nsqd."""
     paused: set[str] = field(default_factory=set)
     """Topics that pass nothing on to their channels."""
     paused_channels: set[tuple[str, str]] = field(default_factory=set)
@@ -131,11 +135,13 @@ class NSQSource(Source):
         }
         query = urlencode({name: value for name, value in asked.items() if value})
         try:
-            return parse_stats(self._client.fetch(f"{self.url}&{query}"))
+            depths = parse_stats(self._client.fetch(f"{self.url}&{query}"))
         except FetchError as error:
             raise MetricError(str(error)) from None
         except MetricError as error:
             raise MetricError(f"{public_url(self.url)}: {error}") from None
+        depths.server = self.url
+        return depths
 
     def limit(self, seconds: float) -> None:
         super().limit(seconds)
@@ -186,6 +192,7 @@ def parse_stats(body: bytes) -> Depths:
                 depths.in_flight[name, channel["channel_name"]] = channel.get("in_flight_count")
                 depths.timeouts[name, channel["channel_name"]] = channel.get("timeout_count")
                 depths.deferred[name, channel["channel_name"]] = channel.get("deferred_count")
+                depths.arrived[name, channel["channel_name"]] = channel.get("message_count")
                 if channel.get("paused") is True:
                     depths.paused_channels.add((name, channel["channel_name"]))
         return depths

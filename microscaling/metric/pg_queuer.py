@@ -60,6 +60,7 @@ class PgQueuerMetric(TableJobsMetric):
         self, url: str, queue: str, prefix: str = "", schema: str = "", heartbeat_s: float = HEARTBEAT_S
     ) -> None:
         self.prefix = prefix
+        self.channel = f"{prefix}ch_pgqueuer"
         self.heartbeat_s = heartbeat_s
         super().__init__(url, queue, schema, prefix, heartbeat_s)
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+from collections.abc import Callable, Collection
 from itertools import islice
 from typing import Any
 
 from microscaling.errors import ConfigError
 from microscaling.metric.database import Driver, Link, Refused, Rows, TooMany, Values
+from microscaling.metric.postgresql_listener import NAME, Listener
 from microscaling.utils import urls
 from microscaling.utils.text import cause_of
 
 FORM = "postgresql://user:password@host:5432/database"
-NAME = "microscaling"
 
 
 def libpq_url(url: str) -> str:
@@ -110,4 +111,12 @@ def _load() -> object:
     return psycopg
 
 
-POSTGRESQL = Driver("PostgreSQL", "postgresql", "psycopg", _load, check_url, PostgreSQLLink, reason)
+def _listener(
+    name: str, url: str, channels: Callable[[], Collection[str]], news: Callable[[], None]
+) -> Listener:
+    return Listener(name, libpq_url(url), channels, news)
+
+
+POSTGRESQL = Driver(
+    "PostgreSQL", "postgresql", "psycopg", _load, check_url, PostgreSQLLink, reason, _listener
+)

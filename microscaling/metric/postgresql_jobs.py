@@ -53,6 +53,8 @@ class TableJobsMetric(Metric):
     """The table of its queues, if there is one."""
     created_by: ClassVar[str]
     """The way to create the table, for messages."""
+    channel: str = ""
+    """The channel in which there is a notification of each new job; empty: there is none."""
 
     def __init__(self, url: str, queue: str, schema: str = "", *more: Hashable) -> None:
         check_url(url)
@@ -115,6 +117,7 @@ class Jobs(Question):
 
     def __init__(self, metric: TableJobsMetric) -> None:
         self.key = metric.key
+        self.channel = metric.channel
         self.queues: tuple[str, ...] = (metric.queue,)
         self._metric = metric
         self._hints: dict[str, Hint] = {}

@@ -59,6 +59,7 @@ class ProcrastinateMetric(TableJobsMetric):
     table = "procrastinate_jobs"
     column = "queue_name"
     created_by = "`procrastinate schema --apply`"
+    channel = "procrastinate_any_queue_v1"
 
     @classmethod
     def from_config(cls, values: Mapping[str, Any], settings: Settings) -> ProcrastinateMetric:

@@ -24,6 +24,7 @@ class QueMetric(TableJobsMetric):
     fields = (URL, Field("queueName", "Queue", default="default"), SCHEMA)
     table, column = "que_jobs", "queue"
     created_by = "Que's migration"
+    channel = "que_state"
 
     @classmethod
     def from_config(cls, values: Mapping[str, Any], settings: Settings) -> QueMetric:

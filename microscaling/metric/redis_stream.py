@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from microscaling.errors import ConfigError, MetricError
-from microscaling.metric.base import Measurement
+from microscaling.metric.base import Measurement, count_or_none
 from microscaling.metric.missing import HELD
 from microscaling.metric.redis_groups import group_named, groups_in, words_in
 from microscaling.metric.redis_jobs import URL, Answers, Command, JobsMetric, count
@@ -90,6 +90,8 @@ class RedisStreamMetric(JobsMetric):
             max(0, pending - stuck),
             min(stuck, pending),
             oldest_age_s=_age(oldest, answers.now) if waiting else None,
+            arrived=_counter(stream, b"entries-added"),
+            finished=_finished(group, pending),
             exact=exact,
         )
 
@@ -136,6 +138,17 @@ def _waiting(seen: Any, group: Mapping[bytes, Any], length: int) -> tuple[int, b
         return len(seen), True
     lag = group.get(b"lag")  # null, or before Redis 7 missing: all of the stream is the upper bound
     return (length, False) if lag is None else (max(len(seen), min(count(lag), length)), True)
+
+
+def _counter(words: Mapping[bytes, Any], name: bytes) -> int | None:
+    """Returns a counter of Redis 7, null or missing where it is not known."""
+    return count_or_none(words.get(name))
+
+
+def _finished(group: Mapping[bytes, Any], pending: int) -> int | None:
+    """Returns the entries that the group has got and acknowledged."""
+    read = _counter(group, b"entries-read")
+    return None if read is None else max(0, read - pending)
 
 
 def _look_at(group: Mapping[bytes, Any]) -> int:

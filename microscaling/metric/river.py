@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from microscaling.metric.postgresql_jobs import COLUMNS, SCHEMA, URL, TableJobsMetric
+from microscaling.metric.postgresql_listener import SCHEMA as SCHEMA_OF_USER
 from microscaling.plugins import Field
 from microscaling.settings import Settings
 
@@ -55,6 +56,7 @@ class RiverMetric(TableJobsMetric):
         self, url: str, queue: str = "default", schema: str = "", rescue_s: float = RESCUE_S
     ) -> None:
         self.rescue_s = rescue_s
+        self.channel = f"{schema or SCHEMA_OF_USER}.river_insert"
         super().__init__(url, queue, schema, rescue_s)
 
     def statement(self) -> str:

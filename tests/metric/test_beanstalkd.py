@@ -91,7 +91,9 @@ def test_all_tubes_of_one_server_are_asked_for_at_once(
         assert first.key == other.source.key  # type: ignore[union-attr]
         first.also(other.source)  # type: ignore[arg-type, union-attr]
     answer = first.fetch()  # type: ignore[union-attr]
-    assert [metric.read(answer) for metric in metrics] == [Measurement(2, 0), 0, Measurement(3, 0)]
+    assert [metric.read(answer) for metric in metrics] == [
+        Measurement(2, 0, arrived=2), 0, Measurement(3, 0, arrived=3),
+    ]  # fmt: skip
 
 
 def test_measuring_makes_no_tube(server: Beanstalkd, client: BeanstalkdClient, look: Any) -> None:  # noqa: F811

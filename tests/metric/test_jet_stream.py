@@ -82,8 +82,8 @@ def test_one_of_many_is_found_by_its_name(nats: NATS, look: Any) -> None:  # noq
     for _ in range(5):
         answer = first.fetch()  # type: ignore[union-attr]
         assert [metric.read(answer) for metric in metrics] == [
-            Measurement(5, 0), Measurement(2, 0), Measurement(5, 0),
-        ]  # fmt: skip
+            Measurement(count, 0, arrived=count) for count in (5, 2, 5)
+        ]
 
 
 def test_what_is_missing_may_be_empty_but_never_the_account(nats: NATS, look: Any) -> None:  # noqa: F811
