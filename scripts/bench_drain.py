@@ -1,10 +1,10 @@
 """Jobs that scale-downs and hand-overs end in the middle: with SIGTERM and the grace alone, and with a drain.
 
-    python -m scripts.bench_drain [--changes 200] [--kinds PROCESS,DOCKER] [--seed 1]
+    python -m scripts.bench_drain [--changes 200] [--kinds PROCESS,DOCKER] [--seed 1] [--signal USR1]
 
 Two tasks share 8 workers, and change their shares at random while there is always work. A worker is a shell
-script as people write them: it keeps a busy file while it has a job, takes no new one after USR1 or TERM, and
-ends with TERM. A job takes 0.2 to 3 s, the grace is 1 s. A job that has begun and has no end is lost.
+script as people write them: it keeps a busy file while it has a job, takes no new one after USR1, TSTP or
+TERM, and ends with TERM. A job takes 0.2 to 3 s, the grace is 1 s. One that has begun and has no end is lost.
 DOCKER needs an engine and one of the images microscaling-base/busybox, busybox:stable.
 """
 
@@ -40,9 +40,9 @@ HOST = "unix:///var/run/docker.sock"
 IMAGES = ("microscaling-base/busybox", "busybox:stable")
 WORKER = """\
 #!/bin/sh
-# Takes jobs from $1/queue until TERM; takes none after USR1.
+# Takes jobs from $1/queue until TERM; takes none after USR1, or TSTP, as Sidekiq does.
 quiet= over= busy=${MSS_BUSY_FILE:-/busy}
-trap 'quiet=1' USR1
+trap 'quiet=1' USR1 TSTP
 trap 'over=1' TERM
 while [ -z "$over" ]; do
     touch "$busy"
@@ -98,17 +98,17 @@ class Jobs:
         return len(taken), len(taken - ended.keys()), sum(count > 1 for count in began.values())
 
 
-def configured(kind: str, folder: Path, drain: bool) -> Tasks:
-    """Returns both tasks."""
+def configured(kind: str, folder: Path, signal: str) -> Tasks:
+    """Returns both tasks. `signal`: the one that quiets a worker; empty: it does not drain."""
     worker = folder / "worker.sh"
     worker.write_text(WORKER)
     worker.chmod(0o755)
     config: dict[str, Any] = {"command": ["sh", str(worker), str(folder)]}
     if kind == "DOCKER":
         config |= {"image": image(), "volumes": [f"{folder}:{folder}"], "networkMode": "none"}
-    if drain:
+    if signal:
         file = f"{folder}/busy-{{name}}-{{number}}" if kind == "PROCESS" else "/busy"
-        config |= {"busyFile": file, "drain": {"signal": "USR1", "seconds": 60}}
+        config |= {"busyFile": file, "drain": {"signal": signal, "seconds": 60}}
     apps = [
         {
             "name": name,
@@ -169,12 +169,12 @@ def pass_time(scheduler: ContainerScheduler, tasks: Tasks, seconds: float, until
         time.sleep(0.05)
 
 
-def run(kind: str, drain: bool, changes: int, seed: int) -> Figures:
-    """Changes the shares so many times; returns what became of the jobs."""
+def run(kind: str, drain: bool, changes: int, seed: int, signal: str = "USR1") -> Figures:
+    """Changes the shares so many times; returns what became of the jobs. `signal`: quiets a worker."""
     rng, begun = random.Random(seed), time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="bench-drain-"))
     try:
-        tasks, jobs = configured(kind, folder, drain), Jobs(folder, rng)
+        tasks, jobs = configured(kind, folder, signal if drain else ""), Jobs(folder, rng)
         jobs.fill()
         done = 0
         with scheduler_of(kind, folder, tasks) as scheduler:
@@ -202,12 +202,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--changes", type=int, default=200)
     parser.add_argument("--kinds", default="PROCESS,DOCKER")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--signal", default="USR1", help="quiets a worker: USR1 or TSTP")
     given = parser.parse_args(arguments)
     print(f"{'':10}{'':22}{'scale-downs':>12}{'jobs':>7}{'lost':>6}{'twice':>7}{'seconds':>9}")
     bad = 0
     for kind in given.kinds.split(","):
         for drain, what in ((False, "SIGTERM and the grace"), (True, "drain")):
-            of = run(kind, drain, given.changes, given.seed)
+            of = run(kind, drain, given.changes, given.seed, given.signal)
             bad += drain * (of.lost + of.repeated)
             print(f"{kind:10}{what:22}{of.changes:12}{of.jobs:7}{of.lost:6}{of.repeated:7}{of.seconds:9.0f}")
     return 1 if bad else 0

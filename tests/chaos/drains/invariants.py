@@ -10,12 +10,14 @@ from itertools import pairwise
 
 from tests.chaos import invariants
 from tests.chaos.drains.scene import Worker
-from tests.chaos.excuses import busy, delay
+from tests.chaos.excuses import busy, faults_of
 from tests.chaos.history import Happening, History
 from tests.chaos.invariants import Violation
 
 LOOKED_S = 1.0
 """A job that is younger may have begun after the last look."""
+MAX_BUSY = 2.0
+"""However busy the machine is, a signal follows its look within twice that."""
 NOTED_S = 1.0
 """A drain may be in the agent's file for so much less than it lasts."""
 STOP, QUIET, RESUME = (str(int(number)) for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2))
@@ -49,8 +51,7 @@ def busy_ones_are_left_alone(history: History) -> list[Violation]:
         began, quieted = life.at_work_since(t), life.quieted_at(t)
         if began is None:
             continue
-        # A way that hangs, or an agent that is frozen, may be as late between a look and its signal.
-        late_s = LOOKED_S * busy(history, t) + delay(history, t, "engine", "link", "agent")
+        late_s = LOOKED_S * min(busy(history, t), MAX_BUSY) + _held_up(history, t)
         was_quiet = quieted is not None and began < quieted
         if t - began < late_s and not was_quiet:
             continue
@@ -65,6 +66,17 @@ def busy_ones_are_left_alone(history: History) -> list[Violation]:
             )
             found.append(Violation("busy", t, what))
     return found
+
+
+def _held_up(history: History, t: float) -> float:
+    """How much later than usual a signal may have followed its look: a way that hung, or an agent or an
+    engine that was frozen, may have held it up."""
+    begins = [
+        fault.begin
+        for fault in faults_of(history, "engine", "link", "agent")
+        if fault.begin <= t <= fault.over(history.last) + LOOKED_S
+    ]
+    return t - min(begins, default=t)
 
 
 def jobs_of(history: History) -> dict[str, int]:

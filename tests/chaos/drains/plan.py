@@ -51,7 +51,7 @@ DECK = Deck(
         **{f"busy file: {name}": ("content", _content(content)) for name, content in CONTENTS.items()},
         **{f"link: {mode}": ("link", lasting(0.5, 10)) for mode in link.MODES},
     },
-    often={"agent": 2, "probe": 3, "demand": 3},
+    often={"agent": 2, "probe": 4, "content": 2, "demand": 3},
     measured=SCENE.measured,
     steady=0.2,
 )

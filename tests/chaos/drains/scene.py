@@ -13,7 +13,7 @@ from tests.integration.engines import BUSYBOX, LABEL
 
 WORKER = """\
 #!/bin/sh
-# Has jobs of half a second to 3 s, or with "never" one that does not end. Takes none between USR1 and USR2,
+# Has jobs of 1.5 to 5 s, or with "never" one that does not end. Takes none between USR1 and USR2,
 # and ends with TERM after its job. Says what it does, with the machine's uptime, in a file of its host name.
 said=/chaos/said/$(hostname) quiet= over=
 trap 'quiet=1' USR1
@@ -27,7 +27,7 @@ while [ -z "$over" ]; do
         if [ -z "$quiet$over" ]; then
             say busy
             [ "$1" != never ] || while :; do sleep 60 & wait $!; done
-            sleep $((RANDOM % 3)).$((RANDOM % 5 + 5))
+            sleep $((RANDOM % 4 + 1)).$((RANDOM % 5 + 5))
             say idle
         fi
         rm -f /busy
@@ -70,7 +70,7 @@ class Worker(Part):
 
 PARTS = (
     Worker("alpha", 1, 2, 6, "Queue", BUSYBOX, seconds=6, quiet=True),
-    Worker("beta", 2, 1, 5, "Queue", BUSYBOX, seconds=7),
+    Worker("beta", 2, 1, 5, "Queue", BUSYBOX, seconds=12),
     Worker("gamma", 3, 1, 4, "Queue", BUSYBOX, seconds=5, never_idle=True),
     Worker("rest", 5, 1, CAP, "Remainder", BUSYBOX, seconds=8, for_others_s=4),
 )
