@@ -108,6 +108,7 @@ class RabbitMQMetric(Metric):
 
     def __init__(self, url: str, queue: str, vhost: str = "/") -> None:
         check_url(url)
+        self.url, self.vhost, self.queue = url, vhost, queue
         self._what = f"queue {short(queue)} of RabbitMQ"
         self.source = RabbitMQSource(url, vhost, queue)
 

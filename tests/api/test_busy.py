@@ -74,6 +74,7 @@ def by_source(kind: str, **config: Any) -> Task:
         ("RedisStream", {"url": "redis://r", "key": "k", "group": "g"}, 0.05),
         ("Sidekiq", {"url": "redis://r"}, 10.0),
         ("Asynq", {"url": "redis://r"}, 6.0),
+        ("RabbitMQ", {"url": "http://r:15672", "queueName": "q", "networkMode": "bridge"}, 6.0),
     ],
 )
 def test_by_the_source(kind: str, config: dict[str, Any], delay_s: float) -> None:
@@ -91,6 +92,12 @@ def test_by_the_source(kind: str, config: dict[str, Any], delay_s: float) -> Non
             {"hostname": "worker"},
             "busy: the consumers are known by their host names, and with hostname all containers have one: "
             "leave that out",
+        ),
+        (
+            "RabbitMQ",
+            {"url": "http://r:15672", "queueName": "q", "image": "i"},
+            "busy: the consumers are known by their addresses, and on the host's network all have one: add "
+            '"networkMode": "bridge", or networks; or use busyFile or busyProbe',
         ),
         (
             "BullMQ",

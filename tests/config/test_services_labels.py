@@ -364,8 +364,10 @@ def test_what_is_configured_comes_first(more: dict[str, str], way: Way | None) -
         {"rule": "Queue", "target": "5", "max": "4",
          "metric.sources": '[{"metricType":"RQ","url":"redis://a"},{"metricType":"RQ","url":"redis://b"}]'},
         {"max": "4"},
+        {"rule": "Queue", "target": "5", "max": "4", "metric": "RabbitMQ", "metric__queue_name": "q",
+         "metric__url": "http://r:15672"},
     ],
-    ids=["a list of Redis", "BullMQ", "two sources", "no metric"],
+    ids=["a list of Redis", "BullMQ", "two sources", "no metric", "by address only"],
 )  # fmt: skip
 def test_where_it_cannot_tell_all_is_as_ever(labels: dict[str, str]) -> None:
     task, _ = read(**labels)

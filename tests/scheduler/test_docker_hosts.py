@@ -91,6 +91,43 @@ def test_on_the_hosts_network_with_a_name_of_its_own() -> None:
     assert activities(containers, Consumer("worker-1", True)) == {"a": BUSY}
 
 
+class ByAddress(Listed):
+    by_address = True
+
+
+def on(age_s: float = 60.0, **addresses: str) -> dict[str, Any]:
+    networks = {name: {"IPAddress": address, "GlobalIPv6Address": ""} for name, address in addresses.items()}
+    return {**container("name", age_s), "NetworkSettings": {"Networks": networks}}
+
+
+def test_by_address_where_there_is_no_host_name() -> None:
+    containers = {"a": on(front="172.18.0.2", back="172.19.0.2"), "b": on(back="172.19.0.3"), "c": on(3)}
+    hosts = Hosts(lambda id: containers[id], lambda: "machine")
+    source = ByAddress(Consumer("", True, "172.19.0.2"), Consumer("", False, "172.19.0.3"))
+    assert hosts.activities(source, ["a", "b", "c"]) == {"a": BUSY, "b": IDLE}
+    # After a restart "b" has the address that "a" had.
+    containers["b"], containers["a"] = on(back="172.19.0.2"), on(back="172.19.0.3")
+    assert hosts.activities(source, ["a", "b"]) == {"a": IDLE, "b": BUSY}
+
+
+@pytest.mark.parametrize(
+    ("it", "said"),
+    [
+        (
+            on(back="172.19.0.9"),
+            r"no consumer with the address of container a \(172.19.0.9\); it has 172.19.0.1$",
+        ),
+        (on(host=""), r"container a \(without an address of its own\)"),
+        ({**container("a"), "NetworkSettings": {"Networks": None}}, r"without an address of its own"),
+    ],
+    ids=["the gateway's", "on the host's network", "on no network"],
+)
+def test_an_address_that_identifies_none(it: dict[str, Any], said: str) -> None:
+    hosts = Hosts(lambda id: it, lambda: "machine")
+    with pytest.raises(TemporaryError, match=said):
+        hosts.activities(ByAddress(Consumer("", True, "172.19.0.1")), ["a"])
+
+
 def test_a_source_is_known_to_show_containers_once_it_has_shown_one() -> None:
     containers = {"a": container("host-a"), "b": container("host-b")}
     hosts = Hosts(lambda id: containers[id], lambda: "machine")

@@ -12,6 +12,7 @@ from microscaling.demand.drain import Activity, Busy, Way
 from microscaling.demand.task import Task
 from microscaling.errors import TemporaryError
 from microscaling.metric.consumers.base import Consumer, Consumers
+from microscaling.scheduler.containers import looker as looker_module
 from microscaling.scheduler.containers.backend import Backend
 from microscaling.scheduler.containers.container import Container
 from microscaling.scheduler.containers.looker import Looker
@@ -82,6 +83,25 @@ def test_new_containers_hold_nothing_up_before_the_source_has_shown_one(
 
     looker = Looker(cast(Backend, Young()), lambda *_: None, lambda: None)
     assert looker.look(TASK, by_source(implied=True, matched=matched), CONTAINERS) == seen
+
+
+def test_a_failure_that_names_others_each_time_is_said_once_a_minute(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Changing:
+        looks = 0
+
+        def look(self, *_: Any) -> Mapping[str, Activity]:
+            self.looks += 1
+            raise TemporaryError(f"there are {self.looks} consumers")
+
+    looker = Looker(cast(Backend, Changing()), lambda *_: None, lambda: None)
+    for _ in range(5):
+        looker.look(TASK, Busy(Way.FILE, "/busy"), CONTAINERS)
+    assert len(caplog.messages) == 1
+    monkeypatch.setattr(looker_module, "AGAIN_S", 0.0)
+    looker.look(TASK, Busy(Way.FILE, "/busy"), CONTAINERS)
+    assert caplog.messages[1].endswith("there are 6 consumers")
 
 
 def test_no_error_of_a_look_ends_its_thread(caplog: pytest.LogCaptureFixture) -> None:

@@ -63,8 +63,8 @@ BY_SOURCE = Key(
     "Busy by",
     default_in_words="none",
     meaning="`source`: a container is busy while the source of the task's queue has a job of its consumer; "
-    "with NSQ, RQ, Celery, RedisStream, Sidekiq and Asynq. `none`: no sign, where services of Compose "
-    "would have `source` by themselves",
+    "with NSQ, RQ, Celery, RedisStream, Sidekiq, Asynq and RabbitMQ. `none`: no sign, where services of "
+    "Compose would have `source` by themselves",
     shape={"enum": ["source", "none"]},
 )
 KEYS = (FILE, FILE_S_KEY, PROBE, BY_SOURCE, CPU, DRAIN)
@@ -89,6 +89,7 @@ def read_busy(
     if busy is None and config.take(FILE_S_KEY.key) is not None and FILE not in given:
         config.notes.problem(config.at(FILE_S_KEY.key), f"means nothing without {FILE.key}: leave it out")
     _check_requests(config, busy, drain, most, mode)
+    _check_source(config, busy, mode)
     # Without a way to find out, `drain` alone waits for the end of each container.
     return busy, drain or (Drain() if busy else None)
 
@@ -97,9 +98,11 @@ def implied_busy(metric: Metric) -> tuple[Busy | None, Drain | None]:
     """Returns the sign and the drain of a task without any of these keys: the source of its queue, if that
     shows its consumers."""
     try:
-        return Busy(Way.SOURCE, source=consumers_of(metric), implied=True), Drain()
+        source = consumers_of(metric)
     except ConfigError:
         return None, None
+    # By addresses too much depends on the network to do it unasked.
+    return (None, None) if source.by_address else (Busy(Way.SOURCE, source=source, implied=True), Drain())
 
 
 def given_keys(config: Section) -> tuple[str, ...]:
@@ -146,6 +149,16 @@ def _source(config: Section, options: ContainerOptions, metric: Metric) -> Busy 
         except ConfigError as error:
             config.notes.problem(config.at(BY_SOURCE.key), f"{error}: use busyFile or busyProbe")
     return None
+
+
+def _check_source(config: Section, busy: Busy | None, mode: str) -> None:
+    by_address = busy is not None and busy.source is not None and busy.source.by_address
+    if by_address and mode == HOST and config.take(IMAGE) is not None:
+        config.notes.problem(
+            config.at(BY_SOURCE.key),
+            "the consumers are known by their addresses, and on the host's network all have one: add "
+            '"networkMode": "bridge", or networks; or use busyFile or busyProbe',
+        )
 
 
 def _file(config: Section, options: ContainerOptions) -> Busy | None:

@@ -20,8 +20,10 @@ class Consumer:
     """One consumer of a queue."""
 
     host: str
-    """The host name that it reports."""
+    """The host name that it reports; empty if it reports none."""
     busy: bool
+    address: str = ""
+    """The address of its connection, as the source sees it: only where there is no host name."""
 
 
 class Consumers(ABC):
@@ -31,6 +33,8 @@ class Consumers(ABC):
     """Its source in logs, without credentials."""
     delay_s = 0.1
     """Seconds from the begin of a job until the list shows it."""
+    by_address = False
+    """True if its consumers have addresses, and no host names."""
     matched = False
     """True once a consumer has belonged to a container of the task."""
 

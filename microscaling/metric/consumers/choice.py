@@ -36,6 +36,12 @@ def _redis(metric: Metric) -> Consumers:
     return KINDS[metric.type_name](metric)
 
 
+def _rabbitmq(metric: Metric) -> Consumers:
+    from microscaling.metric.consumers.rabbitmq import RabbitMQConsumers
+
+    return RabbitMQConsumers(metric)
+
+
 def _celery(metric: Metric) -> Consumers:
     from microscaling.metric.consumers.celery import CeleryConsumers
 
@@ -49,11 +55,11 @@ MAKERS: dict[str, Callable[[Metric], Consumers]] = {
     "Sidekiq": _redis,
     "Asynq": _redis,
     "Celery": _celery,
+    "RabbitMQ": _rabbitmq,
 }
 REASONS = {
     "BullMQ": "BullMQ's connections wait for the next job while another one runs, unless concurrency is 1",
     "JetStream": "NATS does not show which consumer has a message",
-    "RabbitMQ": "RabbitMQ's numbers are 5 s old, and without the host name of a consumer",
     "Dramatiq": "the acknowledgements of Dramatiq have random names, and no host name",
     "Huey": "a running task of Huey is in no key of Redis",
     "ARQ": "the workers of a queue of arq share one key, which is up to an hour old",

@@ -22,6 +22,8 @@ LOOKERS = 16
 """Concurrent looks, so that some containers that do not answer delay no others."""
 MOST_S = 0.5
 """Longest wait of the clock."""
+AGAIN_S = 60.0
+"""Another failure of the same task is not logged earlier."""
 AS_BUSY = "it counts as busy"
 AS_EVER = "the newest go first, as without a sign of it (busy: source makes it count as busy)"
 
@@ -43,8 +45,8 @@ class Looker:
         self._done = done
         self._clock = _Clock(tick)
         self._lock = threading.Lock()
-        self._said: dict[str, str] = {}
-        """By task, the last failure that was logged."""
+        self._said: dict[str, tuple[str, float]] = {}
+        """By task, the last failure that was logged, and its time."""
 
     @property
     def threads(self) -> list[StoppableThread]:
@@ -92,9 +94,11 @@ class Looker:
         self._clock.news.set()
 
     def _failed(self, task: Task, why: str) -> None:
-        # The same failure comes with each look, twice a second.
-        if self._said.get(task.name) != why:
-            self._said[task.name] = why
+        # The same failure comes with each look, twice a second, and may name other consumers each time.
+        last, at = self._said.get(task.name, ("", float("-inf")))
+        now = time.monotonic()
+        if why != last and now - at >= AGAIN_S:
+            self._said[task.name] = why, now
             log.warning("%s: cannot tell if a container is busy, so %s", task.name, why)
 
 

@@ -1,4 +1,5 @@
-"""The containers behind the consumers of a source: by the host name that a consumer reports."""
+"""The containers behind the consumers of a source: by the host name that a consumer reports, else by its
+address."""
 
 from __future__ import annotations
 
@@ -41,27 +42,31 @@ class Hosts:
             consumers = source.ask()
         except MetricError as error:
             raise TemporaryError(str(error)) from None
-        by_host: dict[str, list[Consumer]] = {}
+        named: dict[str, list[Consumer]] = {}
         for consumer in consumers:
-            for part in {consumer.host, *SEPARATORS.split(consumer.host)}:
-                by_host.setdefault(part, []).append(consumer)
+            # An address may have colons.
+            parts = SEPARATORS.split(consumer.host) if consumer.host else [consumer.address]
+            for part in {consumer.host, *parts}:
+                named.setdefault(part, []).append(consumer)
+        known = self._addresses(ids) if source.by_address else self._look_up(ids)
+        what = "an address" if source.by_address else "a host name"
         found: dict[str, Activity] = {}
         strange = []
-        for id, (host, started) in self._look_up(ids).items():
-            mine = by_host.get(host, []) if host else []
+        for id, (names, started) in known.items():
+            mine = [consumer for name in names for consumer in named.get(name, ())]
             if mine:
                 busy = any(consumer.busy for consumer in mine)
                 found[id] = Activity.BUSY if busy else Activity.IDLE
             # It takes a program some seconds to connect to its queue.
             elif time.time() - started > NEW_S:
-                strange.append(f"{id[:12]} ({host or 'without a host name of its own'})")
+                strange.append(f"{id[:12]} ({', '.join(names) or f'without {what} of its own'})")
         source.matched = source.matched or bool(found)
         # As long as one is missing, the names may be others than they seem to be.
         if strange:
-            theirs = sorted({short(consumer.host) for consumer in consumers})
+            theirs = sorted({short(consumer.host or consumer.address) for consumer in consumers})
             raise TemporaryError(
-                f"{source.name} has no consumer with the host name of container {few(strange)}; it has "
-                f"{few(theirs) or 'none'}"
+                f"{source.name} has no consumer with the {what.split(maxsplit=1)[1]} of container "
+                f"{few(strange)}; it has {few(theirs) or 'none'}"
             )
         return found
 
@@ -70,7 +75,17 @@ class Hosts:
         for source in self._asked:
             source.close()
 
-    def _look_up(self, ids: Sequence[str]) -> dict[str, tuple[str, float]]:
+    def _addresses(self, ids: Sequence[str]) -> dict[str, tuple[tuple[str, ...], float]]:
+        # Asked anew each time: an address changes with a restart, and goes to the next container at once.
+        found = {}
+        for id in ids:
+            inspected = self._inspect(id)
+            networks = (inspected["NetworkSettings"].get("Networks") or {}).values()
+            addresses = [one.get(key) for one in networks for key in ("IPAddress", "GlobalIPv6Address")]
+            found[id] = tuple(filter(None, addresses)), _start_of(inspected)
+        return found
+
+    def _look_up(self, ids: Sequence[str]) -> dict[str, tuple[tuple[str, ...], float]]:
         # A host name never changes, so each container is inspected once.
         if len(self._known) > MOST:
             self._known.clear()
@@ -80,7 +95,7 @@ class Hosts:
         # Replicas with one `hostname` cannot be distinguished.
         times = Counter(host for host, _ in self._known.values())
         these = {id: self._known[id] for id in ids}
-        return {id: (host if times[host] == 1 else "", at) for id, (host, at) in these.items()}
+        return {id: ((host,) if host and times[host] == 1 else (), at) for id, (host, at) in these.items()}
 
     def _of(self, inspected: Mapping[str, Any]) -> tuple[str, float]:
         host = str(inspected["Config"].get("Hostname") or "")
@@ -90,4 +105,9 @@ class Hosts:
         # On the host's network it is the machine's name, unless the container was given one.
         if shared or (mode == "host" and host == self._machine()):
             host = ""
-        return host, seconds_of(inspected["State"].get("StartedAt")) or 0.0
+        return host, _start_of(inspected)
+
+
+def _start_of(inspected: Mapping[str, Any]) -> float:
+    """Returns the time of a container's start, Unix seconds."""
+    return seconds_of(inspected["State"].get("StartedAt")) or 0.0

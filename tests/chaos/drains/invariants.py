@@ -17,7 +17,7 @@ from tests.chaos.invariants import Violation
 LOOKED_S = 1.0
 """A job that is younger may have begun after the last look."""
 MAX_BUSY = 2.0
-"""However busy the machine is, a signal follows its look within twice that."""
+"""However busy the machine is, both take no longer than twice that."""
 NOTED_S = 1.0
 """A drain may be in the agent's file for so much less than it lasts."""
 STOP, QUIET, RESUME = (str(int(number)) for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2))
@@ -51,14 +51,15 @@ def busy_ones_are_left_alone(history: History) -> list[Violation]:
         began, quieted = life.at_work_since(t), life.quieted_at(t)
         if began is None:
             continue
-        late_s = LOOKED_S * min(busy(history, t), MAX_BUSY) + _held_up(history, t)
+        slow = min(busy(history, t), MAX_BUSY)
+        late_s = LOOKED_S * slow + _held_up(history, t)
         was_quiet = quieted is not None and began < quieted
         if t - began < late_s and not was_quiet:
             continue
         part = history.scene.part(life.task)
         assert isinstance(part, Worker)
         drained = _drained(drains, id, t)
-        if drained < part.least_s - NOTED_S * busy(history, t):
+        if drained < part.least_s - NOTED_S * slow:
             told = f", told to take no new job {t - quieted:.2f} s before" if quieted is not None else ""
             what = (
                 f"{life.task} {id[:12]} was stopped {t - began:.2f} s after the begin of its job{told}, "

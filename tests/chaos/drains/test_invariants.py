@@ -89,6 +89,11 @@ def test_a_way_that_hangs_may_delay_a_signal_but_not_one_to_a_quiet_container() 
     assert len(busy_ones_are_left_alone(history(*quiet, faults=hangs))) == 1
 
 
+def test_a_busy_machine_excuses_little() -> None:
+    loads = [at(t, "load", detail=60.0) for t in (0, 40)]
+    assert len(busy_ones_are_left_alone(history(*loads, *BUSY, signal(44, "15")))) == 1
+
+
 def test_jobs_are_counted() -> None:
     counted = jobs_of(history(*BUSY, said(42, "idle"), said(43, "busy"), signal(60, "15")))
     assert counted == {"jobs": 2, "stops": 1, "stops at work": 1}
