@@ -13,7 +13,7 @@ from microscaling.demand.task import Task
 from microscaling.errors import TemporaryError
 from microscaling.metric.consumers.base import Consumer, Consumers
 from microscaling.scheduler.containers import looker as looker_module
-from microscaling.scheduler.containers.backend import Backend
+from microscaling.scheduler.containers.backend import Backend, Unmatched
 from microscaling.scheduler.containers.container import Container
 from microscaling.scheduler.containers.looker import Looker
 
@@ -30,7 +30,7 @@ class Failing:
     """An engine that finds nothing out."""
 
     def look(self, task: Task, busy: Busy, ids: Sequence[str]) -> Mapping[str, Activity]:
-        raise TemporaryError("NSQ has no consumer with the host name of container id0")
+        raise Unmatched("NSQ has no consumer with the host name of container id0")
 
 
 def look(busy: Busy) -> Mapping[str, Activity]:
@@ -69,6 +69,21 @@ def test_a_source_that_nobody_asked_for_and_that_shows_none_holds_nothing_up(
         "worker: cannot tell if a container is busy, so the newest go first, as without a sign of it (busy: "
         "source makes it count as busy): NSQ has no consumer with the host name of container id0"
     ]
+
+
+def test_a_source_that_does_not_answer_holds_nothing_up_for_long_before_it_has_shown_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Away:
+        def look(self, *_: Any) -> Mapping[str, Activity]:
+            raise TemporaryError("NSQ does not answer")
+
+    looker = Looker(cast(Backend, Away()), lambda *_: None, lambda: None)
+    busy = by_source(implied=True, matched=False)
+    assert looker.look(TASK, busy, CONTAINERS) == {}, "a job must not be lost to a short failure"
+    monkeypatch.setattr(looker_module, "UNPROVEN_S", 0.0)
+    assert looker.look(TASK, busy, CONTAINERS) == dict.fromkeys(("id0", "id1"), Activity.UNSEEN)
+    assert looker.look(TASK, by_source(implied=True, matched=True), CONTAINERS) == {}
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ class RabbitMQConsumers(Consumers):
 
     def _has_message(self, channel: Mapping[str, Any]) -> bool:
         # A channel that is younger than the last numbers has none yet: it may have a job.
-        return channel["vhost"] == self.vhost and channel.get("messages_unacknowledged", 1) != 0
+        return bool(channel["vhost"] == self.vhost and channel.get("messages_unacknowledged", 1) != 0)
 
 
 def _address(consumer: Mapping[str, Any]) -> str:

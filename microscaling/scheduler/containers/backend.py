@@ -17,6 +17,10 @@ class Missing(PermanentError):
     """The image of the task is missing: no container can be created before it is there."""
 
 
+class Unmatched(TemporaryError):
+    """A source has answered, and not shown a container."""
+
+
 class BackendUnavailable(TemporaryError):
     """The engine itself cannot be reached: the container of the call is not at fault."""
 

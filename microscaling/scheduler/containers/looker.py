@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from microscaling.demand.drain import Activity, Busy
 from microscaling.demand.task import Task
 from microscaling.errors import MicroscalingError
-from microscaling.scheduler.containers.backend import Backend
+from microscaling.scheduler.containers.backend import Backend, Unmatched
 from microscaling.scheduler.containers.container import Container
 from microscaling.scheduler.containers.looks import Look
 from microscaling.utils.pool import Pool
@@ -24,6 +24,8 @@ MOST_S = 0.5
 """Longest wait of the clock."""
 AGAIN_S = 60.0
 """Another failure of the same task is not logged earlier."""
+UNPROVEN_S = 60.0
+"""A source that nobody asked for, and that does not answer for so long, holds nothing up."""
 AS_BUSY = "it counts as busy"
 AS_EVER = "the newest go first, as without a sign of it (busy: source makes it count as busy)"
 
@@ -47,6 +49,8 @@ class Looker:
         self._lock = threading.Lock()
         self._said: dict[str, tuple[str, float]] = {}
         """By task, the last failure that was logged, and its time."""
+        self._failing: dict[str, float] = {}
+        """By task, the time of the first look of those that have failed in a row."""
 
     @property
     def threads(self) -> list[StoppableThread]:
@@ -70,8 +74,9 @@ class Looker:
         try:
             found = self.backend.look(task, busy, ids)
         except MicroscalingError as error:
+            failing_s = self._failing_s(task)
             # Nobody asked for the word of this source, so it must not hold up what went well without it.
-            if busy.implied and busy.source is not None and not busy.source.matched:
+            if _unproven(busy) and (isinstance(error, Unmatched) or failing_s >= UNPROVEN_S):
                 self._failed(task, f"{AS_EVER}: {error}")
                 return dict.fromkeys(ids, Activity.UNSEEN)
             self._failed(task, f"{AS_BUSY}: {error}")
@@ -80,8 +85,9 @@ class Looker:
             log.exception("%s: looking at its containers", task.name)
             self._failed(task, f"{AS_BUSY}: {error!r}")
             return {}
+        self._failing.pop(task.name, None)
         # Of one that has only just started nothing is expected yet.
-        if busy.implied and busy.source is not None and not busy.source.matched:
+        if _unproven(busy):
             found = {**dict.fromkeys(ids, Activity.UNSEEN), **found}
         # After a success, the next failure is news.
         if Activity.UNKNOWN not in found.values():
@@ -93,6 +99,10 @@ class Looker:
         self._done(look, found)
         self._clock.news.set()
 
+    def _failing_s(self, task: Task) -> float:
+        """Returns for how many seconds no look at containers of the task has had an answer."""
+        return time.monotonic() - self._failing.setdefault(task.name, time.monotonic())
+
     def _failed(self, task: Task, why: str) -> None:
         # The same failure comes with each look, twice a second, and may name other consumers each time.
         last, at = self._said.get(task.name, ("", float("-inf")))
@@ -100,6 +110,11 @@ class Looker:
         if why != last and now - at >= AGAIN_S:
             self._said[task.name] = why, now
             log.warning("%s: cannot tell if a container is busy, so %s", task.name, why)
+
+
+def _unproven(busy: Busy) -> bool:
+    """True if no key has asked for the source, and it has never shown a container of the task."""
+    return busy.implied and busy.source is not None and not busy.source.matched
 
 
 class _Clock(StoppableThread):

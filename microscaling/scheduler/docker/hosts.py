@@ -13,6 +13,7 @@ from microscaling.clients.docker.stat import seconds_of
 from microscaling.demand.drain import Activity
 from microscaling.errors import TemporaryError
 from microscaling.metric.consumers.base import Consumer, Consumers, MetricError
+from microscaling.scheduler.containers.backend import Unmatched
 from microscaling.utils.text import few, short
 
 NEW_S = 10.0
@@ -64,7 +65,7 @@ class Hosts:
         # As long as one is missing, the names may be others than they seem to be.
         if strange:
             theirs = sorted({short(consumer.host or consumer.address) for consumer in consumers})
-            raise TemporaryError(
+            raise Unmatched(
                 f"{source.name} has no consumer with the {what.split(maxsplit=1)[1]} of container "
                 f"{few(strange)}; it has {few(theirs) or 'none'}"
             )
