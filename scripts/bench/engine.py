@@ -66,7 +66,7 @@ class Witness:
                 running = self.running.setdefault(name, set())
                 (running.add if event["Action"] == "start" else running.discard)(event["Actor"]["ID"])
                 self.at = event["timeNano"] / 1e9
-                self.most = max(self.most, sum(map(len, self.running.values())))
+                self.most = max(self.most, self._mine())
                 self.changed.notify_all()
 
     def wait(self, within_s: float = 120.0, **counts: int) -> float:
@@ -79,11 +79,15 @@ class Witness:
     def fresh(self) -> None:
         """Forgets the most that ran."""
         with self.changed:
-            self.most = sum(map(len, self.running.values()))
+            self.most = self._mine()
 
     def close(self) -> None:
         self._stream.close()
         self._thread.join()
+
+    def _mine(self) -> int:
+        """How many of ours run: there may be others on this engine."""
+        return sum(len(ids) for name, ids in self.running.items() if name.startswith(MINE))
 
     def _are(self, counts: dict[str, int]) -> bool:
         return all(len(self.running.get(name, ())) == count for name, count in counts.items())
