@@ -117,6 +117,10 @@ def test_a_failure_that_names_others_each_time_is_said_once_a_minute(
     monkeypatch.setattr(looker_module, "AGAIN_S", 0.0)
     looker.look(TASK, Busy(Way.FILE, "/busy"), CONTAINERS)
     assert caplog.messages[1].endswith("there are 6 consumers")
+    monkeypatch.setattr(looker_module, "UNPROVEN_S", 0.0)
+    for _ in range(3):
+        looker.look(TASK, by_source(implied=True, matched=False), CONTAINERS)
+    assert len(caplog.messages) == 3, "where nobody has asked for it, it is said once"
 
 
 def test_no_error_of_a_look_ends_its_thread(caplog: pytest.LogCaptureFixture) -> None:

@@ -107,7 +107,9 @@ class Looker:
         # The same failure comes with each look, twice a second, and may name other consumers each time.
         last, at = self._said.get(task.name, ("", float("-inf")))
         now = time.monotonic()
-        if why != last and now - at >= AGAIN_S:
+        # Where nobody has asked for it, once is enough.
+        unasked = why.startswith(AS_EVER) and last.startswith(AS_EVER)
+        if why != last and now - at >= AGAIN_S and not unasked:
             self._said[task.name] = why, now
             log.warning("%s: cannot tell if a container is busy, so %s", task.name, why)
 
