@@ -13,6 +13,8 @@ from typing import Any
 from microscaling import __version__
 from microscaling.api.containers import container_entries
 from microscaling.api.jobs import jobs_of
+from microscaling.api.learned import learned_of
+from microscaling.api.members import members_of
 from microscaling.demand.obstacle import shortage
 from microscaling.demand.shown import Failure
 from microscaling.demand.task import Task
@@ -66,10 +68,14 @@ def task_detail(task: Task) -> dict[str, Any]:
 def _outlook(task: Task) -> dict[str, Any]:
     """Returns the rule, the containers that are lacking, and the readings at which it would move."""
     told: dict[str, Any] = {"rule": task.target.type_name}
+    if members := members_of(task):
+        told["metrics"] = members
     if task.is_remainder() or task.held or task.falling_back:
         return told
     if lacks := shortage(task):
         told["lacks"] = lacks
+    if learned := learned_of(task):
+        told["learned"] = learned
     if band := band_of(task.target, task.serving()):
         told["more"] = band.more
         if band.back >= 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from microscaling.api.learned import of_rule
 from microscaling.demand.task import Task
 from microscaling.log import masked
 from microscaling.metric.multiple import MultipleMetric
@@ -31,5 +32,6 @@ def members_of(task: Task) -> list[dict[str, Any]]:
             "decides": greatest is not None and not member.problem and metric.shown == i,
             "problem": masked(member.problem)[:MAX_TEXT],
         }
+        | ({"learned": learned} if greatest and (learned := of_rule(greatest.rules[i])) else {})
         for i, member in enumerate(metric.members)
     ]

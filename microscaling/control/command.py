@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from microscaling.control.client import AgentError, agents, ask
-from microscaling.utils.text import few, nearest, one_line, quoted
+from microscaling.target.told import per_time
+from microscaling.utils.text import few, nearest, one_line, quoted, span
 
 Write = Callable[[str], object]
 HEAD = ("TASK", "PRIORITY", "RUNNING", "WANTED", "MIN-MAX", "READING", "TARGET", "STATE", "SINCE")
@@ -150,6 +151,23 @@ def _rules(told: Mapping[str, Any]) -> Iterator[str]:
         yield f"  rule     {told['rule']}{_target(told)}"
 
 
+def _learned(told: Mapping[str, Any]) -> Iterator[str]:
+    """Yields what a rule has learned, and its promise against what was measured."""
+    if told["rate"] is not None:
+        rates = f"{per_time(told['arrivals'])} come, one does {per_time(told['rate'])}"
+        yield f"  learned  {rates}, {told['mayWait']} may wait"
+    now = told["waitSeconds"]
+    waits = "" if now is None else f"an item waits {'' if told['exact'] else 'about '}{_seconds(now)} now; "
+    yield (
+        f"  promise  {_seconds(told['promiseSeconds'])}; {waits}in the last 10 minutes at most "
+        f"{_seconds(told['longestSeconds'])}, and no longer than promised in {told['kept']:.1%} of the time"
+    )
+
+
+def _seconds(duration: float) -> str:
+    return f"{duration:.2g} s" if duration < 10 else span(duration)
+
+
 def _target(told: Mapping[str, Any]) -> str:
     return "" if told["target"] is None else f", target {told['target']}"
 
@@ -167,6 +185,9 @@ def _explained(told: Mapping[str, Any], noun: str) -> Iterator[str]:
     if told["problem"]:
         yield f"  problem  {told['problem']}"
     yield from _rules(told)
+    for learned in [told.get("learned"), *(each.get("learned") for each in told.get("metrics", []))]:
+        if learned:
+            yield from _learned(learned)
     if band := told.get("band"):
         back = "at no reading" if band["back"] is None else f"at {band['back']} and below"
         yield f"  changes  it wants more at a reading of {band['more']} and above, and gives back {back}"

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from microscaling import __version__
+from microscaling.api.learned import learned_of
 from microscaling.api.members import members_of
 from microscaling.control.server import Answer, Handler
 from microscaling.demand.obstacle import obstacle, shortage, waits
@@ -92,7 +93,13 @@ def _task(task: Task, tasks: Tasks) -> dict[str, Any]:
         "problem": masked(
             task.override or task.falling_back or task.held or task.resting or task.metric.lacking
         ),
-    } | ({"metrics": members} if (members := members_of(task)) else {})
+    } | _of_its_rule(task)
+
+
+def _of_its_rule(task: Task) -> dict[str, Any]:
+    """Returns the metrics of a task with several, and what a rule has learned."""
+    told = {"metrics": members_of(task), "learned": learned_of(task)}
+    return {key: value for key, value in told.items() if value}
 
 
 def _state(task: Task, tasks: Tasks) -> str:

@@ -11,10 +11,12 @@ from microscaling.settings import Settings
 from microscaling.target.base import Observation, Target
 from microscaling.target.belief import Belief
 from microscaling.target.calm import Calm
+from microscaling.target.kept import Kept
 from microscaling.target.moment import Moment, between
+from microscaling.target.oldest import Oldest
 from microscaling.target.past import Past
 from microscaling.target.start import Start
-from microscaling.target.told import Told
+from microscaling.target.told import Learned, Told
 
 LEAST_S = 0.5
 MOST_S = 86400.0
@@ -56,8 +58,8 @@ class WaitTarget(Target):
     them.
     """
 
-    __slots__ = ("_age_s", "_calm", "_emptied", "_fresh", "_from", "_had", "_moved", "_past", "_seen",
-                 "_start", "_told", "belief", "seconds")  # fmt: skip
+    __slots__ = ("_age_s", "_calm", "_emptied", "_exact", "_fresh", "_from", "_had", "_kept", "_moved",
+                 "_oldest", "_past", "_seen", "_start", "_told", "belief", "seconds")  # fmt: skip
 
     type_name, summary = "Wait", "what keeps the wait of its items below a time"
     absolute = True
@@ -96,6 +98,7 @@ class WaitTarget(Target):
         self._start = Start(start_s)
         self._past, self._calm = Past(), Calm()
         self._told: Told | None = None
+        self._kept, self._oldest, self._exact = Kept(), Oldest(), False
         self._had, self._moved = 0, float("-inf")
         """Containers at the last decision, and the time of their last change."""
         self._seen: int | None = None
@@ -119,6 +122,7 @@ class WaitTarget(Target):
         self._past.note(now, seen.running)
         self._start.look(now, has, seen.running)
         self._learn(seen, now)
+        self._measure(seen, now)
         if has != self._had:
             self._had, self._moved = has, now
         if self._seen:
@@ -134,6 +138,34 @@ class WaitTarget(Target):
         middle = self.belief.middle()
         self._told = Told(middle.arrivals, middle.rate, round(middle.arrivals * self.seconds * KEPT), wish)
         return wish
+
+    def _measure(self, seen: Observation, now: float) -> None:
+        """Notes how long the oldest item has waited: by the source, or by what has been taken since."""
+        oldest = None if seen.measured is None else seen.measured.oldest_age_s
+        self._exact = oldest is not None
+        if oldest is not None:
+            self._kept.note(now, oldest, self.seconds)
+        elif self._seen is not None:
+            rate = 0.0 if self.belief.blank else self.belief.middle().rate
+            age_s = self._oldest.look(
+                self._fresh, self._seen, lambda since: rate * self._past.served(since, self._fresh)
+            )
+            self._kept.note(now, age_s, self.seconds)
+
+    def learned(self) -> Learned:
+        """Returns what it has learned, and whether it keeps its promise."""
+        kept, known = self._kept, not self.belief.blank
+        middle = self.belief.middle() if known else None
+        return Learned(
+            self.seconds,
+            middle.arrivals if middle else None,
+            middle.rate if middle else None,
+            round(middle.arrivals * self.seconds * KEPT) if middle else None,
+            kept.wait_s,
+            self._exact,
+            kept.longest_s(),
+            kept.share(),
+        )
 
     def _learn(self, seen: Observation, now: float) -> None:
         """Updates the belief, if the reading is a new one."""

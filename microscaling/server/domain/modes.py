@@ -113,11 +113,11 @@ class Queues:
                 task.held, task.is_scalable = UNKNOWN, False
                 self._gap.add(task.name)
             else:
-                self._take(task, told_of)
+                self._take(task, told_of, now)
         before = demands_of(self.tasks)
         if now - self._measured >= MEASURE_AFTER_S:
             self._measured = now
-            scaling.measure(self.tasks)
+            scaling.measure(self.tasks, now)
             self._rests.look(now)
             scaling.allocate(self.tasks)
             scaling.guard(self.tasks)
@@ -135,7 +135,7 @@ class Queues:
         """Returns the agent's tasks without a usable reading, and the reasons."""
         return {task.name: task.held for task in self.tasks.tasks if task.held and task.is_scalable}
 
-    def _take(self, task: Task, told: TaskReport) -> None:
+    def _take(self, task: Task, told: TaskReport, now: float) -> None:
         # At its first report, and after it was missing, a task starts with the containers that it has.
         if task.name not in self._adopted or not task.is_scalable:
             self._adopted.add(task.name)
@@ -155,7 +155,7 @@ class Queues:
             self._gap.add(task.name)
             return
         task.metric.current = told.metric or 0  # only a remainder has none here
-        task.metric.measured = told.measured
+        task.metric.measured, task.measured_at = told.measured, now
         if task.name in self._gap:  # the velocity across a gap would be wrong
             task.target.reset()
             self._gap.discard(task.name)

@@ -3,9 +3,11 @@ readings at which it would move."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
+from microscaling.api.learned import learned_of
 from microscaling.demand.obstacle import obstacle, shortage, waits
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
@@ -25,6 +27,10 @@ class Outlook:
     band: Band | None = None
     """The readings between which it keeps its containers; None: no reading moves it, or they are not
     known."""
+    learned: dict[str, Any] | None = None
+    """What its rule has learned; None: nothing, or it does not learn."""
+    metrics: Sequence[dict[str, Any]] = ()
+    """Its metrics, if they are several."""
 
 
 SEVERAL = Outlook("several agents have it: choose one of them to see why")
@@ -62,7 +68,9 @@ def _by_our_engine(agent: Agent) -> dict[str, Outlook]:
         return {}
     tasks = agent.queues.tasks
     return {
-        task.name: _outlook(task, tasks, band_of(task.target, task.serving()))
+        task.name: replace(
+            _outlook(task, tasks, band_of(task.target, task.serving())), learned=learned_of(task)
+        )
         for task in tasks.tasks
         if task.name in agent.tasks
     }
@@ -85,7 +93,10 @@ def _by_its_engine(agent: Agent) -> dict[str, Outlook]:
 
 def _by_report(task: Task, tasks: Tasks, told: TaskReport) -> Outlook:
     # Without its rule, as in a report that would be too long, nothing is known of its wishes either.
-    return _outlook(task, tasks, _told_band(told)) if told.rule else Outlook(_problem(task))
+    if not told.rule:
+        return Outlook(_problem(task))
+    view = _outlook(task, tasks, _told_band(told))
+    return replace(view, learned=told.learned, metrics=told.metrics)
 
 
 def _told_band(told: TaskReport) -> Band | None:

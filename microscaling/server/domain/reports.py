@@ -20,6 +20,7 @@ import orjson
 from microscaling.api.agent_report import MAX_LINES
 from microscaling.api.containers import MAX_SHOWN
 from microscaling.metric.measurement import Measurement
+from microscaling.server.domain.rule_reports import read_learned, read_members
 from microscaling.server.limits import MAX_APPS, MAX_COUNT, MAX_NAME, MAX_REASON, Refused
 from microscaling.utils.text import clean
 
@@ -65,6 +66,10 @@ class TaskReport:
     back: int | None = None
     more: int | None = None
     """Readings at which it would give back, at and below, and want more, at and above."""
+    learned: dict[str, Any] | None = None
+    """What its rule has learned; None: nothing, or it does not learn."""
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+    """Its metrics, if they are several."""
     failing: dict[str, Any] | None = None
     """The last failure of its containers."""
     answered: bool = False
@@ -161,10 +166,7 @@ def _read_detail(report: Report, data: Mapping[str, Any]) -> None:
             told.resting = _text("resting", entry["resting"], MAX_REASON)
         told.overdue = "overdue" in entry and entry["overdue"] is True
         if "rule" in entry:
-            told.rule = _text("rule", entry["rule"], MAX_NAME)
-            told.lacks = _whole("lacks", get("lacks"), MAX_METRIC) or 0
-            told.back = _whole("back", get("back"), MAX_METRIC)
-            told.more = _whole("more", get("more"), MAX_METRIC)
+            _read_rule(told, entry)
         if "failing" in entry:
             told.failing = _read_failing(_object(entry["failing"], "failing"))
         if "containers" in entry:
@@ -175,6 +177,18 @@ def _read_detail(report: Report, data: Mapping[str, Any]) -> None:
                 told.measured = _read_jobs(_object(entry["jobs"], "jobs"))
         elif told.target is not None and told.metric is None and not (told.held or told.fallback):
             told.metric = 0  # earlier versions of ours, without the key, leave out a reading of 0
+
+
+def _read_rule(told: TaskReport, entry: Mapping[str, Any]) -> None:
+    get = entry.get
+    told.rule = _text("rule", entry["rule"], MAX_NAME)
+    told.lacks = _whole("lacks", get("lacks"), MAX_METRIC) or 0
+    told.back = _whole("back", get("back"), MAX_METRIC)
+    told.more = _whole("more", get("more"), MAX_METRIC)
+    if "learned" in entry:
+        told.learned = read_learned(entry["learned"])
+    if "metrics" in entry:
+        told.metrics = read_members(entry["metrics"])
 
 
 def _read_jobs(data: Mapping[str, Any]) -> Measurement:

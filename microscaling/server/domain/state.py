@@ -16,6 +16,7 @@ from microscaling.server.domain.outlook import Outlook, outlooks
 from microscaling.server.domain.reports import MAX_METRIC, TaskReport
 from microscaling.server.domain.user_config import target_of
 from microscaling.server.domain.users import Agent, User, Users
+from microscaling.target.remainder import RemainderTarget
 
 AGENTS_SHOWN = 50
 USERS_SHOWN = 500
@@ -218,13 +219,16 @@ def _task(
     told = of.told if of else None
     target = target_of(model) if model else told.target if told else None
     of = of or Sum()
-    measured = target is not None or (model is None and bool(of.metric))
+    rule = _rule(model, told, target)
+    # A rule may measure without a target length, such as one that keeps a promise.
+    measured = target is not None or rule not in ("", RemainderTarget.type_name)
+    measured = measured or (model is None and bool(of.metric))
     return {
         "app": app,
         "priority": model.priority if model else told.priority if told else None,
         "min": model.min_containers if model else told.least if told else None,
         "max": model.max_containers if model else told.most if told else None,
-        "rule": _rule(model, told, target),
+        "rule": rule,
         "image": model.image if model else "",
         "configured": model is not None,
         "reported": told is not None,
@@ -252,6 +256,8 @@ def _outlook(view: Outlook) -> Json:
         "now": view.now,
         "back": band.back if band and band.back >= 0 else None,
         "more": band.more if band else None,
+        "learned": view.learned,
+        "metrics": list(view.metrics),
     }
 
 

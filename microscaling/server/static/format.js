@@ -36,6 +36,16 @@ export function duration(seconds) {
   return `${Math.round(seconds / 86400)} days`;
 }
 
+/** "4.2 s" for a short time, else as `duration`. */
+export const wait = (seconds) => (seconds < 10 ? `${Math.round(seconds * 10) / 10} s` : duration(seconds));
+
+/** How often, from a rate per second: "12.4/s", "3.1/min", "0.5/h" */
+export function perTime(rate) {
+  const units = [["s", 1], ["min", 60], ["h", 3600]];
+  const [unit, seconds] = units.find(([, each]) => rate * each >= 1) ?? units.at(-1);
+  return `${(rate * seconds).toFixed(rate * seconds >= 100 ? 0 : 1)}/${unit}`;
+}
+
 /** "a", "a and b", "a, b and c" */
 export function list(words) {
   if (words.length < 2) return words.join("");

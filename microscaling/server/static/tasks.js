@@ -4,7 +4,7 @@ import { ask, pathOf } from "./api.js";
 import { colourOf, Queue } from "./charts.js";
 import { Containers, Failure } from "./containers.js";
 import { byId, el, keyed, say, show, throttled } from "./dom.js";
-import { count, duration, jobsInWords, list, minute, number, readingOf, time } from "./format.js";
+import { count, duration, jobsInWords, list, minute, number, perTime, readingOf, time, wait } from "./format.js";
 
 const MOST_CELLS = 80;
 const MOST_SHARED = 300;
@@ -60,6 +60,24 @@ function thresholds({ target, more, back }) {
   return lines.filter(([, items]) => items !== null).map(([kind, items, words]) => [kind, `${words} ${number(items)}`]);
 }
 
+/** What a rule has learned, in words; "" if it knows nothing yet. */
+const learnedInWords = ({ arrivals, rate, mayWait }) =>
+  rate === null ? "" : `Learned: ${perTime(arrivals)} come, one container does ${perTime(rate)}, ${number(mayWait)} may wait`;
+
+/** A promise against what was measured. */
+function promiseInWords({ promiseSeconds, waitSeconds, exact, longestSeconds, kept }) {
+  const now = waitSeconds === null ? "" : `now ${exact ? "" : "about "}${wait(waitSeconds)}, `;
+  const share = `${Math.floor(kept * 1000) / 10} %`;
+  return `Promise: ${wait(promiseSeconds)} at most; ${now}in the last 10 minutes at most ${wait(longestSeconds)}, kept in ${share} of the time`;
+}
+
+/** One of several metrics, in words. */
+function memberInWords({ place, rule, metric, reading, target, wants, decides, problem }) {
+  const by = `${place}: ${ruleInWords(rule)}${target === null ? "" : ` ${number(target)}`} by ${metric}`;
+  if (problem) return `${by}: no reading, so no fewer containers: ${problem}`;
+  return `${by}: ${number(reading ?? 0)}, wants ${wants === null ? "nothing known" : number(wants)}${decides ? " (decides)" : ""}`;
+}
+
 const repeat = (n, value) => Array.from({ length: Math.max(0, n) }, () => value);
 
 export class Tasks {
@@ -103,6 +121,7 @@ export class Tasks {
       about: el("p", { class: "about muted" }),
       now: el("p", { class: "now" }),
       reason: el("p", { class: "reason muted" }),
+      learned: el("ul", { class: "learned", hidden: true }),
       edit: el("button", { type: "button", class: "quiet", text: "Edit" }),
       slider: el("input", { type: "range", step: 1 }),
       sliderName: el("span", {}),
@@ -119,7 +138,7 @@ export class Tasks {
     const counts = el("p", { class: "counts" }, parts.running, parts.wanted);
     const head = el("div", { class: "task-head" }, parts.rank, el("h3", {}, parts.name), parts.chips, counts);
     const row = el("div", { class: "cell-row" }, parts.cells, parts.more);
-    const left = el("div", { class: "task-left" }, row, parts.sliderRow, parts.now, parts.failure.element, parts.reason, parts.about);
+    const left = el("div", { class: "task-left" }, row, parts.sliderRow, parts.now, parts.learned, parts.failure.element, parts.reason, parts.about);
     const foot = el("div", { class: "task-edit" }, parts.edit);
     const card = el("li", { class: "task" }, head, el("div", { class: "task-body" }, left, parts.queue), parts.containers.element, foot);
     card.parts = { ...parts, card };
@@ -160,6 +179,7 @@ export class Tasks {
     say(parts.about, [limits, rule, task.image].filter(Boolean).join(" · "));
     say(parts.now, sentence(task.now));
     show(parts.now, Boolean(task.now));
+    this.rules(parts, task);
     say(parts.reason, task.held ? `Held: ${task.held}` : task.reason && `Last change: ${task.reason}`);
     show(parts.reason, Boolean(task.held || task.reason));
     show(parts.edit, task.configured);
@@ -168,6 +188,23 @@ export class Tasks {
     parts.containers.follow(this.user, task, this.state.agent);
     this.slider(parts, task);
     this.queue(parts, task, index);
+  }
+
+  /** What its rules have learned and promise, and which of several metrics decides. */
+  rules(parts, task) {
+    const each = task.metrics ?? [];
+    const learned = [task.learned, ...each.map((member) => member.learned)].filter(Boolean);
+    const about = learned.flatMap((one) => [learnedInWords(one), promiseInWords(one)]);
+    const lines = [...each.map(memberInWords), ...about].filter(Boolean);
+    keyed(
+      parts.learned,
+      lines.map((text, i) => [i, text]),
+      ([i]) => i,
+      () => el("li", {}),
+      (item, [, text]) => say(item, text),
+    );
+    parts.learned.classList.toggle("broken", learned.some(({ waitSeconds, promiseSeconds }) => waitSeconds > promiseSeconds));
+    show(parts.learned, lines.length > 0);
   }
 
   chips(place, task) {
@@ -235,21 +272,22 @@ export class Tasks {
   // Queues
 
   queue(parts, task, index) {
-    const visible = task.target !== null;
+    const visible = task.target !== null || Boolean(task.learned) || (task.metrics ?? []).length > 0;
     show(parts.queue, visible);
     if (!visible) return;
     const now = readingOf(task);
     const words = now === null ? this.unread(task) : jobsInWords(now, task.jobs);
-    say(parts.metric, `${words}, target ${number(task.target)}`);
+    const target = task.target === null ? "" : `, target ${number(task.target)}`;
+    say(parts.metric, `${words}${target}`);
     const oldest = task.jobs?.oldestSeconds;
     parts.metric.title = now === null || oldest === undefined ? "" : `the oldest waits for ${duration(oldest)}`;
     parts.metric.classList.toggle("none", now === null);
-    const above = now !== null && now > task.target;
+    const above = now !== null && task.target !== null && now > task.target;
     const wants = above && (task.more === null || now >= task.more);
     parts.metric.classList.toggle("over", wants);
     parts.metric.classList.toggle("between", above && !wants);
     const shown = now === null ? "no reading" : now;
-    parts.chart.setAttribute("aria-label", `Queue of ${task.app} over time: now ${shown}, target ${task.target}`);
+    parts.chart.setAttribute("aria-label", `Queue of ${task.app} over time: now ${shown}${target}`);
     keyed(
       parts.lines,
       thresholds(task),
