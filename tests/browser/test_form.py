@@ -47,6 +47,7 @@ def test_every_rule_and_metric_with_its_fields(site: Site, open_page: Open) -> N
         "ruleType",
         "config.image",
         "config.command",
+        "metrics",
     }
     for rule in RULES.all():
         page.locator("#field-ruleType").select_option(rule.type_name)
@@ -84,6 +85,32 @@ def test_a_rule_with_a_field_of_its_own(site: Site, open_page: Open) -> None:
     page.get_by_label("Kind").locator("visible=true").select_option("stream")
     page.get_by_role("button", name="Save").last.click()
     wait_for(lambda: site.config()["apps"][-1]["config"].get("kind") == "stream")
+
+
+def test_several_metrics_in_place_of_rule_and_queue(site: Site, open_page: Open) -> None:
+    site.configure("off")
+    page = open_page(site.url)
+    page.console.allowed.append("400")
+    open_form(page, "Edit checkout")
+    several = page.get_by_label("Several metrics, as JSON")
+    several.fill('[{"ruleType": "Wait", "metricType": "Redis", "url": "redis://r/0"}')
+    several.blur()
+    assert shown(page) & {"ruleType", "metricType", "config.targetQueueLength"} == set()
+    page.get_by_role("button", name="Save").last.click()
+    text(page, "#field-metrics-problem", "^is not JSON: ")
+    several.fill('[{"ruleType": "Wait", "metricType": "Redis", "url": "redis://r/0", "key": "a"}]')
+    page.get_by_role("button", name="Save").last.click()
+    text(page, "#field-metrics-problem", "is missing: ruleType Wait needs it")
+    several.fill(
+        '[{"ruleType": "Wait", "metricType": "Redis", "url": "redis://r/0", "key": "a", "maxWaitSeconds": 5}]'
+    )
+    page.get_by_role("button", name="Save").last.click()
+    wait_for(lambda: not page.locator("#app-dialog").is_visible())
+    saved = site.config()["apps"][0]
+    assert saved["metrics"][0]["maxWaitSeconds"] == 5
+    assert {"ruleType", "metricType"} & {*saved} == set()
+    open_form(page, "Edit checkout")
+    assert '"maxWaitSeconds": 5' in page.get_by_label("Several metrics, as JSON").input_value()
 
 
 def test_a_command_may_be_a_list(site: Site, open_page: Open) -> None:

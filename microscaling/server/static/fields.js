@@ -17,6 +17,13 @@ const MORE = {
   wide: true,
   hint: 'env, networks, ports, volumes, memory …, as {"env": {"LOG_LEVEL": "info"}}',
 };
+const SEVERAL = {
+  path: "metrics",
+  label: "Several metrics, as JSON",
+  kind: "json",
+  wide: true,
+  hint: 'in place of rule and queue above: [{"ruleType": "Wait", "metricType": "NSQ", …}, …]',
+};
 const UNSET = ["", "choose one"];
 const FORM_KINDS = ["text", "url", "whole", "number", "choice", "flag"];
 
@@ -26,19 +33,25 @@ export const plainFields = () => numbered([...BASE, MORE]);
 /** The fields for these declarations. Throws TypeError if they are none. */
 export function fieldsOf({ rules, metrics, app, config }) {
   const measuring = rules.filter(({ measures }) => measures).map(({ typeName }) => typeName);
-  const measured = ({ ruleType }) => measuring.includes(ruleType);
+  const several = ({ metrics: text }) => Boolean(text?.trim());
+  const measured = (values) => !several(values) && measuring.includes(values.ruleType);
   const special = {
-    ruleType: { kind: "choice", choices: rules.map(({ typeName, summary }) => [typeName, summary || typeName]) },
+    ruleType: {
+      kind: "choice",
+      choices: rules.map(({ typeName, summary }) => [typeName, summary || typeName]),
+      when: (values) => !several(values),
+    },
     metricType: { kind: "choice", choices: metrics.map(({ typeName }) => [typeName, typeName]), when: measured },
   };
   const inForm = ({ inForm }) => inForm;
   const ofApp = app.filter(inForm).map((field) => fieldOf(field, field.key, special[field.key]));
-  const ofRules = rules.map((rule) => ofPlugin(rule, ({ ruleType }) => ruleType === rule.typeName));
+  const ofRules = rules.map((rule) => ofPlugin(rule, (values) => !several(values) && values.ruleType === rule.typeName));
   const ofMetrics = metrics.map((metric) =>
     ofPlugin(metric, (values) => measured(values) && values.metricType === metric.typeName),
   );
   const ofConfig = config.filter(inForm).map((field) => fieldOf(field, `config.${field.key}`));
-  return numbered([...ofApp, ...merged([...ofRules, ...ofMetrics].flat()), ...ofConfig, MORE]);
+  const ofSeveral = app.some(({ key }) => key === SEVERAL.path) ? [SEVERAL] : []; // an older server has none
+  return numbered([...ofApp, ...merged([...ofRules, ...ofMetrics].flat()), ...ofSeveral, ...ofConfig, MORE]);
 }
 
 const ofPlugin = ({ fields }, when) =>
@@ -102,6 +115,7 @@ const known = (fields) =>
 /** The text that a field shows for an app. */
 export function textOf(app, { path, kind, choices, otherwise }, fields) {
   const value = valueAt(app, path);
+  if (path === SEVERAL.path) return value ? JSON.stringify(value, null, 2) : "";
   if (kind === "json") {
     const more = Object.entries(value ?? {}).filter(([key]) => !known(fields).includes(key.toLowerCase()));
     return more.length ? JSON.stringify(Object.fromEntries(more), null, 2) : "";
@@ -111,19 +125,32 @@ export function textOf(app, { path, kind, choices, otherwise }, fields) {
 }
 
 /** The app to write, made from the one before; anything without a field stays. `values`: texts by the fields' ids.
- * Throws SyntaxError for bad JSON. */
+ * Throws SyntaxError, with the `path` of its field, for bad JSON. */
 export function appFrom(before, values, fields) {
   const app = structuredClone(before);
-  const more = values.config.trim() ? JSON.parse(values.config) : {};
-  if (typeof more !== "object" || more === null || Array.isArray(more)) throw new SyntaxError("expected an object");
+  const more = parsed(values, "config") ?? {};
+  if (typeof more !== "object" || more === null || Array.isArray(more)) throw wrong("config", "expected an object");
   const kept = Object.entries(valueAt(app, "config") ?? {}).filter(([key]) => known(fields).includes(key.toLowerCase()));
   put(app, "config", { ...Object.fromEntries(kept), ...more });
   for (const field of fields) {
+    if (field.path === SEVERAL.path) put(app, field.path, parsed(values, field.path));
     if (field.kind === "json") continue;
     if (!field.when || field.when(values)) put(app, field.path, written(field, values[field.id].trim(), valueAt(before, field.path)));
-    else if (field.path === "metricType") put(app, field.path, undefined);
+    else if (["ruleType", "metricType"].includes(field.path)) put(app, field.path, undefined);
   }
   return app;
+}
+
+const wrong = (path, message) => Object.assign(new SyntaxError(message), { path });
+
+/** The value of a field for JSON; undefined if it is empty. */
+function parsed(values, path) {
+  const text = values[path].trim();
+  try {
+    return text ? JSON.parse(text) : undefined;
+  } catch (error) {
+    throw wrong(path, error.message);
+  }
 }
 
 /** The list that a text is in JSON; undefined for other texts, such as the command `[ -e file ]`. */

@@ -105,7 +105,8 @@ export class AppForm {
     try {
       app = appFrom(this.app, this.values(), this.fields);
     } catch (error) {
-      this.problems([`apps[${this.index}].config: is not a JSON object: ${error.message}`], "");
+      const what = error.path === "metrics" ? "is not JSON" : "is not a JSON object";
+      this.problems([`apps[${this.index}].${error.path ?? "config"}: ${what}: ${error.message}`], "");
       return;
     }
     const button = byId("app-save");
@@ -148,7 +149,7 @@ export class AppForm {
     const shown = this.rows.filter(({ row }) => !row.hidden);
     return (
       shown.find(({ field }) => field.path.toLowerCase() === path.toLowerCase()) ??
-      (path.startsWith("config") ? shown.find(({ field }) => field.path === "config") : null)
+      shown.find(({ field }) => field.kind === "json" && path.startsWith(field.path))
     );
   }
 }
