@@ -32,7 +32,7 @@ class Node(RedisServer):
 class Sentinel(Service):
     listens = "Sentinel ID is"
 
-    def __init__(self, folder: Path, master: Node) -> None:
+    def __init__(self, folder: Path, master: Any) -> None:
         super().__init__(folder)
         folder.mkdir()
         self.master = master

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from microscaling.metric.base import Metric
+from microscaling.metric.celery import CeleryOnRabbitMQ
 from microscaling.metric.http import HTTPMetric
 from microscaling.metric.rabbitmq import RabbitMQMetric
 from tests.contract.measured.base import Remote
+from tests.frameworks.stage import Stage
 from tests.services.rabbitmq import RabbitMQ
+from tests.services.redis import RedisServer
 
 
 class RabbitMQQueue(Remote):
@@ -35,7 +38,32 @@ class RabbitMQOwn(RabbitMQQueue):
         return RabbitMQMetric(self.way, "jobs")
 
 
+class CeleryInRabbitMQ(Remote):
+    """A queue of Celery, with RabbitMQ as its broker, filled by Celery itself."""
+
+    type_name = "Celery"
+    settles = True
+
+    def start(self) -> None:
+        redis = self.stack.enter_context(RedisServer(self.folder))  # for the books of the stage
+        (home := self.folder / "rabbitmq").mkdir()
+        rabbit = self.stack.enter_context(RabbitMQ(home))
+        self.url = rabbit.url.replace("//", "//guest:guest@")
+        stage = Stage(redis.url, self.folder, "celery_jobs")
+        stage.environ["JOBS_AMQP"] = rabbit.amqp
+        self.stage = self.stack.enter_context(stage)
+        self.stage.ask("enqueue", 1)
+
+    def metric(self) -> Metric:
+        return CeleryOnRabbitMQ(self.way, "jobs")
+
+    def set(self, count: int) -> None:
+        self.stage.ask("purge")
+        self.stage.ask("enqueue", count)
+
+
 KINDS = (
+    CeleryInRabbitMQ,
     RabbitMQQueue,
     RabbitMQOwn,
 )

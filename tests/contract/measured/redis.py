@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from contextlib import AbstractContextManager
+from types import SimpleNamespace
 
 from microscaling.metric.base import Metric
 from microscaling.metric.redis import RedisMetric
 from microscaling.metric.redis_stream import RedisStreamMetric
 from tests.contract.measured.base import Remote
 from tests.metric.proxy import OF_REDIS, Proxy
-from tests.services.redis import RedisServer
-from tests.services.redis_topology import Node
+from tests.services.redis import QUOTED, RedisServer
+from tests.services.redis_topology import NAME, Node, Sentinel
 from tests.services.service import free_port, wait_for
 
 
@@ -106,8 +107,31 @@ class RedisOfCluster(RedisList):
         return self.proxy
 
 
+class RedisOfSentinel(RedisList):
+    """A Sentinel that says that its master is where the proxy is."""
+
+    def start(self) -> None:
+        super().start()
+        self.port = free_port()
+        watch = Sentinel(self.folder / "sentinel", SimpleNamespace(port=self.port))
+        self.stack.enter_context(watch)
+        self.sentinel_url = f"redis+sentinel://:{QUOTED}@127.0.0.1:{watch.port}/{NAME}"
+
+    def connected(self) -> AbstractContextManager[object]:
+        self.proxy = Proxy(self.address, self.port)
+        return self.proxy
+
+    @property
+    def address(self) -> str:
+        return super().address.partition("/")[0]
+
+    def metric(self) -> Metric:
+        return RedisMetric(self.sentinel_url, "jobs")
+
+
 KINDS = (
     RedisOfCluster,
+    RedisOfSentinel,
     RedisStreamOfGroup,
     RedisList,
     RedisStream,
