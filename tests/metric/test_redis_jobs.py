@@ -19,6 +19,7 @@ from microscaling.metric.base import Measurement, Metric
 from microscaling.metric.bullmq import BullMQMetric
 from microscaling.metric.celery import CeleryMetric, check_steps
 from microscaling.metric.huey import HueyMetric
+from microscaling.metric.redis_jobs import JobsSource
 from microscaling.metric.rq import RQMetric
 from tests.services.redis import RedisServer
 
@@ -102,3 +103,33 @@ def test_a_framework_that_keeps_nothing_of_an_empty_queue_only_says_which_others
 def test_priority_steps_are_whole_numbers(steps: str) -> None:
     with pytest.raises(ConfigError, match="expected whole numbers, as 0,3,6,9"):
         check_steps(steps)
+
+
+def test_one_that_redis_refuses_takes_no_other_along(redis: Any) -> None:
+    """Those of many queues are in one transaction, which a refused command ends for all."""
+    with redis.client() as client:
+        client.acl_setuser(
+            "some", enabled=True, passwords=["+secret"], keys=["rq:*", "huey.*"], commands=["+@all"]
+        )
+    url = redis.url.rpartition("@")
+    some = f"redis://some:secret@{url[2]}"
+    metrics = [RQMetric(some, "mail"), CeleryMetric(some), RQMetric(some, "other"), HueyMetric(some, "jobs")]
+    readings = Readings([Task(str(i), metric=metric) for i, metric in enumerate(metrics)], 1.5)
+    [poll] = readings.polls
+    source = poll.source
+    assert isinstance(source, JobsSource)
+    try:
+        for _ in range(3):
+            answer = source.fetch()
+            assert [metrics[i].read(answer) for i in (0, 2, 3)] == [
+                Measurement(2, 0), Measurement(0, 0), Measurement(0, None),
+            ]  # fmt: skip
+            with pytest.raises(MetricError, match=r"Celery queue celery: .*(?i:no permissions)"):
+                metrics[1].read(answer)
+        assert source._alone == {metrics[1].key}, "the others are asked together again"
+        with redis.client() as client:
+            client.acl_setuser("some", keys=["*"], commands=["+@all"])
+        assert [metrics[1].read(source.fetch()) for _ in range(2)] == [Measurement(1, None)] * 2
+        assert not source._alone
+    finally:
+        source.close()
