@@ -20,6 +20,8 @@ LISTENS = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN %' AND
 @contextmanager
 def only_early(metric: Metric) -> Iterator[Task]:
     """A task without containers, after the first beat."""
+    for source in metric.sources:
+        source.limit(30)  # one look is all that it gets, also on a busy machine
     task = Task("jobs", 0, 0, 0, max_containers=9, max_delta=9, metric=metric, target=PerContainerTarget(1))
     engine, slot = LocalEngine(beat_s=600), Queue[bool | None](maxsize=1)
     engine.get_demand(Tasks([task], 9), slot)
