@@ -34,7 +34,7 @@ test: ## run the tests (ARGS=... goes to pytest; needs no engine, but uses one t
 	@scripts/venv demo yaml test
 	@$(bin)/python -m pytest --numprocesses $(WORKERS) --ignore=tests/chaos $(ARGS)
 
-test-sources: ## install the sources that take minutes (asynq, River, Laravel, Kafka), and run their tests (ARGS=... goes to pytest)
+test-sources: ## install the sources that take minutes (asynq, River, Laravel, Kafka, Valkey), and run their tests (ARGS=... goes to pytest)
 	@scripts/test-sources $(ARGS)
 
 test-engines: ## build two versions of Compose and Docker's next engine, and run their tests on each and on Podman (an hour or more)

@@ -95,7 +95,8 @@ class DockerMetric(Metric):
         missing = len(containers) - len(known)
         if missing and self._at is None and not known:
             raise MetricError(
-                f"none of its containers has been measured for long enough (youngSeconds: {self.young_s:g})"
+                f"none of its containers has run, and been measured, for long enough (youngSeconds: "
+                f"{self.young_s:g})"
             )
         total = sum(known)
         if missing and total < self._number:

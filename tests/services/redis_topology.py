@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.services.redis import PASSWORD, QUOTED, RedisServer
+from tests.services.redis import OTHER, PASSWORD, QUOTED, RedisServer
 from tests.services.service import Service, find, free_port, wait_for
 
 NAME = "mymaster"
@@ -48,7 +48,7 @@ class Sentinel(Service):
             f"sentinel down-after-milliseconds {NAME} 1000",
         ]
         (config := self.folder / "sentinel.conf").write_text("\n".join(lines))
-        return [find("redis-server"), str(config), "--sentinel"]
+        return [OTHER or find("redis-server"), str(config), "--sentinel"]
 
     def client(self) -> Any:
         import redis
