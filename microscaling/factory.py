@@ -76,6 +76,7 @@ def make_tasks(settings: Settings, environ: Mapping[str, str], config: Config | 
     _check_sources(tasks)
     _check_words(scheduler, tasks)
     _check_drains(scheduler, tasks)
+    _check_web(scheduler, tasks)
     if scheduler.check is not None:
         scheduler.check(tasks)
     end_s = None if settings.on_exit == "leave" else settings.exit_timeout_s
@@ -233,6 +234,18 @@ def _check_drains(scheduler: SchedulerPlugin, tasks: list[Task]) -> None:
             problems.append(
                 f"{what} cannot choose the container that goes: leave out the keys for busy containers"
             )
+    if problems:
+        raise ConfigError(*problems)
+
+
+def _check_web(scheduler: SchedulerPlugin, tasks: list[Task]) -> None:
+    """Raises ConfigError with every web task if the scheduler has no names of containers."""
+    problems = [
+        f"{task.name}: config.web: MSS_SCHEDULER={scheduler.type_name} has no names in a network of Docker "
+        "to take away and give: leave it out, or use DOCKER or COMPOSE"
+        for task in tasks
+        if task.web is not None and not scheduler.takes_names
+    ]
     if problems:
         raise ConfigError(*problems)
 

@@ -35,6 +35,7 @@ from microscaling.api.schema.section import Notes, Section, shown
 from microscaling.api.schema.shares import read_reserve, read_weight
 from microscaling.api.schema.unknown import note_unknown
 from microscaling.api.schema.variables import fill_in
+from microscaling.api.schema.web import read_web
 from microscaling.demand.task import Task
 from microscaling.errors import ConfigError
 from microscaling.settings import Settings
@@ -134,6 +135,7 @@ def _task(
         busy=busy,
         drain=drain,
         drain_keys=given_keys(config),
+        web=read_web(config),
     )
     # The Go agent read these as well; nothing here depends on them.
     app.text("appType"), app.take("targetValue")

@@ -11,6 +11,7 @@ from microscaling.demand.history import Decision
 from microscaling.demand.reason import Reason
 from microscaling.demand.shown import Failure
 from microscaling.demand.step_limit import StepLimit
+from microscaling.demand.web import Web
 from microscaling.metric.base import Metric
 from microscaling.metric.null import NullMetric
 from microscaling.target.base import Target
@@ -24,7 +25,7 @@ CONFIGURED = (
     "family_name", "image", "command", "publish_all_ports", "network_mode", "env", "is_scalable", "priority",
     "max_delta", "min_containers", "max_containers", "metric", "container", "fallback", "scale_down_window_s",
     "idle_s", "stuck_s", "update_parallel", "weight", "reserve", "scale_up", "scale_down",
-    "activation", "busy", "drain", "drain_keys",
+    "activation", "busy", "drain", "drain_keys", "web",
 )  # fmt: skip
 """The fields that a configuration gives, without its name and `target`."""
 
@@ -109,6 +110,8 @@ class Task:
     it."""
     drain_keys: tuple[str, ...] = ()
     """The keys of its configuration for these two."""
+    web: Web | None = None
+    """When its containers get and lose their names; None: as long as they run, they have them."""
     generation: int = 0
     """That of `Tasks` at which its metric and rule were new: all that is known of its readings is younger."""
 

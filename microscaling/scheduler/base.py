@@ -115,6 +115,8 @@ class SchedulerPlugin:
     check_drain: Callable[[Task], Iterable[str]] | None = None
     """Yields everything in `drain` and the busy keys of a task that it cannot do; None: it cannot choose the
     container that goes, and those keys are refused."""
+    takes_names: bool = False
+    """It can list containers of web tasks late in DNS, and unlist them early; else `web` is refused."""
     prepare: Callable[[Settings, Mapping[str, str]], Settings] | None = None
     """Called before anything else is made: returns the settings with the parts that the scheduler has to find
     out first, such as the engine's address. Raises ConfigError."""

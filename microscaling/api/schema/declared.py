@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
 
-from microscaling.api.schema import busy, container, metric, policies, shares
+from microscaling.api.schema import busy, container, metric, policies, shares, web
 from microscaling.api.schema.key import Key
 from microscaling.api.schema.several import METRICS as SEVERAL
 from microscaling.api.schema.sources import SOURCES
@@ -103,6 +103,7 @@ CONFIG = (
     metric.MISSING,
     SOURCES,
     *busy.KEYS,
+    *web.KEYS,
     *container.KEYS,
 )
 """Keys of its `config` that belong to no rule and no metric."""

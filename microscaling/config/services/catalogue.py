@@ -13,7 +13,7 @@ from microscaling.demand.task import Task
 from microscaling.errors import ConfigError
 from microscaling.log import keep_secret
 from microscaling.settings import Settings
-from microscaling.utils.text import one_line
+from microscaling.utils.text import few, one_line
 
 if TYPE_CHECKING:
     from microscaling.config.services.discovery import Service
@@ -33,8 +33,11 @@ class Entry:
     def says_the_same(self, service: Service) -> bool:
         """True if the labels of the service, and the number of its containers that can run, are the same."""
         mine = self.service
-        return (mine.labels, mine.most, mine.reasons, mine.refusal, mine.in_memory) == (
+        return (
+            mine.labels, mine.most, mine.reasons, mine.refusal, mine.in_memory, mine.nameless, mine.networks,
+        ) == (
             service.labels, service.most, service.reasons, service.refusal, service.in_memory,
+            service.nameless, service.networks,
         )  # fmt: skip
 
 
@@ -122,6 +125,7 @@ class Catalogue:
         for source in task.metric.sources:
             source.check()
         _check_busy_file(task, service)
+        _check_web(task, service)
         task = _with_container(task, service)
         _limit(task, service)
         return task
@@ -142,6 +146,22 @@ def _check_busy_file(task: Task, service: Service) -> None:
     hidden = below(path, service.in_memory) if path else ""
     if hidden:
         raise ConfigError(f"{PREFIX}{kebab(FILE.key)}: {UNSEEN.format(hidden)}")
+
+
+def _check_web(task: Task, service: Service) -> None:
+    """Raises ConfigError if the containers of a web task have no names to take away and give."""
+    from microscaling.api.schema.web import NETWORKS, WEB
+    from microscaling.clients.docker.nameless import is_named
+    from microscaling.config.services.names import PREFIX, kebab
+
+    if task.web is None:
+        return
+    if service.nameless:
+        raise ConfigError(f"{PREFIX}{WEB.key}: {service.nameless}")
+    for name in task.web.networks:
+        if not any(is_named(network, name, service.project) for network in service.networks):
+            there = few(list(service.networks))
+            raise ConfigError(f"{PREFIX}{kebab(NETWORKS.key)}: {name} is not among its networks: {there}")
 
 
 def _with_container(task: Task, service: Service) -> Task:

@@ -21,6 +21,7 @@ from microscaling.clients.docker.compose import (
     scope_of,
     templates,
 )
+from microscaling.clients.docker.nameless import why_nameless
 from microscaling.config.services.limits import limit_of, why_not_at_all
 from microscaling.config.services.names import ENABLE, PREFIX, folded
 from microscaling.config.services.written import problems_of_files
@@ -50,6 +51,10 @@ class Service:
     """Why no more of them can, for a person."""
     refusal: str = ""
     """Why it cannot be scaled at all; empty if it can."""
+    nameless: str = ""
+    """Why its containers cannot be listed late and unlisted early; empty if they can."""
+    networks: tuple[str, ...] = ()
+    project: str = ""
     in_memory: tuple[str, ...] = ()
     """Folders of its containers that an engine does not show: a tmpfs each."""
     notes: tuple[str, ...] = ()
@@ -139,6 +144,8 @@ def service_of(name: str, inspected: Mapping[str, Any], of_image: Mapping[str, s
         )
     most, reasons = limit_of(inspected, usual_name(inspected))
     grace = config.get("StopTimeout")
+    mode = str(inspected["HostConfig"].get("NetworkMode") or "")
+    networks = tuple((inspected.get("NetworkSettings") or {}).get("Networks") or ())
     return Service(
         name=name,
         labels={label: text for label, text in labels.items() if label.casefold().startswith(PREFIX)},
@@ -147,6 +154,9 @@ def service_of(name: str, inspected: Mapping[str, Any], of_image: Mapping[str, s
         most=most,
         reasons=tuple(reasons),
         refusal=refusal,
+        nameless=why_nameless(networks or (mode,)),
+        networks=networks,
+        project=project_of(all_labels),
         in_memory=tuple(sorted(_in_memory(inspected))),
     )
 

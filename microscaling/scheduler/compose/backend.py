@@ -18,19 +18,30 @@ from typing import Any
 import docker
 from docker.errors import APIError, NotFound
 
-from microscaling.clients.docker.compose import ENABLED, Scope, own_id, scope_of, templates
+from microscaling.clients.docker.compose import (
+    COPY_OF,
+    ENABLED,
+    SERVICE,
+    Scope,
+    is_copy,
+    own_id,
+    scope_of,
+    templates,
+)
 from microscaling.demand.task import Task
 from microscaling.errors import PermanentError, TemporaryError
 from microscaling.scheduler.compose.copy import Copy, copy_of, is_usual
 from microscaling.scheduler.compose.entries import ComposeEntries
 from microscaling.scheduler.compose.files import Files
 from microscaling.scheduler.compose.known import Policy
+from microscaling.scheduler.compose.names import names_of
 from microscaling.scheduler.compose.originals import Originals
 from microscaling.scheduler.compose.own_stops import OwnStops
 from microscaling.scheduler.containers.backend import ListedContainer
 from microscaling.scheduler.docker.backend import MAX_TRIES, DockerBackend
 from microscaling.scheduler.docker.calls import asking, errors, is_taken
 from microscaling.scheduler.docker.entries import text_of
+from microscaling.scheduler.docker.names import Names
 
 log = logging.getLogger("mssscheduler")
 
@@ -91,6 +102,7 @@ class ComposeBackend(DockerBackend):
         else:
             self._consent.add(task.name)
         self.originals.consent = frozenset(self._consent)
+        self._names.used = self._names.used or task.web is not None
 
     def supply(self, task: Task) -> None:
         """Does nothing: no image is ever pulled."""
@@ -128,6 +140,9 @@ class ComposeBackend(DockerBackend):
             with contextlib.suppress(PermanentError, TemporaryError), errors():
                 self._stops[id] = _end_of(self._client_now(), id)
             self.remember()
+            if self._names.used:  # Compose may start it again at any time, and expects it to be found
+                with contextlib.suppress(PermanentError, TemporaryError):
+                    self._names.restore(id)
 
     def drain_file(self) -> str:
         return self._own_stops.path.replace("stopped-", "drains-") if self._own_stops else ""
@@ -152,6 +167,7 @@ class ComposeBackend(DockerBackend):
 
     def _list(self) -> builtins.list[ListedContainer]:
         asked, known = self._numbers.ask(), self.originals.ask(time.monotonic())
+        self._names.repair()
         with asking():
             client = self._client_now()
             self._entries.scope = self._scoped(client)
@@ -242,16 +258,42 @@ class ComposeBackend(DockerBackend):
             raise
         return id
 
+    def _names_of(self, task: Task, inspected: Mapping[str, Any]) -> Names:
+        taken = self._names.file.get(str(inspected["Id"]))
+        if taken is not None:
+            return taken.names
+        labels, name = inspected["Config"]["Labels"], str(inspected["Name"]).lstrip("/")
+        model = inspected
+        if is_copy(labels):
+            model = self._client_now().inspect_container(self._model_of(task, labels[COPY_OF]))
+        names = names_of(model, name, task.web)
+        # An original that has lost its names in a life that nothing is left of.
+        if not is_copy(labels):
+            service = str(labels.get(SERVICE))
+            for endpoint in names.values():
+                if service not in endpoint["Aliases"]:
+                    endpoint["Aliases"].insert(0, service)
+        return names
+
+    def _model_of(self, task: Task, id: str) -> str:
+        """Returns the id of an original that has the names of a copy."""
+        # Its own may be no more, or without its names now.
+        others = self.originals.models(task.name, time.monotonic())
+        there = [one for one in (id, *others) if self.originals.is_original(one)]
+        listed = [one for one in there if self._names.file.get(one) is None]
+        return next(iter((*listed, *there)), id)
+
     def _create_copy(
         self, client: docker.APIClient, task: Task, nonce: str, original: Mapping[str, Any]
     ) -> tuple[str, Copy]:
         """Creates a copy with the lowest number above Compose's own that is free, and whose name is."""
         image = _image_of(client, original)
+        unlisted = names_of(original, "", task.web) if task.web is not None else ()
         # An `up` keeps the lowest numbers, and removes the others. In version 2 its own may have any number.
         number, tries = self.originals.lowest(task.name), 0
         while True:
             number, tries, id = self._numbers.take(task.name, above=number), tries + 1, ""
-            made = copy_of(original, number, image, client.api_version)
+            made = copy_of(original, number, image, client.api_version, unlisted)
             self._entries.nonces.creating(made.name, nonce)
             try:
                 answer = client.create_container_from_config(made.body, made.name)  # type: ignore[no-untyped-call]

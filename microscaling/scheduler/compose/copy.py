@@ -38,9 +38,11 @@ class Copy:
     """By network, the endpoints that the engine takes only after the create."""
 
 
-def copy_of(original: Mapping[str, Any], number: int, image: str, version: str) -> Copy:
+def copy_of(
+    original: Mapping[str, Any], number: int, image: str, version: str, unlisted: Iterable[str] = ()
+) -> Copy:
     """Returns the copy with that number. `image` is the name or id by which it gets the original's image, and
-    `version` that of the engine's API."""
+    `version` that of the engine's API. In the `unlisted` networks it has no name but its own."""
     original = as_taken(original)
     name, host = name_of(original, number), dict(original["HostConfig"])
     body = dict(original["Config"])
@@ -60,7 +62,12 @@ def copy_of(original: Mapping[str, Any], number: int, image: str, version: str) 
     host["ContainerIDFile"] = ""
     body["Volumes"] = _with_new_volumes(host, body.get("Volumes"), original.get("Mounts") or ())
     body["HostConfig"] = host
-    endpoints = _endpoints(original, name, mode)
+    endpoints = endpoints_of(original, name, mode)
+    for network in unlisted:
+        if network in endpoints:
+            endpoints[network]["Aliases"] = [
+                alias for alias in endpoints[network]["Aliases"] if alias == name
+            ]
     first = endpoints
     if tuple(map(int, version.split("."))) < ALL_AT_ONCE:
         first = {mode: endpoints[mode]} if mode in endpoints else dict([*endpoints.items()][:1])
@@ -120,7 +127,8 @@ def _with_new_volumes(
     return {**(volumes or {}), **new} if new else volumes
 
 
-def _endpoints(original: Mapping[str, Any], name: str, mode: str) -> dict[str, dict[str, Any]]:
+def endpoints_of(original: Mapping[str, Any], name: str, mode: str) -> dict[str, dict[str, Any]]:
+    """Returns the connections of a copy with that name, by network."""
     if mode in WITHOUT_ENDPOINTS or mode.startswith(SHARED):
         return {}
     networks = original["NetworkSettings"].get("Networks") or {}

@@ -69,6 +69,7 @@ TYPE = SchedulerPlugin(
     "your own Compose services",
     make,
     check_drain=of_containers,
+    takes_names=True,
     prepare=prepare,
     examine=examine,
 )

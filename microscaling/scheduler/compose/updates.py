@@ -79,7 +79,10 @@ class Updates:
     def _missing(self, task: Task) -> int:
         """Returns how many containers the task lacks that run and are to stay."""
         mine = self.inventory.containers[task.name]
-        return max(0, task.demand - sum(c.wanted and c.is_up and self.is_ready(c.id) for c in mine))
+        ready = sum(
+            c.wanted and c.is_up and c.naming.listed is not False and self.is_ready(c.id) for c in mine
+        )
+        return max(0, task.demand - ready)
 
     def _parked(self, task: Task) -> int:
         """Returns how many new ones wait for the place of an old one."""

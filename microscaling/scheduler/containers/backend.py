@@ -30,6 +30,14 @@ class Unanswered(TemporaryError):
     the container of the call may be at fault."""
 
 
+class NotReady(TemporaryError):
+    """A container takes no requests yet, so it gets no name yet."""
+
+
+class Unsafe(PermanentError):
+    """The address of a container would change, and all that is under way to it would hang."""
+
+
 class State(Enum):
     """The state of a container in its engine."""
 
@@ -77,6 +85,8 @@ class ListedContainer:
     """Its name for people; empty if it has none."""
     healthy: bool | None = None
     """The result of its health check; None if it has none."""
+    address: int = 0
+    """Its address in a network, as a number; 0 if it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +164,21 @@ class Backend(ABC):
     def call(self, task: Task, id: str, call: Call) -> None:
         """Runs a command in a container, or sends a request to it; returns after its success."""
         raise PermanentError(f"the {self.name} cannot call a container")
+
+    def give_name(self, task: Task, id: str, up_s: float, keep: bool) -> str:
+        """Lists a container of a web task in DNS, once it is ready or has run for long enough (`up_s`: the
+        seconds since its start); returns its address. `keep`: it had its name before, and must keep its
+        address. Raises NotReady, Unsafe."""
+        raise PermanentError(f"the {self.name} has no names of containers")
+
+    def take_name(self, task: Task, id: str) -> None:
+        """Takes a container of a web task out of DNS; its connections stay. Raises Unsafe."""
+        raise PermanentError(f"the {self.name} has no names of containers")
+
+    @property
+    def owes_networks(self) -> bool:
+        """True if a container is to be put back on a network, which the next listing does."""
+        return False
 
     @abstractmethod
     def last_log_lines(self, id: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from microscaling.demand.task import Task
-from microscaling.scheduler.containers.watch import Draining, Watch
+from microscaling.scheduler.containers.watch import Draining, Naming, Watch
 
 
 class Phase(Enum):
@@ -88,11 +88,14 @@ class Container:
     watch: Watch = field(default_factory=Watch)
     drain: Draining | None = None
     """Set while it drains, until its end."""
+    naming: Naming = field(default_factory=Naming)
     quieted: float | None = None
     """Time at which it was asked to take no new job, monotonic seconds; None: it takes jobs."""
     healthy: bool | None = None
     """It was healthy at least once; None if it has no health check."""
     exit_code: int | None = None
+    address: int = 0
+    """Its address in a network, as a number; 0: not known."""
     name: str = ""
     """Its name in the engine, as far as a listing has shown it."""
     failures: int = 0
@@ -148,6 +151,8 @@ class Work(Enum):
     REMOVE = "remove"
     QUIET = "tell to take no new job"
     RESUME = "tell to take jobs again"
+    LIST = "give its name"
+    UNLIST = "take its name"
 
 
 @dataclass(eq=False, slots=True)

@@ -37,13 +37,16 @@ class Drains:
         self.inventory = inventory
         self.end_s = float("inf")
         """Seconds for the drains at the end of the agent."""
-        self._end_by: float | None = None
+        self.end_by = float("inf")
+        """The time of their end at the latest, monotonic seconds."""
+        self.now = 0.0
+        """The time of the last `observe`."""
 
     def observe(self, now: float) -> None:
         """Notes the end of the agent, and the tasks that wait for places; called before each planning."""
-        inventory = self.inventory
-        if inventory.draining and self._end_by is None:
-            self._end_by = now + self.end_s
+        inventory, self.now = self.inventory, now
+        if inventory.draining and self.end_by == float("inf"):
+            self.end_by = now + self.end_s
         # Mostly none drains, and this runs several times a second.
         draining = [c for c in inventory.all() if c.is_draining]
         if not draining:
@@ -69,7 +72,8 @@ class Drains:
 
     def exchange(self, task: Task) -> None:
         """Lets an idle container go in the place of one that drains and is at work."""
-        if task.busy is None or self.inventory.leaving:
+        # Of web tasks the one that has lost its name has no new work either.
+        if task.busy is None or task.web is not None or self.inventory.leaving:
             return
         mine = self.inventory.containers[task.name]
         # Only after the first look at it, as until then any of the others is as good.
@@ -105,6 +109,7 @@ class Drains:
             log.log(level, "%s: %s %s is wanted again: its drain is called off%s", container.task.name,
                     self.inventory.tasks.noun, container.short_id, quieted)  # fmt: skip
         container.unwanted, container.drain = False, None
+        container.naming.gave_up = container.naming.over = False
 
     def lets_go(self, container: Container, now: float) -> bool:
         """True if a running container that is to go gets its SIGTERM now."""
@@ -146,13 +151,13 @@ class Drains:
         """Returns the time at which a container that drains gets its SIGTERM at the latest."""
         drain, options = container.drain, container.task.drain
         assert drain is not None
-        assert options is not None
+        if options is None:  # it waits only for the end of its last requests
+            web = container.task.web
+            return min(drain.since + (web.unlist_s if web else 0.0), self.end_by)
         times = [drain.since + options.seconds]
         if options.seconds_for_others is not None and drain.others_since is not None:
             times.append(drain.others_since + options.seconds_for_others)
-        if self._end_by is not None:
-            times.append(self._end_by)
-        return min(times)
+        return min(*times, self.end_by)
 
     def next_call(self, container: Container, now: float) -> Work | None:
         """Returns the call that a running container needs, if it does not get its SIGTERM."""
@@ -225,9 +230,9 @@ class Drains:
 
     def write(self, task: Task) -> None:
         """Writes the number of the task's containers that drain, and the time at which the last has gone."""
-        if task.drain is None and not task.draining:
+        if not (task.drain or task.web or task.draining):
             return
-        mine = [c for c in self.inventory.containers[task.name] if c.is_draining and c.task.drain is not None]
+        mine = [c for c in self.inventory.containers[task.name] if c.is_draining and (task.drain or task.web)]
         task.draining = len(mine)
         task.drains_until = max(map(self.deadline, mine), default=None)
 
@@ -259,10 +264,14 @@ class Drains:
         """Returns the containers of a task that do work, those that drain included."""
         return [c for c in self.inventory.containers[task.name] if c.is_up and c.id]
 
-    def _order(self, container: Container) -> tuple[int, float, int]:
+    def standing(self, container: Container) -> Standing:
+        """Returns what counts of a container in the order of the ends."""
         watch, works = container.watch, container.is_up and container.healthy is not False
         draining = container.drain is not None
-        return goes_before(Standing(container.order, works, watch.activity, watch.since, draining))
+        return Standing(container.order, works, watch.activity, watch.since, draining)
+
+    def _order(self, container: Container) -> tuple[int, float, int]:
+        return goes_before(self.standing(container))
 
     def _is_at_work(self, container: Container) -> bool:
         """True if a look since the begin of its drain has not found it idle."""
@@ -272,8 +281,10 @@ class Drains:
     def _can_come_back(self, container: Container) -> bool:
         options = container.task.drain
         over = container.drain is not None and container.drain.over
-        if options is None or container.outdated or over:
+        if container.outdated or over:
             return False
+        if options is None:  # an unlisted one is listed again
+            return container.task.web is not None and not container.naming.over
         # A call that is under way may quiet it in this moment.
         quieted = container.quieted is not None or container.busy
         return not quieted or (options.can_resume and container.watch.tries < TRIES)

@@ -48,6 +48,8 @@ ASLEEP_S = 2.0
 STARTERS = 8
 """Threads that create and start: in a measurement 4 to 32 were equally fast."""
 MAX_STOPPERS = 64
+NAMERS = 4
+"""Threads that give and take names: one exchange at a time, beside looks whether containers are ready."""
 SUPPLY_JOIN_S = 0.2
 END_S = 5.0
 """At the end of the agent the last stops begin so long before MSS_EXIT_TIMEOUT_S."""
@@ -68,8 +70,9 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
         self.stream: Stream | None = None
         self._starters = Pool("mss-start", STARTERS, self._carry_out)
         self._stoppers = Pool("mss-stop", 1, self._carry_out)
+        self._namers = Pool("mss-name", NAMERS, self._carry_out)
         self._looker = Looker(backend, self._looked, self._tick)
-        self.pools = [self._starters, self._stoppers, self._looker.pool]
+        self.pools = [self._starters, self._stoppers, self._namers, self._looker.pool]
         self._supplies = Supplies(backend, self.on_supply)
         self._drain_file: DrainFile
         self._keeping = threading.Lock()
@@ -139,7 +142,8 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
         age = now - self._listed
         late = age >= (LIST_SOON_S if self.listing.debt.start_unconfirmed else LIST_EVERY_S)
         closed = self.stream is not None and not self.stream.is_open
-        return asleep or late or closed or self.reconciler.away or self.reconciler.in_doubt
+        owes = self.backend.owes_networks
+        return asleep or late or closed or owes or self.reconciler.away or self.reconciler.in_doubt
 
     def halt(self, tasks: Tasks) -> None:
         super().leave(tasks)
@@ -197,7 +201,8 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
         tasks.containers = self._views
         self.listing = Listing(reconciler, self.backend.name)
         self.orphans = Orphans(self.backend, tasks, self.stop_orphans)
-        self.pools = [self._starters, self._stoppers, self._looker.pool, self.orphans.pool]
+        self.pools = [self._starters, self._stoppers, self._namers, self._looker.pool, self.orphans.pool]
+        reconciler.is_others = self.backend.is_others
         self.backend.begin(list(reconciler.by_name))
         self._drain_file = DrainFile(self.backend.drain_file())
         reconciler.kept = self._drain_file.read(self.clock())
@@ -245,8 +250,11 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
 
     def _submit(self, operation: Operation) -> None:
         # Starts before creates and stops before removals: other containers wait for their places.
-        pool = self._starters if operation.work in (Work.CREATE, Work.START) else self._stoppers
-        pool.submit(operation, rank=0 if operation.work in (Work.START, Work.STOP) else 1)
+        if operation.work in (Work.LIST, Work.UNLIST):
+            pool = self._namers
+        else:
+            pool = self._starters if operation.work in (Work.CREATE, Work.START) else self._stoppers
+        pool.submit(operation, rank=0 if operation.work in (Work.START, Work.STOP, Work.UNLIST) else 1)
 
     @contextmanager
     def _change(self) -> Iterator[float]:
@@ -318,10 +326,24 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
             self.backend.stop(container.id, container.task.container.stop_grace_s)
         elif operation.work in (Work.QUIET, Work.RESUME):
             self._tell(operation)
+        elif operation.work is Work.LIST:
+            return self._give_name(container)
+        elif operation.work is Work.UNLIST:
+            self.backend.take_name(container.task, container.id)
         else:
             self._log_last_words(container)
             self.backend.remove(container.id)
         return ""
+
+    def _give_name(self, container: Container) -> str:
+        """Lists a container of a web task; returns its address."""
+        naming, now = container.naming, self.clock()
+        since = naming.since if container.started is None else container.started
+        hurries = self.reconciler.leaving or container.task.web is None or since is None
+        # One that was there before the agent may have requests already.
+        keep = naming.unlisted_at is not None or container.started is None
+        up_s = float("inf") if hurries or since is None else now - since
+        return self.backend.give_name(container.task, container.id, up_s, keep)
 
     def _tell(self, operation: Operation) -> None:
         """Quiets or resumes a container."""

@@ -51,6 +51,8 @@ class Inventory:
         """Containers that others have created and are about to start: they take places under the cap."""
         self.rank: Callable[[str], int | None] = lambda id: None
         """Returns the order of a container by its id, if the backend knows a better one."""
+        self.is_others: Callable[[str], bool] = lambda id: False
+        """As in Backend."""
         self.limits_tasks = False
         """As in Backend."""
         self.kept: dict[str, Kept] = {}

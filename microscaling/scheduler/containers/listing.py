@@ -96,6 +96,7 @@ class Listing:
 
     def _compare(self, container: Container, seen: ListedContainer, asked: int, now: float) -> None:
         container.name = seen.name or container.name
+        container.address = seen.address or container.address
         if seen.healthy is not None:
             container.healthy = container.healthy or seen.healthy
         if container.touched > asked or seen.state is State.UNREAD:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from microscaling.demand.drain import Activity
 
@@ -20,6 +20,10 @@ class Standing:
     """The time since when it has had this activity, monotonic seconds."""
     draining: bool = False
     """It is on its way already."""
+
+    def without_work(self) -> Standing:
+        """Returns that of a container that does no work yet."""
+        return replace(self, works=False)
 
 
 def goes_before(standing: Standing) -> tuple[int, float, int]:

@@ -21,6 +21,7 @@ from microscaling.scheduler.containers.ends import Ends
 from microscaling.scheduler.containers.failures import does_not_end, say_failed
 from microscaling.scheduler.containers.inventory import Inventory
 from microscaling.scheduler.containers.looks import Looks
+from microscaling.scheduler.containers.names import Names
 from microscaling.scheduler.containers.paused import Paused
 from microscaling.scheduler.containers.roster import Roster
 from microscaling.scheduler.containers.unmanaged import UnmanagedContainers
@@ -35,6 +36,10 @@ WORK_FOR = {
     Phase.STOPPING: Work.STOP,
     Phase.REMOVING: Work.REMOVE,
 }
+
+
+UNWANTED, WANTED_AGAIN = (Work.CREATE, Work.START, Work.LIST), (Work.UNLIST,)
+"""Operations that are called off for such a container."""
 
 
 class ContainerReconciler(Inventory):
@@ -54,6 +59,7 @@ class ContainerReconciler(Inventory):
         self.paused = Paused(self)
         self.drains = Drains(self)
         self.looks = Looks(self, self.drains)
+        self.names = Names(self, self.drains)
         self.unmanaged = UnmanagedContainers(self, self.paused)
         self._reconciled_at = 0.0
         """Time of the last `reconcile`, monotonic seconds; everything due by then is done."""
@@ -87,7 +93,7 @@ class ContainerReconciler(Inventory):
         if missing > 0:  # what is about to come back is not replaced
             missing = max(0, missing - sum(c.may_return for c in mine))
         if missing < 0:
-            for container in self.drains.choose(task, wanted, -missing):
+            for container in self.names.choose(task, wanted, -missing):
                 container.unwanted = True
         elif missing > 0 and not self.leaving:
             self._add(task, missing, now)
@@ -146,10 +152,8 @@ class ContainerReconciler(Inventory):
     def next_due(self) -> float | None:
         """Returns the time at which `reconcile` has work without an event (monotonic seconds). A past time
         stays until `reconcile` was called."""
-        delayed = (c.not_before for c in self.all())
-        times = itertools.chain(
-            delayed, self.quiet.values(), self.crash_backoffs.times(), self.drains.times()
-        )
+        delayed, ends = (c.not_before for c in self.all()), (self.drains.times(), self.names.times())
+        times = itertools.chain(delayed, self.quiet.values(), self.crash_backoffs.times(), *ends)
         return min((time for time in times if time > self._reconciled_at), default=None)
 
     def drain(self) -> None:
@@ -162,11 +166,10 @@ class ContainerReconciler(Inventory):
         """From now on nothing is created or started, and containers that were not started are removed."""
         self.leaving = self.acting = True
         self._remove_now()
+        self.names.leave()
         for container in self.all():
             if container.phase in (Phase.CREATING, Phase.CREATED):
                 container.unwanted = True
-
-    # Events
 
     def on_event(self, event: Event, now: float) -> None:
         """Takes an event of the engine. Unknown ids, repeated and late events are normal."""
@@ -213,7 +216,7 @@ class ContainerReconciler(Inventory):
         self.start_parked(now)
 
     def on_done(self, operation: Operation, error: Exception | None, now: float, id: str = "") -> None:
-        """Takes the result of an operation; `id` is the result of a successful create."""
+        """Takes the result of an operation; `id` is the result of a successful create, or an address."""
         container = operation.container
         container.busy = False
         if isinstance(error, BackendUnavailable):
@@ -223,6 +226,8 @@ class ContainerReconciler(Inventory):
         self.touch(container)
         if operation.work in (Work.QUIET, Work.RESUME):
             self.drains.on_done(operation, error, now)
+        elif operation.work in (Work.LIST, Work.UNLIST):
+            self.names.on_done(operation, error, now, id)
         elif error is None:
             self.answered = now
             container.failures = 0
@@ -247,10 +252,9 @@ class ContainerReconciler(Inventory):
         self.start_parked(now)
 
     def call_off(self, operation: Operation, now: float) -> bool:
-        """Cancels a create or start that is no longer wanted. Returns True if the operation must not be
-        made."""
+        """Cancels an operation that is no longer wanted. Returns True if it must not be made."""
         container = operation.container
-        if not container.unwanted or operation.work not in (Work.CREATE, Work.START):
+        if operation.work not in (UNWANTED if container.unwanted else WANTED_AGAIN):
             return False
         container.busy = False
         if operation.work is Work.START and container.phase is Phase.STARTING:
@@ -351,12 +355,10 @@ class ContainerReconciler(Inventory):
     def _drains(self, container: Container, now: float) -> bool:
         """True if a running container does not get its SIGTERM now, as it is wanted or drains; plans the call
         that quiets or resumes it."""
-        if container.unwanted and self.drains.lets_go(container, now):
-            return False
-        work = None if self.away or self.leaving else self.drains.next_call(container, now)
-        if work is not None:
+        goes, work = self.names.next_step(container, now)
+        if work:
             self._plan(work, container, now)
-        return True
+        return not goes
 
     def _succeeded(self, work: Work, container: Container, now: float, id: str) -> None:
         if work is Work.CREATE:
@@ -364,6 +366,7 @@ class ContainerReconciler(Inventory):
                 self.bind(container, id)
             if container.phase is Phase.CREATING:
                 container.phase = Phase.CREATED
+                self.names.begins(container)
         elif work is Work.START and container.phase is Phase.STARTING:
             self.started(container, now)
         elif work is Work.STOP and container.phase is Phase.STOPPING:

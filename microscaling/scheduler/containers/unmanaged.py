@@ -141,6 +141,7 @@ class UnmanagedContainers:
         container.may_run = container.may_run or created
         container.unwanted = state is not State.RUNNING
         container.by_others = self.adopts and state is State.EXITED
+        container.address = seen.address
         kept = self.inventory.kept.pop(seen.id, None)
         if kept is not None and state is State.RUNNING:
             self._goes_on(container, kept)
@@ -151,7 +152,7 @@ class UnmanagedContainers:
         """Takes over the drain that an earlier agent has begun."""
         container.quieted = kept.since or 0.0 if kept.quieted else None
         # Not as a new drain: its time has run since the earlier agent began it.
-        if kept.since is not None and container.task.drain is not None:
+        if kept.since is not None and (container.task.drain or container.task.web):
             container.drain, container.unwanted = Draining(kept.since, said=True), True
             log.info(
                 "%s: %s %s drains since an earlier agent: it goes on",

@@ -39,7 +39,7 @@ def _at_work(container: Container, deadline: Callable[[Container], float] | None
     activity = _activity(container, now)
     if activity:
         parts.append(f"{activity} for {span(now - container.watch.since)}")
-    if container.is_draining and container.task.drain is not None and deadline is not None:
+    if container.is_draining and (container.task.drain or container.task.web) and deadline is not None:
         parts.append(f"at most {span(deadline(container) - now)}")
         parts += [] if container.holds_place else ["beyond the cap"]
     return f" ({', '.join(parts)})" if parts else ""
@@ -55,12 +55,14 @@ def _activity(container: Container, now: float) -> str:
 
 def _state(container: Container) -> str:
     if container.phase is Phase.RUNNING:
-        if container.is_draining and container.task.drain is not None:
+        if container.is_draining and (container.task.drain or container.task.web):
             return "draining"
         if container.unwanted or container.outdated:
             return "stopping"
         if container.restarting:
             return "restarting"
+        if container.naming.listed is False:
+            return "not listed yet"
         return "paused from outside" if container.paused else "running"
     if container.phase is Phase.CREATED:
         return "waits for a place"

@@ -41,6 +41,27 @@ class Watch:
 
 
 @dataclass(eq=False, slots=True)
+class Naming:
+    """The name of a container of a web task in DNS. Times are monotonic seconds."""
+
+    listed: bool | None = None
+    """It has its name; None: not known, as of one that was there before the agent."""
+    since: float | None = None
+    """The first time at which it was to get its name."""
+    unlisted_at: float | None = None
+    """The time at which it lost its name; None: it has it, or never had it."""
+    unsafe_until: float = NEVER
+    """Until then its name stays, as its address would not."""
+    gave_up: bool = False
+    """It stops with its name."""
+    over: bool = False
+    """The time between the loss of its name and its end is over."""
+    tries: int = 0
+    """Calls in a row that have failed."""
+    retry_at: float = NEVER
+
+
+@dataclass(eq=False, slots=True)
 class Draining:
     """The drain of a container. Times are monotonic seconds."""
 

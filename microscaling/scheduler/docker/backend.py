@@ -31,6 +31,7 @@ from microscaling.scheduler.containers.backend import (
     Event,
     ListedContainer,
     Missing,
+    NotReady,
     Origin,
 )
 from microscaling.scheduler.docker.body import LABEL, create_body
@@ -44,7 +45,9 @@ from microscaling.scheduler.docker.calls import (
 )
 from microscaling.scheduler.docker.entries import PODMAN_KINDS, Entries, text_of
 from microscaling.scheduler.docker.looks import DockerLooks
+from microscaling.scheduler.docker.names import DockerNames, Names, has_all
 from microscaling.scheduler.docker.numbers import Numbers, name_of
+from microscaling.scheduler.docker.readiness import is_ready
 
 if TYPE_CHECKING:
     from docker.types.daemon import CancellableStream
@@ -91,6 +94,7 @@ class DockerBackend(Backend):
         self.chosen = chosen
         """How the engine was chosen, for errors."""
         self._looks = DockerLooks(self._client_now)
+        self._names = DockerNames(self._client_now, self._names_file)
         self._entries = Entries()
         self._numbers = Numbers()
         self._version = ""
@@ -128,6 +132,7 @@ class DockerBackend(Backend):
         return f"{docker} rm -f $({docker} ps -aq --filter {chosen})"
 
     def prepare(self, task: Task) -> None:
+        self._names.used = self._names.used or task.web is not None
         if not task.image:
             raise PermanentError("it has no image: set config.image of this app")
         if self.pull_images:
@@ -189,7 +194,8 @@ class DockerBackend(Backend):
         return id
 
     def start(self, id: str) -> None:
-        with errors():
+        # An exchange of names under way has left an address that this one would get.
+        with self._names.starting(), errors():
             self._client_now().start(id)
 
     def stop(self, id: str, grace_s: float) -> None:
@@ -200,11 +206,42 @@ class DockerBackend(Backend):
         with errors(done=(404, 409)):
             self._client_now().remove_container(id, v=True, force=True)
         self._numbers.removed(id)
+        if self._names.used:
+            self._names.file.drop(id)
 
     def drain_file(self) -> str:
         if self.agent is None or self.agent.problem or not self.agent.id:
             return ""
         return os.path.join(self.agent.folder, f"drains-{self.agent.id}")
+
+    def give_name(self, task: Task, id: str, up_s: float, keep: bool) -> str:
+        with errors():
+            inspected = self._client_now().inspect_container(id)
+            names = self._names_of(task, inspected)
+            # One that has lost its names was ready before, and may be in the midst of requests.
+            keep = keep or self._names.file.get(id) is not None
+            after_s = task.web.list_after_s if task.web is not None else None
+            if not (keep or has_all(inspected, names) or is_ready(inspected, up_s, after_s)):
+                raise NotReady("it takes no requests yet")
+            return self._names.give(inspected, names, keep)
+
+    def take_name(self, task: Task, id: str) -> None:
+        with errors():
+            inspected = self._client_now().inspect_container(id)
+            self._names.take(inspected, self._names_of(task, inspected), wishes=not self.is_others(id))
+
+    @property
+    def owes_networks(self) -> bool:
+        return self._names.owes
+
+    def _names_of(self, task: Task, inspected: Mapping[str, Any]) -> Names:
+        """Returns the connections of a container with all its names."""
+        mine = task.web.networks if task.web is not None and task.web.networks else task.container.networks
+        return {network: {"Aliases": [task.name]} for network in mine}
+
+    def _names_file(self) -> str:
+        path = self.drain_file()
+        return os.path.join(os.path.dirname(path), f"names-{os.path.basename(path)[7:]}") if path else ""
 
     def look(self, task: Task, busy: Busy, ids: Sequence[str]) -> Mapping[str, Activity]:
         return self._looks.look(task, busy, ids)
@@ -227,6 +264,7 @@ class DockerBackend(Backend):
 
     def list(self) -> list[ListedContainer]:
         asked = self._numbers.ask()
+        self._names.repair()
         with asking():
             found = self._entries.listed(self._client_now().containers(all=True, filters={"label": LABEL}))
         self._numbers.listed(asked, found)

@@ -13,6 +13,7 @@ from typing import Any
 
 from microscaling.scheduler.containers.backend import Event, ListedContainer, State
 from microscaling.scheduler.docker.body import AGENT_LABEL, LABEL, NONCE_LABEL, NUMBER_LABEL
+from microscaling.utils.address import number_of
 from microscaling.utils.text import quoted
 
 log = logging.getLogger("mssscheduler")
@@ -103,6 +104,7 @@ class Entries:
             restarting=state == "restarting",
             name=_first_name(entry.get("Names")),
             healthy=healthy_of(_text_or_none(entry.get("Status"))),
+            address=address_in(entry),
         )
 
     def _name(self, key: str, what: str) -> None:
@@ -126,6 +128,17 @@ def healthy_of(status: str) -> bool | None:
     """Parses "Up 4 seconds (health: starting)"; None without a health check."""
     found = HEALTH.search(status)
     return None if found is None else found[1] == "healthy"
+
+
+def address_in(entry: Any) -> int:
+    """Returns the first IPv4 address of a container as a number; 0 if it has none."""
+    settings = entry.get("NetworkSettings")
+    networks = settings.get("Networks") if isinstance(settings, dict) else None
+    if not isinstance(networks, dict):
+        return 0
+    endpoints = (networks[name] for name in sorted(networks, key=str))
+    found = (number_of(str(one.get("IPAddress"))) for one in endpoints if isinstance(one, dict))
+    return next(filter(None, found), 0)
 
 
 def _number(label: str) -> int:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from microscaling.clients.docker.nameless import why_nameless
 from microscaling.demand.drain_checks import of_containers
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
@@ -55,11 +56,24 @@ def takes(word: str) -> bool:
 
 
 def check(tasks: Iterable[Task]) -> None:
-    """Raises ConfigError with every task that can have containers and has no image."""
+    """Raises ConfigError with every task that can have containers and has no image, and with every web task
+    whose containers have no names."""
+    tasks = list(tasks)
     problems = [
         f"{task.name}: has no image; MSS_SCHEDULER=DOCKER runs config.image"
         for task in tasks
         if task.max_containers and not task.image
+    ]
+    problems += [
+        f"{task.name}: config.web: {why}"
+        for task in tasks
+        if task.web is not None and (why := why_nameless(task.container.networks or (task.network_mode,)))
+    ]
+    problems += [
+        f"{task.name}: config.webNetworks: {name} is not among its networks"
+        for task in tasks
+        for name in (task.web.networks if task.web is not None else ())
+        if name not in task.container.networks
     ]
     if problems:
         raise ConfigError(*problems)
@@ -80,6 +94,7 @@ TYPE = SchedulerPlugin(
     check=check,
     takes=takes,
     check_drain=of_containers,
+    takes_names=True,
     prepare=prepare,
     examine=examine,
 )

@@ -1,0 +1,364 @@
+"""Names of containers in the DNS of a real engine: what is exchanged, and what goes wrong in between."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from docker import APIClient
+
+from microscaling.demand.task import Task
+from microscaling.demand.web import Web
+from microscaling.errors import TemporaryError
+from microscaling.scheduler.compose.backend import ComposeBackend
+from microscaling.scheduler.compose.own_stops import OwnStops
+from microscaling.scheduler.containers.backend import NotReady, Unsafe
+from tests.integration.agents import wait_for
+from tests.integration.composes import Project, engine, project
+from tests.integration.engine_gate import EngineGate
+from tests.web.stage import PYTHON, subnet
+
+__all__ = ["engine", "project"]
+
+WEB = Task("web", max_containers=8, web=Web())
+FRONT = Task("web", max_containers=8, web=Web(networks=("front",)))
+FOREVER = float("inf")
+
+
+class Witness:
+    """Asks the engine itself, all the time, which containers of a project are on which networks."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.longest: dict[str, float] = {}
+        """By container, the longest time that it ran off one of its networks, seconds."""
+        self._off: dict[str, float] = {}
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="witness")
+
+    def __enter__(self) -> Witness:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        client = APIClient(self.project.host)
+        label = f"com.docker.compose.project={self.project.name}"
+        while not self._ended.wait(0.02):
+            try:
+                found = client.containers(filters={"label": label})
+            except OSError:  # the engine is away, so nobody can put anything back
+                self._off.clear()
+                continue
+            now = time.monotonic()
+            for one in found:
+                networks = one["NetworkSettings"]["Networks"]
+                if len(networks) >= len(self.project.services["web"].get("networks", ["default"])):
+                    self._off.pop(one["Id"], None)
+                    continue
+                since = self._off.setdefault(one["Id"], now)
+                self.longest[one["Id"]] = max(self.longest.get(one["Id"], 0.0), now - since)
+        client.close()
+
+
+class Stage:
+    """A project with a service on a network of its own, and a backend that asks by way of a gate."""
+
+    def __init__(
+        self, project: Project, tmp_path: Path, networks: dict[str, Any] | None = None, asks: bool = False
+    ) -> None:
+        self.project = project
+        self.folder = tmp_path / "state"
+        own = {"front": {"ipam": {"config": [{"subnet": subnet()}]}}, "back": {}}
+        project.networks = own if networks is None else networks
+        project.web(networks=list(project.networks))
+        if asks:
+            project.services["asker"] = {"image": PYTHON, "networks": ["front"], "command": "sleep 600"}
+        project.run("up", "-d")
+        self.gate = EngineGate(tmp_path / "gate.sock", project.host.removeprefix("unix://"))
+        self.backend = self.new_backend()
+        self.original = project.inspected("web_1")["Id"]
+
+    def new_backend(self) -> ComposeBackend:
+        """As of the next agent."""
+        made = ComposeBackend(self.gate.host, projects=self.project.name,
+                              own_stops=OwnStops(str(self.folder), "engine"))  # fmt: skip
+        made.begin(["web"])
+        made.prepare(WEB)
+        made.list()
+        return made
+
+    def copy(self, listed: bool = True) -> str:
+        id = self.backend.create(WEB, f"n{time.monotonic_ns()}")
+        self.backend.start(id)
+        if listed:
+            self.backend.give_name(WEB, id, FOREVER, False)
+        return id
+
+    def endpoints(self, id: str) -> dict[str, Any]:
+        """By network of the file."""
+        found = self.project.engine.inspect_container(id)["NetworkSettings"]["Networks"]
+        return {name.removeprefix(f"{self.project.name}_"): one for name, one in found.items()}
+
+    def is_listed(self, id: str, network: str = "front") -> bool:
+        return "web" in (self.endpoints(id)[network]["Aliases"] or ())
+
+    def address(self, id: str) -> str:
+        return str(self.endpoints(id)["front"]["IPAddress"])
+
+    def answers(self, name: str = "web") -> set[str]:
+        """The addresses that Docker's DNS gives a container of the network."""
+        client = self.project.engine
+        ask = f"import socket; print(*socket.gethostbyname_ex({name!r})[2])"
+        made = client.exec_create(self.project.inspected("asker_1")["Id"], ["python3", "-c", ask])
+        return set(client.exec_start(made["Id"]).decode().split())
+
+    def close(self) -> None:
+        self.backend.close()
+        self.gate.close()
+
+
+@pytest.fixture
+def stage(project: Project, tmp_path: Path) -> Iterator[Stage]:
+    with contextlib.closing(Stage(project, tmp_path)) as made:
+        yield made
+
+
+@pytest.fixture
+def automatic(project: Project, tmp_path: Path) -> Iterator[Stage]:
+    """The engine chooses the subnet."""
+    with contextlib.closing(Stage(project, tmp_path, {"front": {}})) as made:
+        yield made
+
+
+def test_listed_late_and_unlisted_early_with_the_same_address(project: Project, tmp_path: Path) -> None:
+    with contextlib.closing(Stage(project, tmp_path, asks=True)) as stage:
+        listed_and_unlisted(stage)
+
+
+def listed_and_unlisted(stage: Stage) -> None:
+    copy = stage.copy(listed=False)
+    assert not stage.is_listed(copy)
+    stage.backend.give_name(WEB, copy, FOREVER, False)
+    assert stage.is_listed(copy)
+    before = stage.address(copy)
+    wait_for(lambda: before in stage.answers(), "for its address in DNS")
+    ours = stage.endpoints(copy)["front"]
+    of_compose = stage.endpoints(stage.original)["front"]
+    assert {*ours["Aliases"]} - {copy[:12]} == {*of_compose["Aliases"]} - {stage.original[:12]}
+    stage.backend.take_name(WEB, copy)
+    assert not stage.is_listed(copy)
+    assert stage.address(copy) == before
+    wait_for(lambda: before not in stage.answers(), "for its address to leave DNS")
+    stage.backend.give_name(WEB, copy, FOREVER, True)
+    assert (stage.is_listed(copy), stage.address(copy)) == (True, before)
+
+
+def test_only_on_the_networks_that_are_named(stage: Stage) -> None:
+    task = FRONT
+    copy = stage.backend.create(task, "n1")
+    stage.backend.start(copy)
+    assert (stage.is_listed(copy, "front"), stage.is_listed(copy, "back")) == (False, True)
+    stage.backend.give_name(task, copy, FOREVER, False)
+    stage.gate.asked.clear()
+    stage.backend.take_name(task, copy)
+    assert (stage.is_listed(copy, "front"), stage.is_listed(copy, "back")) == (False, True)
+    assert [path.split("/")[2].endswith("_front") for path in stage.gate.exchanges()] == [True, True]
+
+
+def test_a_copy_that_is_not_ready_is_asked_again(project: Project, tmp_path: Path) -> None:
+    check = {"test": ["CMD", "test", "-e", "/ready"], "interval": "1s"}
+    project.services["web"] = {}
+    with contextlib.closing(Stage(project, tmp_path)) as stage:
+        project.web(networks=["front", "back"], healthcheck=check)
+        project.run("up", "-d")
+        stage.backend.list()
+        copy = stage.copy(listed=False)
+        with pytest.raises(NotReady):
+            stage.backend.give_name(WEB, copy, 5.0, False)
+        engine = project.engine
+        engine.exec_start(engine.exec_create(copy, ["touch", "/ready"])["Id"])
+
+        def is_given() -> bool:
+            with contextlib.suppress(NotReady):
+                stage.backend.give_name(WEB, copy, 5.0, False)
+                return True
+            return False
+
+        wait_for(is_given, "for its health")
+        assert stage.is_listed(copy)
+
+
+def test_an_address_that_would_change_is_left_alone(automatic: Stage) -> None:
+    stage = automatic
+    copies = [stage.copy() for _ in range(3)]
+    stage.backend.remove(copies[0])
+    before = stage.address(copies[2])
+    with pytest.raises(Unsafe, match="is free below its own: give the network a subnet"):
+        stage.backend.take_name(WEB, copies[2])
+    assert (stage.is_listed(copies[2]), stage.address(copies[2])) == (True, before)
+    stage.copy()  # gets the address that was free
+    stage.backend.take_name(WEB, copies[2])
+    assert (stage.is_listed(copies[2]), stage.address(copies[2])) == (False, before)
+
+
+def test_with_a_subnet_in_the_file_it_keeps_its_address_beside_a_free_one(stage: Stage) -> None:
+    copies = [stage.copy() for _ in range(3)]
+    stage.backend.remove(copies[0])
+    before = stage.address(copies[2])
+    with pytest.raises(Unsafe):  # the other network has none
+        stage.backend.take_name(WEB, copies[2])
+    assert stage.is_listed(copies[2]), "all networks are looked at before the first is left"
+    stage.backend.take_name(FRONT, copies[2])
+    assert (stage.is_listed(copies[2]), stage.address(copies[2])) == (False, before)
+
+
+def test_an_original_has_its_names_again_once_it_has_stopped(stage: Stage) -> None:
+    stage.backend.take_name(WEB, stage.original)
+    assert not stage.is_listed(stage.original)
+    stage.backend.stop(stage.original, 1.0)
+    assert stage.is_listed(stage.original)
+    fixed = [one.get("IPAMConfig") for one in stage.endpoints(stage.original).values()]
+    assert not any((one or {}).get("IPv4Address") for one in fixed), "else its service could have only one"
+    stage.project.run("up", "-d")
+    assert stage.is_listed(stage.project.inspected("web_1")["Id"])
+
+
+def test_compose_minds_no_copy_without_its_name(stage: Stage) -> None:
+    copy = stage.copy()
+    stage.backend.take_name(WEB, copy)
+    assert stage.project.count() == 2
+    stage.project.run("up", "-d", "--scale", "web=2")
+    assert copy in stage.project.ids()
+    stage.project.run("down")
+    assert stage.project.containers() == {}
+    assert stage.project.networks_there() == []
+
+
+def refused(times: int) -> Callable[[str], bool]:
+    """Refuses so many connects."""
+    left = [times]
+
+    def look(path: str) -> bool:
+        if not path.endswith("/connect") or not left[0]:
+            return False
+        left[0] -= 1
+        return True
+
+    return look
+
+
+def test_a_connect_that_is_refused_is_tried_again(stage: Stage) -> None:
+    copy = stage.copy()
+    before = stage.address(copy)
+    with Witness(stage.project) as witness:
+        stage.gate.refuse = refused(3)
+        stage.backend.take_name(WEB, copy)
+    assert set(stage.endpoints(copy)) == {"front", "back"}
+    assert (stage.is_listed(copy), stage.address(copy)) == (False, before)
+    assert max(witness.longest.values(), default=0.0) < 1.0
+
+
+def test_an_agent_that_is_killed_in_between_leaves_it_to_the_next(stage: Stage) -> None:
+    copy = stage.copy()
+    for id in (copy, stage.original):
+        stage.gate.cut = lambda path: path.endswith("/connect")  # as if it were gone: no answer, ever
+        killed = threading.Thread(target=lambda: _quietly(stage.backend, id), daemon=True)  # noqa: B023
+        killed.start()
+        wait_for(lambda: len(stage.endpoints(id)) < 2, "for the gap")  # noqa: B023
+        kept = json.loads(next(stage.folder.glob("names-*.json")).read_text())
+        assert [len(entry["pending"]) for entry in kept.values() if entry["pending"]] == [1]
+        stage.gate.cut = lambda path: False
+        other = stage.new_backend()  # its first listing
+        assert set(stage.endpoints(id)) == {"front", "back"}
+        other.give_name(WEB, id, FOREVER, False)
+        assert stage.is_listed(id)
+        other.close()
+        killed.join()
+
+
+def _quietly(backend: ComposeBackend, id: str) -> None:
+    with contextlib.suppress(TemporaryError):
+        backend.take_name(FRONT, id)
+
+
+def test_a_container_of_others_that_starts_in_the_gap_takes_the_address(
+    automatic: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage, client = automatic, automatic.project.engine
+    copy, network = stage.copy(), f"{automatic.project.name}_front"
+    before = stage.address(copy)
+    other = client.create_container(
+        "mss-test/sleeper", labels={"com.docker.compose.project": stage.project.name},
+        host_config=client.create_host_config(network_mode=network),
+    )["Id"]  # fmt: skip
+    stage.gate.between = lambda path: client.start(other) if path.endswith("/disconnect") else None
+    try:
+        stage.backend.take_name(WEB, copy)
+        assert stage.endpoints(other)["front"]["IPAddress"] == before
+        assert stage.address(copy) not in ("", before)
+        assert f"and was {before}: its open requests are lost" in caplog.text
+    finally:
+        client.remove_container(other, force=True)
+
+
+def test_a_network_that_is_removed_in_the_gap_is_said(
+    project: Project, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with contextlib.closing(Stage(project, tmp_path)) as stage:
+        client, network = project.engine, f"{project.name}_front"
+        stage.backend.list()
+
+        def remove(path: str) -> None:
+            if path.endswith("/disconnect") and network in path:
+                client.remove_network(network)
+
+        stage.gate.between = remove
+        with pytest.raises(Exception, match="not found"):
+            stage.backend.take_name(FRONT, stage.original)
+        assert "cannot be put back on its network" in caplog.text
+        assert not stage.backend.owes_networks
+        project.run("up", "-d")  # makes it anew
+        assert len(project.networks_there()) == 2
+
+
+def test_two_services_at_once_keep_their_addresses(stage: Stage) -> None:
+    copies = [stage.copy() for _ in range(4)]
+    before = {id: stage.address(id) for id in copies}
+    threads = [threading.Thread(target=stage.backend.take_name, args=(WEB, id)) for id in copies]
+    starts = [threading.Thread(target=stage.copy, args=(False,)) for _ in range(2)]
+    with Witness(stage.project) as witness:
+        for thread in (*threads, *starts):
+            thread.start()
+        for thread in (*threads, *starts):
+            thread.join()
+    assert {id: stage.address(id) for id in copies} == before
+    assert not any(stage.is_listed(id) for id in copies)
+    assert max(witness.longest.values(), default=0.0) < 1.0
+    assert stage.gate.overlaps == 0
+
+
+def test_without_web_no_disconnect_is_ever_asked_for(stage: Stage) -> None:
+    plain = Task("web", max_containers=8)
+    backend = ComposeBackend(stage.gate.host, projects=stage.project.name)
+    backend.begin(["web"])
+    backend.prepare(plain)
+    stage.gate.asked.clear()
+    backend.list()
+    copy = backend.create(plain, "n1")
+    backend.start(copy)
+    assert stage.is_listed(copy)
+    backend.stop(copy, 1.0)
+    backend.remove(copy)
+    backend.list()
+    backend.close()
+    assert [path for path in stage.gate.asked if "/disconnect" in path] == []
