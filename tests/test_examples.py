@@ -19,6 +19,7 @@ import pytest
 
 from microscaling import __version__, arguments
 from microscaling.api.demand import read_demand
+from microscaling.clients.docker.on_change_labels import is_on_change, labels_of
 from microscaling.config.file import FileConfig
 from microscaling.config.services.labels import is_enabled
 from microscaling.config.services.task import task_of
@@ -107,6 +108,9 @@ def check_yaml(block: Block) -> None:
         read_task(found)
     elif "url" in found:  # what a task's config says of its source
         read_task({"metricType": "HTTP", "config": found})
+    elif "labels" in found:  # what a Compose file says of a service that is no task
+        assert all(is_on_change(label) or label.startswith("traefik.") for label in found["labels"])
+        labels_of(found["labels"])
     elif "cap_drop" in found:  # what a Compose file says of a service
         service = {"image": f"microscaling/microscaling:{__version__}", **found}
         Path("docker-compose.yml").write_text(yaml.safe_dump({"services": {"agent": service}}))
@@ -176,7 +180,15 @@ def check_python(block: Block) -> None:
     assert block.text == (EXAMPLES / "worker.py").read_text()
 
 
+def check_proxy(block: Block) -> None:
+    """A part of an example, which tests/web runs as a whole."""
+    name = {"nginx": "nginx.conf", "haproxy": "haproxy.cfg", "caddyfile": "Caddyfile"}[block.language]
+    example = {line.strip() for line in (ROOT / "examples" / "web" / name).read_text().splitlines()}
+    assert [line for line in block.text.splitlines() if line.strip() not in example] == []
+
+
 HANDLERS: Mapping[str, Callable[[Block], None]] = {
+    **dict.fromkeys(("nginx", "haproxy", "caddyfile"), check_proxy),
     "json": check_json,
     "python": check_python,
     "sh": check_shell,

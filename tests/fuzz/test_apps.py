@@ -72,6 +72,7 @@ SAMPLES: dict[tuple[str, str], Any] = {
     ("KEDA", "metadata"): {"queue": "q", "token": SECRET},
     ("Push", "maxAgeSeconds"): 30,
     ("Beanstalkd", "url"): "beanstalkd://h",
+    **{(name, "url"): f"http://u:{SECRET}@h/x" for name in ("HAProxy", "NginxStatus", "Caddy", "Traefik")},
     ("Gearman", "url"): "gearman://h",
     ("Kafka", "bootstrapServers"): "h:9092",
     ("Kafka", "options"): {"sasl.username": "u", "sasl.password": SECRET},

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from microscaling.clients.docker.copied_files import copied_files, is_copy_files
+from microscaling.clients.docker.on_change_labels import is_on_change, labels_of
 from microscaling.config.services.names import ENABLE, OF_CONTAINERS, PREFIX, TARGET, Names, folded
 from microscaling.errors import ConfigError
 from microscaling.metric.base import METRICS
@@ -66,6 +67,8 @@ def read_labels(labels: Mapping[str, str]) -> Labelled:
         name = label[len(PREFIX) :]
         if is_copy_files(label):  # no key of a task: it is for the scheduler
             _check_files(found, label, value)
+        elif is_on_change(label):
+            _check_on_change(found, label, value)
         elif folded(name) != ENABLE:
             _read(found, label, name, value)
     return found
@@ -76,6 +79,13 @@ def _check_files(found: Labelled, label: str, value: str) -> None:
         copied_files({label: value})
     except ValueError as error:
         found.problems.append(f"{short(label)}: {error}, got {quoted(value)}")
+
+
+def _check_on_change(found: Labelled, label: str, value: str) -> None:
+    try:
+        labels_of({label: value})
+    except ValueError as error:
+        found.problems.append(str(error))
 
 
 def _find(group: Group[P], name: str) -> P | None:

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,18 +25,22 @@ from microscaling.clients.docker.compose import (
     Scope,
     is_copy,
     own_id,
+    project_of,
     scope_of,
     templates,
 )
+from microscaling.demand.drain import Call
 from microscaling.demand.task import Task
 from microscaling.errors import PermanentError, TemporaryError
 from microscaling.scheduler.compose.copy import Copy, copy_of, is_usual
 from microscaling.scheduler.compose.entries import ComposeEntries
 from microscaling.scheduler.compose.files import Files
-from microscaling.scheduler.compose.known import Policy
+from microscaling.scheduler.compose.known import Found, Policy
 from microscaling.scheduler.compose.names import names_of
+from microscaling.scheduler.compose.on_change import OnChange
 from microscaling.scheduler.compose.originals import Originals
 from microscaling.scheduler.compose.own_stops import OwnStops
+from microscaling.scheduler.compose.proxies import static_names
 from microscaling.scheduler.containers.backend import ListedContainer
 from microscaling.scheduler.docker.backend import MAX_TRIES, DockerBackend
 from microscaling.scheduler.docker.calls import asking, errors, is_taken
@@ -85,6 +89,10 @@ class ComposeBackend(DockerBackend):
         self._remembering = threading.Lock()
         self._scope: Scope | None = None
         self._entries: ComposeEntries = ComposeEntries(self.originals)
+        self._on_change = OnChange(self._with_label, self._scope_now, self.signal, self._run_in)
+        self._entries.changed = self._on_change.changed
+        self._looked_at: set[str] = set()
+        """Tasks with a copy, for which the proxies of the project were looked at."""
 
     def begin(self, tasks: Sequence[str]) -> None:
         self._entries.tasks = frozenset(tasks)
@@ -144,6 +152,19 @@ class ComposeBackend(DockerBackend):
                 with contextlib.suppress(PermanentError, TemporaryError):
                     self._names.restore(id)
 
+    def give_name(self, task: Task, id: str, up_s: float, keep: bool) -> str:
+        address = super().give_name(task, id, up_s, keep)
+        self._on_change.changed(self._project_of(task))
+        return address
+
+    def take_name(self, task: Task, id: str) -> None:
+        super().take_name(task, id)
+        self._on_change.changed(self._project_of(task))
+
+    def close(self) -> None:
+        self._on_change.close()
+        super().close()
+
     def drain_file(self) -> str:
         return self._own_stops.path.replace("stopped-", "drains-") if self._own_stops else ""
 
@@ -184,6 +205,7 @@ class ComposeBackend(DockerBackend):
         if not self.originals.remembers:
             self.originals.remembers = True
             self.remember()  # so that the next life knows that there were none
+        self._look_at_proxies(client, found.values())
         self._numbers.listed(asked, self._entries.numbered(answer))
         return self._entries.listed(answer)
 
@@ -206,6 +228,33 @@ class ComposeBackend(DockerBackend):
             except (PermanentError, TemporaryError) as error:
                 failed.append(f"{id[:12]} ({error})")
         return failed
+
+    def _look_at_proxies(self, client: docker.APIClient, found: Collection[Found]) -> None:
+        """Says once for a service with a copy if a proxy of its project will not use that."""
+        new = {(project_of(one.labels), str(one.labels.get(SERVICE))) for one in found
+               if is_copy(one.labels) and one.task not in self._looked_at}  # fmt: skip
+        # Also if the look fails: it is a hint, and no reason for one request more at each listing.
+        self._looked_at |= {one.task for one in found if is_copy(one.labels)}
+        for project in {project for project, _ in new}:
+            with contextlib.suppress(PermanentError, TemporaryError), errors():
+                for what in static_names(client, project, [name for of, name in new if of == project]):
+                    log.warning("%s", what)
+
+    def _with_label(self, label: str) -> builtins.list[Mapping[str, Any]]:
+        with asking():
+            found: builtins.list[Mapping[str, Any]] = self._client_now().containers(filters={"label": label})
+            return found
+
+    def _scope_now(self) -> Scope:
+        return self._scoped(self._client_now())
+
+    def _project_of(self, task: Task) -> str:
+        """Returns the project of a task, whose name has it where there may be several."""
+        project, _, _ = task.name.rpartition("/")
+        return project or next(iter(self._scope_now().projects or ()), "")
+
+    def _run_in(self, id: str, words: tuple[str, ...]) -> None:
+        self._looks.call(Task(""), id, Call(words))
 
     def _scoped(self, client: docker.APIClient) -> Scope:
         with self._scoping:

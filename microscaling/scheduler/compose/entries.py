@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from microscaling.clients.docker.compose import ENABLED, Scope, is_copy, number_of, own_id
+from microscaling.clients.docker.compose import ENABLED, Scope, is_copy, number_of, own_id, project_of
 from microscaling.scheduler.compose.known import Found
 from microscaling.scheduler.compose.known import State as Seen
 from microscaling.scheduler.compose.nonces import Nonces
@@ -44,6 +44,8 @@ class ComposeEntries(Entries):
         """The names of all tasks: containers of others are left out."""
         self.services_change: Callable[[], None] = lambda: None
         """Called at a sign of other services, or of other labels."""
+        self.changed: Callable[[str], None] = lambda project: None
+        """Called with the project of a container of a task that has come or gone."""
         self.nonces = Nonces()
         self._own = own_id()
         self._killed: set[str] = set()
@@ -117,7 +119,9 @@ class ComposeEntries(Entries):
             if service and id != self._own:
                 signal, project = str(attributes.get("signal", "")), service.rpartition("/")[0]
                 self.originals.bystander(project, kind, signal, time.monotonic())
-            if kind == "kill" and id != self._own and self.scope is not None and self.scope.has(attributes):
+            told = self.originals.caused(id, kind, time.monotonic())  # of a change, by ourselves
+            others = kind == "kill" and id != self._own and not told
+            if others and self.scope is not None and self.scope.has(attributes):
                 self.originals.stirred_at = time.monotonic()
             # A service that comes is no task yet, and Compose is at work on its project all the same.
             comes = (
@@ -137,6 +141,8 @@ class ComposeEntries(Entries):
         if kind == "stop" and not effect.ends:
             return None  # its end has been told
         exit_code = int(code) if code.isdecimal() and len(code) < 10 else None
+        if kind in ("start", "die"):
+            self.changed(project_of(attributes))
         kind = "die" if effect.ends else kind
         return Event(kind, id, task, nonce, exit_code, effect.foreign, effect.restarts, effect.returns)
 

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 
 import docker
 
-from microscaling.clients.docker.compose import scope_of
+from microscaling.clients.docker.compose import SERVICE, project_of, scope_of
 from microscaling.demand.tasks import Tasks
+from microscaling.scheduler.compose.proxies import static_names
 from microscaling.scheduler.docker.examine import count, on_engine
 from microscaling.settings import Settings
-from microscaling.utils.finding import Finding
+from microscaling.utils.finding import Finding, warning
 
 
 def examine(settings: Settings, environ: Mapping[str, str], tasks: Tasks) -> Iterator[Finding]:
@@ -18,7 +19,16 @@ def examine(settings: Settings, environ: Mapping[str, str], tasks: Tasks) -> Ite
 
     def look(client: docker.APIClient) -> Iterator[Finding]:
         scope = scope_of(client, environ.get("MSS_COMPOSE_PROJECT", ""))
-        count(tasks, client.containers(all=True), scope.task_of)
-        return iter(())
+        listed = client.containers(all=True)
+        count(tasks, listed, scope.task_of)
+        mine = {task.name for task in tasks.tasks if task.max_containers > 1}
+        found = {
+            (project_of(one["Labels"]), str(one["Labels"].get(SERVICE)))
+            for one in listed
+            if scope.task_of(one.get("Labels")) in mine
+        }
+        for project in sorted({project for project, _ in found}):
+            for what in static_names(client, project, [name for of, name in found if of == project]):
+                yield warning(what)
 
     return on_engine(settings, look)

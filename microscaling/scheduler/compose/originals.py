@@ -67,8 +67,6 @@ class Originals:
         with self._lock:
             self._ours.discard(id)
 
-    # Our own calls
-
     def begins(self, id: str, call: str, now: float) -> None:
         """Takes the beginning of a call: `start`, `stop` or `remove`."""
         with self._lock:
@@ -125,8 +123,6 @@ class Originals:
                 self._known[id].lent, self._known[id].held = "", False
                 self._given_back.notify_all()
 
-    # Questions
-
     def grace_s(self, id: str, default: float) -> float:
         """Returns the seconds that a container has for its end."""
         with self._lock:
@@ -139,6 +135,11 @@ class Originals:
         with self._lock:
             known = self._known.get(id)
             return known is not None and not known.copy
+
+    def caused(self, id: str, kind: str, now: float) -> bool:
+        """True if an event comes from a call of ours."""
+        with self._lock:
+            return self._calls.caused(id, kind, now)
 
     def is_ready(self, id: str) -> bool:
         """True unless the health check of a container is known to be outstanding."""
@@ -207,8 +208,6 @@ class Originals:
         """Returns the ids of the copies that the agent has made since a time."""
         with self._lock:
             return {id for id, known in self._known.items() if known.copy and known.made_at >= then}
-
-    # News
 
     def ask(self, now: float) -> int:
         """Returns the time of a listing that is about to be requested, for `listed`."""

@@ -73,6 +73,7 @@ class Names:
         web, naming = container.task.web, container.naming
         if web is None or naming.over or container.restarting or not self._unlists(container):
             return True
+        # So it counts as draining from the first moment, and the file for the next agent has it.
         if container.drain is None:
             container.drain = Draining(now)
         if (naming.listed is False and naming.unlisted_at is None) or naming.gave_up:  # it never had a name
@@ -172,6 +173,7 @@ class Names:
         if isinstance(error, BackendUnavailable):
             return
         if isinstance(error, Unsafe):
+            # Not for ever, as a container that starts may take the free address below it.
             naming.unsafe_until = now + UNSAFE_S
             if container.unwanted and not container.outdated and self._others(container, now):
                 self.drains.call_off(container)

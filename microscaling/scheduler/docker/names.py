@@ -155,6 +155,7 @@ class DockerNames:
         """Takes a container off a network, and connects it again with another endpoint."""
         id = str(inspected["Id"])
         with self._alone(GATE_S):
+            # Anew, as its address may be another one since the caller has looked.
             inspected = self._inspect(id)
             before, wish = endpoint_of(inspected, network), ""
             runs = bool((inspected.get("State") or {}).get("Running"))
@@ -162,6 +163,7 @@ class DockerNames:
             if before is not None:
                 if runs and keep:
                     wish = self._check(network, address, wishes)
+                # Before the call, as the agent may be killed at any time after it.
                 self.file.begin(id, names, network, endpoint)
                 self._disconnect(id, network, endpoint, wish)
             self._connect(id, network, endpoint, wish)
@@ -207,6 +209,7 @@ class DockerNames:
 
     def _connect(self, id: str, network: str, endpoint: Endpoint, wish: str) -> None:
         """Connects a container, however often it is refused, until the deadline."""
+        # Not to be cut short by a stop of the agent: the container has no network until then.
         deadline, pause = time.monotonic() + BACK_S, WAIT_S[0]
         while True:
             try:

@@ -40,6 +40,7 @@ def _listens(inspected: Mapping[str, Any]) -> bool | None:
     ports = sorted(int(port[1]) for port in found if port)
     networks = ((inspected.get("NetworkSettings") or {}).get("Networks") or {}).values()
     addresses = [str(one["IPAddress"]) for one in networks if one and one.get("IPAddress")]
+    # All of its addresses lead to the same program.
     refused = False
     for address in addresses[:1]:
         for port in ports:
