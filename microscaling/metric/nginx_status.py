@@ -29,6 +29,7 @@ class NginxSource(HTTPSource):
         found = PAGE.fullmatch(body)
         if found is None:
             raise MetricError(f"{self.name}: not a page of stub_status")
+        # Waiting ones are connections that are kept open, without a request.
         _, _, _, requests, reading, writing, _ = map(int, found.groups())
         # The one that is being answered is this question.
         return max(0, reading + writing - 1), requests

@@ -43,6 +43,7 @@ class ProxySeriesMetric(Metric):
         samples = answer[self._series]
         if isinstance(samples, Absent):
             return self._none(samples.reason)
+        # By method, and by status: the load is that of all of them.
         found = [value for labels, value in samples if self._fits(labels)]
         if not found:
             named = ", ".join(f'{name}="{value}"' for name, value in self.labels.items())

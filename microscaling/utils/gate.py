@@ -23,6 +23,7 @@ class Gate:
     def together(self, timeout_s: float) -> Iterator[None]:
         """Lets others in, too, who come in this way. Raises TimeoutError."""
         with self._changed:
+            # Not while one waits: with many starts in a row it would never be its turn.
             if not self._changed.wait_for(lambda: not (self._alone or self._waiting), timeout_s):
                 raise TimeoutError
             self._together += 1

@@ -191,13 +191,16 @@ class Caddy(Proxied):
         return f"""
 {{
 	auto_https off
-	admin 127.0.0.1:{self.admin}
+	admin off
 	servers {{
 		metrics
 	}}
 }}
 :{self.way} {{
 	reverse_proxy 127.0.0.1:{self.upstream}
+}}
+:{self.admin} {{
+	metrics
 }}
 """
 

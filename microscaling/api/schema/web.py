@@ -52,6 +52,7 @@ def read_web(config: Section) -> Web | None:
     unlist_s = config.number(UNLIST.key, UNLIST_S, MAX_S, "a number of seconds")
     list_after_s = config.number(LIST_AFTER.key, 0.0, MAX_S, "a number of seconds")
     networks = _networks(config, config.take(NETWORKS.key))
+    # A setting without effect would be a surprise at the first copy that goes.
     if not web:
         for key in KEYS[1:]:
             if config.take(key.key) is not None:

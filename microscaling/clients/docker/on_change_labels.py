@@ -23,6 +23,7 @@ def labels_of(labels: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     """Returns the signal, without SIG, and the words of the command; "" and () without. Raises ValueError
     for what is neither."""
     found = {_folded(label): str(labels[label]).strip() for label in sorted(labels) if is_on_change(label)}
+    # By these a proxy would end with each copy that comes.
     name = found.get(_folded(SIGNAL), "").upper().removeprefix("SIG")
     if name and (f"SIG{name}" not in signal.Signals.__members__ or name in ENDS):
         raise ValueError(f"{SIGNAL}: expected a signal such as HUP or USR2, got {name[:20]!r}")

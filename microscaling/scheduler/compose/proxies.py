@@ -78,6 +78,7 @@ def static_names(client: docker.APIClient, project: str, services: Iterable[str]
 
 def kind_of(image: str) -> Kind | None:
     """Returns the proxy that an image is named after; None if it is none."""
+    # Registries and versions differ, the last part of the name is the program's: bitnami/nginx:1.25.
     name = image.rpartition("/")[2].partition("@")[0].partition(":")[0]
     return next((kind for kind in KINDS if kind.name in re.split(r"[-_.]", name)), None)
 

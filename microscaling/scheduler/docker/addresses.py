@@ -40,6 +40,7 @@ def lowest_free(network: Mapping[str, Any]) -> ipaddress.IPv4Address | None:
         # Without one in the configuration the engine takes the first for its gateway.
         gateway = str(config.get("Gateway") or subnet[1]).partition("/")[0]
         others = {gateway, *map(str, (config.get("AuxiliaryAddresses") or {}).values())}
+        # In the engine's own order, from the lowest on.
         for place in range(min(pool.num_addresses, MOST_LOOKED_AT)):
             address = pool[place]
             edge = address in (subnet.network_address, subnet.broadcast_address)

@@ -135,6 +135,7 @@ class DockerNames:
                 self.file.drop(id)
                 return
             raise
+        # Also one that has ended: without its network it would be of no use once it is started again.
         for network, endpoint in networks.items():
             if endpoint_of(inspected, network) is None:
                 log.warning("container %s is off its network %s: it is put back", id[:12], network)
@@ -169,6 +170,7 @@ class DockerNames:
             self._connect(id, network, endpoint, wish)
             self.file.end(id, network)
             if before is not None and runs and keep:
+                # Not before: an engine tells the address in no answer to a connect.
                 now = address_of(self._inspect(id), network)
                 if now != address:
                     log.warning(

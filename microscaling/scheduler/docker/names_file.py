@@ -93,6 +93,7 @@ class NamesFile:
         }
         try:
             os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
+            # A file that was written by half would be of no use to the next agent.
             new = f"{self.path}.new"
             with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
                 json.dump(entries, file)
