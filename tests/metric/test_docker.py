@@ -109,6 +109,20 @@ def test_only_with_a_rule_for_each_container() -> None:
             )
 
 
+def test_beside_a_queue_as_one_of_several_metrics() -> None:
+    queue = {"metricType": "NSQ", "ruleType": "Queue", "topicName": "a", "channelName": "b"}
+    several = [{**queue, "targetQueueLength": 50}, {**app()["config"], **app(config=None)}]  # type: ignore
+    for entry in several:
+        for key in ("name", "maxContainers", "image", "config"):
+            entry.pop(key, None)
+    task = {"name": "web", "maxContainers": 9, "metrics": several, "config": {"image": "x"}}
+    [found], _ = apps_from_parsed({"apps": [task]}, Settings())
+    assert not [*hints([found], 9)], "the queue has the first container started"
+    several[1]["ruleType"], several[1]["targetQueueLength"] = "Queue", 9
+    with pytest.raises(ConfigError, match=r"metrics\[1\].measure: .* is no queue"):
+        apps_from_parsed({"apps": [task]}, Settings())
+
+
 def test_a_task_without_containers_is_warned_of() -> None:
     tasks, _ = apps_from_parsed({"apps": [app()]}, Settings())
     assert "set it to 1" in "".join(hints(tasks, 9))
