@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import socket
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from microscaling.metric.asynq import AsynqMetric
 from microscaling.metric.base import Measurement
+from microscaling.metric.consumers.base import Consumer
+from microscaling.metric.consumers.choice import consumers_of
 from tests.frameworks.stage import GoStage, kill, stop, until
 
 WORKER = (GoStage.program, "worker")
@@ -53,3 +57,17 @@ def test_every_state(redis: Any, look: Any, tmp_path: Path) -> None:
             stop(worker)
         stage.ask("purge")
         assert whole() == Measurement(0, 0), "it is empty"
+
+
+def test_a_server_with_a_task_is_busy(redis: Any, tmp_path: Path) -> None:
+    """It writes every 5 s, and is listed by its host name."""
+    source = consumers_of(AsynqMetric(redis.url, "jobs"))
+    here = socket.gethostname()
+    with GoStage(redis.url, tmp_path, "asynq") as stage, closing(source):
+        assert list(source.ask()) == []
+        with stage.worker(*WORKER) as worker:
+            until(source.ask, [Consumer(here, False)])
+            stage.ask("enqueue", 2)
+            until(source.ask, [Consumer(here, True)])
+            kill(worker)
+        until(source.ask, [])
