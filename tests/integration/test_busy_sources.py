@@ -23,6 +23,7 @@ from microscaling.scheduler.containers.driver import ContainerScheduler
 from microscaling.scheduler.docker.backend import DockerBackend
 from scripts.bench_drain import pass_time
 from tests.integration import engines
+from tests.services.rabbitmq import RabbitMQ
 from tests.services.redis import RedisServer
 from tests.services.service import give_up, wait_for
 from tests.workers import stage
@@ -224,3 +225,82 @@ def test_workers_of_a_framework(
         monkeypatch.syspath_prepend(str(stage.PACKAGES))
     with RedisServer(tmp_path) as broker:
         of_workers(scene, broker, stage.find_image(engine), kind)
+
+
+RABBIT_WORKER = """\
+import socket, sys, time, amqp
+host, log = sys.argv[1:]
+
+def take(message):
+    print("start", message.body, file=open(log, "a"), flush=True)
+    time.sleep(float(message.body.split("-")[1]))
+    print("end", message.body, file=open(log, "a"), flush=True)
+    message.channel.basic_ack(message.delivery_tag)
+
+connection = amqp.Connection(host=host, userid="guest", password="guest")
+connection.connect()
+channel = connection.channel()
+channel.basic_qos(0, 1, False)
+channel.queue_declare("jobs", durable=True, auto_delete=False)
+channel.basic_consume("jobs", callback=take)
+while True:
+    try:
+        connection.drain_events(timeout=1)
+    except socket.timeout:
+        pass
+"""
+RABBIT_FEEDER = """\
+import sys, amqp
+with amqp.Connection(host=sys.argv[1], userid="guest", password="guest") as connection:
+    channel = connection.channel()
+    channel.queue_declare("jobs", durable=True, auto_delete=False)
+    channel.basic_publish(amqp.Message(sys.argv[2]), routing_key="jobs")
+"""
+
+
+class OnABridge(RabbitMQ):
+    """One that containers of a network reach by its gateway."""
+
+    gateway = ""
+
+    def command(self) -> list[str]:
+        words = super().command()
+        path = self.folder / "rabbitmq.conf"
+        address = self.amqp.rpartition("@")[2].strip("/")
+        self.address = f"{self.gateway}:{address.partition(':')[2]}"
+        path.write_text(path.read_text().replace(address, self.address) + "loopback_users = none\n")
+        return words
+
+
+def test_rabbitmq_by_the_addresses_of_its_consumers(engine: APIClient, prefix: str, tmp_path: Path) -> None:
+    """A worker that ends at once with SIGTERM: the idle one goes, and the other after its job."""
+    if not (stage.PACKAGES / "made-of").exists():
+        give_up("there are no packages of Celery here")
+    with contextlib.ExitStack() as stack:
+        network = engine.create_network(f"{prefix}rabbit")["Id"]
+        stack.callback(engine.remove_network, network)
+        OnABridge.gateway = engine.inspect_network(network)["IPAM"]["Config"][0]["Gateway"]
+        (tmp_path / "broker").mkdir()
+        broker = stack.enter_context(OnABridge(tmp_path / "broker"))
+        (tmp_path / "worker.py").write_text(RABBIT_WORKER)
+        log = tmp_path / "log"
+        log.touch()
+        of = Scene(prefix, {"metricType": "RabbitMQ", "config": {
+            "url": broker.url.replace("://", "://guest:guest@"), "queueName": "jobs",
+            "image": stage.find_image(engine), "networks": [f"{prefix}rabbit"],
+            "command": ["python3", "/log/worker.py", broker.address, "/log/log"],
+            "env": {"PYTHONPATH": "/packages"},
+            "volumes": [f"{stage.PACKAGES}:/packages:ro", f"{tmp_path}:/log"],
+        }})  # fmt: skip
+        stack.callback(of.close)
+        of.decide(2)
+        of.until(lambda: of.task.running == 2, "they start")
+        words = [sys.executable, "-c", RABBIT_FEEDER, broker.address, "a-15"]
+        subprocess.run(words, env={"PYTHONPATH": str(stage.PACKAGES)}, check=True)
+        of.until(lambda: "start" in log.read_text(), "one has a job")
+        of.decide(1)
+        of.until(lambda: of.task.running == 1, "the idle one goes")
+        assert "end" not in log.read_text()
+        of.decide(0)
+        of.until(lambda: of.task.running == 0, "the other one after its job")
+        assert log.read_text().split() == ["start", "a-15", "end", "a-15"]
