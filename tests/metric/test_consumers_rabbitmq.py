@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import subprocess
 import sys
 import time
@@ -105,6 +106,37 @@ def test_consumers_that_look_idle_at_work_are_refused(
         assert consumer.stdout.readline() == "there\n"
         with pytest.raises(MetricError, match=said):
             until(source.ask, None)
+
+
+def test_a_user_who_may_not_see_others_sees_no_idle_consumer(broker: RabbitMQ) -> None:
+    """Without the tag `monitoring` both lists are empty for it, so no container counts as idle."""
+    broker.api("PUT", "users/half", password="half", tags="management")
+    broker.api("PUT", "permissions/%2F/half", configure=".*", write=".*", read=".*")
+    source = consumers_of(RabbitMQMetric(broker.url.replace("://", "://half:half@"), "seen"))
+    whole = consumers_of(RabbitMQMetric(broker.url.replace("://", "://guest:guest@"), "seen"))
+    with (
+        contextlib.closing(source),
+        contextlib.closing(whole),
+        python(CONSUME, address(broker), "ack", "seen") as consumer,
+    ):
+        assert consumer.stdout is not None
+        assert consumer.stdout.readline() == "there\n"
+        until(whole.ask, [Consumer("", False, "127.0.0.1")])
+        assert source.ask() == []
+
+
+def test_a_channel_that_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its messages would be missing, and its consumer would look idle."""
+    details = {"name": "172.18.0.2:5 -> 172.18.0.3:5672 (1)", "peer_host": "172.18.0.2"}
+    one = {"queue": {"name": "jobs"}, "ack_required": True, "channel_details": details}
+    answers = {"consumers": [one], "channels": []}
+
+    def fetch(client: object, url: str) -> bytes:
+        return json.dumps(answers["channels" if "channels" in url else "consumers"]).encode()
+
+    monkeypatch.setattr(of_rabbitmq.Client, "fetch", fetch)
+    with pytest.raises(MetricError, match="does not show the channel of a consumer of jobs"):
+        consumers_of(RabbitMQMetric("http://rabbitmq:15672", "jobs")).ask()
 
 
 @pytest.mark.parametrize("answer", [b"{}", b"[7]", b'[{"queue": 5}]', b"<html>"])

@@ -16,7 +16,7 @@ from microscaling.secrets.masking import secrets_of_url
 from microscaling.utils.text import short
 
 MAX_BYTES = 2**23
-CHANNELS = "channels?columns=vhost,messages_unacknowledged,connection_details.peer_host"
+CHANNELS = "channels?columns=name,vhost,messages_unacknowledged,connection_details.peer_host"
 OF_CELERY = ".celery.pidbox"
 """The end of the name of a queue that each worker of Celery has, beside that of its tasks."""
 
@@ -39,9 +39,11 @@ class RabbitMQConsumers(Consumers):
         until = time.monotonic() + DEADLINE_S
         try:
             consumers = self._ask(f"consumers/{quote(self.vhost, safe='')}", until)
-            ours = {_address(one) for one in self._of_queue(consumers)}
+            mine = list(self._of_queue(consumers))
+            ours = {_address(one) for one in mine}
             self._check_celery(consumers, ours)
             channels = self._ask(CHANNELS, until)
+            self._check_shown(mine, channels)
             busy = {peer(one["connection_details"]) for one in channels if self._has_message(one)}
             return [Consumer("", address in busy, address) for address in sorted(ours)]
         except FetchError as error:
@@ -78,6 +80,17 @@ class RabbitMQConsumers(Consumers):
             raise MetricError(
                 f"{self.name}: the consumers of {short(self.queue)} are Celery's, which acknowledge a task "
                 "before they work on it, so they look idle: use busyFile or busyProbe"
+            )
+
+    def _check_shown(
+        self, consumers: Sequence[Mapping[str, Any]], channels: Sequence[Mapping[str, Any]]
+    ) -> None:
+        # RabbitMQ leaves out what a user may not see, and then all would look idle.
+        names = {channel["name"] for channel in channels}
+        if any(one["channel_details"]["name"] not in names for one in consumers):
+            raise MetricError(
+                f"{self.name}: it does not show the channel of a consumer of {short(self.queue)}: the user "
+                "in the URL needs the tag monitoring"
             )
 
     def _has_message(self, channel: Mapping[str, Any]) -> bool:

@@ -43,6 +43,12 @@ class DrainDriver(Driver):
 
     doings = DOINGS
 
+    def _well(self) -> bool:
+        """Those that drain and hold no place run beyond the cap."""
+        counts = self.stage.witness.counts()
+        low = any(counts[part.name] < part.least for part in self.scene.parts)
+        return self.stage.witness.known and not low and sum(counts.values()) >= self.scene.cap
+
     def _recover(self, calm: float) -> None:
         """Goes on as soon as all is well, as drains may take all the time there is."""
         self.stage.queues.hold()

@@ -11,7 +11,7 @@ from itertools import pairwise
 from tests.chaos import invariants
 from tests.chaos.drains.scene import Worker
 from tests.chaos.excuses import busy, faults_of
-from tests.chaos.history import Happening, History
+from tests.chaos.history import Happening, History, states
 from tests.chaos.invariants import Violation
 
 LOOKED_S = 1.0
@@ -80,6 +80,25 @@ def _held_up(history: History, t: float) -> float:
     return t - min(begins, default=t)
 
 
+def cap_holds(history: History) -> list[Violation]:
+    """Never do more run than the cap, and those that drain without holding their places."""
+    found = []
+    drains = _drains(history)
+    begins = [since for since, _, _ in drains]
+    over = {violation.t: violation for violation in invariants.cap_holds(history)}
+    free = {part.name for part in history.scene.parts if isinstance(part, Worker) and not part.holds_place}
+    for state in states(history):
+        if state.t not in over:
+            continue
+        first, last = bisect_right(begins, state.t - NOTED_S) - 1, bisect_right(begins, state.t + NOTED_S)
+        draining = frozenset().union(*(ids for _, _, ids in drains[max(0, first) : last]))
+        beyond = sum(id in draining and task in free for id, task in state.running.items())
+        if len(state.running) - beyond > history.scene.cap:
+            what = f"{over[state.t].what}; {beyond} drain without a place"
+            found.append(Violation("cap", state.t, what))
+    return found
+
+
 def jobs_of(history: History) -> dict[str, int]:
     """How many jobs began, how many of them were cut off by a stop of the agent, and how many containers it
     stopped."""
@@ -133,4 +152,8 @@ def _drained(drains: list[tuple[float, float, frozenset[str]]], id: str, t: floa
     return 0.0 if begin is None else t - begin
 
 
-CHECKERS = (*invariants.CHECKERS, busy_ones_are_left_alone)
+CHECKERS = (
+    cap_holds,
+    *(checker for checker in invariants.CHECKERS if checker is not invariants.cap_holds),
+    busy_ones_are_left_alone,
+)

@@ -50,6 +50,8 @@ class Worker(Part):
     quiet: bool = False
     """It is told to take no new job."""
     never_idle: bool = False
+    holds_place: bool = True
+    """While it drains, it keeps its place under the cap."""
 
     @property
     def least_s(self) -> float:
@@ -61,6 +63,8 @@ class Worker(Part):
         drain: dict[str, Any] = {"seconds": self.seconds}
         if self.for_others_s:
             drain["secondsForOthers"] = self.for_others_s
+        if not self.holds_place:
+            drain["holdsPlace"] = False
         if self.quiet:
             drain |= {"signal": "USR1", "resume": {"signal": "USR2"}}
         if self.name == "beta":
@@ -70,7 +74,7 @@ class Worker(Part):
 
 PARTS = (
     Worker("alpha", 1, 2, 6, "Queue", BUSYBOX, seconds=6, quiet=True),
-    Worker("beta", 2, 1, 5, "Queue", BUSYBOX, seconds=12),
+    Worker("beta", 2, 1, 5, "Queue", BUSYBOX, seconds=12, holds_place=False),
     Worker("gamma", 3, 1, 4, "Queue", BUSYBOX, seconds=5, never_idle=True),
     Worker("rest", 5, 1, CAP, "Remainder", BUSYBOX, seconds=8, for_others_s=4),
 )

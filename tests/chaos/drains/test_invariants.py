@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.drains.invariants import busy_ones_are_left_alone, jobs_of
+from tests.chaos.drains.invariants import busy_ones_are_left_alone, cap_holds, jobs_of
 from tests.chaos.drains.plan import CONTENTS, DECK
 from tests.chaos.drains.said import Listener
 from tests.chaos.drains.scene import SCENE
@@ -45,6 +45,7 @@ def history(*happenings: Happening, faults: tuple[Fault, ...] = ()) -> History:
     return History(told, list(faults), SCENE)
 
 
+LISTED = [at(-5, "listed", detail={})]
 BUSY = [said(40, "busy"), drains(41, A)]
 QUIET = signal(41.1, "10")
 BROKEN = [
@@ -92,6 +93,21 @@ def test_a_way_that_hangs_may_delay_a_signal_but_not_one_to_a_quiet_container() 
 def test_a_busy_machine_excuses_little() -> None:
     loads = [at(t, "load", detail=60.0) for t in (0, 40)]
     assert len(busy_ones_are_left_alone(history(*loads, *BUSY, signal(44, "15")))) == 1
+
+
+FULL = [at(0.5, "start", task, f"{task}{n}") for task, n in [*(("rest", n) for n in range(9)), ("beta", 0)]]
+MORE = at(50, "start", "rest", "one more")
+
+
+@pytest.mark.parametrize(
+    ("drain", "broken"),
+    [([], True), ([drains(49.5, "beta0")], False), ([drains(50.5, "beta0")], False),
+     ([drains(49.5, "rest0")], True), ([drains(30, "beta0"), drains(40)], True)],
+    ids=["none drains", "one without a place", "noted a little late", "one with a place", "not any more"],
+)  # fmt: skip
+def test_the_cap_is_that_and_what_drains_without_a_place(drain: list[Happening], broken: bool) -> None:
+    """With both of the usual ones, 12 run."""
+    assert [v.invariant for v in cap_holds(history(*LISTED, *FULL, *drain, MORE))] == ["cap"] * broken
 
 
 def test_jobs_are_counted() -> None:
