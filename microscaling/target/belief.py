@@ -79,13 +79,14 @@ class Point:
 class Belief:
     """Both rates as probabilities. Nothing is known as long as there are no points."""
 
-    __slots__ = ("_first", "_last", "points", "rough")
+    __slots__ = ("_first", "_last", "_middle", "points", "rough")
 
     def __init__(self) -> None:
         self.points: list[Point] = []
         self.rough = ROUGH
         """The mean squared surprise, in variances of a random queue."""
         self._first = self._last = 0
+        self._middle: Point | None = None
 
     @property
     def blank(self) -> bool:
@@ -98,6 +99,7 @@ class Belief:
         arrivals, variance = min(MAX_RATE, arrivals), _bounded(deviation**2)
         self.points = [Point(LEAST * STEP**i, arrivals, variance, 1 / count) for i in range(count)]
         self._first, self._last = 0, count - 1
+        self._middle = None
 
     def active(self) -> list[Point]:
         """Returns the points that count, by rising service rate."""
@@ -105,6 +107,12 @@ class Belief:
 
     def middle(self) -> Point:
         """Returns the point in the middle of what is believed."""
+        # A decision asks for it a dozen times, and only `learn` changes weights.
+        if self._middle is None:
+            self._middle = self._find_middle()
+        return self._middle
+
+    def _find_middle(self) -> Point:
         points = self.active()
         half = sum([point.weight for point in points]) / 2
         for point in points:
@@ -122,6 +130,7 @@ class Belief:
             likely = self._infer(points, middle, seen)
         if not likely:
             return
+        self._middle = None
         best = max(likely)
         for point, value in zip(points, likely, strict=True):
             point.weight *= exp(max(-30.0, value - best))
