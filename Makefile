@@ -2,7 +2,7 @@
 # make demo   shows it at work        make test   tests it
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help venv demo simulate-bench test test-engines test-sources lint audit docs walk format image sbom bench beats chaos frameworks workers fuzz jobs newcomer clean
+.PHONY: help venv demo simulate-bench test test-engines test-sources lint audit docs walk format image sbom bench beats chaos reload-storm frameworks workers fuzz jobs newcomer clean
 
 # Base images that were made locally (scripts/base-images), if any.
 -include .env
@@ -32,7 +32,7 @@ demo: ## see it work: a queue, three tasks, a live table and page (DEMO_SECONDS=
 
 test: ## run the tests (ARGS=... goes to pytest; needs no engine, but uses one that answers)
 	@scripts/venv demo yaml test
-	@$(bin)/python -m pytest --numprocesses $(WORKERS) --ignore=tests/chaos $(ARGS)
+	@$(bin)/python -m pytest --numprocesses $(WORKERS) --ignore=tests/chaos --ignore=tests/reloads $(ARGS)
 
 test-sources: ## install the sources that take minutes (asynq, River, Laravel, Kafka, Valkey), and run their tests (ARGS=... goes to pytest)
 	@scripts/test-sources $(ARGS)
@@ -50,7 +50,7 @@ lint: ## ruff, types, layers, bandit
 	$(bin)/bandit -q -c pyproject.toml -r microscaling
 
 audit: ## known vulnerabilities of all that the image has in it (asks pypi.org; fails if that cannot be reached)
-	@scripts/venv audit azure exporter kafka keda kubernetes mysql postgresql redis server sqs yaml
+	@scripts/venv audit azure exporter kafka keda kubernetes mysql postgresql redis schedule server sqs watch yaml
 	@mkdir -p build
 	$(bin)/python -m pip freeze --exclude-editable >build/audit.txt
 	$(bin)/pip-audit --strict --disable-pip --no-deps -r build/audit.txt
@@ -97,6 +97,10 @@ beats: ## a million beats of the agent in virtual time, with all that can go wro
 chaos: ## faults at random on real parts, for minutes (ARGS="--seed 1 --minutes 30"; as root, with dockerd)
 	@scripts/venv test
 	@$(bin)/python -m tests.chaos $(ARGS)
+
+reload-storm: ## 100 reloads in 10 minutes on a real engine, under load (ARGS="--seed 2 --reloads 50 --minutes 5"; as root, with dockerd)
+	@scripts/venv test
+	@$(bin)/python -m tests.reloads $(ARGS)
 
 jobs: ## the example without an engine of docs/schedulers.md to the last of 100 jobs, 20 times (some minutes; ARGS=... goes to pytest)
 	@scripts/venv demo yaml test

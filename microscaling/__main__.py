@@ -16,12 +16,17 @@ from microscaling import __version__, factory
 from microscaling import log as logs
 from microscaling.agent import Agent
 from microscaling.arguments import OF_AGENTS, parse
+from microscaling.config.reload import Reloads
+from microscaling.config.watch import FileWatch, watched_file
+from microscaling.control.changes import Changes
 from microscaling.control.place import own_socket
 from microscaling.control.server import ControlServer
 from microscaling.control.views import handlers
 from microscaling.control.wishes import Wishes, file_of
+from microscaling.demand.change import Change
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import ConfigError, Stopped
+from microscaling.scheduler.base import Scheduler
 from microscaling.scheduler.containers.agent_id import source_of
 from microscaling.scheduler.containers.state_folder import default_folder
 from microscaling.settings import Settings
@@ -101,6 +106,8 @@ def ask_agents(environ: MutableMapping[str, str], asked: argparse.Namespace) -> 
             return command.status(environ, write, asked.json)
         if asked.command == "explain":
             return command.explain(environ, asked.words[0], write, asked.json)
+        if asked.command == "reload":
+            return command.reload(environ, asked.yes, write, sys.stderr.write)
         return command.order(environ, asked.command, asked.words, asked.seconds, write)
     except (AgentError, LookupError) as error:
         sys.stderr.write(f"microscaling: {error}\n")
@@ -122,10 +129,10 @@ def check(strict: bool) -> int:
 
 def run(environ: MutableMapping[str, str]) -> int:
     """Runs the agent with the settings of these variables. Returns the exit code. Raises ConfigError."""
-    stopping = threading.Event()
-    with caught(stopping):
+    stopping, hangup = threading.Event(), threading.Event()
+    with caught(stopping, hangup):
         try:
-            agent = build(environ, stopping)
+            agent = build(environ, stopping, hangup)
         except Stopped:
             log.info("asked to stop before the start was over")
             return 0
@@ -180,10 +187,14 @@ def _say(error: ConfigError) -> int:
     return error.exit_code
 
 
-def build(environ: MutableMapping[str, str], stopping: threading.Event | None = None) -> Agent:
-    """Builds the agent from these variables. Raises ConfigError, and Stopped if `stopping` is set while
-    it waits for the source of the configuration."""
-    stopping = stopping or threading.Event()
+def build(
+    environ: MutableMapping[str, str],
+    stopping: threading.Event | None = None,
+    hangup: threading.Event | None = None,
+) -> Agent:
+    """Builds the agent from these variables; it reads its configuration again when `hangup` is set. Raises
+    ConfigError, and Stopped if `stopping` is set while it waits for the source of the configuration."""
+    stopping, hangup = stopping or threading.Event(), hangup or threading.Event()
     # First of all: no part of the configuration may be read as root.
     dropped = privileges.drop(environ)
     settings = Settings.from_env(environ)
@@ -200,7 +211,9 @@ def build(environ: MutableMapping[str, str], stopping: threading.Event | None = 
     heartbeat = Heartbeat(_health_file(settings, environ), notifier)
     try:
         config = factory.make_config(settings)
-        tasks = _until(stopping, lambda: factory.make_tasks(settings, environ, config), heartbeat)
+        loader = factory.Loader(settings, environ, config)
+        watched = watched_file(settings)
+        tasks = _until(stopping, loader.tasks, heartbeat)
     except BaseException:
         # A health file that stays would look like an agent that has died.
         heartbeat.close()
@@ -208,29 +221,54 @@ def build(environ: MutableMapping[str, str], stopping: threading.Event | None = 
     monitors = factory.make_monitors(settings, connection)
     _introduce(settings, tasks)
     report_ignored(settings, environ)
-    leave = settings.on_exit == "leave"
-    control = _control(settings, environ, tasks)
-    return Agent(
+    watch = [FileWatch(watched, hangup)] if watched else []
+    reloads = _reloads(settings, scheduler, loader, tasks, hangup, lambda change: agent.take(change))
+    agent = Agent(
         tasks,
         engine,
         scheduler,
         monitors,
-        leave,
+        settings.on_exit == "leave",
         settings.exit_timeout_s,
         stopping,
         heartbeat,
         config,
-        control,
+        _control(settings, environ, tasks, Changes(tasks, scheduler, reloads, hangup)),
+        [*([reloads] if reloads else []), *watch],
     )
+    return agent
 
 
-def _control(settings: Settings, environ: Mapping[str, str], tasks: Tasks) -> ControlServer:
+def _reloads(
+    settings: Settings,
+    scheduler: Scheduler,
+    loader: factory.Loader,
+    tasks: Tasks,
+    hangup: threading.Event,
+    take: Callable[[Change], None],
+) -> Reloads | None:
+    """Returns the thread that reads the configuration again; None if its source notices changes by itself."""
+    if loader.config.follows:
+        return None
+    why = (
+        "" if scheduler.takes_changes else f"MSS_SCHEDULER={settings.scheduler} needs a restart of the agent"
+    )
+    leaves, confirms = settings.orphans != "stop", settings.reload == "watch"
+    return Reloads(loader, take, tasks.tasks, tasks.cap, hangup, leaves, confirms, why)
+
+
+def _control(settings: Settings, environ: Mapping[str, str], tasks: Tasks, changes: Changes) -> ControlServer:
     """Returns the control socket; tasks that are paused or pinned are so from the first decision on."""
     file = file_of(settings.state_dir or default_folder(environ), settings.docker_host, source_of(settings))
     wishes = Wishes(tasks, file, decides=settings.demand_engine == "LOCAL")
     wishes.load()
-    answers = handlers(tasks, settings.scheduler) | wishes.handlers()
-    return ControlServer(own_socket(environ), answers, wishes.expire)
+    answers = handlers(tasks, settings.scheduler) | wishes.handlers() | changes.handlers()
+
+    def every() -> None:
+        wishes.expire()
+        changes.look()
+
+    return ControlServer(own_socket(environ), answers, every)
 
 
 def _introduce(settings: Settings, tasks: Tasks) -> None:

@@ -46,7 +46,8 @@ class Agent:
     With `leave`, the containers keep running at the end, and the next agent adopts them. Otherwise all of
     them are stopped; while they cannot be counted this takes up to `exit_timeout_s` seconds plus the longest
     stop grace. `heartbeat` gets the state of the agent all the while. `config` is the source of the tasks, if
-    they may change while the agent runs. `control` answers the commands of people.
+    they may change while the agent runs; `followers` are further threads that change them, or help to.
+    `control` answers the commands of people.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Agent:
         heartbeat: Heartbeat | None = None,
         config: Config | None = None,
         control: StoppableThread | None = None,
+        followers: Iterable[StoppableThread] = (),
     ) -> None:
         self.tasks = tasks
         self.engine = engine
@@ -80,8 +82,8 @@ class Agent:
         self._scheduling = _Scheduling(self)
         self._reporting = [_Reporting(self, monitor) for monitor in self.monitors]
         follows = config is not None and scheduler.takes_changes
-        following = config.follow(tasks, self._take) if config and follows else None
-        self._following = [following] if following else []
+        following = config.follow(tasks, self.take) if config and follows else None
+        self._following = [*([following] if following else []), *followers]
         self._control = [control] if control else []
 
     def stop(self) -> None:
@@ -145,7 +147,7 @@ class Agent:
         """Yields those that the agent ends last."""
         yield from (self._counter, *self._reporting, *self._following, *self._control)
 
-    def _take(self, change: Change) -> None:
+    def take(self, change: Change) -> None:
         """Takes over a change of the configuration, in the thread that follows it."""
         if not self._stopping.is_set():
             self.scheduler.change_tasks(self.tasks, change)

@@ -22,6 +22,8 @@ COMMANDS = {
     "pause": "a task, or all, keep their containers whatever they read: pause [TASK] [--for 2h]",
     "pin": "a task gets a fixed number of containers: pin TASK NUMBER [--for 2h]",
     "resume": "ends pause and pin: resume [TASK]",
+    "reload": "has the agents read their configurations again: reload [--yes]",
+    "restart": "replaces all containers of a task, a few at a time: restart TASK",
     "simulate": "tries a configuration on simulated queues, and shows what the rules do: simulate --help",
     "schema": "prints the JSON Schema of a configuration, for editors",
 }
@@ -36,9 +38,16 @@ examples:
                                                          decides and logs, and touches nothing
   microscaling --health                                  how the running agent is
   MSS_SERVER_ADDRESS=127.0.0.1:8000 microscaling server  the server"""
-OF_AGENTS = ("status", "explain", "pause", "pin", "resume")
+OF_AGENTS = ("status", "explain", "pause", "pin", "resume", "reload", "restart")
 """Commands for agents that run."""
-WORDS = {"check": (0, 1), "explain": (1, 1), "pause": (0, 1), "pin": (2, 2), "resume": (0, 1)}
+WORDS = {
+    "check": (0, 1),
+    "explain": (1, 1),
+    "pause": (0, 1),
+    "pin": (2, 2),
+    "resume": (0, 1),
+    "restart": (1, 1),
+}
 """The least and the most words after a command; none after the others."""
 DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]+)?)([smhd])")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -48,6 +57,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "--strict": ("check",),
     "--json": ("status", "explain"),
     "--for": ("pause", "pin"),
+    "--yes": ("reload",),
     "--health": (RUN, "server"),
 }
 """Option -> the commands for which it has a meaning."""
@@ -60,7 +70,9 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "deciding": ("MSS_DEMAND_ENGINE", "MSS_K", "MSS_TU", "MSS_VEL_SAMPLES", "MSS_SCALE_DOWN_WINDOW_S"),
     "sources": ("NSQ_", "AWS_", "AZURE_"),
     "connection to a server": ("MSS_API_", "MSS_USER_ID", "MSS_MONITOR", "MSS_SEND_METRICS_TO_API"),
-    "start, end, log": ("MSS_DRY_RUN", "MSS_ON_EXIT", "MSS_EXIT_TIMEOUT_S", "MSS_LOG_", "MSS_HEALTH_FILE"),
+    "start, end, log": (
+        "MSS_DRY_RUN", "MSS_RELOAD", "MSS_ON_EXIT", "MSS_EXIT_TIMEOUT_S", "MSS_LOG_", "MSS_HEALTH_FILE",
+    ),
     "the server itself": ("MSS_SERVER_",),
 }  # fmt: skip
 """Title -> names, or beginnings of names, of variables. The longest one that fits a variable decides."""
@@ -101,6 +113,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         prog="microscaling",
         usage="microscaling [-f FILE] [--dry-run] | check [FILE] [--strict] | status | explain TASK\n"
         "       microscaling pause [TASK] | pin TASK NUMBER | resume [TASK]\n"
+        "       microscaling reload [--yes] | restart TASK\n"
         "       microscaling [server] --health | server | schema",
         description="Shares a fixed number of containers between services, by priority.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -122,6 +135,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--strict", action="store_true", help="check: exit code 3 if there is a warning")
     parser.add_argument("--for", metavar="TIME", help="pause, pin: the end, after 90s, 30m, 2h or 1d")
     parser.add_argument("--json", action="store_true", help="status, explain: JSON, an object a line")
+    parser.add_argument(
+        "--yes", action="store_true", help="reload: also if a task goes, with MSS_RELOAD=watch"
+    )
     commands = "; ".join(f"{name}: {meaning}" for name, meaning in COMMANDS.items())
     parser.add_argument("command", nargs="?", help=f"without one the agent runs. {commands}")
     parser.add_argument("words", nargs="*", metavar="FILE | TASK", help="of the command")

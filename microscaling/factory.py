@@ -68,34 +68,59 @@ def make_config(settings: Settings) -> Config:
 def make_tasks(settings: Settings, environ: Mapping[str, str], config: Config | None = None) -> Tasks:
     """Returns the tasks of the configuration, with the environment for their containers. Raises ConfigError
     with all mistakes at once."""
-    scheduler = SCHEDULERS.chosen("MSS_SCHEDULER", settings.scheduler)
-    config = config or make_config(settings)
-    tasks, max_containers = config.get_apps(settings.user_id)
-    # Before any message about a task, so that the log masks them.
-    keep_secret(value for task in tasks for value in _secrets_of(task))
-    _check_sources(tasks)
-    _check_words(scheduler, tasks)
-    _check_drains(scheduler, tasks)
-    _check_web(scheduler, tasks)
-    if scheduler.check is not None:
-        scheduler.check(tasks)
-    end_s = None if settings.on_exit == "leave" else settings.exit_timeout_s
-    for hint in (*hints(tasks, max_containers), *drain_hints(tasks, end_s)):
-        log.warning("%s", hint)
-    passed = passed_on(environ, settings.pass_env)
-    for task in tasks:
-        task.env = _merged(passed, task.env)
-    # The whole environment is passed on by default, as in the Go agent, and its users rely on that. So
-    # credentials in it are only named.
-    credentials = credentials_in(passed)
-    if credentials and tasks and scheduler.creates_containers:
-        log.warning(
-            "every %s gets these credentials of the agent's environment: %s; MSS_PASS_ENV "
-            "narrows it (none, or a comma-separated list of names and patterns)",
-            scheduler.noun,
-            ", ".join(credentials),
-        )
-    return Tasks(tasks, max_containers, scheduler.noun)
+    return Loader(settings, environ, config or make_config(settings)).tasks()
+
+
+class Loader:
+    """Reads the tasks, again and again, as ready for an agent as at its start. Each hint is logged once."""
+
+    def __init__(self, settings: Settings, environ: Mapping[str, str], config: Config) -> None:
+        self.settings = settings
+        self.config = config
+        self.scheduler = SCHEDULERS.chosen("MSS_SCHEDULER", settings.scheduler)
+        self._passed = passed_on(environ, settings.pass_env)
+        self._said: set[str] = set()
+
+    def tasks(self) -> Tasks:
+        """Returns the tasks of an agent that starts. Raises ConfigError."""
+        tasks, cap = self()
+        return Tasks(tasks, cap, self.scheduler.noun)
+
+    def __call__(self) -> tuple[list[Task], int]:
+        """Returns the tasks and their cap. Raises ConfigError with all mistakes at once."""
+        settings, scheduler = self.settings, self.scheduler
+        tasks, cap = self.config.get_apps(settings.user_id)
+        # Before any message about a task, so that the log masks them.
+        keep_secret(value for task in tasks for value in _secrets_of(task))
+        _check_sources(tasks)
+        _check_words(scheduler, tasks)
+        _check_drains(scheduler, tasks)
+        _check_web(scheduler, tasks)
+        if scheduler.check is not None:
+            scheduler.check(tasks)
+        end_s = None if settings.on_exit == "leave" else settings.exit_timeout_s
+        for hint in (*hints(tasks, cap), *drain_hints(tasks, end_s), *self._hints(tasks)):
+            if hint not in self._said:
+                log.warning("%s", hint)
+                self._said.add(hint)
+        for task in tasks:
+            if scheduler.version is not None:
+                task.version = scheduler.version(task)
+            task.env = _merged(self._passed, task.env)
+        return tasks, cap
+
+    def _hints(self, tasks: list[Task]) -> Iterator[str]:
+        if self.settings.demand_engine == "SERVER" and any(task.schedule for task in tasks):
+            yield "schedule: has no effect with MSS_DEMAND_ENGINE=SERVER: the server decides, by its own"
+        # The whole environment is passed on by default, as in the Go agent, and its users rely on that. So
+        # credentials in it are only named.
+        credentials = credentials_in(self._passed)
+        if credentials and tasks and self.scheduler.creates_containers:
+            yield (
+                f"every {self.scheduler.noun} gets these credentials of the agent's environment: "
+                f"{', '.join(credentials)}; MSS_PASS_ENV narrows it (none, or a comma-separated list of "
+                "names and patterns)"
+            )
 
 
 def make_connection(settings: Settings) -> Connection | None:

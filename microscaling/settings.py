@@ -170,6 +170,13 @@ class Settings:
         "between. Empty: all, as the Go agent did, but those of the agent's own process (PATH, HOME, "
         "HOSTNAME, PWD, SHLVL, _, VIRTUAL_ENV, PYTHON*)",
     )
+    reload: str = _setting(
+        "ask",
+        "when the configuration is read again: `ask`, at SIGHUP and `microscaling reload`; `watch`, also "
+        "when the file of `FILE` changes (extra: watch), and then a change that removes a task waits for "
+        "`reload --yes`",
+        read=_one_of("ask", "watch"),
+    )
     on_exit: str = _setting(
         "stop",
         "containers at the end of the agent: `stop` them, or `leave` them for the next one to adopt",

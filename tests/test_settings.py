@@ -53,6 +53,7 @@ DEFAULTS = {
     "azure_storage_account_key": "",
     "azure_storage_connection_string": "",
     "pass_env": "",
+    "reload": "ask",
     "on_exit": "stop",
     "exit_timeout_s": 30.0,
     "dry_run": False,

@@ -19,6 +19,7 @@ from microscaling.demand.obstacle import shortage
 from microscaling.demand.shown import Failure
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
+from microscaling.demand.windows import in_window
 from microscaling.log import masked
 from microscaling.metric.null import NullMetric
 from microscaling.target.band import band_of
@@ -60,6 +61,8 @@ def task_detail(task: Task) -> dict[str, Any]:
         detail["parked"] = task.parked
     if task.resting:
         detail["resting"] = task.resting
+    if task.schedule is not None:
+        detail["schedule"] = in_window(task)[:MAX_TEXT]
     if task.overdue:
         detail["overdue"] = True
     return detail

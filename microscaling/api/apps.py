@@ -31,6 +31,8 @@ from microscaling.api.schema.policies import (
 )
 from microscaling.api.schema.refused import refuse
 from microscaling.api.schema.rule import read_rule
+from microscaling.api.schema.sameness import compared
+from microscaling.api.schema.schedule import read_schedule
 from microscaling.api.schema.section import Notes, Section, shown
 from microscaling.api.schema.shares import read_reserve, read_weight
 from microscaling.api.schema.unknown import note_unknown
@@ -113,7 +115,6 @@ def _task(
         min_containers=least,
         max_containers=most,
         max_delta=most - least,
-        is_scalable=True,
         image=config.text("image"),
         command=container.command,
         target=target,
@@ -136,7 +137,9 @@ def _task(
         drain=drain,
         drain_keys=given_keys(config),
         web=read_web(config),
+        schedule=read_schedule(app, least, most, target),
     )
+    task.measures, task.decides = compared(entry or {}, target, (least, most))
     # The Go agent read these as well; nothing here depends on them.
     app.text("appType"), app.take("targetValue")
     refuse(config)
@@ -186,4 +189,11 @@ def _check_cap(top: Section, tasks: list[Task], cap: int) -> None:
             "maxContainers",
             f"is {cap}, but the minContainers of the tasks add up to {least}: "
             "those of the lowest priority will have fewer than their minimum",
+        )
+    elif sum(task.schedule.largest_minimum(task.min_containers) if task.schedule else task.min_containers
+             for task in tasks) > cap:  # fmt: skip
+        notes.warn(
+            "maxContainers",
+            f"is {cap}, but with the windows of the schedules the minContainers of the tasks may add up to "
+            "more: those of the lowest priority will have fewer than their minimum meanwhile",
         )

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from microscaling.api.members import members_of
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
+from microscaling.demand.windows import in_window
 from microscaling.engine.decider import Decider
 from microscaling.engine.poll import Poll
 from microscaling.engine.readings import Readings
@@ -66,4 +67,5 @@ def _of(task: Task, before: Mapping[str, int], tasks: Tasks) -> Finding:
         more = task.metric.measured.words(task.metric.current)
         reads += f" ({more})" if more else ""
     said = f"{reads}; " if task.metric.sources else ""
-    return ok(f"{task.name}: {said}{change} of at most {task.max_containers} {tasks.nouns}")
+    windows = f"; {in_window(task)}" if task.schedule is not None else ""
+    return ok(f"{task.name}: {said}{change} of at most {task.max_containers} {tasks.nouns}{windows}")

@@ -20,6 +20,9 @@ from microscaling.utils.threads import StoppableThread
 class Config(ABC):
     """A source of the tasks, and of the number of containers that they share."""
 
+    follows = False
+    """It notices changes by itself: `follow` returns a thread."""
+
     @abstractmethod
     def get_apps(self, user_id: str) -> tuple[list[Task], int]:
         """Returns the tasks, and the shared cap in containers.

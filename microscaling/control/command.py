@@ -47,6 +47,10 @@ def status(environ: Mapping[str, str], write: Write, as_json: bool = False) -> i
             # Missing in the answer of an agent of an earlier version.
             if task.get("waits"):
                 write(f"{one_line(task['name'])} {task['waits']}\n")
+            if task.get("rolling"):
+                write(f"{one_line(task['name'])}: {one_line(task['rolling'])}\n")
+            if schedule := task.get("schedule"):
+                write(f"{one_line(task['name'])}: {one_line(_windows(schedule))}\n")
     return 0
 
 
@@ -83,6 +87,26 @@ def order(
     for path, _ in found:
         write(f"{ask(path, f'POST /{command}', **query)['said']}\n")
     return 0
+
+
+def reload(environ: Mapping[str, str], yes: bool, write: Write, write_error: Write) -> int:
+    """Has all agents of this user read their configurations again; `yes`: tasks may go. Returns the exit
+    code: 1 if one of them refuses."""
+    found = agents(environ)
+    if not found:
+        raise AgentError(NONE_RUNS)
+    refused = False
+    for path, told in found:
+        try:
+            answer = ask(path, "POST /reload", yes="1" if yes else "0")
+        except (AgentError, LookupError) as error:  # one of an earlier version, which has no reload
+            answer = {"said": "", "problems": [str(error)]}
+        if answer["said"]:
+            write(f"process {told['pid']}: {one_line(answer['said'])}\n")
+        for problem in answer["problems"]:
+            write_error(f"microscaling: process {told['pid']}: {one_line(problem)}\n")
+            refused = True
+    return 1 if refused else 0
 
 
 def _names(told: Mapping[str, Any]) -> list[str]:
@@ -129,6 +153,10 @@ def _row(task: Mapping[str, Any]) -> tuple[str, ...]:
         task["state"],
         (task["since"] or "-").replace("T", " ").rstrip("Z"),
     )
+
+
+def _windows(schedule: Mapping[str, Any]) -> str:
+    return f"{schedule['open'] or 'no window is open'}; {schedule['next']}"
 
 
 def _reading(reading: Mapping[str, Any] | None) -> str:
@@ -179,6 +207,10 @@ def _explained(told: Mapping[str, Any], noun: str) -> Iterator[str]:
     yield f"{told['name']}: {told['state']}: {STATES.get(told['state'], '')}"
     limits = f"from {told['min']} to {told['max']}, priority {told['priority']}"
     yield f"  has      {told['running']} of {told['requested']} {nouns}; wants {told['wanted']} ({limits})"
+    if told.get("rolling"):
+        yield f"  rolls    {told['rolling']}"
+    if schedule := told.get("schedule"):
+        yield f"  window   {_windows(schedule)}"
     if told["sources"]:
         age = "" if told["reading"] is None else f", {told['reading']['ageSeconds']:g} s ago"
         yield f"  reads    {_reading(told['reading'])} from {', '.join(told['sources'])}{age}"

@@ -15,6 +15,7 @@ from microscaling.control.server import Answer, Handler
 from microscaling.demand.obstacle import obstacle, shortage, waits
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
+from microscaling.demand.windows import next_change
 from microscaling.log import masked
 from microscaling.metric.null import NullMetric
 from microscaling.target.band import band_of
@@ -90,6 +91,8 @@ def _task(task: Task, tasks: Tasks) -> dict[str, Any]:
         "since": _when(task.history[-1].at) if task.history else None,
         "reason": _words(task.reason),
         "waits": waits(task, tasks),
+        "schedule": _schedule(task),
+        "rolling": task.rolling,
         "problem": masked(
             task.override or task.falling_back or task.held or task.resting or task.metric.lacking
         ),
@@ -100,6 +103,15 @@ def _of_its_rule(task: Task) -> dict[str, Any]:
     """Returns the metrics of a task with several, and what a rule has learned."""
     told = {"metrics": members_of(task), "learned": learned_of(task)}
     return {key: value for key, value in told.items() if value}
+
+
+def _schedule(task: Task) -> dict[str, Any] | None:
+    """Returns the window that is open, and the next change of the limits."""
+    if task.schedule is None:
+        return None
+    at = None if task.changes_at is None else _when(task.changes_at[0])
+    window = "" if task.window is None else f"{task.window.text}: {task.window.limits.words()}"
+    return {"open": window, "nextAt": at, "next": next_change(task)}
 
 
 def _state(task: Task, tasks: Tasks) -> str:

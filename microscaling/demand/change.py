@@ -17,6 +17,10 @@ class Change:
     """Names of tasks that are no more: the containers that the agent has made for them go."""
     left: frozenset[str] = frozenset()
     """Names of tasks that are not scaled any more: their running containers stay."""
+    cap: int | None = None
+    """The new cap of all tasks; None: it stays."""
+    order: tuple[str, ...] = ()
+    """The names of all tasks in their new order; empty: it stays, and new ones come last."""
 
     def __bool__(self) -> bool:
-        return bool(self.tasks or self.gone or self.left)
+        return bool(self.tasks or self.gone or self.left or self.order) or self.cap is not None

@@ -61,3 +61,13 @@ class ContainerOptions:
     """The keys of the configuration that not every scheduler can do, and that are given."""
     ignored: tuple[str, ...] = ()
     """Those of which a scheduler that cannot do them only warns."""
+
+    @property
+    def ports_for(self) -> int:
+        """How many containers there are host ports for; 0: any number."""
+        sizes = []
+        for port in self.ports:
+            first, _, last = port.host.partition("-")
+            if first:
+                sizes.append(int(last or first) - int(first) + 1)
+        return min(sizes, default=0)

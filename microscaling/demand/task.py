@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from microscaling.demand.container import ContainerOptions
 from microscaling.demand.drain import Busy, Drain
 from microscaling.demand.fallback import Fallback
 from microscaling.demand.history import Decision
 from microscaling.demand.reason import Reason
+from microscaling.demand.schedule import Limits, Schedule, Window
 from microscaling.demand.shown import Failure
 from microscaling.demand.step_limit import StepLimit
 from microscaling.demand.web import Web
@@ -25,7 +27,7 @@ CONFIGURED = (
     "family_name", "image", "command", "publish_all_ports", "network_mode", "env", "is_scalable", "priority",
     "max_delta", "min_containers", "max_containers", "metric", "container", "fallback", "scale_down_window_s",
     "idle_s", "stuck_s", "update_parallel", "weight", "reserve", "scale_up", "scale_down",
-    "activation", "busy", "drain", "drain_keys", "web",
+    "activation", "busy", "drain", "drain_keys", "web", "schedule",
 )  # fmt: skip
 """The fields that a configuration gives, without its name and `target`."""
 
@@ -119,12 +121,40 @@ class Task:
         """Takes over the configuration of another task; containers and demand stay. Returns True if its
         readings begin anew, as its metric is another one."""
         anew = new.metric is not self.metric
+        if self.schedule is not None and self.schedule.length is not None:
+            self.target.aim(self.schedule.length)  # a window may have changed it
         for name in CONFIGURED:
             setattr(self, name, getattr(new, name))
+        self.own = None
+        self.version, self.measures, self.decides = new.version, new.measures, new.decides
+        # While a fallback is in force, it has the rule of the task inside.
+        place: Any = self.target if hasattr(self.target, "usual") and not anew else None
         if anew:
-            self.target = new.target  # otherwise a fallback may have replaced it
+            self.target = new.target
             self.begin_anew()
+        elif place is None:
+            self.target = new.target
+        else:
+            place.usual = new.target
         return anew
+
+    def follow_schedule(self, now: float) -> bool:
+        """Takes the limits of the window that is open at `now` (seconds since 1970), or its own. Returns True
+        if it is another window than before."""
+        if self.schedule is None:
+            return False
+        if self.own is None:
+            least, most = self.min_containers, self.max_containers
+            self.own = Limits(least, most, self.priority, self.schedule.length, self.max_delta)
+        before, self.window = self.window, self.schedule.open_at(now)
+        limits = self.own if self.window is None else self.window.limits.over(self.own)
+        self.min_containers, self.max_containers = limits.least or 0, limits.most or 0
+        self.priority, self.max_delta = limits.priority or 0, limits.delta or 0
+        if limits.length is not None:
+            self.target.aim(limits.length)
+        if isinstance(self.target, RemainderTarget):
+            self.target.max_containers = self.max_containers
+        return self.window is not before
 
     def begin_anew(self) -> None:
         """Forgets its readings: until the next one it is held."""
@@ -147,6 +177,23 @@ class Task:
     """The containers that it gets before more important tasks, as far as it wants them."""
     update_parallel: int = 1
     """The containers of an earlier configuration that are replaced at the same time."""
+    version: str = ""
+    """Stands for all that a container of it is made from; empty: its scheduler makes none."""
+    measures: str = ""
+    decides: str = ""
+    """The keys of its configuration for its metric, and for its rule: with equal ones both stay as they
+    are."""
+    rolling: str = ""
+    """What is under way while its containers are replaced; empty otherwise. Only the scheduler writes it."""
+    schedule: Schedule | None = None
+    """The windows of time in which it has other limits; None: there are none."""
+    own: Limits | None = None
+    """The limits of its configuration, which those of a window replace; None: no window was looked at yet."""
+    window: Window | None = None
+    """The window that is open; None: there is none."""
+    changes_at: tuple[float, Window | None] | None = None
+    """The time at which another window opens, or none is open any more (seconds since 1970), and that window;
+    None: nothing will change."""
 
     def serving(self) -> int:
         """Returns the base of the rules: the running containers that are to stay, and those that will run as

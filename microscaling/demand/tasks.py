@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from operator import attrgetter
@@ -38,6 +39,8 @@ class Tasks:
         writes it, and `orphans`."""
         self.orphans = ""
         """A sentence about those containers, for a person; empty if there are none."""
+        self.wall: Callable[[], float] = time.time
+        """The time by which windows open and close, in seconds since 1970."""
         self.lock = threading.RLock()
         self.changed = threading.Event()
         self.overrides: dict[str, Override] = {}
@@ -96,7 +99,12 @@ class Tasks:
                 task.begin_anew()
             elif task.configure(new):
                 task.generation = self.generation
-        self.tasks = list(tasks.values())
+            # At once: until the next beat a task must not lose what only its window gives it.
+            task.follow_schedule(self.wall())
+        if change.cap is not None:
+            self.cap = change.cap
+        place = {name: n for n, name in enumerate(change.order)}
+        self.tasks = sorted(tasks.values(), key=lambda task: place.get(task.name, len(place)))
         self.changed.set()
 
     def check_capacity(self) -> int:

@@ -17,6 +17,7 @@ from microscaling.engine.poll import Poll
 from microscaling.engine.readings import Readings
 from microscaling.engine.reserves import reserved
 from microscaling.engine.rest import Rests
+from microscaling.engine.schedules import Schedules
 from microscaling.engine.status import Status
 from microscaling.engine.steps import AllSteps
 from microscaling.engine.window import Windows
@@ -45,15 +46,18 @@ class Decider:
         self.status = Status(tasks)
         self.overrides = Overrides(tasks)
         self.advances = Advances()
+        self.schedules = Schedules(tasks)
 
     def follow(self, since: int) -> None:
         """Takes over the tasks as they are now, after `readings` has followed them; all that belongs to those
         that have been the same since that generation stays. The caller holds the lock."""
+        self.overrides.lift()  # the others look at what a task may do by itself
         self.fallbacks.follow()
         self.windows.follow(self.tasks.tasks, since)
         self.rests.follow(self.tasks.tasks, since)
         self.steps.follow(self.tasks.tasks)
         self.status.follow(since)
+        self.schedules.follow()
 
     def beat(self, now: float) -> bool:
         """Measures at `now` (seconds), and shares the cap anew."""
@@ -61,6 +65,8 @@ class Decider:
         with self.tasks as tasks:
             tasks.changed.clear()
             before = demands_of(tasks)
+            self.overrides.lift()
+            opened = self.schedules.apply()
             self.overrides.apply()
             failed = self.readings.apply()
             in_force = self.fallbacks.apply(now)
@@ -77,6 +83,8 @@ class Decider:
             lines = self.status.look(now)
         # Logged after the lock is released, as logging is I/O.
         self.fallbacks.say()
+        for line in opened:  # before the changes, as they may be its effect
+            log.info("%s", line)
         say(changes)
         for line in given_up:
             log.warning("%s", line)

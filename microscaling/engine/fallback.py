@@ -34,6 +34,9 @@ class FallbackTarget(Target):
     def decide(self, seen: Observation) -> int:
         return self.containers
 
+    def aim(self, length: int) -> None:
+        self.usual.aim(length)
+
     def reset(self) -> None:
         self.usual.reset()
 
@@ -59,15 +62,24 @@ class FallbackRow:
         """Begins or ends the fallback; called right after the reading was written to the task."""
         row, task = self.row, self.row.task
         if row.failures < self.fallback.failure_threshold:
-            if self.target is not None:
-                task.target, self.target = self.target.usual, None
-                task.falling_back = ""
+            self.end()
             return
         if self.target is None:
             task.target = self.target = FallbackTarget(task, self.fallback)
         task.falling_back = row.problem
         if task.held == row.ours:  # a hold set elsewhere, for another reason, stays
             task.held = ""
+
+    def is_of(self, task: Task) -> bool:
+        """True if this is in the present configuration of the task."""
+        return self.fallback == task.fallback and task.is_scalable
+
+    def end(self) -> None:
+        """Ends the fallback, if it is in force."""
+        if self.target is not None:
+            if self.row.task.target is self.target:  # a new metric has brought a new rule
+                self.row.task.target = self.target.usual
+            self.target, self.row.task.falling_back = None, ""
 
 
 class Fallbacks:
@@ -86,7 +98,10 @@ class Fallbacks:
 
     def follow(self) -> None:
         """Takes over the readings as they are now, after they have followed the tasks."""
-        old = {each.row: each for each in self._rows}
+        old = {each.row: each for each in self._rows if each.is_of(each.row.task)}
+        for each in self._rows:
+            if each.row not in old:
+                each.end()
         self._rows = [
             old.get(row) or FallbackRow(row, row.task.fallback)
             for row in self.readings.rows()

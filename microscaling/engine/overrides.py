@@ -26,17 +26,20 @@ class Overrides:
         self._own: dict[Task, Limits] = {}
         self._put: dict[Task, Limits] = {}
 
-    def apply(self) -> None:
-        """Puts all overrides into force, and takes back those that are over; called before each decision."""
-        wanted = self.tasks.overrides
-        if not wanted and not self._own:  # mostly
-            return
+    def lift(self) -> None:
+        """Gives all tasks their own limits again; called before each decision, and before `apply`."""
         for task, own in list(self._own.items()):
             # With other limits than ours its configuration was changed, and has brought its own.
             if _limits(task) == self._put[task]:
                 task.is_scalable, task.min_containers, task.max_containers = own
             task.override = ""
         self._own, self._put = {}, {}
+
+    def apply(self) -> None:
+        """Puts all overrides into force."""
+        wanted = self.tasks.overrides
+        if not wanted:  # mostly
+            return
         for task in self.tasks.tasks:
             override = wanted.get(task.name)
             if override is not None and task.is_scalable:  # otherwise nothing moves it anyway

@@ -110,11 +110,15 @@ class Rests:
         """Takes over the tasks as they are now; the idle times of those that have been the same since that
         generation go on. The caller holds the lock."""
         old = {rest.task: rest for rest in self._rests if rest.task.generation <= since}
-        self._rests = [old.get(task) or self._rest(task) for task in tasks if not task.is_remainder()]
+        self._rests = [self._rest(task, old.get(task)) for task in tasks if not task.is_remainder()]
 
-    def _rest(self, task: Task) -> Rest:
+    def _rest(self, task: Task, old: Rest | None) -> Rest:
         own_s = task.scale_down_window_s
-        return Rest(task, self.default_window_s if own_s is None else own_s)
+        rest = Rest(task, self.default_window_s if own_s is None else own_s)
+        if old is None:
+            return rest
+        old.seconds = rest.seconds  # the configuration may have another number
+        return old
 
     def look(self, now: float) -> list[str]:
         """Adjusts all ideals; called between measuring and allocating, after the windows. Returns lines for

@@ -64,10 +64,12 @@ class Windows:
     def follow(self, tasks: Iterable[Task], since: int) -> None:
         """Takes over the tasks as they are now; windows of those that have been the same since that
         generation go on. The caller holds the lock."""
-        old = {window.task: window for window in self._windows if window.task.generation <= since}
+        old = {(w.task, w.seconds): w for w in self._windows if w.task.generation <= since}
         own = [(t, self.default_s if t.scale_down_window_s is None else t.scale_down_window_s) for t in tasks]
         self._windows = [
-            old.get(t) or Window(t, seconds) for t, seconds in own if seconds > 0 and not t.is_remainder()
+            old.get((t, seconds)) or Window(t, seconds)
+            for t, seconds in own
+            if seconds > 0 and not t.is_remainder()
         ]
 
     def apply(self, now: float) -> None:

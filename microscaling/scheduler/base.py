@@ -11,6 +11,7 @@ from microscaling.demand import limits
 from microscaling.demand.change import Change
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
+from microscaling.errors import PermanentError
 from microscaling.plugins import Group, Variable
 from microscaling.settings import Settings
 from microscaling.utils.finding import Finding
@@ -50,6 +51,11 @@ class Scheduler(ABC):
         start. Raises TemporaryError, without any effect, if its containers cannot be counted now."""
         with tasks:
             limits.reconfigure(tasks, change)
+
+    def restart(self, tasks: Tasks, name: str) -> int:
+        """Has all containers of a task replaced, a few at a time; returns how many. Raises PermanentError if
+        it cannot."""
+        raise PermanentError("this scheduler creates no containers: restart them with its own command")
 
     def next_retry(self) -> float | None:
         """Returns the time at which `stop_start_tasks` is due without a change of demand (time.monotonic()
@@ -117,6 +123,9 @@ class SchedulerPlugin:
     container that goes, and those keys are refused."""
     takes_names: bool = False
     """It can list containers of web tasks late in DNS, and unlist them early; else `web` is refused."""
+    version: Callable[[Task], str] | None = None
+    """Returns a text that stands for all that a container of a task is made from, without what the agent's
+    own environment adds: with another one it is replaced. None: it creates none."""
     prepare: Callable[[Settings, Mapping[str, str]], Settings] | None = None
     """Called before anything else is made: returns the settings with the parts that the scheduler has to find
     out first, such as the engine's address. Raises ConfigError."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
 from typing import NoReturn
 
 from microscaling.errors import ConfigError
 from microscaling.simulate.shapes import SHAPES, number
 from microscaling.simulate.source import COUNTED, NUMBER
+from microscaling.utils.text import quoted
 
 MAX_SECONDS = 7 * 86400.0
 
@@ -71,12 +73,23 @@ def arguments_of(arguments: Sequence[str]) -> argparse.Namespace:
     add("--counts", choices=COUNTED, default=NUMBER, help="jobs that the source counts: those that wait; "
         "those at work, too; those that have come and gone as well")  # fmt: skip
     add("--cap", type=_whole, metavar="N", help="containers that all tasks share (the configuration's)")
+    add("--at", type=_time, metavar="TIME", help="time of day at the beginning, in UTC, such as "
+        "2026-11-30T07:55 (now): the windows of a schedule go by it")  # fmt: skip
     add("--seed", type=int, default=1, metavar="N", help="of the random numbers (1)")
     add("--format", choices=("text", "csv", "json"), default="text", help="of the table (text)")
     add("--decisions", metavar="FILE", help="write all decisions with their reasons")
     add("--picture", metavar="FILE", help="draw queues and containers, .svg or .png (extra: simulate)")
     add("--quiet", action="store_true", help="no progress bar")
     return parser.parse_args(arguments)
+
+
+def _time(text: str) -> float:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        why = f"expected a time such as 2026-11-30T07:55, got {quoted(text)}"
+        raise argparse.ArgumentTypeError(why) from None
+    return (at if at.tzinfo else at.replace(tzinfo=timezone.utc)).timestamp()
 
 
 def _whole(text: str) -> int:

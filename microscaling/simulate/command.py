@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -42,6 +43,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         reading_interval_s=asked.interval,
         counts=asked.counts,
         seed=asked.seed,
+        begins=time.time() if asked.at is None else asked.at,
     )
     runs: list[tuple[str, Run]] = []
     found: list[Figures] = []

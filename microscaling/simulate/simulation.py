@@ -36,6 +36,8 @@ class World:
     reading_interval_s: float = 0.0
     counts: str = NUMBER
     seed: int = 1
+    begins: float = 0.0
+    """The time of day at which the run begins, in seconds since 1970: windows go by it."""
 
 
 @dataclass
@@ -76,6 +78,8 @@ def simulate(
     """Runs the decision over the tasks, which it changes. `loads`: by name of the task; `beginning`: the
     containers that run at the start, by name; `told` gets the part that is done, now and then."""
     shared = Tasks(tasks, cap)
+    beat = 0
+    shared.wall = lambda: world.begins + beat * BEAT_S
     sources = _connect(shared, loads, world)
     queues = {source.name: source.queue for source in sources}
     containers = SimulatedContainers(shared, queues, world.start_s, world.stop_s)

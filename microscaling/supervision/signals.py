@@ -26,18 +26,19 @@ _unheeded: queue.SimpleQueue[str] = queue.SimpleQueue()
 
 
 @contextmanager
-def caught(stopping: threading.Event) -> Iterator[None]:
+def caught(stopping: threading.Event, reloading: threading.Event | None = None) -> Iterator[None]:
     """Inside, SIGTERM, SIGINT and SIGQUIT set the flag, and a second one of them ends the process at once
     with exit code 1; the same one again within 0.2 s counts as one.
 
-    SIGHUP sets the flag if the process has a terminal, which is then gone; without one it does nothing, as
-    do SIGUSR1 and SIGUSR2. If the parent ignores these three, as nohup does SIGHUP, they stay ignored.
+    SIGHUP sets the flag if the process has a terminal, which is then gone; without one it sets `reloading`,
+    or does nothing if there is none, as do SIGUSR1 and SIGUSR2. If the parent ignores these three, as nohup
+    does SIGHUP, they stay ignored.
     In other threads than the main thread, and inside another `caught`, nothing changes.
     """
     if threading.current_thread() is not threading.main_thread() or _is_caught():
         yield
         return
-    handler = _Handler(stopping)
+    handler = _Handler(stopping, reloading)
     hangup = signal.SIGHUP
     wanted = [*STOP, *(number for number in (hangup, *UNUSED) if signal.getsignal(number) != signal.SIG_IGN)]
     before = {number: signal.signal(number, handler) for number in wanted}
@@ -52,12 +53,13 @@ def report_unheeded() -> None:
     """Logs the received signals that have no meaning here. To be called often, by the main thread."""
     while not _unheeded.empty():
         name = _unheeded.get()
-        log.info("%s does nothing: there is no reload; SIGTERM ends this process in good order", name)
+        log.info("%s does nothing here; SIGTERM ends this process in good order", name)
 
 
 class _Handler:
-    def __init__(self, stopping: threading.Event) -> None:
+    def __init__(self, stopping: threading.Event, reloading: threading.Event | None) -> None:
         self.stopping = stopping
+        self.reloading = reloading
         # Asked now: when the signal comes, the terminal is gone.
         self.has_terminal = _has_terminal()
         self.asked: tuple[int, float] | None = None
@@ -76,6 +78,9 @@ class _Handler:
         elif number == signal.SIGHUP and self.has_terminal:
             # Never a second one: shell and kernel both send it, and logind sends it beside SIGTERM.
             self.stopping.set()
+        elif number == signal.SIGHUP and self.reloading is not None:
+            # Only a thread of its own waits for it, so this one cannot hold its lock now.
+            self.reloading.set()
         else:
             _unheeded.put(signal.Signals(number).name)
 

@@ -109,6 +109,9 @@ class Target:
     def paced(self, beats: float) -> None:
         """Sets the time between the next measurement and the one before it, in beats."""
 
+    def aim(self, length: int) -> None:
+        """Changes the target length (items) of a rule that has one; its state stays."""
+
     def works_from(self) -> int:
         """Returns the smallest target length (items) for which an empty queue makes the rule give containers
         back."""

@@ -52,6 +52,9 @@ class QueueLengthTarget(Target):
     def __repr__(self) -> str:
         return f"QueueLengthTarget({self.length})"
 
+    def aim(self, length: int) -> None:
+        self.length, self._comfortable = length, comfortable(length)
+
     def meeting(self, current: int) -> bool:
         return current <= self.length
 

@@ -29,6 +29,9 @@ class SimpleQueueLengthTarget(Target):
     def __repr__(self) -> str:
         return f"SimpleQueueLengthTarget({self.length})"
 
+    def aim(self, length: int) -> None:
+        self.length, self._comfortable = length, comfortable(length)
+
     def meeting(self, current: int) -> bool:
         return current <= self.length
 

@@ -42,6 +42,10 @@ apps:
     maxContainers: 4
     ruleType: Remainder
 """
+WINDOW = """\
+    schedule:
+      - {dates: [2020-01-01..2090-12-31], timezone: Europe/Berlin, minContainers: 2}
+"""
 
 
 class Agent:
@@ -159,7 +163,7 @@ def test_of_an_agent_that_was_killed_nothing_is_shown(agent: Agent) -> None:
 
 TASK = {
     *("name", "priority", "state", "running", "requested", "wanted", "min", "max", "reading", "target"),
-    *("since", "reason", "waits", "problem"),
+    *("since", "reason", "waits", "problem", "schedule", "rolling"),
 }
 READING = {"waiting", "running", "stuck", "future", "paused", "ageSeconds"}
 EXPLAINED = {"rule", "metric", "sources", "lacks", "obstacle", "cap", "has", "decisions", "band"}
@@ -206,3 +210,14 @@ def test_a_task_that_waits_for_places_in_a_drain(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=60)
     assert re.search(rf"batch{mark}: process [0-9a-f]+ drains: it is busy; at most 4[01] min", said)
+
+
+def test_the_window_that_is_open_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "APPS", APPS + WINDOW)
+    with Agent(tmp_path) as agent:
+        name = f"batch{agent.mark}"
+        text = "on 2020-01-01..2090-12-31 Europe/Berlin: minContainers 2"
+        wait_for(lambda: f"  window   {text}; " in agent.explain("batch"))
+        assert f"{name}: {text}; " in agent.status()
+        told = json.loads(agent.explain("batch", "--json"))
+        assert (told["min"], told["schedule"]["open"]) == (2, text)

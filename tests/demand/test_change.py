@@ -9,15 +9,18 @@ import pytest
 from microscaling.demand import limits
 from microscaling.demand.change import Change
 from microscaling.demand.container import ContainerOptions
+from microscaling.demand.fallback import Fallback
 from microscaling.demand.task import CONFIGURED, NOT_YET, Task
 from microscaling.demand.tasks import Tasks
+from microscaling.engine.fallback import FallbackTarget
 from microscaling.metric.nsq import NSQMetric
 from microscaling.target.queue import QueueLengthTarget
 
 STATE = {
     "name", "demand", "requested", "running", "ideal_containers", "held", "backing_off", "reason", "settled",
     "reallocated", "overdue", "stopping", "parked", "falling_back", "measured_at", "measured_s", "failure",
-    "generation", "history", "override", "resting", "draining", "drains_until",
+    "generation", "history", "override", "resting", "draining", "drains_until", "own", "window", "changes_at",
+    "version", "measures", "decides", "rolling",
 }  # fmt: skip
 
 
@@ -48,12 +51,16 @@ def test_with_the_same_metric_its_readings_go_on() -> None:
     """As after a change of the image alone; the rule may be that of a fallback now."""
     task = measured(held="refused", measured_at=3.0)
     new = replace(task, image="web:2", container=ContainerOptions(stop_grace_s=30.0))
-    in_force = task.target = QueueLengthTarget(7)
+    in_force = task.target = FallbackTarget(task, Fallback(3, 2))
     tasks = Tasks([task], 10)
     tasks.apply(Change(tasks=(new,)))
     assert (task.image, task.container.stop_grace_s) == ("web:2", 30.0)
     assert task.target is in_force
     assert (task.held, task.measured_at, task.generation) == ("refused", 3.0, 0)
+    other = replace(new, target=QueueLengthTarget(7))
+    tasks.apply(Change(tasks=(other,)))
+    assert task.target is in_force
+    assert in_force.usual is other.target, "the other rule comes into force after the fallback"
 
 
 def test_tasks_come_last_and_go() -> None:

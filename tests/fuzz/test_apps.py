@@ -138,6 +138,18 @@ METRICS_OF_ONE[2] |= {"metricType": "Redis", "url": "redis://h"}
 TASKS += [{"name": "metrics", "priority": 1, "maxContainers": 5, "metrics": METRICS_OF_ONE, "config": ASKED}]
 TASKS[0] |= {"fallback": {"failureThreshold": 3, "containers": 2}, "scaleDownWindowSeconds": 30}
 LIMIT = {"step": 4, "percent": 100.0, "seconds": 15}
+WINDOWS = [
+    {
+        "from": "Mon-Fri 08:00",
+        "to": "18:00",
+        "timezone": "Europe/Berlin",
+        "minContainers": 2,
+        "maxContainers": 4,
+    },
+    {"from": "0 8 * * 1-5", "to": "0 18 * * *", "priority": -1},
+    {"dates": ["12-24..01-01", "2028-02-29"], "targetQueueLength": 9},
+]
+TASKS[0]["schedule"] = WINDOWS
 TASKS[1] |= {"weight": 2.5, "reserve": 1, "scaleUp": LIMIT, "scaleDown": {**LIMIT, "step": 1}}
 TASKS[1]["config"] = {**TASKS[1]["config"], "activation": 3}
 TASKS += [app_by(rule) for rule in RULES.all()]

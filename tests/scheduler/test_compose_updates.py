@@ -8,8 +8,9 @@ import pytest
 
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
-from microscaling.scheduler.compose.updates import Updates
+from microscaling.scheduler.compose.scheduler import TOLD_WITHIN_S as SOFT_S
 from microscaling.scheduler.containers.container import Phase
+from microscaling.scheduler.containers.updates import Updates
 from tests.scheduler.simulated_engine import Faults, SimulatedEngine
 
 TOLD_WITHIN_S = 60.0
@@ -33,7 +34,7 @@ class World:
         self.engine = SimulatedEngine(tasks, random.Random(seed), Faults())
         self.engine.reconciler.limits_tasks = True
         self.old: set[str] = set()
-        self.updates = Updates(self.engine.reconciler, lambda: self.old, lambda id: True)
+        self.updates = Updates(self.engine.reconciler, lambda: self.old, lambda id: True, SOFT_S)
         self.engine.list()
         self.beats(20)
         self.old = {one.id for one in self.engine.real.values()}

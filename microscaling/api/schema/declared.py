@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
 
-from microscaling.api.schema import busy, container, metric, policies, shares, web
+from microscaling.api.schema import busy, container, metric, policies, schedule, shares, web
 from microscaling.api.schema.key import Key
 from microscaling.api.schema.several import METRICS as SEVERAL
 from microscaling.api.schema.sources import SOURCES
@@ -81,6 +81,7 @@ APP = (
     SEVERAL,
     *shares.KEYS,
     *policies.KEYS,
+    *schedule.KEYS,
     Key(
         "config",
         "Configuration",

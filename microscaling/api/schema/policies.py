@@ -104,8 +104,7 @@ UPDATE = Key(
     "Update",
     kind="shape",
     default_in_words="`{parallel: 1}`",
-    meaning="with `MSS_SCHEDULER=COMPOSE`, `{parallel: 2}`: so many copies of an earlier configuration are "
-    "replaced at a time",
+    meaning="`{parallel: 2}`: so many containers of an earlier configuration are replaced at a time",
     shape={
         "type": "object",
         "properties": {"parallel": {"type": "integer", "minimum": 1, "maximum": MAX_PARALLEL}},

@@ -172,7 +172,11 @@ def _with_container(task: Task, service: Service) -> Task:
 def _limit(task: Task, service: Service) -> None:
     """Lowers the maximum to the number of containers that can run."""
     # A maximum that cannot be reached would keep its share of the cap from the others.
-    if service.most is None or task.max_containers <= service.most:
+    if service.most is None:
+        return
+    if task.schedule is not None:
+        task.schedule = task.schedule.within(service.most)
+    if task.max_containers <= service.most:
         return
     for reason in service.reasons:
         log.warning("service %s cannot have %d containers, but %d: %s",

@@ -51,6 +51,8 @@ class ServicesConfig(Config):
     left alone.
     """
 
+    follows = True
+
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
         self.settings = settings
         self.cap = _cap(CAP.read(environ))

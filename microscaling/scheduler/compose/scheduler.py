@@ -6,19 +6,23 @@ import logging
 
 from microscaling.demand.change import Change
 from microscaling.demand.tasks import Tasks
+from microscaling.errors import PermanentError
 from microscaling.scheduler.compose.backend import ComposeBackend
-from microscaling.scheduler.compose.updates import Updates
 from microscaling.scheduler.containers.backend import Event
 from microscaling.scheduler.containers.container import Phase
 from microscaling.scheduler.containers.driver import ContainerScheduler
 from microscaling.scheduler.containers.inventory import OTHERS_S
 from microscaling.scheduler.containers.reconciler import ContainerReconciler
+from microscaling.scheduler.containers.updates import Updates
 
 log = logging.getLogger("mssscheduler")
 
 ENDED = (Phase.EXITED, Phase.REMOVING)
 RESTS = "it rests, as it was stopped from outside"
 FROZEN = "it is left alone, as it was paused from outside"
+TOLD_WITHIN_S = 40.0
+"""After this time the last copy of an earlier configuration is stopped. People may count on 60 s from the
+`up` on, of which a pause of Compose's and the way to the engine are a part."""
 STILL_S = 2.0
 """Seconds without a change by others before anything is done to a project: within one command, Compose takes
 up to 1.5 s from one change to the next."""
@@ -27,13 +31,11 @@ up to 1.5 s from one change to the next."""
 class ComposeScheduler(ContainerScheduler):
     """Follows what Compose does, waits while it is at work, and keeps the number of containers otherwise."""
 
-    takes_changes = True
     backend: ComposeBackend
     prepares = False
 
     def __init__(self, backend: ComposeBackend, exit_timeout_s: float = float("inf")) -> None:
         super().__init__(backend, exit_timeout_s=exit_timeout_s)
-        self.updates: Updates
         self._lacking: dict[str, str] = {}
         """By task, why it gets no containers."""
         self._set: dict[str, int] = {}
@@ -48,8 +50,6 @@ class ComposeScheduler(ContainerScheduler):
         with self._change() as now:
             self._stand(now)
             self._say_what_was_set(now)
-            if self.reconciler.acting and now < self._halted:
-                self.updates.look(now)
             self.reconciler.reconcile(now)
             acting = self.reconciler.acting and not self.reconciler.hold
             still = all(now >= until for until in self.reconciler.quiet.values())
@@ -112,6 +112,9 @@ class ComposeScheduler(ContainerScheduler):
             self._start_again()
         super().cleanup()
 
+    def restart(self, tasks: Tasks, name: str) -> int:
+        raise PermanentError("its containers are those of a Compose service: docker compose restart, or up")
+
     def _may_end_with_others(self) -> bool:
         """Returns True as long as it is open whether others of the project end, too; then marks the last
         copies if they do."""
@@ -145,7 +148,8 @@ class ComposeScheduler(ContainerScheduler):
     def _make(self, tasks: Tasks) -> ContainerReconciler:
         reconciler, originals = super()._make(tasks), self.backend.originals
         reconciler.rank = originals.rank
-        self.updates = Updates(reconciler, originals.stale, originals.is_ready)
+        reconciler.keeps_outdated = False
+        self.updates = Updates(reconciler, originals.stale, originals.is_ready, TOLD_WITHIN_S)
         self.backend.on_services(tasks.stale.set)
         return reconciler
 

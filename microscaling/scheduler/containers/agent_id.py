@@ -84,6 +84,10 @@ class AgentId:
     def take(self, tasks: Iterable[str]) -> str:
         """Takes an id for an agent of these tasks. Waits for other agents at most 1 s; never raises."""
         mine = Record(self.engine, self.source, frozenset(tasks))
+        if self._fd is not None:  # its tasks are others now, and its id stays
+            with contextlib.suppress(OSError):  # a full disk: the next agent knows the earlier names
+                self._write(mine)
+            return self.id
         try:
             self._make_folder()
             with self._scanning():

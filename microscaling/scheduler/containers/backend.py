@@ -87,6 +87,8 @@ class ListedContainer:
     """The result of its health check; None if it has none."""
     address: int = 0
     """Its address in a network, as a number; 0 if it has none."""
+    version: str = ""
+    """That of its task when it was made; empty if it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

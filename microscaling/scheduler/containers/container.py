@@ -75,6 +75,8 @@ class Container:
     replaced."""
     outdated: bool = False
     """It is of an earlier configuration: another container takes its place, before or after it goes."""
+    version: str = ""
+    """That of its task when it was made; empty if it is not known."""
     relief: bool = False
     """It replaces one that finished its work, so its task lacks nothing."""
     paced: bool = False

@@ -172,6 +172,11 @@ class CrashLoopBackoff:
         self.failures_in_a_row = MAX_FAILURES - 1
         self.task.backing_off = self.probing = False
 
+    def forgive(self) -> None:
+        """Forgets all failures: they were those of another configuration."""
+        self.starving = self.task.backing_off = self.probing = False
+        self.stable()
+
     def due(self, now: float) -> bool:
         """True if it is time for a probe."""
         return self.task.backing_off and not self.probing and now >= self.until

@@ -6,10 +6,11 @@ import logging
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 from microscaling.demand import limits
 from microscaling.demand.change import Change
-from microscaling.demand.drain import Activity, Call
+from microscaling.demand.drain import Activity
 from microscaling.demand.shown import ContainerView
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
@@ -24,6 +25,7 @@ from microscaling.scheduler.containers.backend import (
 from microscaling.scheduler.containers.container import Container, Operation, Work
 from microscaling.scheduler.containers.drain_file import DrainFile, Kept
 from microscaling.scheduler.containers.drains import WAIT_S
+from microscaling.scheduler.containers.last_calls import log_last_words, quiet_or_resume
 from microscaling.scheduler.containers.listing import Listing
 from microscaling.scheduler.containers.looker import Looker
 from microscaling.scheduler.containers.looks import Look
@@ -31,10 +33,9 @@ from microscaling.scheduler.containers.orphans import Orphans
 from microscaling.scheduler.containers.reconciler import ContainerReconciler
 from microscaling.scheduler.containers.stream import Stream
 from microscaling.scheduler.containers.supplies import Supplies
+from microscaling.scheduler.containers.updates import Updates, is_ready, stale_in
 from microscaling.scheduler.containers.views import views
 from microscaling.scheduler.driver import JOIN_S, Driver
-from microscaling.secrets.environment import secrets_in
-from microscaling.secrets.masking import mask
 from microscaling.utils.pool import Pool
 from microscaling.utils.threads import StoppableThread, stop_all
 
@@ -58,6 +59,8 @@ END_S = 5.0
 class ContainerScheduler(Driver[ContainerReconciler, Operation]):
     """Runs the tasks' containers on one backend: a Docker engine, or this machine's processes."""
 
+    takes_changes = True
+
     def __init__(
         self, backend: Backend, stop_orphans: bool = False, exit_timeout_s: float = float("inf")
     ) -> None:
@@ -67,6 +70,11 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
         self.exit_timeout_s = exit_timeout_s
         self.listing: Listing
         self.orphans: Orphans
+        self.updates: Updates
+        self._epoch = 0
+        """The number of changes of the configuration: a listing from before one knows other orphans."""
+        self._leaving: frozenset[str] = frozenset()
+        """Names of tasks whose running containers are no longer theirs."""
         self.stream: Stream | None = None
         self._starters = Pool("mss-start", STARTERS, self._carry_out)
         self._stoppers = Pool("mss-stop", 1, self._carry_out)
@@ -75,7 +83,7 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
         self.pools = [self._starters, self._stoppers, self._namers, self._looker.pool]
         self._supplies = Supplies(backend, self.on_supply)
         self._drain_file: DrainFile
-        self._keeping = threading.Lock()
+        self._keeping, self._naming = threading.Lock(), threading.Lock()
         self._kept: dict[str, Kept] = {}
         self._is_news = False
         """The drains are others than those in the file."""
@@ -103,6 +111,9 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
         self._begin(tasks)
         with self._change() as now:
             self.reconciler.look_at_readings(now)
+            if self._replaces(now):
+                self.updates.look(now)
+                self.reconciler.reconcile(now)
             broken = self.listing.stream_is_broken(now)
             due = self._listing_is_due(now)
             self._reopening = self._reopening or broken
@@ -115,22 +126,42 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
     def change_tasks(self, tasks: Tasks, change: Change) -> None:
         self._begin(tasks)
         for task in change.tasks:
-            self.init_scheduler(task)
+            known = self.reconciler.by_name.get(task.name)
+            if known is None or not task.version or known.version != task.version:
+                self.init_scheduler(task)
         unmanaged, has = self.reconciler.unmanaged, self.reconciler.has
         with self._change():
-            unmanaged.arriving = frozenset(task.name for task in change.tasks if not has(task.name))
+            names, before = {task.name for task in change.tasks}, self._leaving
+            unmanaged.arriving = frozenset(name for name in names if not has(name))
+            self._leaving = (before | change.left) - names
         try:
             # Before the change, so that nothing is decided about tasks whose containers are unknown.
             asked, seen = self._look()
         except TemporaryError:
-            unmanaged.arriving = frozenset()
+            unmanaged.arriving, self._leaving = frozenset(), before
             raise
+        orphans = self.orphans.look(seen)  # calls the backend, so without the lock
         with self._change() as now:
+            self._epoch += 1
+            versions = self.reconciler.roster.versions()
             limits.reconfigure(tasks, change)
+            self._stoppers.size = max(1, min(tasks.max_containers, MAX_STOPPERS))
             self.reconciler.roster.take(change, lambda container: self.backend.is_others(container.id))
+            self.reconciler.roster.renew(versions)
             self._taken_over(change, now)
             self.listing.apply(asked, seen, now)
+            # With the change, under one lock: those that are left behind keep their places under the cap.
+            self.orphans.apply(orphans, False, now)
             self._listed = float("-inf")  # it may be older than the stream, which told nothing of new tasks
+
+    def restart(self, tasks: Tasks, name: str) -> int:
+        self._begin(tasks)
+        with self._change():
+            return self.updates.restart(name)
+
+    def _replaces(self, now: float) -> bool:
+        rec = self.reconciler
+        return rec.acting and not (rec.hold or rec.leaving or rec.draining)
 
     def _taken_over(self, change: Change, now: float) -> None:
         """Hook for a change of the configuration, called with the lock held, before anything is done."""
@@ -140,7 +171,8 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
         if asleep:
             self.listing.missed()  # events may have been lost meanwhile
         age = now - self._listed
-        late = age >= (LIST_SOON_S if self.listing.debt.start_unconfirmed else LIST_EVERY_S)
+        soon = self.listing.debt.start_unconfirmed or self.updates.rolling
+        late = age >= (LIST_SOON_S if soon else LIST_EVERY_S)
         closed = self.stream is not None and not self.stream.is_open
         owes = self.backend.owes_networks
         return asleep or late or closed or owes or self.reconciler.away or self.reconciler.in_doubt
@@ -204,6 +236,9 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
         self.pools = [self._starters, self._stoppers, self._namers, self._looker.pool, self.orphans.pool]
         reconciler.is_others = self.backend.is_others
         self.backend.begin(list(reconciler.by_name))
+        reconciler.keeps_outdated = True
+        self.updates = Updates(reconciler, lambda: stale_in(reconciler), lambda id: is_ready(reconciler, id))
+        self.updates.backoff_of = reconciler.crash_backoffs.of
         self._drain_file = DrainFile(self.backend.drain_file())
         reconciler.kept = self._drain_file.read(self.clock())
         # A stop blocks until the container has ended, so one thread for each that may have to.
@@ -221,11 +256,12 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
     def _look(self) -> tuple[int, list[ListedContainer]]:
         """Returns a listing, with the generation at its request."""
         # Before the request: all that changes from here on is newer than the listing.
-        with self._change():
-            asked = self.listing.ask()
-            names = self.reconciler.unmanaged.arriving.union(self.reconciler.by_name)
-            if names != self.orphans.names:
-                self.orphans.names = names
+        with self._naming:
+            with self._change():
+                asked, arriving = self.listing.ask(), self.reconciler.unmanaged.arriving
+                names = arriving.union(self.reconciler.by_name) - self._leaving
+                before, self.orphans.names = self.orphans.names, names
+            if names != before:  # without the lock of the tasks, as a file may be written
                 self.backend.begin(sorted(names))
         try:
             return asked, self.backend.list()
@@ -235,13 +271,13 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
             raise
 
     def _list(self) -> None:
+        epoch = self._epoch
         asked, seen = self._look()
         orphans = self.orphans.look(seen)  # calls the backend, so without the lock
         with self._change() as now:
             self._before_listing(now)
-            reconciler = self.reconciler
-            ends = reconciler.hold or reconciler.leaving or reconciler.draining
-            self.orphans.apply(orphans, reconciler.acting and not ends, now)
+            if epoch == self._epoch:
+                self.orphans.apply(orphans, self._replaces(now), now)
             self.listing.apply(asked, seen, now)
             self._listed = now
 
@@ -319,19 +355,24 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
     def _call(self, operation: Operation) -> str:
         container = operation.container
         if operation.work is Work.CREATE:
-            return self.backend.create(container.task, container.nonce)
+            assert self.tasks is not None
+            with self.tasks:  # a copy, as a reload may change it in the midst of the call
+                task = replace(container.task)
+                container.version = task.version
+            return self.backend.create(task, container.nonce)
         if operation.work is Work.START:
             self.backend.start(container.id)
         elif operation.work is Work.STOP:
             self.backend.stop(container.id, container.task.container.stop_grace_s)
         elif operation.work in (Work.QUIET, Work.RESUME):
-            self._tell(operation)
+            quiet_or_resume(self.backend, operation)
         elif operation.work is Work.LIST:
             return self._give_name(container)
         elif operation.work is Work.UNLIST:
             self.backend.take_name(container.task, container.id)
         else:
-            self._log_last_words(container)
+            assert self.tasks is not None
+            log_last_words(self.backend, container, self.tasks)
             self.backend.remove(container.id)
         return ""
 
@@ -345,37 +386,8 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
         up_s = float("inf") if hurries or since is None else now - since
         return self.backend.give_name(container.task, container.id, up_s, keep)
 
-    def _tell(self, operation: Operation) -> None:
-        """Quiets or resumes a container."""
-        container, options = operation.container, operation.container.task.drain
-        if options is None:
-            return
-        quiet = operation.work is Work.QUIET
-        # The configuration may have changed since it was planned, and then the new one counts.
-        signal = options.signal if quiet else options.resume_signal
-        call = options.hook if quiet else Call(options.resume_exec) if options.resume_exec else None
-        if signal:
-            self.backend.signal(container.id, signal)
-        elif call is not None:
-            self.backend.call(container.task, container.id, call)
-
     def _done(self, operation: Operation, id: str, error: MicroscalingError | None) -> None:
         with self._change() as now:
             self.reconciler.on_done(operation, error, now, id)
         if isinstance(error, Missing):
             self._supplies.miss(operation.container.task, str(error))
-
-    def _log_last_words(self, container: Container) -> None:
-        """Logs the last lines of a container that ended by itself, once."""
-        if not container.unexpected_exit:
-            return
-        container.unexpected_exit = False  # a removal may be repeated
-        words = mask(self.backend.last_log_lines(container.id), secrets_in(container.task.env)).strip()
-        failure = container.task.failure
-        if self.tasks and failure and failure.exit_code == container.exit_code:
-            with self.tasks:
-                failure.lines = words
-        code = "?" if container.exit_code is None else container.exit_code
-        noun = self.tasks.noun if self.tasks else "container"
-        log.info("%s: %s %s: exit code %s, last lines: %s", container.task.name, noun, container.short_id,
-                 code, words or "(none)")  # fmt: skip

@@ -55,6 +55,8 @@ class Inventory:
         """As in Backend."""
         self.limits_tasks = False
         """As in Backend."""
+        self.keeps_outdated = False
+        """While the new containers of a task fail, the old ones stay."""
         self.kept: dict[str, Kept] = {}
         """By id, the drains of an earlier agent that are not taken over yet."""
         self._numbers = itertools.count(1)
@@ -93,7 +95,9 @@ class Inventory:
     def has_room(self, task: Task) -> bool:
         """True if one more of this task may run, where its own maximum counts, too."""
         running = sum(1 for c in self.containers[task.name] if c.may_run)
-        return not self.limits_tasks or running < max(task.max_containers, task.demand)
+        most = max(task.max_containers, task.demand) if self.limits_tasks else running + 1
+        # A published port is taken until the container that has it is gone.
+        return running < min(most, task.container.ports_for or most)
 
     def stopped_by_others(self, container: Container, returns: bool, now: float) -> None:
         """Notes that a container was stopped from outside; `returns`: it may be started again at once."""
@@ -102,6 +106,12 @@ class Inventory:
         # At the end of the agent nothing waits for others any more.
         if not (self.draining or self.leaving):
             container.not_before = max(container.not_before, now + OTHERS_S)
+
+    def keep_outdated(self, task: Task) -> None:
+        """Keeps the containers of an earlier configuration of a task while its new ones fail."""
+        if task.backing_off and self.keeps_outdated:  # at once, as the back-off counts those that stay
+            for container in self.containers[task.name]:
+                container.outdated = container.outdated and container.unwanted
 
     def free_places(self, now: float) -> None:
         """Frees the places of the containers that were not started again."""

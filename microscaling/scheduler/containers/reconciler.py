@@ -87,6 +87,7 @@ class ContainerReconciler(Inventory):
     def reconcile_task(self, task: Task, now: float) -> None:
         """Plans one task's operations, without the starts of parked containers."""
         mine = self.containers[task.name]
+        self.keep_outdated(task)
         wanted = [c for c in mine if c.wanted]
         want = self._want(task)
         missing = want - len(wanted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from microscaling.demand.change import Change
 from microscaling.demand.task import Task
@@ -21,6 +21,7 @@ class Roster:
         self, inventory: Inventory, counts: Counts, crash_backoffs: CrashBackoffs, ends: Ends
     ) -> None:
         self.inventory = inventory
+        self.crash_backoffs = crash_backoffs
         self._parts = (inventory, counts, crash_backoffs, ends)
         for task in inventory.tasks.tasks:
             self._add(task)
@@ -33,6 +34,20 @@ class Roster:
         for task in self.inventory.tasks.tasks:
             if self.inventory.by_name.get(task.name) is not task:
                 self._add(task)
+
+    def versions(self) -> dict[str, str]:
+        """Returns the version of each task."""
+        return {name: task.version for name, task in self.inventory.by_name.items()}
+
+    def renew(self, before: Mapping[str, str]) -> None:
+        """Takes over the other versions that tasks have since `before`: what has failed was of another."""
+        for name, task in self.inventory.by_name.items():
+            if before.get(name, task.version) == task.version:
+                continue
+            self.crash_backoffs.of(name).forgive()
+            for container in self.inventory.containers[name]:
+                if container.id and not container.version:  # of an agent that gave none
+                    container.version = before[name]
 
     def clear_up(self) -> None:
         """Drops the departing tasks whose containers have all gone."""

@@ -146,6 +146,7 @@ class UnmanagedContainers:
         if kept is not None and state is State.RUNNING:
             self._goes_on(container, kept)
         container.restarting = state is State.RUNNING and seen.restarting
+        container.version = seen.version
         self.paused.note(container, state is State.RUNNING and seen.paused)
 
     def _goes_on(self, container: Container, kept: Kept) -> None:

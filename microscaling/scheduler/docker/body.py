@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from typing import Any
 
@@ -21,6 +22,19 @@ AGENT_LABEL = "com.microscaling.agent"
 NUMBER_LABEL = "com.microscaling.number"
 """Its number among the containers of its task, which its name ends in."""
 
+VERSION_LABEL = "com.microscaling.version"
+"""Stands for all that it was made from: with another one than its task it is replaced."""
+
+
+def version_of(task: Task) -> str:
+    """Returns the version of a task: a hash of its request, without what differs from container to container.
+    Called before the agent's own environment is added, which may be another one at each start."""
+    body = create_body(task, "")
+    if "Hostname" not in task.container.request:
+        body.pop("Hostname", None)
+    body |= {"Labels": dict(task.container.labels), "Env": sorted(task.env), "": task.container.networks}
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
+
 
 def create_body(task: Task, nonce: str, agent: str = "", number: int = 0) -> dict[str, Any]:
     """Returns the body of POST /containers/create (Docker Engine API v1.41).
@@ -36,6 +50,7 @@ def create_body(task: Task, nonce: str, agent: str = "", number: int = 0) -> dic
     marks = {LABEL: task.name, NONCE_LABEL: nonce}
     marks |= {AGENT_LABEL: agent} if agent else {}
     marks |= {NUMBER_LABEL: str(number)} if number else {}
+    marks |= {VERSION_LABEL: task.version} if task.version else {}
     body: dict[str, Any] = {
         "Image": task.image,
         "Env": list(task.env),

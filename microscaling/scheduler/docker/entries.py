@@ -12,7 +12,7 @@ import re
 from typing import Any
 
 from microscaling.scheduler.containers.backend import Event, ListedContainer, State
-from microscaling.scheduler.docker.body import AGENT_LABEL, LABEL, NONCE_LABEL, NUMBER_LABEL
+from microscaling.scheduler.docker.body import AGENT_LABEL, LABEL, NONCE_LABEL, NUMBER_LABEL, VERSION_LABEL
 from microscaling.utils.address import number_of
 from microscaling.utils.text import quoted
 
@@ -105,6 +105,7 @@ class Entries:
             name=_first_name(entry.get("Names")),
             healthy=healthy_of(_text_or_none(entry.get("Status"))),
             address=address_in(entry),
+            version=_text_or_none(labels.get(VERSION_LABEL)),
         )
 
     def _name(self, key: str, what: str) -> None:

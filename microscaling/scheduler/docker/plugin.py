@@ -79,6 +79,13 @@ def check(tasks: Iterable[Task]) -> None:
         raise ConfigError(*problems)
 
 
+def version(task: Task) -> str:
+    """Returns the version of a task."""
+    from microscaling.scheduler.docker.body import version_of
+
+    return version_of(task)
+
+
 def examine(settings: Settings, environ: Mapping[str, str], tasks: Tasks) -> Iterable[Finding]:
     """Looks at the engine and at all that the tasks need there."""
     from microscaling.scheduler.docker.examine import examine
@@ -93,6 +100,7 @@ TYPE = SchedulerPlugin(
     creates_containers=True,
     check=check,
     takes=takes,
+    version=version,
     check_drain=of_containers,
     takes_names=True,
     prepare=prepare,

@@ -99,7 +99,7 @@ class ProcessBackend(Backend):
         program = process_command.program(task, self._environ)
         with self._lock:
             self._last_created = max(time.time(), self._last_created + 1e-6)
-            process = Unit(uuid.uuid4().hex, task.name, nonce, self._last_created)
+            process = Unit(uuid.uuid4().hex, task.name, nonce, self._last_created, task.version)
             process.program = program
             self._processes[process.id] = process
         self._emit(process.event("create"))
@@ -292,7 +292,7 @@ class ProcessBackend(Backend):
 
     def _adopt(self, entry: Entry) -> Unit | None:
         """Returns the unit of an entry; None if it was about to be started and does not run."""
-        process = Unit(entry.id, entry.task, entry.nonce, entry.created)
+        process = Unit(entry.id, entry.task, entry.nonce, entry.created, entry.version)
         process.intended, process.number = True, entry.number
         leader = Handle.adopt(entry.pid, entry.started) if entry.pid else None
         if leader is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping
 
 from microscaling.demand.drain_checks import of_processes
@@ -48,6 +50,13 @@ def examine(settings: Settings, environ: Mapping[str, str], tasks: Tasks) -> Ite
                 yield error(f"{task.name}: {failure}")
 
 
+def version(task: Task) -> str:
+    """Returns the version of a task: a hash of all that its processes are made from."""
+    options, busy = task.container, task.busy.path if task.busy is not None else ""
+    parts = [task.command, options.user, options.directory, options.output, busy, sorted(task.env)]
+    return hashlib.sha256(json.dumps([*parts, dict(options.request)]).encode()).hexdigest()[:16]
+
+
 def takes(word: str) -> bool:
     """True for the words of processes."""
     return word in ("user", "directory", "output", "stop_signal")
@@ -61,6 +70,7 @@ TYPE = SchedulerPlugin(
     noun="process",
     check=check,
     takes=takes,
+    version=version,
     check_drain=of_processes,
     examine=examine,
 )

@@ -42,6 +42,8 @@ class Entry:
     """Pid and start time of its processes that got their SIGTERM."""
     number: int = 0
     """Its number among those of its task; 0 if it has none, as from an agent that gave none."""
+    version: str = ""
+    """That of its task when it was made; empty from an agent that gave none."""
 
     @classmethod
     def of(cls, data: Mapping[str, Any], asked: Mapping[str, Any]) -> Entry:
@@ -57,12 +59,18 @@ class Entry:
         if type(number) is not int or number < 0:
             raise ValueError(f"the number of a process is {number!r:.40}")
         told = tuple((int(number), str(since)) for number, since in asked.get(id, ()))
-        return cls(id, task, nonce, float(data["created"]), pid, started, told, number)
+        return cls(
+            id, task, nonce, float(data["created"]), pid, started, told, number, _text(data.get("version"))
+        )
 
     def data(self) -> dict[str, Any]:
         """Returns the entry for the file."""
         # `asked` is stored apart, so that older versions can read the file.
         return {name: value for name, value in asdict(self).items() if name != "asked"}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 class StateFolder:

@@ -30,11 +30,12 @@ def busy_file_of(path: str, number: int) -> str:
 class Unit:
     """One run of a task's command: reserved, then started, then ended. Its lock guards these steps."""
 
-    def __init__(self, id: str, task: str, nonce: str, created: float) -> None:
+    def __init__(self, id: str, task: str, nonce: str, created: float, version: str = "") -> None:
         self.id = id
         self.task = task
         self.nonce = nonce
         self.created = created
+        self.version = version
         self.program = Program()
         self.number = 0
         """Its number among those of its task that run, from its start on; 0 if it has none."""
@@ -87,11 +88,12 @@ class Unit:
             exit_code=handle.exit_code if self.over and handle else None,
             name=f"process {handle.pid}" if handle else "",
             number=self.number,
+            version=self.version,
         )
 
     def entry(self) -> Entry | None:
         """Returns its entry in the state file; None for a reserved one."""
-        entry = Entry(self.id, self.task, self.nonce, self.created, number=self.number)
+        entry = Entry(self.id, self.task, self.nonce, self.created, number=self.number, version=self.version)
         if self.family is None:  # a reserved one has no process that could outlive the agent
             return entry if self.intended else None
         leader = self.family.leader

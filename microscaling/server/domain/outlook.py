@@ -11,6 +11,7 @@ from microscaling.api.learned import learned_of
 from microscaling.demand.obstacle import obstacle, shortage, waits
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
+from microscaling.demand.windows import in_window
 from microscaling.server.domain import modes
 from microscaling.server.domain.reports import TaskReport
 from microscaling.server.domain.users import Agent, User
@@ -68,8 +69,9 @@ def _by_our_engine(agent: Agent) -> dict[str, Outlook]:
         return {}
     tasks = agent.queues.tasks
     return {
-        task.name: replace(
-            _outlook(task, tasks, band_of(task.target, task.serving())), learned=learned_of(task)
+        task.name: _with_windows(
+            replace(_outlook(task, tasks, band_of(task.target, task.serving())), learned=learned_of(task)),
+            in_window(task),
         )
         for task in tasks.tasks
         if task.name in agent.tasks
@@ -85,10 +87,19 @@ def _by_its_engine(agent: Agent) -> dict[str, Outlook]:
     tasks.hold, tasks.occupied = about.hold, about.occupied
     tasks.occupied_by = f"{about.occupied} that belong to no demand" if about.occupied else ""
     return {
-        task.name: _by_report(task, tasks, agent.tasks[task.name])
+        task.name: _with_windows(
+            _by_report(task, tasks, agent.tasks[task.name]), agent.tasks[task.name].schedule
+        )
         for task in tasks.tasks
         if agent.tasks[task.name].demand is not None
     }
+
+
+def _with_windows(outlook: Outlook, windows: str) -> Outlook:
+    """Adds the sentence about its windows, if there is one."""
+    return (
+        replace(outlook, now=f"{outlook.now}; {windows}" if outlook.now else windows) if windows else outlook
+    )
 
 
 def _by_report(task: Task, tasks: Tasks, told: TaskReport) -> Outlook:

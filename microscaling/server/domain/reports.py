@@ -75,6 +75,8 @@ class TaskReport:
     answered: bool = False
     """The report has the answer to a question for its containers."""
     containers: list[dict[str, Any]] | None = None
+    schedule: str = ""
+    """Its open window, and the next change of its limits."""
     overdue: bool = False
     """It has not settled for so long that it counts as settled."""
 
@@ -164,6 +166,7 @@ def _read_detail(report: Report, data: Mapping[str, Any]) -> None:
             told.parked = _whole("parked", entry["parked"], MAX_COUNT) or 0
         if "resting" in entry:
             told.resting = _text("resting", entry["resting"], MAX_REASON)
+        told.schedule = _text("schedule", get("schedule"), MAX_REASON)
         told.overdue = "overdue" in entry and entry["overdue"] is True
         if "rule" in entry:
             _read_rule(told, entry)

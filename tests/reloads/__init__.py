@@ -1,0 +1,1 @@
+"""Reloads under load on a real engine: `make reload-storm`."""
