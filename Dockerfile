@@ -18,7 +18,7 @@ WORKDIR /src
 # What it depends on changes seldom: a layer of its own.
 COPY pyproject.toml setup.cfg README.md LICENSE ./
 COPY microscaling/__init__.py microscaling/
-RUN /pip/bin/pip --python /opt/microscaling install -q '.[azure,exporter,kafka,keda,kubernetes,mysql,postgresql,redis,schedule,server,sqs,watch,yaml]' \
+RUN /pip/bin/pip --python /opt/microscaling install -q '.[azure,exporter,kafka,keda,kubernetes,metrics,mysql,postgresql,redis,schedule,server,sqs,watch,yaml]' \
     && /pip/bin/pip --python /opt/microscaling uninstall -q -y microscaling
 COPY microscaling microscaling
 RUN /pip/bin/pip --python /opt/microscaling install -q --no-deps . \

@@ -50,13 +50,13 @@ lint: ## ruff, types, layers, bandit
 	$(bin)/bandit -q -c pyproject.toml -r microscaling
 
 audit: ## known vulnerabilities of all that the image has in it (asks pypi.org; fails if that cannot be reached)
-	@scripts/venv audit azure exporter kafka keda kubernetes mysql postgresql redis schedule server sqs watch yaml
+	@scripts/venv audit azure exporter kafka keda kubernetes metrics mysql postgresql redis schedule server sqs watch yaml
 	@mkdir -p build
 	$(bin)/python -m pip freeze --exclude-editable >build/audit.txt
 	$(bin)/pip-audit --strict --disable-pip --no-deps -r build/audit.txt
 
 docs: ## write the tables of README and docs that repeat knowledge of the code
-	@scripts/venv yaml
+	@scripts/venv metrics yaml
 	@$(bin)/python -m scripts.docs $(ARGS)
 
 walk: ## README and quickstart literally, in a fresh clone of the last commit and bare containers (minutes; needs an engine)

@@ -1,4 +1,5 @@
 """The command line: `python -m microscaling`, or `microscaling`."""
+# PYTHON_ARGCOMPLETE_OK: see docs/commands.md
 
 from __future__ import annotations
 
@@ -9,8 +10,9 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from microscaling import __version__, factory
 from microscaling import log as logs
@@ -25,7 +27,9 @@ from microscaling.control.views import handlers
 from microscaling.control.wishes import Wishes, file_of
 from microscaling.demand.change import Change
 from microscaling.demand.tasks import Tasks
+from microscaling.engine.base import Engine
 from microscaling.errors import ConfigError, Stopped
+from microscaling.monitor.base import Monitor
 from microscaling.scheduler.base import Scheduler
 from microscaling.scheduler.containers.agent_id import source_of
 from microscaling.scheduler.containers.state_folder import default_folder
@@ -35,7 +39,11 @@ from microscaling.supervision.heartbeat import STARTING, Heartbeat
 from microscaling.supervision.signals import caught, report_unheeded
 from microscaling.supervision.systemd import SystemdNotifier
 from microscaling.utils.threads import StoppableThread
-from microscaling.variables import check_cap, check_names, report_ignored
+from microscaling.variables import check_names, report_ignored
+from microscaling.watch.thread import WatchThread
+
+if TYPE_CHECKING:  # it needs the client of HTTP, and is imported only if it is used
+    from microscaling.notify.notifier import Notifier
 
 log = logging.getLogger("mssagent")
 
@@ -55,6 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ |= {"MSS_CONFIG": "FILE", "MSS_CONFIG_FILE": asked.file}
     if asked.dry_run:
         os.environ["MSS_DRY_RUN"] = "true"
+    if asked.max is not None:
+        os.environ["MSS_MAX_CONTAINERS"] = asked.max
     if asked.command == "schema":
         return print_schema()
     logs.guard_crashes()
@@ -103,12 +113,12 @@ def ask_agents(environ: MutableMapping[str, str], asked: argparse.Namespace) -> 
     write = sys.stdout.write
     try:
         if asked.command == "status":
-            return command.status(environ, write, asked.json)
+            return command.status(environ, write, asked.json, logs.takes_colour(sys.stdout, environ))
         if asked.command == "explain":
             return command.explain(environ, asked.words[0], write, asked.json)
         if asked.command == "reload":
             return command.reload(environ, asked.yes, write, sys.stderr.write)
-        return command.order(environ, asked.command, asked.words, asked.seconds, write)
+        return command.order(environ, asked.command, asked.words, asked.seconds, write, asked.down)
     except (AgentError, LookupError) as error:
         sys.stderr.write(f"microscaling: {error}\n")
         return FAILED
@@ -201,7 +211,6 @@ def build(
     logs.setup(settings)
     check_names(environ, partial(factory.variables_of_plugins, settings))
     settings = factory.prepared(settings, environ)
-    check_cap(settings, environ)
     if dropped:
         log.info("%s", dropped)
     notifier = SystemdNotifier.of(environ)
@@ -223,6 +232,7 @@ def build(
     report_ignored(settings, environ)
     watch = [FileWatch(watched, hangup)] if watched else []
     reloads = _reloads(settings, scheduler, loader, tasks, hangup, lambda change: agent.take(change))
+    control = _control(settings, environ, tasks, Changes(tasks, scheduler, reloads, hangup), monitors)
     agent = Agent(
         tasks,
         engine,
@@ -233,7 +243,7 @@ def build(
         stopping,
         heartbeat,
         config,
-        _control(settings, environ, tasks, Changes(tasks, scheduler, reloads, hangup)),
+        [control, *_watching(settings, tasks, scheduler, engine)],
         [*([reloads] if reloads else []), *watch],
     )
     return agent
@@ -257,11 +267,38 @@ def _reloads(
     return Reloads(loader, take, tasks.tasks, tasks.cap, hangup, leaves, confirms, why)
 
 
-def _control(settings: Settings, environ: Mapping[str, str], tasks: Tasks, changes: Changes) -> ControlServer:
+def _watching(
+    settings: Settings, tasks: Tasks, scheduler: Scheduler, engine: Engine
+) -> list[StoppableThread]:
+    """Returns the threads that look at the tasks for people and for Prometheus, and those that send
+    messages."""
+    senders: list[Notifier] = []
+    if settings.notify_url:
+        from microscaling.notify.notifier import notifiers
+
+        senders = notifiers(settings)
+    takers = [each.put for each in senders]
+    threads = [WatchThread(tasks, scheduler, settings.warn_after_s, takers), *senders]
+    if settings.metrics_address:
+        from microscaling.telemetry.server import metrics_server
+
+        threads.append(metrics_server(settings, tasks, engine))
+    return threads
+
+
+def _control(
+    settings: Settings,
+    environ: Mapping[str, str],
+    tasks: Tasks,
+    changes: Changes,
+    monitors: Iterable[Monitor],
+) -> ControlServer:
     """Returns the control socket; tasks that are paused or pinned are so from the first decision on."""
     file = file_of(settings.state_dir or default_folder(environ), settings.docker_host, source_of(settings))
     wishes = Wishes(tasks, file, decides=settings.demand_engine == "LOCAL")
     wishes.load()
+    for monitor in monitors if wishes.decides else ():
+        monitor.obey(wishes.carry_out)
     answers = handlers(tasks, settings.scheduler) | wishes.handlers() | changes.handlers()
 
     def every() -> None:
@@ -283,6 +320,8 @@ def _introduce(settings: Settings, tasks: Tasks) -> None:
         tasks.nouns,
         ", dry run" if settings.dry_run else "",
     )
+    if settings.max_containers is not None and settings.config != "SERVICES":
+        log.info("MSS_MAX_CONTAINERS is in place of maxContainers in the configuration")
 
 
 def _health_file(settings: Settings, environ: Mapping[str, str]) -> health.HealthFile:

@@ -47,7 +47,7 @@ class Agent:
     them are stopped; while they cannot be counted this takes up to `exit_timeout_s` seconds plus the longest
     stop grace. `heartbeat` gets the state of the agent all the while. `config` is the source of the tasks, if
     they may change while the agent runs; `followers` are further threads that change them, or help to.
-    `control` answers the commands of people.
+    `helpers` run beside all that, such as the control socket.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Agent:
         stopping: threading.Event | None = None,
         heartbeat: Heartbeat | None = None,
         config: Config | None = None,
-        control: StoppableThread | None = None,
+        helpers: Iterable[StoppableThread] = (),
         followers: Iterable[StoppableThread] = (),
     ) -> None:
         self.tasks = tasks
@@ -84,7 +84,7 @@ class Agent:
         follows = config is not None and scheduler.takes_changes
         following = config.follow(tasks, self.take) if config and follows else None
         self._following = [*([following] if following else []), *followers]
-        self._control = [control] if control else []
+        self._helpers = list(helpers)
 
     def stop(self) -> None:
         """Requests the shutdown. It only sets a flag, so any thread and any signal handler may call it."""
@@ -127,7 +127,7 @@ class Agent:
             self.engine.get_demand(self.tasks, self.demand_update)
         # The monitors start last: the server may answer the first report at once, and the engine has to
         # listen by then.
-        for thread in (*self._following, *self._reporting, *self._control):
+        for thread in (*self._following, *self._reporting, *self._helpers):
             thread.start()
         self._tell(RUNNING)
         while not self._failure and not self._stopping.wait(POLL_INTERVAL_S):
@@ -145,7 +145,7 @@ class Agent:
 
     def _threads_of_ours(self) -> Iterator[StoppableThread]:
         """Yields those that the agent ends last."""
-        yield from (self._counter, *self._reporting, *self._following, *self._control)
+        yield from (self._counter, *self._reporting, *self._following, *self._helpers)
 
     def take(self, change: Change) -> None:
         """Takes over a change of the configuration, in the thread that follows it."""

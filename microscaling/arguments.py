@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,8 @@ COMMANDS = {
     "check": "looks at a configuration and all that it needs, asks every source once, and touches nothing",
     "status": "prints the tasks of the running agents: what each has, wants and reads",
     "explain": "prints all about a task, its last decisions included: explain TASK",
-    "pause": "a task, or all, keep their containers whatever they read: pause [TASK] [--for 2h]",
+    "pause": "a task, or all, keep their containers whatever they read, or with --down have none: "
+    "pause [TASK] [--down] [--for 2h]",
     "pin": "a task gets a fixed number of containers: pin TASK NUMBER [--for 2h]",
     "resume": "ends pause and pin: resume [TASK]",
     "reload": "has the agents read their configurations again: reload [--yes]",
@@ -53,19 +55,21 @@ DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]+)?)([smhd])")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     "--file": (RUN, "check"),
+    "--max": (RUN, "check"),
     "--dry-run": (RUN,),
     "--strict": ("check",),
     "--json": ("status", "explain"),
     "--for": ("pause", "pin"),
     "--yes": ("reload",),
+    "--down": ("pause",),
     "--health": (RUN, "server"),
 }
 """Option -> the commands for which it has a meaning."""
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "tasks": ("MSS_CONFIG",),
     "what runs them": (
-        "MSS_SCHEDULER", "MSS_PULL_IMAGES", "MSS_PASS_ENV", "MSS_ORPHANS", "MSS_STATE_DIR", "DOCKER_",
-        "MSS_KUBE_", "MSS_MARATHON_",
+        "MSS_SCHEDULER", "MSS_MAX_CONTAINERS", "MSS_PULL_IMAGES", "MSS_PASS_ENV", "MSS_ORPHANS",
+        "MSS_STATE_DIR", "DOCKER_", "MSS_KUBE_", "MSS_MARATHON_",
     ),
     "deciding": ("MSS_DEMAND_ENGINE", "MSS_K", "MSS_TU", "MSS_VEL_SAMPLES", "MSS_SCALE_DOWN_WINDOW_S"),
     "sources": ("NSQ_", "AWS_", "AZURE_"),
@@ -73,6 +77,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "start, end, log": (
         "MSS_DRY_RUN", "MSS_RELOAD", "MSS_ON_EXIT", "MSS_EXIT_TIMEOUT_S", "MSS_LOG_", "MSS_HEALTH_FILE",
     ),
+    "watching it": ("MSS_METRICS_", "MSS_NOTIFY_", "MSS_WARN_"),
     "the server itself": ("MSS_SERVER_",),
 }  # fmt: skip
 """Title -> names, or beginnings of names, of variables. The longest one that fits a variable decides."""
@@ -82,6 +87,7 @@ AS_RUN = ("start", "up", "agent", "apply", "serve")
 """Commands that people expect; the agent needs none."""
 AS_FILE = ("-c", "--config", "--configuration", "--filename", "--tasks", "--apps")
 AS_VARIABLE = {
+    "--max-containers": "--max N, or MSS_MAX_CONTAINERS=N",
     "-v": "MSS_LOG_DEBUG=all",
     "--verbose": "MSS_LOG_DEBUG=all",
     "--debug": "MSS_LOG_DEBUG=all",
@@ -111,8 +117,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     with code 0 after --help and --version, and with 2 and one line on bad arguments."""
     parser = _Parser(
         prog="microscaling",
-        usage="microscaling [-f FILE] [--dry-run] | check [FILE] [--strict] | status | explain TASK\n"
-        "       microscaling pause [TASK] | pin TASK NUMBER | resume [TASK]\n"
+        usage="microscaling [run] [-f FILE] [--max N] [--dry-run]\n"
+        "       microscaling check [FILE] [--strict] | status [--json] | explain TASK [--json]\n"
+        "       microscaling pause [TASK] [--down] [--for 2h] | pin TASK NUMBER [--for 2h] | resume [TASK]\n"
         "       microscaling reload [--yes] | restart TASK\n"
         "       microscaling [server] --health | server | schema",
         description="Shares a fixed number of containers between services, by priority.",
@@ -132,8 +139,15 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--dry-run", action="store_true", help="decide and log, and touch nothing: MSS_DRY_RUN=true"
     )
+    parser.add_argument(
+        "--max",
+        metavar="N",
+        help="containers that all tasks share, in place of maxContainers of the configuration: "
+        "MSS_MAX_CONTAINERS",
+    )
     parser.add_argument("--strict", action="store_true", help="check: exit code 3 if there is a warning")
     parser.add_argument("--for", metavar="TIME", help="pause, pin: the end, after 90s, 30m, 2h or 1d")
+    parser.add_argument("--down", action="store_true", help="pause: without containers until it is resumed")
     parser.add_argument("--json", action="store_true", help="status, explain: JSON, an object a line")
     parser.add_argument(
         "--yes", action="store_true", help="reload: also if a task goes, with MSS_RELOAD=watch"
@@ -141,6 +155,11 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     commands = "; ".join(f"{name}: {meaning}" for name, meaning in COMMANDS.items())
     parser.add_argument("command", nargs="?", help=f"without one the agent runs. {commands}")
     parser.add_argument("words", nargs="*", metavar="FILE | TASK", help="of the command")
+    if "_ARGCOMPLETE" in os.environ:
+        # Imported only here: the shell asks, and no start does.
+        from microscaling.control.completion import complete
+
+        complete(parser, COMMANDS)
     asked, unknown = parser.parse_known_args(arguments)
     if unknown:
         parser.error(_unknown(unknown[0], [*OPTIONS, "--version", "--help", *COMMANDS]))
@@ -159,11 +178,15 @@ def _check(parser: _Parser, asked: argparse.Namespace) -> None:
     if len(asked.words) > most or (command == "check" and asked.words and asked.file is not None):
         # argparse cannot name what is probably meant in place of it.
         parser.error(_unknown(asked.words[min(most, len(asked.words) - 1)], [*OPTIONS, *COMMANDS]))
+    if command == "pin" and len(asked.words) == 1:
+        parser.error(f"pin: to how many containers? pin {one_line(asked.words[0])} NUMBER")
     if len(asked.words) < least:
         parser.error(f"{command}: which task? {COMMANDS[command]}; microscaling status lists them")
     if command == "check" and asked.words:
         asked.file = asked.words[0]
     asked.seconds = _seconds(parser, getattr(asked, "for"))
+    if asked.max is not None and not re.fullmatch("[0-9]{1,6}", asked.max):
+        parser.error(f"argument --max: expected a whole number of containers, got {quoted(asked.max)}")
     if asked.file == "":
         parser.error("argument -f/--file: expected a path, got an empty one")
     for option, commands_of in OPTIONS.items():

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
@@ -13,93 +11,26 @@ from microscaling.errors import ConfigError
 from microscaling.secrets.masking import passwords_in
 from microscaling.secrets.secret_file import SUFFIX, place_of, read_secret
 from microscaling.utils.text import quoted
+from microscaling.utils.values import (
+    Fallback,
+    address,
+    any_value,
+    boolean,
+    containers,
+    day,
+    gain,
+    one_of,
+    samples,
+    seconds,
+    text,
+    token,
+    type_name,
+    window,
+)
 
 log = logging.getLogger("msstarget")
 
 T = TypeVar("T")
-
-NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-YES = ("true", "1", "yes", "on")
-NO = ("false", "0", "no", "off")
-
-
-class _Fallback(Exception):
-    """A bad value that leads to a warning and the default, as in the Go agent."""
-
-
-def _text(value: str) -> str:
-    return value
-
-
-def _boolean(value: str) -> bool:
-    if value.strip().lower() in YES + NO:
-        return value.strip().lower() in YES
-    raise ValueError("expected true or false")
-
-
-def _any_value(value: str) -> bool:
-    return True
-
-
-def _number(value: str) -> float:
-    if NUMBER.fullmatch(value.strip()) and math.isfinite(float(value)):
-        return float(value)
-    raise ValueError("expected a number")
-
-
-def _seconds(value: str) -> float:
-    try:
-        seconds = _number(value)
-    except ValueError:
-        seconds = -1.0
-    if 0 < seconds <= 86400:
-        return seconds
-    raise ValueError("expected a number of seconds above 0, at most 86400")
-
-
-def _window(value: str) -> float:
-    try:
-        seconds = _number(value)
-    except ValueError:
-        seconds = -1.0
-    if 0 <= seconds <= 3600:  # the range of Kubernetes' HPA
-        return seconds
-    raise ValueError("expected a number of seconds from 0 to 3600")
-
-
-def _gain(value: str) -> float:
-    try:
-        return _number(value)
-    except ValueError as error:
-        raise _Fallback(str(error)) from None
-
-
-def _samples(value: str) -> int:
-    if re.fullmatch(r"\+?[0-9]{1,9}", value) and int(value) > 0:
-        return int(value)
-    raise _Fallback("expected a whole number above 0")
-
-
-def _type_name(value: str) -> str:
-    """Returns the name of a type in upper case."""
-    # Our own types have such names, and those of others are found in upper or lower case.
-    return value.strip().upper()
-
-
-def _token(value: str) -> str:
-    # It goes into a header, and a line feed would end that.
-    if re.fullmatch("[!-~]+", value.strip()):
-        return value.strip()
-    raise ValueError("expected printable ASCII characters without spaces")
-
-
-def _one_of(*allowed: str) -> Callable[[str], str]:
-    def read(value: str) -> str:
-        if value.strip().lower() in allowed:
-            return value.strip().lower()
-        raise ValueError(f"expected {' or '.join(allowed)}")
-
-    return read
 
 
 def _setting(
@@ -121,7 +52,7 @@ def _setting(
     """
     about = {
         "meaning": meaning,
-        "read": read or _text,
+        "read": read or text,
         "variable": variable,
         "secret": secret,
         "in_file": secret or may_hold_secret,
@@ -139,13 +70,20 @@ class Settings:
     scheduler, config, monitor and demand_engine.
     """
 
-    scheduler: str = _setting("DOCKER", "backend that runs the containers", read=_type_name)
-    config: str = _setting("SERVER", "source of the tasks", read=_type_name)
+    scheduler: str = _setting("DOCKER", "backend that runs the containers", read=type_name)
+    config: str = _setting("SERVER", "source of the tasks", read=type_name)
     config_file: str = _setting(
         "", "with `FILE`: path of the configuration; YAML if it ends in .yml or .yaml, else JSON"
     )
     config_data: str = _setting("", "with `ENVVAR`: the configuration itself, as JSON", may_hold_secret=True)
-    demand_engine: str = _setting("LOCAL", "engine that decides: `LOCAL`, or `SERVER`", read=_type_name)
+    max_containers: int | None = _setting(
+        None,
+        "number of containers that all tasks share, in place of `maxContainers` of the configuration; needed "
+        "with `SERVICES`",
+        read=containers,
+        said="empty",
+    )
+    demand_engine: str = _setting("LOCAL", "engine that decides: `LOCAL`, or `SERVER`", read=type_name)
     monitor: str = _setting(
         "SERVER",
         "destinations of metrics, or `none` for no monitor (a word with SERVER in it counts as SERVER)",
@@ -155,14 +93,14 @@ class Settings:
         "the server: host:port, `http://...` or `https://...`. The public one that is the default is gone",
         shown=False,
     )
-    api_token: str = _setting("", "sent to the server as a bearer token", read=_token, secret=True)
+    api_token: str = _setting("", "sent to the server as a bearer token", read=token, secret=True)
     user_id: str = _setting("5k5gk", "site at the server: agents of one name share its configuration")
-    send_metrics_to_api: bool = _setting(True, "false: no metrics go to the server", read=_boolean)
-    dry_run: bool = _setting(False, "decide and log, but touch nothing", read=_boolean)
+    send_metrics_to_api: bool = _setting(True, "false: no metrics go to the server", read=boolean)
+    dry_run: bool = _setting(False, "decide and log, but touch nothing", read=boolean)
     pull_images: bool = _setting(
         True,
         "pull the image of each task at start, and in the background when it is missing later",
-        read=_boolean,
+        read=boolean,
     )
     pass_env: str = _setting(
         "",
@@ -175,15 +113,15 @@ class Settings:
         "when the configuration is read again: `ask`, at SIGHUP and `microscaling reload`; `watch`, also "
         "when the file of `FILE` changes (extra: watch), and then a change that removes a task waits for "
         "`reload --yes`",
-        read=_one_of("ask", "watch"),
+        read=one_of("ask", "watch"),
     )
     on_exit: str = _setting(
         "stop",
         "containers at the end of the agent: `stop` them, or `leave` them for the next one to adopt",
-        read=_one_of("stop", "leave"),
+        read=one_of("stop", "leave"),
     )
     exit_timeout_s: float = _setting(
-        30.0, "seconds that the end may take if containers cannot be counted", read=_seconds
+        30.0, "seconds that the end may take if containers cannot be counted", read=seconds
     )
     state_dir: str = _setting(
         "",
@@ -195,7 +133,7 @@ class Settings:
         "keep",
         "containers of tasks that the configuration does not have any more: `keep` them (they count "
         "under the cap), or `stop` them",
-        read=_one_of("keep", "stop"),
+        read=one_of("keep", "stop"),
     )
     health_file: str = _setting(
         "",
@@ -203,15 +141,41 @@ class Settings:
         "folder of your own under XDG_RUNTIME_DIR, /dev/shm or the temporary folder, and `--health` "
         "asks about all that run as this user",
     )
+    warn_after_s: float = _setting(
+        600.0,
+        "seconds after which the agent warns of a task that stays at its maximum or below its wish, or whose "
+        "reading never moves; 0: never",
+        read=day,
+    )
+    notify_url: str = _setting(
+        "",
+        "addresses for messages about the tasks, with spaces between: `http` and `https` get CloudEvents, "
+        "all others are services of apprise (extra `notify`); empty: none",
+        secret=True,
+    )
+    notify_events: str = _setting(
+        "",
+        "events that are sent, with commas between, or `all`. Empty: hold, held, fallback, backoff, warning",
+    )
+    notify_token: str = _setting("", "sent to a webhook as a bearer token", read=token, secret=True)
+    notify_template: str = _setting(
+        "", "a line for people, with $agent, $event, $task, $state and $text in it. Empty: `$task: $text`"
+    )
+    metrics_address: str = _setting(
+        "",
+        "host:port at which Prometheus reads metrics of the agent, or a port alone for this machine only "
+        "(extra `metrics`); empty: nowhere",
+        read=address,
+    )
     server_address: str = _setting("127.0.0.1:8000", "host:port at which `microscaling server` listens")
     server_token: str = _setting(
         "",
         "token of the server: agents send it as `MSS_API_TOKEN`, people type it",
-        read=_token,
+        read=token,
         secret=True,
     )
     server_open: bool = _setting(
-        False, "the server may listen where others can reach it without a token", read=_boolean
+        False, "the server may listen where others can reach it without a token", read=boolean
     )
     server_store: str = _setting(
         "",
@@ -219,7 +183,7 @@ class Settings:
         "under XDG_STATE_HOME or ~/.local/state",
     )
     log_format: str = _setting(
-        "plain", "`plain`, or `json` for one object a line", read=_one_of("plain", "json")
+        "plain", "`plain`, or `json` for one object a line", read=one_of("plain", "json")
     )
     log_debug: str = _setting(
         "none",
@@ -237,7 +201,7 @@ class Settings:
     docker_tls_verify: bool = _setting(
         False,
         "any value: talk TLS to the engine and check its certificate, as Docker's own client does",
-        read=_any_value,
+        read=any_value,
         variable="DOCKER_TLS_VERIFY",
         said="empty",
     )
@@ -255,24 +219,24 @@ class Settings:
         variable="NSQ_STATS_ENDPOINT",
         may_hold_secret=True,
     )
-    ku: float = _setting(0.05, "controller of the rule `Queue`: its ultimate gain", read=_gain)
-    tu: float = _setting(10.0, "its oscillation period", read=_gain)
-    kp: float = _setting(0.8 * 0.05, "its proportional gain", read=_gain, said="0.8 × MSS_KU")
-    ki: float = _setting(0.0, "its integral gain", read=_gain)
+    ku: float = _setting(0.05, "controller of the rule `Queue`: its ultimate gain", read=gain)
+    tu: float = _setting(10.0, "its oscillation period", read=gain)
+    kp: float = _setting(0.8 * 0.05, "its proportional gain", read=gain, said="0.8 × MSS_KU")
+    ki: float = _setting(0.0, "its integral gain", read=gain)
     kd: float = _setting(
         10.0 / 8,
         "its derivative gain. A bad number here or above is a warning, and the default is used",
-        read=_gain,
+        read=gain,
         said="MSS_TU / 8",
     )
     scale_down_window_s: float = _setting(
         0.0,
         "seconds for which a queue has to do with fewer containers before it gives any back (0 to "
         "3600); 0: at once, as the Go agent",
-        read=_window,
+        read=window,
     )
     vel_samples: int = _setting(
-        1, "samples that the velocity is averaged over; 0 or not a number: 1", read=_samples
+        1, "samples that the velocity is averaged over; 0 or not a number: 1", read=samples
     )
     marathon_api: str = _setting(
         "http://localhost:8080",
@@ -322,7 +286,7 @@ class Settings:
             got = "a value that is not shown" if about["in_file"] else quoted(value)
             try:
                 values[name] = about["read"](value)
-            except _Fallback as bad:
+            except Fallback as bad:
                 log.warning("%s: %s, got %s: using the default", place, bad, got)
             except ValueError as bad:
                 problems.append(f"{place}: {bad}, got {got}")

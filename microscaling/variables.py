@@ -41,9 +41,6 @@ OTHERS = {
 """Maps a scheduler, or a source of configurations, to the other ones of ours, which ignore its variables."""
 # A plugin of another package may read any of these variables.
 MAX_TYPOS = 2
-CAP = "MSS_MAX_CONTAINERS"
-INSTEAD = {CAP: f"the cap is maxContainers in the configuration, and {CAP} with MSS_CONFIG=SERVICES"}
-"""Names that people expect, and the actual place of the setting."""
 
 
 def check_names(environ: Mapping[str, str], of_plugins: Callable[[], Iterable[str]] = tuple) -> None:
@@ -63,10 +60,10 @@ def check_names(environ: Mapping[str, str], of_plugins: Callable[[], Iterable[st
     for name in sorted(unknown - known):
         meant = _decisive(name)
         if meant:
-            problems.append(f"{short(name)}: is not known; {_way_out(meant)}")
+            problems.append(f"{short(name)}: is not known; did you mean {meant}?")
         else:
             other = nearest(name, known)
-            hint = f"; {_way_out(other)}" if other else ""
+            hint = f"; did you mean {other}?" if other else ""
             log.warning("%s: is not known, and ignored%s", short(name), hint)
     if problems:
         raise ConfigError(*problems)
@@ -82,10 +79,6 @@ def _decisive(name: str) -> str:
     return meant if distance <= MAX_TYPOS else ""
 
 
-def _way_out(meant: str) -> str:
-    return INSTEAD.get(meant, f"did you mean {meant}?")
-
-
 def _bare(name: str) -> str:
     return name.removeprefix(PREFIX).replace("_", "").casefold()
 
@@ -98,16 +91,6 @@ def _edits(one: str, other: str) -> int:
         for j, b in enumerate(other, 1):
             before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (a != b))
     return row[-1]
-
-
-def check_cap(settings: Settings, environ: Mapping[str, str]) -> None:
-    """Raises ConfigError if the cap is given by a variable, and the configuration has one of its own."""
-    # Not only logged as ignored: the user wants fewer containers than there would be.
-    if environ.get(CAP) and settings.config in OTHERS["SERVICES"]:
-        raise ConfigError(
-            f"{CAP}: is for MSS_CONFIG=SERVICES: with MSS_CONFIG={settings.config} the cap is maxContainers "
-            "in the configuration"
-        )
 
 
 def ignored(settings: Settings, environ: Mapping[str, str]) -> dict[str, list[str]]:

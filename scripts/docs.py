@@ -35,6 +35,9 @@ MORE = {
     "metrics": "configuration.md#several-metrics",
     "intervalSeconds": "failures.md#a-sources-own-pace",
     "scaleDownWindowSeconds": "failures.md#scaling-down-late",
+    "MSS_METRICS_ADDRESS": "metrics.md",
+    "MSS_NOTIFY_URL": "notifications.md",
+    "MSS_WARN_AFTER_S": "metrics.md#warnings",
     "MSS_ORPHANS": "failures.md#containers-of-tasks-that-are-no-more",
 }
 """Where a page of docs has more about a row."""
@@ -174,8 +177,26 @@ def broken() -> str:
 
 def services() -> str:
     """The variables for services of Compose."""
-    rows = ((f"`{variable.name}`", variable.meaning) for variable in SERVICES.variables)
+    cap = ("`MSS_MAX_CONTAINERS`", "number of containers that all enabled services share; needed")
+    rows = [cap, *((f"`{variable.name}`", variable.meaning) for variable in SERVICES.variables)]
     return table(("variable", "meaning"), rows)
+
+
+def exposition() -> str:
+    """The metrics of an agent for Prometheus."""
+    # Imported only here, as they need the extra `metrics`.
+    from microscaling.demand.tasks import Tasks
+    from microscaling.engine.base import Counts
+    from microscaling.telemetry.families import families
+    from microscaling.telemetry.snapshot import snapshot
+
+    ends = {"counter": "_total", "info": "_info"}
+    rows = []
+    for family in families(snapshot(Tasks([], 0)), Counts(), {}):
+        name = family.name + ends.get(family.type, "")
+        labels = ", ".join(f"`{label}`" for label in getattr(family, "_labelnames", ()))
+        rows.append((f"`{name}`", family.type, labels, family.documentation))
+    return table(("name", "type", "labels", "meaning"), rows)
 
 
 TABLES: dict[str, Callable[[], str]] = {
@@ -188,6 +209,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "mistakes": first_mistakes,
     "services": services,
     "checks": broken,
+    "exposition": exposition,
 }
 
 

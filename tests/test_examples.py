@@ -49,11 +49,13 @@ ELSEWHERE = {
     ("check.md", "text"): "tests/check/test_check.py",
     ("commands.md", "text"): "tests/control/test_commands.py",
     ("compose.md", "sh"): "tests/integration/test_compose_example.py",
+    ("metrics.md", "yaml"): "tests/telemetry/test_prometheus.py",
     ("plugins.md", "python"): "tests/test_plugins_page.py",
     ("plugins.md", "toml"): "tests/test_plugins_page.py",
     ("plugins.md", "json"): "tests/test_plugins_page.py",
     ("security.md", "text"): "tests/integration/test_socket_proxy.py",
     ("quickstart.md", "text"): "tests/test_quickstart.py",
+    ("notifications.md", "json"): "tests/notify/test_notifier.py",
     ("operations.md", "text"): "tests/test_quickstart.py",
 }
 """Page and language of blocks -> the file that tries them."""

@@ -97,6 +97,25 @@ def test_bad_settings_are_one_clear_line_and_code_2(environ: dict[str, str], sai
     assert "Traceback" not in err
 
 
+CAPS = [
+    ((), {}, 4),
+    ((), {"MSS_MAX_CONTAINERS": "3"}, 3),
+    (("run", "--max", "2"), {"MSS_MAX_CONTAINERS": "3"}, 2),
+]
+
+
+@pytest.mark.parametrize(("arguments", "environ", "cap"), CAPS, ids=["configuration", "variable", "option"])
+def test_the_first_that_says_it_is_the_cap(
+    arguments: tuple[str, ...], environ: dict[str, str], cap: int
+) -> None:
+    process = start(*arguments, **TOY, **environ)
+    assert process.stderr
+    said = next(process.stderr)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert f"1 tasks share {cap} containers" in said
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_asked_to_stop_it_ends_with_code_0(number: signal.Signals) -> None:
     process = start(**TOY)

@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-HEAVY = {"azure", "boto3", "botocore", "confluent_kafka", "docker", "google", "grpc", "kubernetes", "orjson",
-         "psycopg", "pymysql", "redis", "requests", "sqlite3", "starlette", "urllib3", "uvicorn", "websocket",
-         "yaml"}  # fmt: skip
+HEAVY = {"apprise", "argcomplete", "azure", "boto3", "botocore", "confluent_kafka", "docker", "google",
+         "grpc", "kubernetes", "orjson", "prometheus_client", "psycopg", "pymysql", "redis", "requests",
+         "sqlite3", "starlette", "urllib3", "uvicorn", "websocket", "yaml"}  # fmt: skip
 TRIES = 10
 APPS = {"maxContainers": 4, "apps": [{"name": "a", "priority": 1, "minContainers": 1, "maxContainers": 4}]}
 START = {"MSS_SCHEDULER": "TOY", "MSS_CONFIG": "ENVVAR", "MSS_CONFIG_DATA": json.dumps(APPS)}

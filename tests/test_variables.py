@@ -14,7 +14,7 @@ from microscaling.errors import ConfigError
 from microscaling.factory import make_monitors
 from microscaling.scheduler.base import SCHEDULERS
 from microscaling.settings import Settings, files, variables
-from microscaling.variables import check_cap, check_names, ignored
+from microscaling.variables import check_names, ignored
 
 APPS = json.dumps(
     {"maxContainers": 1, "apps": [{"name": "a", "maxContainers": 1, "config": {"command": "true"}}]}
@@ -39,27 +39,13 @@ def warnings(caplog: pytest.LogCaptureFixture, *names: str) -> list[str]:
         ("MSS_ONEXIT", "MSS_ON_EXIT"),
         ("MSS_ON_EXITS", "MSS_ON_EXIT"),
         ("MSS_ORPHAN", "MSS_ORPHANS"),
+        ("MSS_MAXCONTAINER", "MSS_MAX_CONTAINERS"),
     ],
 )
 def test_a_typo_that_would_touch_containers_ends_the_start(typo: str, meant: str) -> None:
     with pytest.raises(ConfigError) as caught:
         check_names({typo: "true"})
     assert list(caught.value.problems) == [f"{typo}: is not known; did you mean {meant}?"]
-
-
-def test_a_name_that_people_expect_says_where_it_is() -> None:
-    with pytest.raises(ConfigError, match="is not known; the cap is maxContainers in the conf"):
-        check_names({"MSS_MAX_CONTAINERS": "5"})
-
-
-def test_a_cap_that_would_not_count_ends_the_start() -> None:
-    with pytest.raises(
-        ConfigError, match="with MSS_CONFIG=FILE the cap is maxContainers in the configuration"
-    ):
-        check_cap(Settings(config="FILE"), {"MSS_MAX_CONTAINERS": "5"})
-    check_cap(Settings(config="SERVICES"), {"MSS_MAX_CONTAINERS": "5"})
-    check_cap(Settings(config="BEANSTALKD"), {"MSS_MAX_CONTAINERS": "5"})
-    check_cap(Settings(config="FILE"), {"MSS_MAX_CONTAINERS": ""})
 
 
 def test_every_one_of_them_is_named() -> None:

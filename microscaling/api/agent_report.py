@@ -65,6 +65,10 @@ def task_detail(task: Task) -> dict[str, Any]:
         detail["schedule"] = in_window(task)[:MAX_TEXT]
     if task.overdue:
         detail["overdue"] = True
+    if task.override:
+        detail["override"] = task.override
+    if task.warnings:
+        detail["warnings"] = [masked(text)[:MAX_TEXT] for text in task.warnings.values()]
     return detail
 
 
@@ -108,11 +112,16 @@ def _is_measured(task: Task) -> bool:
 
 
 def agent_detail(
-    tasks: Tasks, name: str, engine: str, asked: Collection[str] = (), brief: bool = False
+    tasks: Tasks,
+    name: str,
+    engine: str,
+    asked: Collection[str] = (),
+    brief: bool = False,
+    orders: bool = False,
 ) -> dict[str, Any]:
     """Returns the object "detail". `name`: of this agent, for people; `engine`: LOCAL or SERVER, the engine
-    that decides; `asked`: tasks whose containers the server asks for; `brief`: only what it needs to decide.
-    The caller holds the lock."""
+    that decides; `asked`: tasks whose containers the server asks for; `brief`: only what it needs to decide;
+    `orders`: it takes orders. The caller holds the lock."""
     told = [task_detail(task) for task in tasks.tasks]
     detail: dict[str, Any] = {
         "name": name,
@@ -133,4 +142,6 @@ def agent_detail(
                 entry["containers"] = container_entries(tasks, task.name, now)
     if tasks.occupied:
         detail["occupied"] = tasks.occupied
+    if orders:
+        detail["orders"] = True
     return detail

@@ -71,7 +71,10 @@ def apps_from_parsed(
     if data and "services" in data and "apps" not in data:
         raise ConfigError("is a Compose file (it has services): a configuration has maxContainers and apps")
     top = Section({} if data is None else data, "", notes)
-    max_containers = top.whole("maxContainers", least=0)
+    max_containers, cap = top.whole("maxContainers", least=0), "maxContainers"
+    # At the server the cap is that of its agents; services have no configuration with one.
+    if settings.max_containers is not None and not elsewhere and settings.config != "SERVICES":
+        max_containers, cap = settings.max_containers, "MSS_MAX_CONTAINERS"
     top.text("name")
     files = Files.of(top)
     placed = {
@@ -81,7 +84,7 @@ def apps_from_parsed(
     }
     tasks = list(placed.values())
     _check_names(placed, notes)
-    _check_cap(top, tasks, max_containers)
+    _check_cap(top, tasks, max_containers, cap)
     note_unknown(top)
     if notes.problems:  # without the warnings, which are clearer once these are mended
         raise ConfigError(*notes.problems)
@@ -177,16 +180,16 @@ def _check_names(placed: Mapping[str, Task], notes: Notes) -> None:
             notes.problem(f"{place}.name", f"{quoted(task.name)} is the name of {other} too: change one")
 
 
-def _check_cap(top: Section, tasks: list[Task], cap: int) -> None:
+def _check_cap(top: Section, tasks: list[Task], cap: int, place: str) -> None:
     notes, least = top.notes, sum(task.min_containers for task in tasks)
     if not top.take("apps"):
         note = notes.problem if notes.strict and top.take("apps") is None else notes.warn
         note("apps", "is empty or missing: there is nothing to scale")
-    elif not top.take("maxContainers"):
+    elif not cap and place == "maxContainers":
         notes.missing("maxContainers", top.take("maxContainers"), "no container will run")
     elif least > cap:
         notes.warn(
-            "maxContainers",
+            place,
             f"is {cap}, but the minContainers of the tasks add up to {least}: "
             "those of the lowest priority will have fewer than their minimum",
         )

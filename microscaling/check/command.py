@@ -20,7 +20,7 @@ from microscaling.settings import Settings
 from microscaling.supervision import privileges
 from microscaling.utils.deadline_call import DeadlineCaller
 from microscaling.utils.finding import ERROR, WARNING, Finding, error, ok
-from microscaling.variables import check_cap, check_names
+from microscaling.variables import check_names
 
 PATIENCE_S = 10.0
 """Longest wait (seconds) for the source of the configuration, for which an agent would wait for ever."""
@@ -74,7 +74,6 @@ def _read(environ: MutableMapping[str, str]) -> tuple[Settings, Tasks]:
     logs.setup(settings, io.StringIO(), environ)
     check_names(environ, partial(factory.variables_of_plugins, settings))
     settings = factory.prepared(settings, environ)
-    check_cap(settings, environ)
     factory.make_engine(settings)
     config = factory.make_config(settings)
     reading = DeadlineCaller("mss-config")

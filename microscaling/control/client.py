@@ -47,19 +47,26 @@ def ask(path: str, what: str, **query: str) -> Any:
         connection.close()
     if answer.status == 404:
         raise LookupError(body.get("error", ""))
+    if answer.status == 400:
+        raise AgentError(body.get("error", ""))  # a refusal, which is about a task and not about the agent
     if answer.status != 200:
         raise AgentError(f"the agent at {one_line(path)}: {body.get('error', answer.status)}")
     return body
 
 
-def agents(environ: Mapping[str, str]) -> list[tuple[str, Any]]:
-    """Returns the sockets of all agents of this user that run, each with the agent's status. Raises
-    AgentError."""
+def agents(environ: Mapping[str, str], silent: list[str] | None = None) -> list[tuple[str, Any]]:
+    """Returns the sockets of all agents of this user that run, each with the agent's status. One that does
+    not answer is noted in `silent`. Raises AgentError if none answers, and there is one."""
     found = []
+    silent = [] if silent is None else silent
     for path in found_sockets(environ):
         try:
             found.append((path, ask(path, "GET /status")))
         except ProcessLookupError:
             # It was killed, and its socket stays until the next agent starts.
             continue
+        except AgentError as error:
+            silent.append(str(error))  # the others still have something to tell
+    if silent and not found:
+        raise AgentError(silent[0])
     return found

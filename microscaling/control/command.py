@@ -13,6 +13,14 @@ from microscaling.utils.text import few, nearest, one_line, quoted, span
 Write = Callable[[str], object]
 HEAD = ("TASK", "PRIORITY", "RUNNING", "WANTED", "MIN-MAX", "READING", "TARGET", "STATE", "SINCE")
 NONE_RUNS = "no agent of this user runs here; one in a container: docker exec CONTAINER microscaling status"
+BOLD = 1
+COLOURS = {
+    **dict.fromkeys(("held", "backoff"), 31),
+    **dict.fromkeys(("fallback", "short", "maximum"), 33),
+    **dict.fromkeys(("paused", "pinned", "resting"), 36),
+}
+"""Of the rows on a terminal: red where something is wrong, yellow where something lacks, cyan for a person's
+will."""
 STATES = {
     "ok": "it has what it needs",
     "maximum": "it has the most that it may have, and needs more",
@@ -24,33 +32,39 @@ STATES = {
     "held": "its source gives no reading, so it stays as it is",
     "fallback": "its source gives no reading, so its fallback is in force",
     "backoff": "its containers keep failing, so the next try waits",
-    "paused": "it keeps its containers, whatever it reads, by the will of a person",
+    "paused": "no reading moves it, by the will of a person",
     "pinned": "it has a fixed number of containers, by the will of a person",
     "resting": "it has no containers, by another will than the agent's",
 }
 
 
-def status(environ: Mapping[str, str], write: Write, as_json: bool = False) -> int:
+def status(environ: Mapping[str, str], write: Write, as_json: bool = False, coloured: bool = False) -> int:
     """Writes the state of all agents of this user. Returns the exit code: 1 if there is none."""
-    found = [told for _, told in agents(environ)]
+    silent: list[str] = []
+    found = [told for _, told in agents(environ, silent)]
     if not found:
         raise AgentError(NONE_RUNS)
+    for line in () if as_json else silent:
+        write(f"{line}\n")
     for told in found:
         if as_json:
             write(json.dumps(told) + "\n")
             continue
         write(f"{_summary(told)}\n")
         rows = [HEAD, *(_row(task) for task in told["tasks"])]
-        for line in columns(rows):
-            write(f"{line}\n")
+        colours = [BOLD, *(COLOURS.get(task["state"], 0) for task in told["tasks"])]
+        for line, colour in zip(columns(rows), colours, strict=True):
+            write(f"\x1b[{colour}m{line}\x1b[0m\n" if coloured and colour else f"{line}\n")
         for task in told["tasks"]:
-            # Missing in the answer of an agent of an earlier version.
+            # Both are missing in the answer of an agent of an earlier version.
             if task.get("waits"):
                 write(f"{one_line(task['name'])} {task['waits']}\n")
             if task.get("rolling"):
                 write(f"{one_line(task['name'])}: {one_line(task['rolling'])}\n")
             if schedule := task.get("schedule"):
                 write(f"{one_line(task['name'])}: {one_line(_windows(schedule))}\n")
+            for warning in task.get("warnings", ()):
+                write(f"{one_line(task['name'])}: {one_line(warning)}\n")
     return 0
 
 
@@ -71,16 +85,23 @@ def explain(environ: Mapping[str, str], name: str, write: Write, as_json: bool =
 
 
 def order(
-    environ: Mapping[str, str], command: str, words: Sequence[str], seconds: float | None, write: Write
+    environ: Mapping[str, str],
+    command: str,
+    words: Sequence[str],
+    seconds: float | None,
+    write: Write,
+    down: bool = False,
 ) -> int:
     """Has agents carry out `pause`, `resume` or `pin`; `words`: the task, if there is one, and the number of
-    containers. Without a task it goes to all agents of this user. Returns the exit code."""
+    containers; `down`: a pause is one without containers. Without a task it goes to all agents of this user.
+    Returns the exit code."""
     found = agents(environ)
     if not found:
         raise AgentError(NONE_RUNS)
     query = {"task": words[0]} if words else {}
     query |= {"containers": words[1]} if len(words) > 1 else {}
     query |= {"seconds": f"{seconds:g}"} if seconds else {}
+    query |= {"down": "true"} if down else {}
     if words:
         _check_name(words[0], [each for _, told in found for each in _names(told)])
         found = [(path, told) for path, told in found if words[0] in _names(told)]
@@ -216,6 +237,8 @@ def _explained(told: Mapping[str, Any], noun: str) -> Iterator[str]:
         yield f"  reads    {_reading(told['reading'])} from {', '.join(told['sources'])}{age}"
     if told["problem"]:
         yield f"  problem  {told['problem']}"
+    for warning in told.get("warnings", ()):
+        yield f"  warning  {warning}"
     yield from _rules(told)
     for learned in [told.get("learned"), *(each.get("learned") for each in told.get("metrics", []))]:
         if learned:

@@ -12,6 +12,7 @@ from microscaling import __version__
 from microscaling.api.learned import learned_of
 from microscaling.api.members import members_of
 from microscaling.control.server import Answer, Handler
+from microscaling.demand.condition import state, wanted
 from microscaling.demand.obstacle import obstacle, shortage, waits
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
@@ -77,15 +78,16 @@ def explain(tasks: Tasks, name: str) -> dict[str, Any] | None:
 
 
 def _task(task: Task, tasks: Tasks) -> dict[str, Any]:
+    least, most = task.own_limits or (task.min_containers, task.max_containers)
     return {
         "name": task.name,
         "priority": task.priority,
-        "state": _state(task, tasks),
+        "state": state(task, tasks),
         "running": task.running,
         "requested": task.requested,
-        "wanted": _wanted(task),
-        "min": task.min_containers,
-        "max": task.max_containers,
+        "wanted": wanted(task),
+        "min": least,
+        "max": most,
         "reading": _reading(task),
         "target": getattr(task.target, "length", None),
         "since": _when(task.history[-1].at) if task.history else None,
@@ -93,6 +95,7 @@ def _task(task: Task, tasks: Tasks) -> dict[str, Any]:
         "waits": waits(task, tasks),
         "schedule": _schedule(task),
         "rolling": task.rolling,
+        "warnings": [masked(text) for text in task.warnings.values()],
         "problem": masked(
             task.override or task.falling_back or task.held or task.resting or task.metric.lacking
         ),
@@ -112,36 +115,6 @@ def _schedule(task: Task) -> dict[str, Any] | None:
     at = None if task.changes_at is None else _when(task.changes_at[0])
     window = "" if task.window is None else f"{task.window.text}: {task.window.limits.words()}"
     return {"open": window, "nextAt": at, "next": next_change(task)}
-
-
-def _state(task: Task, tasks: Tasks) -> str:
-    """Returns the state in one word."""
-    short = not task.is_remainder() and shortage(task) > 0
-    waiting = bool(waits(task, tasks))
-    # The first that holds: a reason that a person can do something about goes before one that passes.
-    states = {
-        "pinned": task.override.startswith("pinned"),
-        "paused": task.override,
-        "resting": task.resting,
-        "fallback": task.falling_back,
-        "held": task.held,
-        "backoff": task.backing_off,
-        "draining": task.draining,
-        "stopping": task.stopping,
-        "waiting": waiting,
-        "starting": task.requested > task.running - task.stopping,
-        "maximum": short and task.requested >= task.max_containers,
-        "short": short,
-    }
-    return next((state for state, holds in states.items() if holds), "ok")
-
-
-def _wanted(task: Task) -> int:
-    """Returns the containers that its rule asks for, within its minimum and its maximum."""
-    if task.is_remainder() or task.held:
-        return task.demand
-    wanted = task.demand + shortage(task) if shortage(task) else task.demand
-    return min(max(wanted, task.min_containers), task.max_containers)
 
 
 def _reading(task: Task) -> dict[str, Any] | None:

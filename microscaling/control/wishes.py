@@ -7,6 +7,7 @@ import hashlib
 import json
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -39,6 +40,7 @@ class Wishes:
         self.decides = decides
         self.clock = clock
         self._warned = False
+        self._keeping = threading.Lock()
 
     def load(self) -> None:
         """Takes over what an earlier agent has kept."""
@@ -75,6 +77,12 @@ class Wishes:
             "POST /resume": self._answering(self._resume),
         }
 
+    def carry_out(self, command: str, query: Mapping[str, str]) -> None:
+        """Carries out an order that came over the server; a refusal is logged, as nobody waits for it."""
+        status, body = self.handlers()[f"POST /{command}"](query)
+        if status != 200:
+            log.warning("an order by the server's page is refused: %s", body["error"])
+
     def _answering(self, work: Callable[[Mapping[str, str]], str]) -> Handler:
         def answer(query: Mapping[str, str]) -> Answer:
             try:
@@ -91,20 +99,22 @@ class Wishes:
         return answer
 
     def _pause(self, query: Mapping[str, str]) -> str:
-        names = self._names(query)
-        self._put(dict.fromkeys(names, Override(None, self._until(query))))
-        return f"{few(names)}: {Override(None, self._until(query)).words()}"
+        names, down = self._names(query), "down" in query
+        override = Override(0 if down else None, self._until(query), down)
+        self._put(dict.fromkeys(names, override))
+        return f"{few(names)}: {override.words()}"
 
     def _pin(self, query: Mapping[str, str]) -> str:
+        if not query.get("task"):
+            raise Refused("pin: which task? one at a time")
         (name,) = self._names(query)
         text = query.get("containers", "")
         if not text.isdecimal() or int(text) > MAX_CONTAINERS:
             raise Refused(f"expected a number of containers, got {quoted(text)}")
         with self.tasks as tasks:
-            most = max(task.max_containers for task in tasks.tasks if task.name == name)
-            pinned = tasks.overrides.get(name, Override()).containers is not None
-        # While it is pinned, its maximum is not that of the configuration.
-        if int(text) > most and not pinned:
+            task = tasks.get_task(name)
+            most = task.own_limits[1] if task.own_limits else task.max_containers
+        if int(text) > most:
             raise Refused(f"{name}: its maxContainers is {most}: pin it to so many at most")
         override = Override(int(text), self._until(query))
         self._put({name: override})
@@ -143,6 +153,11 @@ class Wishes:
             tasks.overrides.update(overrides)
 
     def _keep(self) -> None:
+        # Two threads have orders: that of the control socket, and that of the connection to a server.
+        with self._keeping:
+            self._write()
+
+    def _write(self) -> None:
         with self.tasks as tasks:
             kept: dict[str, Any] = {name: asdict(override) for name, override in tasks.overrides.items()}
         try:

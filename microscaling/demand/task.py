@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,7 @@ PLAIN = ContainerOptions()
 IDLE_S = 10.0
 STUCK_S = 3600.0
 NOT_YET = "not measured yet"
+NO_WARNINGS: Mapping[str, str] = {}
 CONFIGURED = (
     "family_name", "image", "command", "publish_all_ports", "network_mode", "env", "is_scalable", "priority",
     "max_delta", "min_containers", "max_containers", "metric", "container", "fallback", "scale_down_window_s",
@@ -161,6 +163,11 @@ class Task:
         self.held = NOT_YET if self.metric.sources else ""
         self.falling_back, self.measured_at = "", None
 
+    warnings: Mapping[str, str] = field(default_factory=lambda: NO_WARNINGS)  # one for thousands of tasks
+    """What a person should know of it, by kind. Only the watch writes it, and replaces it as a whole."""
+    own_limits: tuple[int, int] | None = None
+    """Its minimum and maximum by the configuration, while it is pinned to others. Only the engine writes
+    it."""
     override: str = ""
     """A person's will in force in place of its rule, in words; empty: none. Only the engine writes it."""
     history: list[Decision] = field(default_factory=list)

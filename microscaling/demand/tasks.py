@@ -12,6 +12,7 @@ from types import TracebackType
 from microscaling.demand.change import Change
 from microscaling.demand.override import Override
 from microscaling.demand.shown import ContainerView
+from microscaling.demand.tally import Tally
 from microscaling.demand.task import Task
 
 _priority = attrgetter("priority")
@@ -52,6 +53,10 @@ class Tasks:
         self.containers: Callable[[str], list[ContainerView]] | None = None
         """Lists the containers of the task with this name; None: the scheduler knows their number only. Only
         the scheduler writes it; it is called with the lock held."""
+        self.seen: Callable[[str], list[ContainerView]] | None = None
+        """The same, with their activity as it is known: no container is looked at for it."""
+        self.tally: Tally | None = None
+        """The counters for the metrics; None: they are off."""
         self.occupied = 0
         """Places under the cap taken by containers that do not stop. They are part of no task's demand, and
         the time of their end is unknown. Only the scheduler writes it."""

@@ -5,8 +5,12 @@ from __future__ import annotations
 import queue
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from microscaling.demand.tasks import Tasks
+from microscaling.engine.beats import Beats
+from microscaling.engine.poll import Poll
 from microscaling.utils.threads import StoppableThread
 
 TOKEN = True
@@ -16,6 +20,40 @@ CLOSED = None
 
 Slot = queue.Queue[bool | None]
 """The channel from the engine to the scheduler: `queue.Queue(maxsize=1)`."""
+
+
+@dataclass(frozen=True)
+class SourceCounts:
+    """The requests to one source since the start of the agent."""
+
+    name: str
+    """For people, without credentials."""
+    answers: int
+    """Failed requests included."""
+    errors: int
+    seconds: float
+    """The time that all of them took."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Counters of an engine, for the metrics."""
+
+    beats: int = 0
+    skipped: int = 0
+    """Beats that were left out, as the agent was too busy."""
+    sources: tuple[SourceCounts, ...] = ()
+
+    @classmethod
+    def of(cls, beats: Beats | None, polls: Iterable[Poll]) -> Counts:
+        """Returns the counters of these beats and sources; reads them without a lock."""
+        # Each number has one writer, and to be one request late does no harm.
+        sources = tuple(
+            SourceCounts(poll.source.name, poll.answers, poll.errors, poll.seconds) for poll in polls
+        )
+        if beats is None:
+            return cls(sources=sources)
+        return cls(beats.number - beats.skipped, beats.skipped, sources)
 
 
 class Engine(ABC):
@@ -36,6 +74,10 @@ class Engine(ABC):
     def get_demand(self, tasks: Tasks, demand_update: Slot) -> None:
         """Starts the decisions and returns at once. After each change of demand there is a TOKEN in
         `demand_update`."""
+
+    def counts(self) -> Counts:
+        """Returns its counters; may be called from any thread."""
+        return Counts()
 
     @abstractmethod
     def stop_demand(self, demand_update: Slot) -> None:

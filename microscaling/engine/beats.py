@@ -15,6 +15,8 @@ class Beats:
         """The latest beat that is, or was, due."""
         self.missed = 0
         """Number of beats skipped just before it."""
+        self.skipped = 0
+        """Number of all beats that were skipped."""
 
     @property
     def due(self) -> float:
@@ -28,4 +30,5 @@ class Beats:
         last = self.number
         self.number = max(last + 1, math.floor((now - self.start) / self.beat_s + 0.5) + 1)
         self.missed = self.number - last - 1
+        self.skipped += self.missed
         return self.due

@@ -80,6 +80,7 @@ class Decider:
                 changed = (not tasks.hold and scaling.guard(tasks)) or changed
                 changed = (not tasks.hold and self.rests.fill(tasks)) or changed
             changes = changes_since(before)
+            count_changes(tasks, before, changes, now)
             lines = self.status.look(now)
         # Logged after the lock is released, as logging is I/O.
         self.fallbacks.say()
@@ -109,17 +110,21 @@ class Decider:
                 changed = (not tasks.hold and bool(moved) and self.rests.fill(tasks)) or changed
             self.advances.note(moved)
             changes = changes_since(before)
+            count_changes(tasks, before, changes, now)
         say(changes)
         return changed
 
-    def reallocate(self) -> bool:
-        """Decides between two beats, after the scheduler has updated `running` or `requested`."""
+    def reallocate(self, now: float | None = None) -> bool:
+        """Decides between two beats, after the scheduler has updated `running` or `requested`. `now`
+        (seconds) is only for the metrics."""
         with self.tasks as tasks:
             tasks.changed.clear()
             before = demands_of(tasks)
             with reserved(tasks):
                 changed = not tasks.hold and scaling.reallocate(tasks)
             changes = changes_since(before)
+            if now is not None:
+                count_changes(tasks, before, changes, now)
         say(changes)
         return changed
 
@@ -148,6 +153,13 @@ def changes_since(before: Before) -> list[Change]:
             note(task.history, demand, task.demand, task.reason)
             changes.append((task.name, demand, task.demand, task.reason))
     return changes
+
+
+def count_changes(tasks: Tasks, before: Before, changes: list[Change], now: float) -> None:
+    """Counts the changes of a decision, if there are metrics. The caller holds the lock."""
+    if tasks.tally is not None:
+        tasks.tally.decided(changes)
+        tasks.tally.follow(before[0], before[1], now)
 
 
 def say(changes: list[Change]) -> None:

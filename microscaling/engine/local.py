@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from microscaling.demand.tasks import Tasks
-from microscaling.engine.base import Engine, Slot, put_closed, put_token
+from microscaling.engine.base import Counts, Engine, Slot, put_closed, put_token
 from microscaling.engine.beats import Beats
 from microscaling.engine.decider import Decider
 from microscaling.engine.early import Early
@@ -80,7 +80,7 @@ class BeatThread(StoppableThread):
             changed = self.tasks.changed.wait(left)
             # The process may have been frozen meanwhile: then the readings are old.
             if changed and not self.stopped.is_set() and self.clock() < due:
-                self._notify(self.decider.reallocate())
+                self._notify(self.decider.reallocate(self.clock()))
 
     def _next_beat(self, beats: Beats) -> float:
         due = beats.next(self.clock())
@@ -119,6 +119,11 @@ class LocalEngine(Engine):
         self.threads = [thread, *thread.sources.threads]
         for each in self.threads:
             each.start()
+
+    def counts(self) -> Counts:
+        if self._beat is None:
+            return Counts()
+        return Counts.of(self._beat.beats, self._beat.sources.readings.polls)
 
     def stop_demand(self, demand_update: Slot) -> None:
         """Stops all threads and closes the slot."""

@@ -32,7 +32,7 @@ class Overrides:
             # With other limits than ours its configuration was changed, and has brought its own.
             if _limits(task) == self._put[task]:
                 task.is_scalable, task.min_containers, task.max_containers = own
-            task.override = ""
+            task.override, task.own_limits = "", None
         self._own, self._put = {}, {}
 
     def apply(self) -> None:
@@ -52,6 +52,7 @@ class Overrides:
         if override.containers is None:
             task.is_scalable = False
             return
+        task.own_limits = task.min_containers, task.max_containers
         task.min_containers = task.max_containers = min(override.containers, task.max_containers)
         # The guard raises also a task without a reading, but lowers none.
         if task.demand > task.max_containers:

@@ -43,6 +43,9 @@ class Poll:
         self.in_time = True
         """True if its last answer came within the engine's patience, so that the next is worth waiting
         for."""
+        self.answers, self.errors, self.seconds = 0, 0, 0.0
+        """The requests that have ended, those of them that failed, and the time of all. Only `finish` writes
+        them."""
         self._asked = float("-inf")
         self._patience_s = 0.0
 
@@ -59,6 +62,9 @@ class Poll:
         """Stores the answer, or the error."""
         self.reading = Reading(now, self._asked, answer, error)
         self.in_time = now - self._asked <= self._patience_s
+        self.answers += 1
+        self.errors += bool(error)
+        self.seconds += max(0.0, now - self._asked)
         self.busy = False
 
     def ask(self, clock: Callable[[], float]) -> None:

@@ -11,8 +11,8 @@ from microscaling.clients.websocket.connection import Connection
 from microscaling.demand.reason import Reason
 from microscaling.demand.tasks import Tasks
 from microscaling.engine import scaling
-from microscaling.engine.base import Engine, Slot, put_closed, put_token
-from microscaling.engine.decider import changes_since, demands_of, say
+from microscaling.engine.base import Counts, Engine, Slot, put_closed, put_token
+from microscaling.engine.decider import changes_since, count_changes, demands_of, say
 from microscaling.engine.meter import MeterThread
 from microscaling.utils.failure_log import FailureLog
 from microscaling.utils.text import few
@@ -54,6 +54,11 @@ class ServerEngine(Engine):
         """Updates the threads for the supervision by the agent."""
         measuring = self._meter.threads if self._meter else []
         self.threads = [*self.threads[:1], *measuring, *self.connection.threads]
+
+    def counts(self) -> Counts:
+        if self._meter is None:
+            return Counts()
+        return Counts.of(self._meter.beats, self._meter.sources.readings.polls)
 
     def stop_demand(self, demand_update: Slot) -> None:
         """Stops all threads, leaves the connection, and closes the slot."""
@@ -113,6 +118,7 @@ class DemandThread(StoppableThread):
             if not tasks.hold:
                 fulfil(tasks, self.wants)
             changes = changes_since(before)
+            count_changes(tasks, before, changes, time.monotonic())
         say(changes)
         # The scheduler acts only after the first decision, and then repairs and cleans up, even if that
         # decision changed nothing.

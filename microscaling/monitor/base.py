@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,10 @@ class Monitor(ABC):
     def send_metrics(self, tasks: Tasks) -> None:
         """Sends one report; called every 500 ms. Copies the data under the lock and sends it without the
         lock. May raise TemporaryError, which is logged once."""
+
+    def obey(self, carry_out: Callable[[str, Mapping[str, str]], object]) -> None:
+        """From now on, passes orders of people at the destination to `carry_out`: a command and its
+        parameters, as the control socket takes them. A destination without people has none."""
 
     def close(self) -> None:
         """Aborts a `send_metrics` that waits, and releases all resources."""

@@ -6,11 +6,13 @@ import logging
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from microscaling.api.agent_report import HEADER, MAX_MESSAGE, agent_detail
 from microscaling.api.containers import read_question
 from microscaling.api.metrics import metrics_message, task_metrics
+from microscaling.api.orders import read_order
 from microscaling.clients.server_address import gone
 from microscaling.demand.tasks import Tasks
 from microscaling.monitor.base import Monitor, MonitorPlugin
@@ -40,6 +42,7 @@ class ServerMonitor(Monitor):
         self.name = name
         self.engine = engine
         self._closed = False
+        self._carry_out: Callable[[str, Mapping[str, str]], object] | None = None
         self._questions: dict[str, float] = {}
         """Times of the server's questions for containers, by task."""
         self._lock = threading.Lock()
@@ -62,8 +65,15 @@ class ServerMonitor(Monitor):
     def _message(self, tasks: Tasks, more: bool, brief: bool = False) -> str:
         with tasks:
             told = [task_metrics(task) for task in tasks.tasks]
-            detail = agent_detail(tasks, self.name, self.engine, self._asked(), brief) if more else None
+            detail = self._detail(tasks, brief) if more else None
         return metrics_message(self.user_id, told, int(time.time()), detail)
+
+    def _detail(self, tasks: Tasks, brief: bool) -> dict[str, Any]:
+        orders = self._carry_out is not None
+        return agent_detail(tasks, self.name, self.engine, self._asked(), brief, orders)
+
+    def obey(self, carry_out: Callable[[str, Mapping[str, str]], object]) -> None:
+        self._carry_out = carry_out
 
     def hear(self, message: bytes) -> None:
         """Takes a message of the server; called in the connection's thread."""
@@ -72,6 +82,8 @@ class ServerMonitor(Monitor):
                 self._questions[name] = time.monotonic()
                 while len(self._questions) > MAX_ASKED:
                     del self._questions[next(iter(self._questions))]
+        if self._carry_out is not None and (order := read_order(message)):
+            self._carry_out(*order)
 
     def _asked(self) -> set[str]:
         """Returns the tasks whose containers the server has asked for lately."""

@@ -81,6 +81,11 @@ class Scheduler(ABC):
         with tasks:
             return tasks.exited()
 
+    def at_work(self, name: str) -> int | None:
+        """Returns how many of some containers of the task with that name are at work now; None if that cannot
+        be found out. May ask the backend."""
+        return None
+
     def left(self) -> list[str]:
         """Describes the containers that may be left behind if the agent ended now, for a person."""
         return []

@@ -157,7 +157,7 @@ class Driver(Scheduler, Generic[R, Operation]):
         # It may have waited for a thread for long, and demand has fallen since.
         if self._called_off(operation):
             return
-        id, error = "", None
+        id, error, began = "", None, self.clock()
         try:
             id = self._call(operation)
         except MicroscalingError as failed:
@@ -165,7 +165,15 @@ class Driver(Scheduler, Generic[R, Operation]):
         except Exception as failed:  # would end the thread, and with it the agent
             log.exception("%s", operation)
             error = TemporaryError(str(failed))  # the outcome is unknown
+        self._count(operation, self.clock() - began, error is not None)
         self._done(operation, id, error)
+
+    def _count(self, operation: Operation, seconds: float, failed: bool) -> None:
+        """Counts a call for the metrics."""
+        if self.tasks is not None and self.tasks.tally is not None:
+            name, work = self._named(operation)
+            with self.tasks:
+                self.tasks.tally.worked(name, work, seconds, failed)
 
     @abstractmethod
     def _make(self, tasks: Tasks) -> R:
@@ -187,6 +195,10 @@ class Driver(Scheduler, Generic[R, Operation]):
     def _call(self, operation: Operation) -> str:
         """Makes the call. Returns the id of a container that it created, else an empty text. Raises
         MicroscalingError."""
+
+    @abstractmethod
+    def _named(self, operation: Operation) -> tuple[str, str]:
+        """Returns the name of the task of an operation, and a word for its work, such as "start"."""
 
     @abstractmethod
     def _done(self, operation: Operation, id: str, error: MicroscalingError | None) -> None:

@@ -17,6 +17,7 @@ from microscaling.server.http.agents import Agents
 from microscaling.server.http.api import Api
 from microscaling.server.http.auth import Guard
 from microscaling.server.http.events import EventHub
+from microscaling.server.http.orders import Orders
 from microscaling.server.http.pages import Pages
 from microscaling.server.storage.persistence import Persistence
 
@@ -47,7 +48,12 @@ def make_app(
             await keeper.close()
 
     return Starlette(
-        routes=[WebSocketRoute("/", agents.serve), *api.routes(), *pages.routes()],
+        routes=[
+            WebSocketRoute("/", agents.serve),
+            *Orders(api.users).routes(),
+            *api.routes(),
+            *pages.routes(),
+        ],
         middleware=[Middleware(Gate, guard=guard)],
         lifespan=lifespan,
     )

@@ -463,3 +463,15 @@ def test_whatever_it_is_every_problem_is_one_line_with_a_place(data: Any) -> Non
         for problem in error.problems:
             assert problem.isprintable()
             assert re.match(r"(apps|maxContainers|name|expected)\b", problem)
+
+
+@pytest.mark.parametrize(("cap", "warns"), [(7, False), (2, True)])
+def test_a_cap_of_the_settings_is_in_place_of_the_configurations(
+    cap: int, warns: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = json.dumps({"maxContainers": 4, "apps": [{"name": "a", "minContainers": 3, "maxContainers": 5}]})
+    _, found = apps_from_data(data.encode(), Settings(max_containers=cap))
+    assert found == cap
+    assert (
+        "MSS_MAX_CONTAINERS: is 2, but the minContainers of the tasks add up to 3" in caplog.text
+    ) is warns

@@ -3,45 +3,31 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
+import socket
 import sqlite3
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import jsonschema
 import pytest
 
+from microscaling.control import client, command
+from microscaling.control.place import own_socket
+from scripts import transcripts
 from tests.fakes.server import wait_for
-from tests.pages import DOCS, blocks_of
+from tests.pages import DOCS
 from tests.test_main import run, start
 
 yaml = pytest.importorskip("yaml")
 
-APPS = """\
-maxContainers: 10
-apps:
-  - name: mailer
-    priority: 1
-    minContainers: 1
-    maxContainers: 8
-    ruleType: SimpleQueue
-    metricType: SQL
-    config:
-      {targetQueueLength: 20, databaseURL: "sqlite:///FOLDER/jobs.db", query: "SELECT count(*) FROM jobs"}
-  - name: resizer
-    priority: 2
-    maxContainers: 8
-    ruleType: SimpleQueue
-    metricType: SQL
-    config:
-      {targetQueueLength: 20, databaseURL: "sqlite:///FOLDER/none.db", query: "SELECT count(*) FROM jobs"}
-  - name: batch
-    priority: 3
-    maxContainers: 4
-    ruleType: Remainder
-"""
 WINDOW = """\
     schedule:
       - {dates: [2020-01-01..2090-12-31], timezone: Europe/Berlin, minContainers: 2}
@@ -59,7 +45,7 @@ class Agent:
         with closing(sqlite3.connect(self.folder / "jobs.db")) as db, db:
             db.execute("CREATE TABLE jobs (id)")
             db.executemany("INSERT INTO jobs VALUES (?)", [(i,) for i in range(200)])
-        apps = APPS.replace("FOLDER", str(self.folder))
+        apps = transcripts.APPS.replace("FOLDER", str(self.folder))
         (self.folder / "apps.yml").write_text(re.sub("name: (.*)", rf"name: \g<1>{self.mark}", apps))
         self.run()
         return self
@@ -103,17 +89,14 @@ def agent(tmp_path: Path) -> Iterator[Agent]:
         yield agent
 
 
-def test_status_and_explain(agent: Agent) -> None:
-    wait_for(lambda: "8 of 8" in agent.explain("mailer"))
-    shown, explained = blocks_of(DOCS / "commands.md", "text")
-    wait_for(lambda: agent.alike(agent.status()) == agent.alike(shown.text))
+def test_the_page_shows_what_the_commands_print() -> None:
+    """All of them, in its order, on an agent of their own."""
+    assert transcripts.main(["--check"]) == 0
 
-    lines = agent.alike(agent.explain("mailer")).splitlines()
-    wanted = agent.alike(explained.text).splitlines()
-    assert lines[: len(wanted) - 1] == wanted[:-1]
-    assert lines[-1].startswith(" WHEN 0 -> 1 ("), "its first decision"
+
+def test_a_source_that_fails_is_explained(agent: Agent) -> None:
     problem = " problem sqlite:////srv/none.db: there is no such file"
-    assert problem in agent.alike(agent.explain("resizer")).splitlines()
+    wait_for(lambda: problem in agent.alike(agent.explain("resizer")).splitlines())
 
 
 def test_a_person_goes_before_the_rule(agent: Agent) -> None:
@@ -134,17 +117,38 @@ def test_a_person_goes_before_the_rule(agent: Agent) -> None:
     wait_for(lambda: "8 of 8" in agent.explain("mailer"))
     code, out, err = run("pin", name, "99")
     assert (code, out) == (1, "")
-    assert err.endswith(f"{name}: its maxContainers is 8: pin it to so many at most\n")
+    assert err == f"microscaling: {name}: its maxContainers is 8: pin it to so many at most\n"
 
 
-def test_json_is_for_programs(agent: Agent) -> None:
+def strict(schema: Any) -> Any:
+    """The schema as one in which nothing else may be: the page promises that keys are only added to it."""
+    if isinstance(schema, list):
+        return [strict(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = (
+        {"unevaluatedProperties": False}
+        if "properties" in schema and "name" not in schema["properties"]
+        else {}
+    )
+    return {key: strict(value) for key, value in schema.items()} | closed
+
+
+def test_json_is_as_the_schema_has_it(agent: Agent) -> None:
+    validate = jsonschema.Draft202012Validator(
+        strict(json.loads((DOCS / "commands.schema.json").read_text()))
+    ).validate
     told = json.loads(agent.status("--json"))
-    assert {*told} == {"version", "pid", "scheduler", "noun", "cap", "free", "hold", "tasks"}
+    validate(told)
     assert [task["name"].removesuffix(agent.mark) for task in told["tasks"]] == ["mailer", "resizer", "batch"]
-    told = json.loads(agent.explain("mailer", "--json"))
-    assert {*told} == TASK | EXPLAINED
-    assert {*told["reading"]} == READING
-    assert told["reading"]["waiting"] == 200
+    for name in ("mailer", "resizer", "batch"):
+        told = json.loads(agent.explain(name, "--json"))
+        validate(told)
+        assert told["name"] == f"{name}{agent.mark}"
+        with pytest.raises(jsonschema.ValidationError):
+            validate(told | {"other": 1})
+        with pytest.raises(jsonschema.ValidationError):
+            validate({key: value for key, value in told.items() if key != "decisions"})
 
 
 def test_a_task_that_is_not_there(agent: Agent) -> None:
@@ -155,18 +159,25 @@ def test_a_task_that_is_not_there(agent: Agent) -> None:
     )
 
 
+def test_an_agent_that_does_not_answer_hides_no_other(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "TIMEOUT_S", 0.5)
+    path = own_socket(os.environ)
+    with socket.socket(socket.AF_UNIX) as deaf:
+        deaf.bind(path)
+        deaf.listen()
+        try:
+            lines: list[str] = []
+            assert command.status(os.environ, lines.append) == 0
+        finally:
+            os.unlink(path)
+    assert f"the agent at {path} does not answer: timed out\n" in lines
+    assert any(agent.mark in line for line in lines)
+
+
 def test_of_an_agent_that_was_killed_nothing_is_shown(agent: Agent) -> None:
     agent.process.kill()
     agent.process.wait()
     assert agent.status() == ""
-
-
-TASK = {
-    *("name", "priority", "state", "running", "requested", "wanted", "min", "max", "reading", "target"),
-    *("since", "reason", "waits", "problem", "schedule", "rolling"),
-}
-READING = {"waiting", "running", "stuck", "future", "paused", "ageSeconds"}
-EXPLAINED = {"rule", "metric", "sources", "lacks", "obstacle", "cap", "has", "decisions", "band"}
 
 
 def test_a_task_that_waits_for_places_in_a_drain(tmp_path: Path) -> None:
@@ -213,7 +224,7 @@ def test_a_task_that_waits_for_places_in_a_drain(tmp_path: Path) -> None:
 
 
 def test_the_window_that_is_open_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(globals(), "APPS", APPS + WINDOW)
+    monkeypatch.setattr(transcripts, "APPS", transcripts.APPS + WINDOW)
     with Agent(tmp_path) as agent:
         name = f"batch{agent.mark}"
         text = "on 2020-01-01..2090-12-31 Europe/Berlin: minContainers 2"
@@ -221,3 +232,35 @@ def test_the_window_that_is_open_is_shown(tmp_path: Path, monkeypatch: pytest.Mo
         assert f"{name}: {text}; " in agent.status()
         told = json.loads(agent.explain("batch", "--json"))
         assert (told["min"], told["schedule"]["open"]) == (2, text)
+
+
+def completed(line: str) -> list[str]:
+    """What bash offers at the end of a line, with the completion of the page."""
+    script = """
+        eval "$(register-python-argcomplete microscaling)"
+        COMP_LINE=$1 COMP_POINT=${#1} COMP_TYPE=9
+        _python_argcomplete microscaling 2>/dev/null
+        printf '%s\\n' "${COMPREPLY[@]}"
+    """
+    environ = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    ended = subprocess.run(
+        ["bash", "-c", script, "-", line], env=environ, capture_output=True, text=True, timeout=60
+    )
+    return sorted(word.strip() for word in ended.stdout.split("\n") if word.strip())
+
+
+def test_the_shell_completes(agent: Agent) -> None:
+    assert completed("microscaling pa") == ["pause"]
+    assert {"check", "explain", "pin", "resume", "run", "status"} <= {*completed("microscaling ")}
+    assert completed("microscaling run --dr") == ["--dry-run"]
+    assert completed(f"microscaling explain mailer{agent.mark[:6]}") == [f"mailer{agent.mark}"]
+    assert not any(agent.mark in word for word in completed(f"microscaling pin mailer{agent.mark} "))
+
+
+def test_rows_have_a_colour_only_on_a_terminal(agent: Agent) -> None:
+    wait_for(lambda: " maximum " in agent.status())
+    lines: list[str] = []
+    assert command.status(os.environ, lines.append, coloured=True) == 0
+    ours = [line for line in lines if agent.mark in line]
+    assert [line[:5] for line in ours] == ["\x1b[33m", "\x1b[31m", "batch"]
+    assert "\x1b" not in agent.status()

@@ -11,6 +11,7 @@ from microscaling.control.wishes import Wishes, file_of
 from microscaling.demand.override import Override
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
+from microscaling.engine.overrides import Overrides
 
 NOW = 1_796_000_000.0
 
@@ -63,7 +64,9 @@ REFUSED = [
     ("pin", {"task": "a", "containers": "many"}, 'expected a number of containers, got "many"'),
     ("pin", {"task": "a", "containers": "-1"}, 'expected a number of containers, got "-1"'),
     ("pin", {"task": "a", "containers": "9"}, "a: its maxContainers is 8: pin it to so many at most"),
+    ("pin", {"containers": "3"}, "pin: which task? one at a time"),
     ("resume", {"task": "a"}, "a: is neither paused nor pinned"),
+    ("pause", {"task": "c", "down": "true"}, 'there is no task "c"'),
     ("resume", {}, "no task: is neither paused nor pinned"),
 ]
 
@@ -72,6 +75,22 @@ REFUSED = [
 def test_a_refusal_has_its_reason(wishes: Wishes, command: str, query: dict[str, str], says: str) -> None:
     assert ask(wishes, command, **query) == says
     assert wishes.tasks.overrides == {}
+
+
+def test_down_is_kept_too(wishes: Wishes, tmp_path: Path) -> None:
+    assert ask(wishes, "pause", task="a", down="true") == "a: paused without containers by hand"
+    after = made(tmp_path)
+    after.load()
+    assert after.tasks.overrides == {"a": Override(0, None, down=True)}
+
+
+def test_a_pinned_task_has_the_maximum_of_its_configuration(wishes: Wishes) -> None:
+    ask(wishes, "pin", task="a", containers="3")
+    Overrides(wishes.tasks).apply()
+    assert (
+        ask(wishes, "pin", task="a", containers="9") == "a: its maxContainers is 8: pin it to so many at most"
+    )
+    assert ask(wishes, "pin", task="a", containers="8") == "a: pinned to 8 by hand"
 
 
 def test_where_a_server_decides_they_would_have_no_effect(wishes: Wishes) -> None:
@@ -107,4 +126,4 @@ def test_agents_of_other_tasks_have_other_files() -> None:
 
 def test_the_file_is_json(wishes: Wishes) -> None:
     ask(wishes, "pin", task="a", containers="2")
-    assert json.loads(Path(wishes.path).read_text()) == {"a": {"containers": 2, "until": None}}
+    assert json.loads(Path(wishes.path).read_text()) == {"a": {"containers": 2, "until": None, "down": False}}

@@ -282,7 +282,7 @@ def test_after_a_freeze_nothing_is_decided_by_what_was_measured_before_it():
     run = Run(toy, beat_s=3600)
     run.engine.clock = lambda: time.monotonic() + jump[0]
 
-    def reallocate():
+    def reallocate(now):
         run.tasks.changed.clear()
         extras.append("decided")
         return False

@@ -31,11 +31,21 @@ MORE = {
     "held": "",
     "backingOff": False,
     "reason": "r",
+    "override": "paused by hand",
+    "warnings": ["w"],
 }
 REPORT = {"user": "hello", "metrics": {"tasks": [TOLD], "createdAt": 1500000000}}
 DETAIL = {
     **REPORT,
-    "detail": {"name": "n", "version": "1", "engine": "LOCAL", "cap": 9, "hold": "", "tasks": [MORE]},
+    "detail": {
+        "name": "n",
+        "version": "1",
+        "engine": "LOCAL",
+        "cap": 9,
+        "hold": "",
+        "orders": True,
+        "tasks": [MORE],
+    },
 }
 
 
@@ -68,6 +78,7 @@ def test_reports(dice: Dice) -> None:
         assert all(is_whole(n, 0, MAX_METRIC) for n in known)
         assert told.priority is None or is_whole(told.priority, -MAX_METRIC, MAX_METRIC)
         assert type(told.backing_off) is bool
+        assert all(type(text) is str and len(text) <= MAX_REASON for text in (told.override, *told.warnings))
     if report.about is not None:
         assert report.about.cap is None or is_whole(report.about.cap, 0, MAX_COUNT)
         report.about.name.encode()

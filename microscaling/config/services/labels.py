@@ -13,11 +13,11 @@ from microscaling.config.services.names import ENABLE, OF_CONTAINERS, PREFIX, TA
 from microscaling.errors import ConfigError
 from microscaling.metric.base import METRICS
 from microscaling.plugins import Field, Group, P
-from microscaling.settings import NO, YES
 from microscaling.target.base import RULES
 from microscaling.target.remainder import RemainderTarget
 from microscaling.utils.strict_json import parse
 from microscaling.utils.text import quoted, short
+from microscaling.utils.values import NO, YES
 
 WHOLE = re.compile(r"[+-]?[0-9]{1,19}")
 

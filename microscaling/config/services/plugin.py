@@ -32,7 +32,7 @@ log = logging.getLogger("mssconfig")
 
 TIMEOUT_S = 10
 MAX_RETRY_S = 5.0
-CAP = Variable("MSS_MAX_CONTAINERS", "with `SERVICES`: number of containers that all enabled services share")
+CAP = "MSS_MAX_CONTAINERS"
 PROJECTS = Variable(
     "MSS_COMPOSE_PROJECT",
     "with `SERVICES`: Compose projects with commas between. Empty: the agent's own, or all if it is in none",
@@ -55,7 +55,7 @@ class ServicesConfig(Config):
 
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
         self.settings = settings
-        self.cap = _cap(CAP.read(environ))
+        self.cap = _cap(environ.get(CAP, ""))
         self.projects = PROJECTS.read(environ)
         variables = tuple(filter(None, re.split(r"[\s,]+", VARIABLES.read(environ))))
         self.catalogue = Catalogue(self.cap, settings, variables)
@@ -99,7 +99,7 @@ class ServicesConfig(Config):
         advice = set(hints(tasks, self.cap))
         if least > self.cap:
             advice.add(
-                f"{CAP.name}: is {self.cap}, but the minimums of the services add up to {least}: those of "
+                f"{CAP}: is {self.cap}, but the minimums of the services add up to {least}: those of "
                 "the lowest priority will have fewer than theirs"
             )
         for line in sorted(advice - self._advice):
@@ -141,11 +141,11 @@ def _cap(text: str) -> int:
     """Returns the number of containers in MSS_MAX_CONTAINERS. Raises ConfigError."""
     if not text:
         raise ConfigError(
-            f"{CAP.name}: is not set: with MSS_CONFIG=SERVICES it is the number of containers that all "
+            f"{CAP}: is not set: with MSS_CONFIG=SERVICES it is the number of containers that all "
             "services share"
         )
     if not re.fullmatch(r"[0-9]{1,6}", text.strip()):
-        raise ConfigError(f"{CAP.name}: expected a whole number of containers, got {quoted(text)}")
+        raise ConfigError(f"{CAP}: expected a whole number of containers, got {quoted(text)}")
     return int(text)
 
 
@@ -154,6 +154,4 @@ def make(settings: Settings) -> ServicesConfig:
     return ServicesConfig(settings, os.environ)
 
 
-TYPE = ConfigPlugin(
-    "SERVICES", "the labels of your Compose services", make, variables=(CAP, PROJECTS, VARIABLES)
-)
+TYPE = ConfigPlugin("SERVICES", "the labels of your Compose services", make, variables=(PROJECTS, VARIABLES))

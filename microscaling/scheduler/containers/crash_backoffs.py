@@ -35,6 +35,8 @@ class CrashBackoffs:
     ) -> None:
         """Counts one more failed start of this task."""
         self._by_name[task.name].record_failure(why, now, exit_code, reason)
+        if self.inventory.tasks.tally is not None:
+            self.inventory.tasks.tally.failed(task.name)
 
     def starve(self, task: Task, now: float, lack: str = NO_IMAGE) -> None:
         """Backs off, as the image of this task is missing, or something else that it needs."""

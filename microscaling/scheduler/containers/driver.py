@@ -230,7 +230,7 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
         reconciler.limits_tasks = self.backend.limits_tasks
         reconciler.unmanaged.adopts = reconciler.ends.shared = self.backend.others_create
         reconciler.drains.end_s = max(0.0, self.exit_timeout_s - min(END_S, self.exit_timeout_s / 2))
-        tasks.containers = self._views
+        tasks.containers, tasks.seen = self._views, lambda name: self._views(name, look=False)
         self.listing = Listing(reconciler, self.backend.name)
         self.orphans = Orphans(self.backend, tasks, self.stop_orphans)
         self.pools = [self._starters, self._stoppers, self._namers, self._looker.pool, self.orphans.pool]
@@ -313,11 +313,19 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
                 now, kept = self.clock(), self.reconciler.drains.kept()
             self._drain_file.write(kept, now)
 
-    def _views(self, name: str) -> list[ContainerView]:
+    def _views(self, name: str, look: bool = True) -> list[ContainerView]:
         """Returns the containers of a task, for people; the caller holds the lock."""
         now = self.clock()
-        self.reconciler.looks.show(name, now)
+        if look:
+            self.reconciler.looks.show(name, now)
         return views(self.reconciler, name, now, self.reconciler.drains.deadline)
+
+    def at_work(self, name: str) -> int | None:
+        if self.tasks is None:
+            return None
+        with self.tasks:
+            up = [container for container in self.reconciler.containers.get(name, ()) if container.is_up]
+        return self._looker.at_work(up)
 
     def _looked(self, look: Look, found: Mapping[str, Activity]) -> None:
         with self._change() as now:
@@ -385,6 +393,9 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
         keep = naming.unlisted_at is not None or container.started is None
         up_s = float("inf") if hurries or since is None else now - since
         return self.backend.give_name(container.task, container.id, up_s, keep)
+
+    def _named(self, operation: Operation) -> tuple[str, str]:
+        return operation.container.task.name, operation.work.name.lower()
 
     def _done(self, operation: Operation, id: str, error: MicroscalingError | None) -> None:
         with self._change() as now:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from microscaling.demand.drain import Activity, Busy
+from microscaling.demand.drain import Activity, Busy, Way
 from microscaling.demand.task import Task
 from microscaling.errors import MicroscalingError
 from microscaling.scheduler.containers.backend import Backend, Unmatched
@@ -20,6 +20,10 @@ log = logging.getLogger("mssscheduler")
 
 LOOKERS = 16
 """Concurrent looks, so that some containers that do not answer delay no others."""
+MAX_ASKED = 3
+"""Containers of a task that are looked at for a warning."""
+BY_CPU = Busy(Way.CPU, share=0.1)
+"""The sign of a busy container of a task without one of its own."""
 MOST_S = 0.5
 """Longest wait of the clock."""
 AGAIN_S = 60.0
@@ -93,6 +97,20 @@ class Looker:
         if Activity.UNKNOWN not in found.values():
             self._said.pop(task.name, None)
         return found
+
+    def at_work(self, containers: Sequence[Container]) -> int | None:
+        """Returns how many of the first containers of a task are at work; None if that cannot be found out.
+        Blocks."""
+        if not containers:
+            return None
+        task = containers[0].task
+        try:
+            ids = [container.id for container in containers[:MAX_ASKED]]
+            found = self.backend.look(task, task.busy or BY_CPU, ids)
+        except Exception as error:  # nothing depends on it, and the other side may answer anything
+            log.debug("%s: it is not known if its containers are at work: %s", task.name, error)
+            return None
+        return sum(activity is Activity.BUSY for activity in found.values())
 
     def _carry_out(self, look: Look) -> None:
         found = self.look(look.task, look.busy, look.containers)

@@ -149,6 +149,9 @@ class OrchestratorScheduler(Driver[ReplicaReconciler, ScaleRequest]):
         self.orchestrator.scale(operation.name, operation.instances)
         return ""
 
+    def _named(self, operation: ScaleRequest) -> tuple[str, str]:
+        return operation.name, "scale"
+
     def _done(self, operation: ScaleRequest, id: str, error: MicroscalingError | None) -> None:
         with self._change() as now:
             self.reconciler.on_done(operation, error, now)

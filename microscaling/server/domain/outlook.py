@@ -133,6 +133,7 @@ def _task_of(app: str, told: TaskReport) -> Task:
         falling_back=told.fallback,
         backing_off=told.backing_off,
         resting=told.resting,
+        override=told.override,
         stopping=told.stopping,
         parked=told.parked,
         draining=told.draining,
@@ -159,6 +160,8 @@ def _outlook(task: Task, tasks: Tasks, band: Band | None) -> Outlook:
 
 
 def _problem(task: Task) -> str:
+    if task.override:
+        return f"{task.override}: no reading moves it"
     if task.resting:
         return task.resting
     if task.backing_off:

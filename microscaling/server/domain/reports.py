@@ -26,6 +26,7 @@ from microscaling.utils.text import clean
 
 HEADER = ("microscaling-detail", "1")
 MAX_METRIC = 2**53
+MAX_WARNINGS = 10
 SHORT = 8192
 """Characters of a message that is short enough to read any number in it quickly."""
 LONG_NUMBER = re.compile(r"\d{21}")
@@ -77,6 +78,9 @@ class TaskReport:
     containers: list[dict[str, Any]] | None = None
     schedule: str = ""
     """Its open window, and the next change of its limits."""
+    override: str = ""
+    """The will of a person, in words, that goes before its rule."""
+    warnings: tuple[str, ...] = ()
     overdue: bool = False
     """It has not settled for so long that it counts as settled."""
 
@@ -93,6 +97,8 @@ class AgentInfo:
     orphans: str = ""
     occupied: int = 0
     """Places under the cap that containers without a task's demand hold."""
+    orders: bool = False
+    """It takes orders for its tasks: it decides by itself."""
 
 
 @dataclass(slots=True)
@@ -143,6 +149,7 @@ def _read_detail(report: Report, data: Mapping[str, Any]) -> None:
         _text("hold", get("hold"), MAX_REASON),
         _text("orphans", get("orphans"), MAX_REASON),
         _whole("occupied", get("occupied"), MAX_COUNT) or 0,
+        get("orders") is True,
     )
     for entry in _entries(data, "detail"):
         get = entry.get
@@ -167,6 +174,8 @@ def _read_detail(report: Report, data: Mapping[str, Any]) -> None:
         if "resting" in entry:
             told.resting = _text("resting", entry["resting"], MAX_REASON)
         told.schedule = _text("schedule", get("schedule"), MAX_REASON)
+        if "override" in entry or "warnings" in entry:
+            _read_will(told, entry)
         told.overdue = "overdue" in entry and entry["overdue"] is True
         if "rule" in entry:
             _read_rule(told, entry)
@@ -226,6 +235,17 @@ def _read_drains(told: TaskReport, entry: Mapping[str, Any]) -> None:
     told.drains_until = time.monotonic() + (
         _whole("drainSeconds", entry.get("drainSeconds"), MAX_METRIC) or 0
     )
+
+
+def _read_will(told: TaskReport, entry: Mapping[str, Any]) -> None:
+    told.override = _text("override", entry.get("override"), MAX_REASON)
+    told.warnings = _read_warnings(entry.get("warnings") or [])
+
+
+def _read_warnings(data: object) -> tuple[str, ...]:
+    if not isinstance(data, list) or len(data) > MAX_WARNINGS:
+        raise Refused(f"warnings: expected a list of at most {MAX_WARNINGS}")
+    return tuple(_text("warnings", each, MAX_REASON) for each in data)
 
 
 def _read_containers(data: object) -> list[dict[str, Any]] | None:

@@ -28,8 +28,25 @@ class Sum:
     """The reports of all connected agents of a user on one task, added up."""
 
     __slots__ = (
-        "agents", "backing_off", "demand", "failing", "fallback", "held", "measured", "metric", "reading",
-        "reason", "requested", "resting", "running", "starting", "stopping", "told",
+        "agents",
+        "backing_off",
+        "demand",
+        "failing",
+        "fallback",
+        "held",
+        "measured",
+        "metric",
+        "orders",
+        "override",
+        "reading",
+        "reason",
+        "requested",
+        "resting",
+        "running",
+        "starting",
+        "stopping",
+        "told",
+        "warnings",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -43,7 +60,10 @@ class Sum:
         """The same, without those of agents that hold the task, or are in fallback: these are out of date."""
         self.backing_off = False
         self.failing: Json | None = None
-        self.held = self.fallback = self.reason = self.resting = ""
+        self.held = self.fallback = self.reason = self.resting = self.override = ""
+        self.warnings: tuple[str, ...] = ()
+        self.orders = 0
+        """Agents that take orders for the task."""
 
     def add(self, told: TaskReport, wanted: int | None, held: str) -> None:
         """Adds an agent's report. `wanted`: containers that the server wants of that agent, None: it decides
@@ -76,6 +96,10 @@ class Sum:
             self.fallback = self.fallback or told.fallback
         if told.failing:
             self.failing = told.failing
+        if told.override:
+            self.override = self.override or told.override
+        if told.warnings:
+            self.warnings = self.warnings or told.warnings
         if told.reason:
             self.reason = told.reason
 
@@ -92,6 +116,8 @@ def sums_of(user: User, only: Agent | None = None) -> dict[str, Sum]:
             found = sums.get(app)
             if found is None:
                 found = sums[app] = Sum()
+            if agent.about is not None and agent.about.orders:
+                found.orders += 1
             found.add(told, wanted.get(app), told.held or (held.get(app, "") if held else ""))
     return sums
 
@@ -245,6 +271,9 @@ def _task(
         "metric": of.metric if measured else None,
         "jobs": jobs_of(of.measured) if measured and of.measured else None,
         "target": target,
+        "override": of.override,
+        "warnings": list(of.warnings),
+        "orders": of.orders,
         "slider": sliders.get(app, of.demand),
         "reason": reasons.get(app) or of.reason,
     }

@@ -93,7 +93,7 @@ class Api:
             ("GET", one + "/measurements", self.measurements),
             ("PUT", one + "/tasks/{task:path}/measurement", self.measure),
         ]
-        return [Route(path, _told(handler), methods=[method]) for method, path, handler in table]
+        return [Route(path, answered(handler), methods=[method]) for method, path, handler in table]
 
     # Reading
 
@@ -194,7 +194,7 @@ class Api:
         if not user.may_have(task):
             raise Problem(404, "there is no such task")
         try:
-            found = measurement(await _body(request), "the measurement")
+            found = measurement(await body_of(request), "the measurement")
             self.users.pushes.put(user.name, task, found)
         except MetricError as error:
             raise Problem(400, str(error)) from None
@@ -204,7 +204,7 @@ class Api:
 
     async def set_config(self, request: Request) -> Response:
         """Replaces the configuration, if its version is still the one in the request (else 412)."""
-        body = await _body(request)
+        body = await body_of(request)
         read, data = body.get("version"), body.get("config")
         if isinstance(read, bool) or not isinstance(read, int):
             raise Problem(400, "version: expected the version that was read, 0 if there was none")
@@ -233,7 +233,7 @@ class Api:
 
     async def set_mode(self, request: Request) -> Response:
         """Sets the mode."""
-        mode = (await _body(request)).get("mode")
+        mode = (await body_of(request)).get("mode")
         if mode not in modes.MODES:
             raise Problem(400, f"mode: expected one of {', '.join(modes.MODES)}")
         user = self._user(request)
@@ -249,14 +249,14 @@ class Api:
 
     async def set_paused(self, request: Request) -> Response:
         """Pauses the decisions for the user, or resumes them."""
-        paused = (await _body(request)).get("paused")
+        paused = (await body_of(request)).get("paused")
         if not isinstance(paused, bool):
             raise Problem(400, "paused: expected true or false")
         return await self._replace(request, "paused", lambda old: dataclasses.replace(old, paused=paused))
 
     async def set_demand(self, request: Request) -> Response:
         """Moves the sliders of some tasks, the demand of the mode `manual`."""
-        demand = (await _body(request)).get("demand")
+        demand = (await body_of(request)).get("demand")
         plan = self._plan(request)
         limits = {task.name: (task.min_containers, task.max_containers) for task in plan.models}
         if not isinstance(demand, dict):
@@ -340,7 +340,7 @@ def declared_once() -> dict[str, Any]:
     return declared()
 
 
-def _told(handler: Handler) -> Handler:
+def answered(handler: Handler) -> Handler:
     """Wraps a handler: a Problem becomes the answer."""
 
     async def told(request: Request) -> Response:
@@ -363,7 +363,7 @@ def _origin_of(request: Request) -> Origin:
     return Origin(by, address_of(request), now_ms())
 
 
-async def _body(request: Request) -> dict[str, Any]:
+async def body_of(request: Request) -> dict[str, Any]:
     """Returns the JSON object in a request. Raises Problem."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise Problem(415, "expected Content-Type: application/json")

@@ -5,6 +5,7 @@ import { colourOf, Queue } from "./charts.js";
 import { Containers, Failure } from "./containers.js";
 import { byId, el, keyed, say, show, throttled } from "./dom.js";
 import { count, duration, jobsInWords, list, minute, number, perTime, readingOf, time, wait } from "./format.js";
+import { Orders } from "./orders.js";
 
 const MOST_CELLS = 80;
 const MOST_SHARED = 300;
@@ -110,6 +111,7 @@ export class Tasks {
   }
 
   make() {
+    const { on } = this;
     const parts = {
       rank: el("span", { class: "rank" }),
       name: el("a"),
@@ -132,15 +134,17 @@ export class Tasks {
       lines: el("p", { class: "key muted" }),
       containers: new Containers(),
       failure: new Failure(),
+      warnings: el("ul", { class: "warnings", hidden: true }),
+      orders: new Orders(on),
     };
     parts.sliderRow = el("label", { class: "slider", hidden: true }, parts.sliderName, parts.slider, parts.output);
     parts.queue = el("div", { class: "queue", hidden: true }, el("p", { class: "metric-row" }, parts.metric, parts.then), parts.chart, parts.lines);
     const counts = el("p", { class: "counts" }, parts.running, parts.wanted);
     const head = el("div", { class: "task-head" }, parts.rank, el("h3", {}, parts.name), parts.chips, counts);
     const row = el("div", { class: "cell-row" }, parts.cells, parts.more);
-    const left = el("div", { class: "task-left" }, row, parts.sliderRow, parts.now, parts.learned, parts.failure.element, parts.reason, parts.about);
+    const left = el("div", { class: "task-left" }, row, parts.sliderRow, parts.now, parts.warnings, parts.learned, parts.failure.element, parts.reason, parts.about);
     const foot = el("div", { class: "task-edit" }, parts.edit);
-    const card = el("li", { class: "task" }, head, el("div", { class: "task-body" }, left, parts.queue), parts.containers.element, foot);
+    const card = el("li", { class: "task" }, head, el("div", { class: "task-body" }, left, parts.queue), parts.orders.element, parts.containers.element, foot);
     card.parts = { ...parts, card };
     parts.edit.addEventListener("click", () => this.on.edit(card.parts.app));
     parts.name.addEventListener("click", (event) => {
@@ -185,6 +189,15 @@ export class Tasks {
     show(parts.edit, task.configured);
     parts.edit.setAttribute("aria-label", `Edit ${task.app}`);
     parts.failure.draw(task.failing);
+    parts.orders.follow(this.user, task);
+    keyed(
+      parts.warnings,
+      task.warnings,
+      (text) => text,
+      (text) => el("li", { text: sentence(text) }),
+      () => {},
+    );
+    show(parts.warnings, task.warnings.length > 0);
     parts.containers.follow(this.user, task, this.state.agent);
     this.slider(parts, task);
     this.queue(parts, task, index);
@@ -209,6 +222,8 @@ export class Tasks {
 
   chips(place, task) {
     const chips = [];
+    if (task.override) chips.push(["warn", task.override.split(" ")[0], task.override]);
+    if (task.warnings.length) chips.push(["warn", "warning", task.warnings.join("\n")]);
     if (task.resting) chips.push(["warn", "rests", task.resting]);
     else if (task.backingOff) chips.push(["bad", "backing off", "its containers keep failing: it waits before the next try"]);
     if (task.held) chips.push(["warn", "held", task.held]);

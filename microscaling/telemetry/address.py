@@ -1,0 +1,45 @@
+"""The address at which the metrics are read."""
+
+from __future__ import annotations
+
+import socket
+
+from microscaling.errors import ConfigError
+from microscaling.utils.values import LOOPBACK, address_of
+
+VARIABLE = "MSS_METRICS_ADDRESS"
+BACKLOG = 16
+
+
+def listen(text: str) -> socket.socket:
+    """Returns a socket that listens at this address, as the settings have checked it. Raises ConfigError."""
+    host, port = address_of(text)
+    try:
+        # The first answer, as for every server: with `localhost` that is one of the loopback addresses.
+        family, kind, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except (OSError, UnicodeError):
+        raise ConfigError(f"{VARIABLE}: {host} is no address of this machine") from None
+    listening = socket.socket(family, kind)
+    try:
+        # Otherwise an agent that is started again has to wait for a minute.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(BACKLOG)
+    except OSError as error:
+        listening.close()
+        why = error.strerror or str(error)
+        raise ConfigError(f"{VARIABLE}: {text} cannot be listened at ({why}): choose another port") from None
+    return listening
+
+
+def is_loopback(listening: socket.socket) -> bool:
+    """Whether only programs of this machine can connect."""
+    return str(listening.getsockname()[0]).startswith(LOOPBACK)
+
+
+def shown(listening: socket.socket) -> str:
+    """Returns the address as in a URL."""
+    host, port = listening.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
