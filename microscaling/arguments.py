@@ -115,6 +115,20 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Parses the arguments: `command` (one of COMMANDS, or None: the agent), `file` (a path, or None),
     `health`, `strict`, `json`, `seconds` (of --for, or None) and `words` after the command. Ends the process
     with code 0 after --help and --version, and with 2 and one line on bad arguments."""
+    parser = _parser()
+    if "_ARGCOMPLETE" in os.environ:
+        # Imported only here: the shell asks, and no start does.
+        from microscaling.control.completion import complete
+
+        complete(parser, COMMANDS)
+    asked, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        parser.error(_unknown(unknown[0], [*OPTIONS, "--version", "--help", *COMMANDS]))
+    _check(parser, asked)
+    return asked
+
+
+def _parser() -> _Parser:
     parser = _Parser(
         prog="microscaling",
         usage="microscaling [run] [-f FILE] [--max N] [--dry-run]\n"
@@ -155,16 +169,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     commands = "; ".join(f"{name}: {meaning}" for name, meaning in COMMANDS.items())
     parser.add_argument("command", nargs="?", help=f"without one the agent runs. {commands}")
     parser.add_argument("words", nargs="*", metavar="FILE | TASK", help="of the command")
-    if "_ARGCOMPLETE" in os.environ:
-        # Imported only here: the shell asks, and no start does.
-        from microscaling.control.completion import complete
-
-        complete(parser, COMMANDS)
-    asked, unknown = parser.parse_known_args(arguments)
-    if unknown:
-        parser.error(_unknown(unknown[0], [*OPTIONS, "--version", "--help", *COMMANDS]))
-    _check(parser, asked)
-    return asked
+    return parser
 
 
 def _check(parser: _Parser, asked: argparse.Namespace) -> None:

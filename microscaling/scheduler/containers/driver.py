@@ -321,11 +321,7 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
         return views(self.reconciler, name, now, self.reconciler.drains.deadline)
 
     def at_work(self, name: str) -> int | None:
-        if self.tasks is None:
-            return None
-        with self.tasks:
-            up = [container for container in self.reconciler.containers.get(name, ()) if container.is_up]
-        return self._looker.at_work(up)
+        return None if self.tasks is None else self._looker.at_work(self.tasks, self.reconciler, name)
 
     def _looked(self, look: Look, found: Mapping[str, Activity]) -> None:
         with self._change() as now:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 
 from microscaling.demand.drain import Activity, Busy, Way
 from microscaling.demand.task import Task
+from microscaling.demand.tasks import Tasks
 from microscaling.errors import MicroscalingError
 from microscaling.scheduler.containers.backend import Backend, Unmatched
 from microscaling.scheduler.containers.container import Container
+from microscaling.scheduler.containers.inventory import Inventory
 from microscaling.scheduler.containers.looks import Look
 from microscaling.utils.pool import Pool
 from microscaling.utils.threads import StoppableThread
@@ -98,14 +100,15 @@ class Looker:
             self._said.pop(task.name, None)
         return found
 
-    def at_work(self, containers: Sequence[Container]) -> int | None:
+    def at_work(self, tasks: Tasks, inventory: Inventory, name: str) -> int | None:
         """Returns how many of the first containers of a task are at work; None if that cannot be found out.
-        Blocks."""
-        if not containers:
+        Blocks, without the lock."""
+        with tasks:
+            up = [container for container in inventory.containers.get(name, ()) if container.is_up]
+        if not up:
             return None
-        task = containers[0].task
+        task, ids = up[0].task, [container.id for container in up[:MAX_ASKED]]
         try:
-            ids = [container.id for container in containers[:MAX_ASKED]]
             found = self.backend.look(task, task.busy or BY_CPU, ids)
         except Exception as error:  # nothing depends on it, and the other side may answer anything
             log.debug("%s: it is not known if its containers are at work: %s", task.name, error)
