@@ -2,7 +2,7 @@
 # make demo   shows it at work        make test   tests it
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help venv demo simulate-bench test test-engines test-sources lint audit docs walk format image sbom bench beats chaos reload-storm frameworks workers fuzz jobs newcomer clean
+.PHONY: help venv demo simulate-bench test test-engines test-sources lint audit docs walk format image sbom bench beats chaos web reload-storm frameworks workers fuzz jobs newcomer clean
 
 # Base images that were made locally (scripts/base-images), if any.
 -include .env
@@ -109,6 +109,11 @@ jobs: ## the example without an engine of docs/schedulers.md to the last of 100 
 workers: ## scale real Celery and RQ workers down 50 times each, local and in containers (ARGS="--scale-downs 5")
 	@scripts/venv test
 	@$(bin)/python -m tests.workers $(ARGS)
+
+web: ## copies of a web service behind nginx, HAProxy and Caddy, 20 rounds of 1 to 8 and back under load (an hour; ARGS="--proxy nginx")
+	scripts/base-images python nginx haproxy caddy
+	@scripts/venv demo yaml test services
+	@$(bin)/python -m tests.web $(ARGS)
 
 frameworks: ## 500 jobs by real workers of each job framework, from zero and back, with its metric and with the list's length (half an hour; ARGS="RQ")
 	@scripts/venv test services

@@ -17,6 +17,7 @@ import docker
 from microscaling.clients.docker.compose import COPY_OF, SERVICE
 from tests.integration.agents import ROOT, AgentProcess
 from tests.integration.composes import Project
+from tests.integration.engines import give_up
 
 EXAMPLES = ROOT / "examples" / "web"
 PROXIES = {
@@ -32,6 +33,13 @@ _subnets = itertools.count(int(time.time() * 10) % 200)
 def subnet() -> str:
     """A range that no network of this run has."""
     return f"10.{77 + os.getpid() % 100}.{next(_subnets) % 256}.0/24"
+
+
+def need_images(engine: docker.APIClient, *proxies: str) -> None:
+    """Skips the test, or fails it where the engine is required, without the images of scripts/base-images."""
+    for image in (PYTHON, *(f"microscaling-base/{proxy}" for proxy in proxies)):
+        if not engine.images(name=image, quiet=True):
+            give_up(f"{image} is missing: run scripts/base-images")
 
 
 class Wish:

@@ -38,7 +38,7 @@ class OnChange:
         self._scope = scope
         self._signal = signal
         self._run = run
-        self._pool: Pool[None] = Pool("mss-change", 1, self._tell)
+        self._pool: Pool[str] = Pool("mss-change", 1, self._tell)
         self._ended = threading.Event()
         self._lock = threading.Lock()
         self._projects: set[str] = set()
@@ -50,14 +50,14 @@ class OnChange:
             first = not self._projects
             self._projects.add(project)
         if first:
-            self._pool.submit(None)
+            self._pool.submit(project)
 
     def close(self) -> None:
         """Stops the thread."""
         self._ended.set()
         self._pool.stop(JOIN_S)
 
-    def _tell(self, _: None) -> None:
+    def _tell(self, _: str) -> None:
         if self._ended.wait(COALESCE_S):
             return
         # Before the calls: a change that comes meanwhile leads to another one.
