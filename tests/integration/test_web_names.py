@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from docker import APIClient
+from docker.errors import NotFound
 
 from microscaling.demand.task import Task
 from microscaling.demand.web import Web
@@ -284,6 +285,53 @@ def test_an_agent_that_is_killed_in_between_leaves_it_to_the_next(stage: Stage) 
         assert stage.is_listed(id)
         other.close()
         killed.join()
+
+
+def test_an_engine_that_is_away_in_between_is_waited_for(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it is while it is started anew, and its containers run on: the next listing puts it back."""
+    monkeypatch.setattr("microscaling.scheduler.docker.names.BACK_S", 0.5)
+    copy = stage.copy()
+    before = stage.address(copy)
+
+    def go_away(path: str) -> None:
+        if path.endswith("/disconnect"):
+            stage.gate.cut = lambda path: True
+
+    stage.gate.between = go_away
+    with pytest.raises(TemporaryError):
+        stage.backend.take_name(FRONT, copy)
+    assert set(stage.endpoints(copy)) == {"back"}
+    assert stage.backend.owes_networks, "so that a listing is asked for at each beat"
+    with pytest.raises(TemporaryError):
+        stage.backend.list()
+    stage.gate.cut, stage.gate.between = lambda path: False, lambda path: None
+    stage.backend.list()
+    assert set(stage.endpoints(copy)) == {"front", "back"}
+    assert not stage.is_listed(copy)
+    stage.backend.give_name(FRONT, copy, FOREVER, True)
+    assert (stage.is_listed(copy), stage.address(copy)) == (True, before)
+
+
+def test_a_service_that_wants_to_know_is_told_of_changes(project: Project, tmp_path: Path) -> None:
+    with contextlib.closing(Stage(project, tmp_path)) as stage:
+        labels = {"microscaling.on-change.signal": "HUP", "microscaling.on-change.exec": '["touch", "/told"]'}
+        tells = "trap 'touch /heard' HUP; while :; do sleep 0.2; done"
+        project.services["proxy"] = {"image": "mss-test/busybox", "networks": ["front"], "labels": labels,
+                                     "command": ["sh", "-c", tells.replace("$", "$$")]}  # fmt: skip
+        project.run("up", "-d")
+        proxy = project.inspected("proxy_1")["Id"]
+        stage.copy()
+
+        def there(path: str) -> bool:
+            with contextlib.suppress(NotFound):
+                list(project.engine.get_archive(proxy, path)[0])
+                return True
+            return False
+
+        wait_for(lambda: there("/heard"), "for the signal")
+        wait_for(lambda: there("/told"), "for the command")
 
 
 def _quietly(backend: ComposeBackend, id: str) -> None:
