@@ -22,7 +22,7 @@ from microscaling.scheduler.containers.backend import (
     ListedContainer,
     Missing,
 )
-from microscaling.scheduler.containers.container import Container, Operation, Work
+from microscaling.scheduler.containers.container import Operation, Work
 from microscaling.scheduler.containers.drain_file import DrainFile, Kept
 from microscaling.scheduler.containers.drains import WAIT_S
 from microscaling.scheduler.containers.last_calls import log_last_words, quiet_or_resume
@@ -371,7 +371,8 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
         elif operation.work in (Work.QUIET, Work.RESUME):
             quiet_or_resume(self.backend, operation)
         elif operation.work is Work.LIST:
-            return self._give_name(container)
+            up_s, again = self.reconciler.names.waited(container, self.clock())
+            return self.backend.give_name(container.task, container.id, up_s, again)
         elif operation.work is Work.UNLIST:
             self.backend.take_name(container.task, container.id)
         else:
@@ -379,16 +380,6 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
             log_last_words(self.backend, container, self.tasks)
             self.backend.remove(container.id)
         return ""
-
-    def _give_name(self, container: Container) -> str:
-        """Lists a container of a web task; returns its address."""
-        naming, now = container.naming, self.clock()
-        since = naming.since if container.started is None else container.started
-        hurries = self.reconciler.leaving or container.task.web is None or since is None
-        # One that was there before the agent may have requests already.
-        keep = naming.unlisted_at is not None or container.started is None
-        up_s = float("inf") if hurries or since is None else now - since
-        return self.backend.give_name(container.task, container.id, up_s, keep)
 
     def _named(self, operation: Operation) -> tuple[str, str]:
         return operation.container.task.name, operation.work.name.lower()

@@ -61,6 +61,14 @@ class Names:
             work = self.drains.next_call(container, now)
         return False, work
 
+    def waited(self, container: Container, now: float) -> tuple[float, bool]:
+        """Returns for how long a container has run without its name (seconds; infinite if it is to get it at
+        once), and whether it had it before."""
+        naming = container.naming
+        since = naming.since if container.started is None else container.started
+        hurries = self.inventory.leaving or container.task.web is None or since is None
+        return float("inf") if hurries or since is None else now - since, naming.unlisted_at is not None
+
     def leave(self) -> None:
         """Takes the end of the agent, which leaves all that runs as it is."""
         # A copy is left to the next agent; an original may be all that a person has of the service.
