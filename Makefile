@@ -2,7 +2,7 @@
 # make demo   shows it at work        make test   tests it
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help venv demo simulate-bench test test-engines test-sources lint audit docs walk format image sbom bench beats chaos web reload-storm frameworks workers fuzz jobs newcomer clean
+.PHONY: help venv demo simulate-bench decisions test test-engines test-sources lint audit docs walk format image sbom bench beats chaos web reload-storm frameworks workers fuzz jobs newcomer clean
 
 # Base images that were made locally (scripts/base-images), if any.
 -include .env
@@ -81,6 +81,10 @@ sbom: image ## build the image and write what is in its environment to build/sbo
 simulate-bench: ## the rules side by side on simulated queues (minutes; ARGS=...)
 	@scripts/venv simulate
 	@$(bin)/python -m scripts.simulate_bench $(ARGS)
+
+decisions: ## the rules on a real NSQ and a real engine, beside what the simulator says (25 minutes; needs an engine and nsqd; ARGS=...)
+	@scripts/venv demo simulate
+	@PYTHON_IMAGE=$(PYTHON_IMAGE) $(bin)/python -m scripts.real $(ARGS)
 
 bench: ## measure us, the alternatives and the floor in one run (some minutes; needs an engine; ARGS=...)
 	@scripts/venv demo yaml

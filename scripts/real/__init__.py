@@ -1,0 +1,1 @@
+"""The simulator's prediction beside what happened: `make decisions`."""
