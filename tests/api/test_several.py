@@ -179,3 +179,17 @@ def test_a_url_behind_the_wrong_key_gives_no_password_away() -> None:
     (problem,) = refused.value.problems
     assert "hunter22" not in problem
     assert problem.startswith("apps[0].metrics[0].activation: expected a whole number, got ")
+
+
+def test_a_reload_sees_what_has_changed() -> None:
+    """Metrics and rules are kept, with what they know, while what they are made of is the same."""
+    before = read([REDIS, NSQ], {"activation": 2})
+    assert read([REDIS, NSQ], {"activation": 2, "image": "other"}).measures == before.measures
+    for after in (
+        read([{**REDIS, "targetPerContainer": 6}, NSQ], {"activation": 2}),
+        read([REDIS], {"activation": 2}),
+        read([REDIS, NSQ], {"activation": 3}),
+        read([REDIS, NSQ], {"activation": 2, "intervalSeconds": 3}),
+    ):
+        assert after.measures != before.measures
+        assert after.decides != before.decides

@@ -33,8 +33,8 @@ def compared(app: Mapping[str, Any], rule: Target, counts: tuple[int, int]) -> t
     """Returns the keys for the metric, and those for the rule, with their values. `counts`: the minimum and
     the maximum of the task."""
     if several := _of(app, "metrics"):
-        # Each metric and its rule know each other.
-        both = _text([several, _without(app, OTHERS)])
+        # Each metric and its rule know each other, and the activation is each metric's own.
+        both = _text([several, _without(app, [key for key in OTHERS if key is not policies.ACTIVATION])])
         return both, both
     return _measures(app, rule), _decides(app, rule, counts)
 
