@@ -124,7 +124,8 @@ def app_by(rule: type[Target]) -> dict[str, Any]:
 
 OTHERS = {"networks": {"a": None}, **ASKED}
 TASKS = [app_of(kind, OTHERS if i else BOX) for i, kind in enumerate(METRICS.all())]
-SEVERAL = {**ASKED, "sources": [{"metricType": "Redis", "url": "redis://h", "key": "a"}]}
+WEB = {"web": True, "unlistSeconds": 3.5, "listAfterSeconds": 2, "webNetworks": ["a"], "networks": ["a"]}
+SEVERAL = {**ASKED, **WEB, "sources": [{"metricType": "Redis", "url": "redis://h", "key": "a"}]}
 TASKS += [{**QUEUE, "metricType": "Redis", "config": SEVERAL}]
 TASKS[-1] |= {"name": "several"}
 OF_NSQ = {"maxWaitSeconds": 9, "topicName": "t", "channelName": "c"}
