@@ -23,6 +23,7 @@ class Counter:
         if not known or len(known) < len(parts):
             self._last = None
             return None
+        # A restart may hide behind the rise of another part, so each is compared by itself.
         begun_anew = last is not None and (
             last.keys() != known.keys() or any(known[key] < last[key] for key in known)
         )

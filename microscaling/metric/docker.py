@@ -78,6 +78,7 @@ class DockerMetric(Metric):
         """The number at that look, for all containers and for each."""
 
     def read(self, answer: Look) -> int:
+        # Read at every beat, but each look counts once: the number depends on the one before.
         if answer.at != self._at:
             self._number, self._each = self._of(answer.by_task.get(self.task, ()))
             self._at = answer.at
@@ -99,12 +100,14 @@ class DockerMetric(Metric):
                 f"{self.young_s:g})"
             )
         total = sum(known)
+        # More load counts at once; less of it only as far as it has not just moved to a new container.
         if missing and total < self._number:
             total = min(self._number, total + missing * self._each)
         return total, total / len(containers)
 
     def _amount(self, one: Used) -> float | None:
         """Returns what one container uses; None: it is not known yet. Raises MetricError."""
+        # The engine's own clock and counters, so that a slow answer changes nothing.
         last = one.samples[-1]
         if self.measure == CPU:
             return self._processor(one.samples, last)

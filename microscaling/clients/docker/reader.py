@@ -41,6 +41,7 @@ class EngineReader:
         """Returns a client that speaks the engine's version; its next calls in this thread end by `until`
         (monotonic seconds). Raises the library's errors."""
         if self._client is None:
+            # An engine refuses versions that are too old or too new for it, so its own is used.
             first = self._made(FIRST_VERSION)
             try:
                 version = json.loads(_body(first, f"{first.base_url}/version", until, {}))["ApiVersion"]
