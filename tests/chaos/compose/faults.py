@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from tests.chaos import faults
 from tests.chaos.compose.own import NAME
 from tests.chaos.compose.plan import OWN, PAIRS, SINGLE
-from tests.chaos.compose.scene import NAMES
+from tests.chaos.compose.scene import NAMES, PARTS
 from tests.chaos.compose.stage import ComposeStage
 from tests.chaos.faults import Doing, Doings
 from tests.chaos.plan import Planned
@@ -60,6 +60,9 @@ def agent(stage: ComposeStage, planned: Planned, rng: random.Random) -> Doing:
     yield
     if planned.kind == "agent killed, its state lost":
         stage.lose_state()
+        for part in PARTS:
+            if not part.least:  # it may well have none by the doing of an agent of which nothing is left
+                stage.history.add("wakes", part.name)
     next(doing, None)
 
 
