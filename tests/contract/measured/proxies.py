@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 from microscaling.metric.base import Metric
 from microscaling.metric.caddy import CaddyMetric
 from microscaling.metric.haproxy import HAProxyMetric
 from microscaling.metric.nginx_status import NginxStatusMetric
+from microscaling.metric.traefik import TraefikMetric
 from tests.contract.measured.base import Remote
+from tests.metric.faulty import Server, response
 from tests.metric.proxy import OF_ANY, instead, page, pours
 from tests.services.proxies import Caddy, HAProxy, Holding, Nginx, Proxied
 from tests.services.service import wait_for
 
+OPEN = TraefikMetric.in_flight.encode()
 COLUMNS = b"# pxname,svname,qcur,scur,rate,\n"
 
 
@@ -93,4 +97,26 @@ class CaddyText(_Proxy):
         return metric
 
 
-KINDS = (HAProxyPage, HAProxySocket, NginxPage, CaddyText)
+class TraefikText(Remote):
+    """The text of its documentation, as there is no Traefik here."""
+
+    type_name = "Traefik"
+
+    def start(self) -> None:
+        self.count = 0
+        self.url = self.stack.enter_context(Server(self._answer)).url("")
+
+    def metric(self) -> Metric:
+        metric = TraefikMetric(f"{self.way}/metrics", "web@docker")
+        metric.with_running = True
+        return metric
+
+    def set(self, count: int) -> None:
+        self.count = count
+
+    def _answer(self, server: Server, sock: Any) -> bool:
+        sock.sendall(response(b'%s{service="web@docker"} %d\n' % (OPEN, self.count)))
+        return True
+
+
+KINDS = (HAProxyPage, HAProxySocket, NginxPage, CaddyText, TraefikText)
