@@ -13,6 +13,8 @@ from microscaling.utils.text import one_line
 SUFFIX = "_FILE"
 MAX_BYTES = 1 << 20
 """Largest file; generous, as a whole configuration may be given so."""
+MAX_PATH = 500
+"""Characters of a file's name that an error shows."""
 
 
 def read_secret(variable: str, environ: Mapping[str, str]) -> str:
@@ -40,4 +42,7 @@ def read_secret(variable: str, environ: Mapping[str, str]) -> str:
 
 def place_of(variable: str, environ: Mapping[str, str]) -> str:
     """Names variable and file, for errors."""
-    return f"{variable}{SUFFIX}: {one_line(environ.get(variable + SUFFIX, ''))}"
+    path = environ.get(variable + SUFFIX, "")
+    # Names of files are seldom that long: it may be anything, such as the content in the wrong variable.
+    path = path if len(path) <= MAX_PATH else path[:MAX_PATH] + "..."
+    return f"{variable}{SUFFIX}: {one_line(path)}"
