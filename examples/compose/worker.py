@@ -25,7 +25,18 @@ def work(redis):
             print(f"job {job.decode()} is done", flush=True)
 
 
-with socket.create_connection(("redis", 6379)) as connection, connection.makefile("rwb") as redis:
+def connect():
+    """Redis may start later than this."""
+    for _ in range(100):
+        try:
+            return socket.create_connection(("redis", 6379))
+        except OSError:
+            time.sleep(0.3)
+    raise SystemExit("no Redis answers at redis:6379")
+
+
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+with connect() as connection, connection.makefile("rwb") as redis:
     if sys.argv[1:2] == ["add"]:
         ask(redis, b"RPUSH", b"jobs", *(b"%d" % n for n in range(int(sys.argv[2]))))
     else:
