@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from microscaling.api.apps import apps_from_parsed
-from microscaling.api.schema import busy, container, declared, metric, policies, web
+from microscaling.api.schema import busy, container, declared, metric, policies, sameness, web
 from microscaling.api.schema.section import Section
 from microscaling.api.schema.sources import SOURCES
 from microscaling.errors import ConfigError
@@ -110,3 +110,11 @@ def test_as_data() -> None:
     assert missing["choices"] == ["empty", "held"]
     assert missing["meaning"].startswith("a queue that does not exist")
     assert missing["inForm"] is False
+
+
+def test_a_reload_compares_every_key_of_config() -> None:
+    """A key in neither list would change nothing in an agent that reads its configuration again."""
+    measuring = (metric.COUNT, *metric.KEYS, metric.MISSING, SOURCES)
+    assert {key.key for key in sameness.OTHERS} == {key.key for key in declared.CONFIG} - {
+        key.key for key in measuring
+    }
