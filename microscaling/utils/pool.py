@@ -49,6 +49,9 @@ class Pool(Generic[T]):
         threads that still work."""
         with self._lock:
             self._closed = True
+            # All are flagged first: one that woke before its flag would wait once more, for ever.
+            for thread in self.threads:
+                thread.stop()
             for _ in self.threads:
                 # Rank -1 goes before all items, so it wakes each waiting thread and they see the stop.
                 self._items.put((-1, next(self._numbers), None))

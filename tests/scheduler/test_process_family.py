@@ -266,6 +266,23 @@ def test_children_of_ours_that_no_task_started_are_left_alone(folder):
     backend.close()
 
 
+def test_a_child_from_before_the_agent_is_left_alone(folder):
+    """As of a script that ends with `exec python -m microscaling`; in a session of its own."""
+    import subprocess
+
+    child = subprocess.Popen(["sleep", "300"], start_new_session=True)
+    backend = ProcessBackend(folder, os.environ, alone=True)
+    orphans = backend._orphans
+    looks, look = [], orphans.look
+    orphans.look = lambda families: looks.append(look(families))
+    Watcher(backend)
+    wait_for(lambda: len(looks) >= 3)  # what is seen twice is settled
+    assert child.poll() is None
+    backend.close()
+    child.kill()
+    child.wait()
+
+
 @pytest.mark.parametrize("written", [True, False])
 def test_a_leader_that_has_gone_while_its_children_live_is_adopted(make, program, written):
     first = make()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from typing import Any
 
 from microscaling.utils.backoff import Backoff
@@ -86,6 +87,24 @@ def test_a_pool_has_as_many_threads_as_it_needs_and_no_more_than_its_size() -> N
     all_in.wait(60)
     assert len(pool.threads) == 3
     assert pool.stop(60) == []
+
+
+def test_threads_that_wake_while_the_pool_is_told_to_stop_end_too() -> None:
+    class Slow(queue.PriorityQueue[Any]):
+        """Whoever waits takes what is put, and goes on, before the next one is put."""
+
+        def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+            super().put(item, block, timeout)
+            time.sleep(0.05)
+
+    pool: Pool[int] = Pool("work", 3, lambda item: None)
+    pool._items = Slow()
+    for item in range(3):
+        pool.submit(item)
+    while pool._unfinished:
+        time.sleep(0.001)
+    time.sleep(0.05)  # until all of them wait
+    assert pool.stop(5.0) == []
 
 
 def test_a_thread_that_has_only_just_taken_an_item_is_not_idle() -> None:

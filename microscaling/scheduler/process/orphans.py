@@ -13,24 +13,34 @@ from microscaling.utils.process import Row, children, row
 
 
 class Orphans:
-    """The children of this process that are not leaders of a task."""
+    """The children of this process that are not leaders of a task. Those that it has when this is made come
+    from none: whoever replaced itself by the agent (`exec`) had started them. They are left alone."""
 
     def __init__(self) -> None:
         self._before: set[tuple[int, str]] = set()
+        self._inherited = {(row.pid, row.started) for row in _children()}
 
     def look(self, families: Iterable[Family]) -> None:
         """Reaps the ended ones, and assigns the others to a family."""
         families = list(families)
         leaders = {family.leader.pid for family in families}
         mine = os.getsid(0)
-        rows = [found for pid in children() if pid not in leaders and (found := row(pid)) is not None]
-        strays = [row for row in rows if row.session != mine and not any(f.knows(row) for f in families)]
+        rows = [row for row in _children() if row.pid not in leaders and row.session != mine]
+        strays = [
+            row
+            for row in rows
+            if (row.pid, row.started) not in self._inherited and not any(f.knows(row) for f in families)
+        ]
         # A leader that is just being started is a child already, but in no family yet: so only a process that
         # was there the last time counts.
         for stray in strays:
             if (stray.pid, stray.started) in self._before:
                 _settle(stray, families)
         self._before = {(row.pid, row.started) for row in strays}
+
+
+def _children() -> list[Row]:
+    return [found for pid in children() if (found := row(pid)) is not None]
 
 
 def _settle(stray: Row, families: list[Family]) -> None:
