@@ -104,7 +104,7 @@ class _Parser(argparse.ArgumentParser):
 
     def format_help(self) -> str:
         # Only now, as the names of some variables are in modules that few starts need.
-        self.epilog = f"{EXAMPLES}\n\n{_environment()}\n\ndocumentation: README.md and docs/"
+        self.epilog = f"{_commands()}\n\n{EXAMPLES}\n\n{_environment()}\n\ndocumentation: README.md and docs/"
         return super().format_help()
 
     def error(self, message: str) -> NoReturn:
@@ -166,8 +166,7 @@ def _parser() -> _Parser:
     parser.add_argument(
         "--yes", action="store_true", help="reload: also if a task goes, with MSS_RELOAD=watch"
     )
-    commands = "; ".join(f"{name}: {meaning}" for name, meaning in COMMANDS.items())
-    parser.add_argument("command", nargs="?", help=f"without one the agent runs. {commands}")
+    parser.add_argument("command", nargs="?", help="one of those below; without one the agent runs")
     parser.add_argument("words", nargs="*", metavar="FILE | TASK", help="of the command")
     return parser
 
@@ -249,6 +248,19 @@ def _of_services() -> list[str]:
     from microscaling.config.services.plugin import TYPE as SERVICES
 
     return [variable.name for variable in SERVICES.variables]
+
+
+def _commands() -> str:
+    lines = ["commands:"]
+    for name, meaning in COMMANDS.items():
+        lines += textwrap.wrap(
+            meaning,
+            100,
+            initial_indent=f"  {name:<10}",
+            subsequent_indent=" " * 12,
+            break_on_hyphens=False,
+        )
+    return "\n".join(lines)
 
 
 def _environment() -> str:

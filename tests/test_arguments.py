@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from microscaling.arguments import by_group, parse
+from microscaling.__main__ import main
+from microscaling.arguments import COMMANDS, by_group, parse
 from microscaling.config.services.plugin import TYPE as SERVICES
 from microscaling.settings import variables
 
@@ -73,6 +75,14 @@ def test_a_command_for_a_task_needs_it(capsys: pytest.CaptureFixture[str], words
     err = capsys.readouterr().err
     assert err.startswith(f"microscaling: {words[0]}: which task? ")
     assert "microscaling status lists them; " in err
+
+
+def test_help_has_a_line_for_each_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    section = capsys.readouterr().out.partition("\ncommands:\n")[2].partition("\n\n")[0]
+    assert re.findall(r"^  (\w+) +\S", section, re.MULTILINE) == list(COMMANDS)
+    assert max(map(len, section.splitlines())) <= 100
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["server", "--help"]])
