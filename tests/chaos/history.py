@@ -29,7 +29,9 @@ class Happening:
     - decided (task, detail: [before, after, reason]), backs off (task, detail: seconds until the next try),
       stays up (task: it does not back off any more): what the agent's log says.
     - typed (detail: words, exit code, seconds): a command of Compose has ended.
-    - rests, wakes (task): Compose has stopped or removed all of it; is about to start it again.
+    - rests (detail: whole, if with its whole project), wakes (task): Compose has stopped or removed all of
+      it; is about to start it again.
+    - state lost: what the agent keeps for its next life is gone.
     - said (id: the first 12 digits, detail: up, busy, idle): a container's own words.
     - drains (detail: ids): the agent's file of drains has changed.
     - down (detail: {"code": exit code, "left": what is left}): the whole project has been taken down.

@@ -185,6 +185,21 @@ def test_its_own_stops_and_those_of_a_person(project: Project, numbers: Numbers)
     assert set(project.containers()) == running(project) == {"web_1", "batch_1"}, "as Compose made them"
 
 
+def test_a_stop_of_all_is_seen_by_an_agent_without_any_memory(project: Project, numbers: Numbers) -> None:
+    """Also of batch, which may have none, and may have none by an earlier agent's doing."""
+    project.web(labels=numbers.labels("web", 1, min="1"))
+    project.services["batch"] = batch()
+    project.run("up", "-d")
+    project.run("stop")
+    with project.agent(cap=4) as agent:
+        agent.says("web: rests")
+        agent.says("batch: rests")
+        project.run("start", "web")
+        agent.says("web: is scaled again")
+        assert running(project) == {"web_1"}
+        assert agent.stop() == 0
+
+
 class Down(threading.Thread):
     """What an engine does to an agent whose container is stopped: the process gets SIGTERM."""
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from microscaling.clients.docker.compose import COPY_OF, NUMBER
-from microscaling.scheduler.compose.known import Found, Policy, State
-from microscaling.scheduler.compose.originals import BEGINS_S, Originals
+from microscaling.scheduler.compose.known import BEGINS_S, Found, Policy, State
+from microscaling.scheduler.compose.originals import Originals
 from microscaling.scheduler.compose.own_stops import OwnStops
 
 TERM, KILL, HUP = "15", "9", "1"
@@ -118,6 +118,15 @@ def test_a_stop_of_all_that_run_means_what_we_have_stopped_too() -> None:
     assert world.originals.ours == ["o2"], "o3 runs on"
 
 
+def test_a_stop_means_those_as_well_that_ended_by_themselves() -> None:
+    world = World(o2=Found("web", labels(2), State.RUNNING))
+    world.event("o2", "die", "3")
+    world.originals.give_back("o2")
+    world.user_stops("o1", now=1.0)
+    assert world.originals.resting(2.0) == {"web"}
+    assert world.originals.lend("web", "n1") == ""
+
+
 class Shop(World):
     """Also a service, batch, whose only container the agent has stopped, or is about to stop."""
 
@@ -138,6 +147,19 @@ def test_a_stop_of_the_whole_project_means_the_services_that_we_have_scaled_to_n
     assert shop.originals.resting(1.0) == set(), "web runs on"
     shop.user_stops("o1", now=3.0)
     assert shop.originals.resting(3.0) == {"web", "batch"}, "in the other order"
+
+
+def test_a_stop_of_the_whole_project_that_nobody_saw() -> None:
+    shop = Shop()
+    shop.list(o1=Found("web", labels(1), State.EXITED, 143))
+    assert shop.originals.resting(2.0) == {"web"}
+    shop.originals.stopped_unseen("another")
+    assert shop.originals.resting(2.0) == {"web"}
+    shop.originals.stopped_unseen("")
+    assert shop.originals.resting(2.0) == {"web", "batch"}
+    assert shop.originals.ours == []
+    shop.originals.event("b1", "start", "batch", labels(1), "", 3.0, mine=False)
+    assert shop.originals.resting(3.0) == {"web"}, "somebody has started it"
 
 
 @pytest.mark.parametrize("event", [("p", "kill", TERM), ("", "kill", HUP), ("", "create", "")])

@@ -41,6 +41,7 @@ from microscaling.scheduler.compose.on_change import OnChange
 from microscaling.scheduler.compose.originals import Originals
 from microscaling.scheduler.compose.own_stops import OwnStops
 from microscaling.scheduler.compose.proxies import static_names
+from microscaling.scheduler.compose.whole import stopped_projects
 from microscaling.scheduler.containers.backend import ListedContainer
 from microscaling.scheduler.docker.backend import MAX_TRIES, DockerBackend
 from microscaling.scheduler.docker.calls import asking, errors, is_taken
@@ -75,6 +76,8 @@ class ComposeBackend(DockerBackend):
         self._stops = kept or {}
         """By id of a container of Compose's that the agent has stopped, the time of its end."""
         self._remembered = kept
+        self._unwatched = True
+        """Nobody has followed the events since the last listing."""
         self._unchecked = dict(self._stops)
         """Those of an earlier life, until the first listing."""
         self.originals = Originals(self._stops, remembers=kept is not None)
@@ -183,6 +186,7 @@ class ComposeBackend(DockerBackend):
         try:
             return self._list()
         except TemporaryError:
+            self._unwatched = True
             self.originals.outage()
             raise
 
@@ -202,6 +206,11 @@ class ComposeBackend(DockerBackend):
             self._check_stops(client)
             for id in self.originals.listed(found, known, self._entries.tasks):
                 self._learn(client, id)
+            if self._unwatched:
+                all_found, scope = found.values(), self._entries.scope
+                for project in stopped_projects(client, all_found, scope, own_id(), self._consent):
+                    self.originals.stopped_unseen(project)
+                self._unwatched = False
         if not self.originals.remembers:
             self.originals.remembers = True
             self.remember()  # so that the next life knows that there were none

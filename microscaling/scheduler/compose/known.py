@@ -11,6 +11,10 @@ from typing import Any
 from microscaling.clients.docker.compose import config_of, is_copy, number_of
 
 KILL = "9"
+SHOWN_S = 4.0
+"""A listing may show a container as running for so long after the event of its end."""
+BEGINS_S = 10.0
+"""Longest time from the create of a container by Compose to its start, on a busy machine."""
 
 
 class State(Enum):
@@ -23,6 +27,8 @@ class State(Enum):
     EXITED = "exited"
 
 
+STOPPED = (0, 137, 143, None)
+"""Exit codes of a container that may have been stopped by a command, without an event of it."""
 LIVES = (State.RUNNING, State.PAUSED, State.RESTARTING)
 
 
@@ -95,6 +101,17 @@ class Known:
         """Returns a new one, from its labels."""
         # Compose 1.29 has no label for the image: a listing shows it.
         return cls(task, number_of(labels), is_copy(labels), Key(*config_of(labels)))
+
+    def begins(self, now: float) -> bool:
+        """True if Compose has created it and is about to start it."""
+        # Not for ever, as after `up --no-start` it stays as it is.
+        return not (self.copy or self.began) and now - self.made_at < BEGINS_S
+
+    def has_just_ended(self, now: float) -> bool:
+        """True if a listing may still show it as running."""
+        # An engine tells of an end before its listings show it, on a busy machine for long: without the
+        # start event, a service that was stopped would come back to life.
+        return now - self.ended_at < SHOWN_S
 
 
 @dataclass(slots=True)

@@ -12,20 +12,14 @@ from dataclasses import replace
 from typing import Any
 
 from microscaling.scheduler.compose.calls import Calls
-from microscaling.scheduler.compose.known import KILL, LIVES, Effect, Found, Known, Policy, State
+from microscaling.scheduler.compose.known import KILL, LIVES, STOPPED, Effect, Found, Known, Policy, State
 
-SHOWN_S = 4.0
-"""A listing may show a container as running for so long after the event of its end."""
-BEGINS_S = 10.0
-"""Longest time from the create of a container by Compose to its start, on a busy machine."""
 ONE_COMMAND_S = 15.0
 """Longest time between two stops of one command."""
 GIVEN_BACK_S = 3.0
 """Longest time from the end of a container to the moment when it may be started again."""
 COPIES = 1_000_000
 """Added to the number of a copy: copies go before Compose's own containers."""
-STOPPED = (0, 137, 143, None)
-"""Exit codes of a container that may have been stopped by a command, without an event of it."""
 
 
 class Originals:
@@ -192,12 +186,8 @@ class Originals:
 
     def beginning(self, now: float) -> int:
         """Returns how many containers Compose has created and is about to start."""
-        # Not for ever, as after `up --no-start` they stay as they are.
         with self._lock:
-            return sum(
-                not (known.copy or known.began) and now - known.made_at < BEGINS_S
-                for known in self._known.values()
-            )
+            return sum(known.begins(now) for known in self._known.values())
 
     def lowest(self, task: str) -> int:
         """Returns the lowest number of the containers that Compose has made; 0 if there are none."""
@@ -247,9 +237,7 @@ class Originals:
                 known.learned, self.policies[known.task] = True, policy
 
     def _compare(self, id: str, known: Known, seen: Found, first: bool, new: bool) -> None:
-        # An engine tells of an end before its listings show it, on a busy machine for long: without the
-        # start event, a service that was stopped would come back to life.
-        if seen.state in LIVES and self._asked_at - known.ended_at < SHOWN_S:
+        if seen.state in LIVES and known.has_just_ended(self._asked_at):
             return
         if not known.key.image:
             known.key = replace(known.key, image=seen.image)
@@ -309,6 +297,11 @@ class Originals:
                 self._bystanders[project] = now
                 self._stops_project(project, now)
 
+    def stopped_unseen(self, project: str) -> None:
+        """Takes it that all of a project was stopped while nobody followed its events."""
+        with self._lock:
+            self._take_over(self._of_project(project))
+
     def _is_asked_to_end(self, known: Known, signal: str, now: float) -> None:
         known.may_return = known.may_return or signal != KILL
         known.condemned_until = self.stirred_at = now
@@ -320,17 +313,19 @@ class Originals:
     def _stops_project(self, project: str, now: float) -> None:
         if now - self._bystanders.get(project, float("-inf")) < ONE_COMMAND_S:
             # Not if only its tasks are stopped: these may be all that a person means.
-            mine = [(id, k) for id, k in self._known.items() if k.task.rpartition("/")[0] == project]
-            self._stops_all([(id, known) for id, known in mine if not known.copy], now)
+            self._stops_all(self._of_project(project), now)
 
     def _stops_all(self, mine: list[tuple[str, Known]], now: float) -> None:
-        """Takes over a stop of all that runs of these: it means those as well that the agent has stopped
-        before, of which there is no sign."""
+        """Takes over a stop of all that runs of these: it means those as well that do not, as the agent has
+        stopped them before, in this life or an earlier one. Of these there is no sign."""
         ends = any(now < known.condemned_until for _, known in mine)
         if not ends or any(known.running and now >= known.condemned_until for _, known in mine):
             return
+        self._take_over(mine)
+
+    def _take_over(self, mine: list[tuple[str, Known]]) -> None:
         for id, known in mine:
-            if id in self._ours:
+            if id in self._ours or not known.running:
                 self._ours.discard(id)
                 known.stopped = True
 
@@ -356,6 +351,11 @@ class Originals:
 
     def _of(self, task: str) -> Iterator[tuple[str, Known]]:
         return ((id, known) for id, known in self._known.items() if known.task == task)
+
+    def _of_project(self, project: str) -> list[tuple[str, Known]]:
+        """Returns all that Compose has made of a project's tasks."""
+        mine = [(id, k) for id, k in self._known.items() if k.task.rpartition("/")[0] == project]
+        return [(id, known) for id, known in mine if not known.copy]
 
     def _tasks(self) -> set[str]:
         return {known.task for known in self._known.values()} | set(self.policies)

@@ -7,9 +7,10 @@ import random
 from collections.abc import Mapping
 
 from tests.chaos import faults
+from tests.chaos.compose.invariants import WHOLE
 from tests.chaos.compose.own import NAME
 from tests.chaos.compose.plan import OWN, PAIRS, SINGLE
-from tests.chaos.compose.scene import NAMES, PARTS
+from tests.chaos.compose.scene import NAMES
 from tests.chaos.compose.stage import ComposeStage
 from tests.chaos.faults import Doing, Doings
 from tests.chaos.plan import Planned
@@ -35,7 +36,7 @@ def compose(stage: ComposeStage, planned: Planned, rng: random.Random) -> Doing:
         # Of one that did not run, nothing shows that it was stopped.
         resting = [name for name in names or NAMES if name in up and first[0] in ENDS_ALL]
         for name in resting:
-            stage.history.add("rests", name)
+            stage.history.add("rests", name, detail="" if names else WHOLE)
         yield
         for name in resting:
             stage.history.add("wakes", name)
@@ -60,9 +61,7 @@ def agent(stage: ComposeStage, planned: Planned, rng: random.Random) -> Doing:
     yield
     if planned.kind == "agent killed, its state lost":
         stage.lose_state()
-        for part in PARTS:
-            if not part.least:  # it may well have none by the doing of an agent of which nothing is left
-                stage.history.add("wakes", part.name)
+        stage.history.add("state lost")
     next(doing, None)
 
 

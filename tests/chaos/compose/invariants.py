@@ -6,11 +6,12 @@ invariant says when the agent can be blamed.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from tests.chaos.excuses import Span, back_offs, busy, faults_of, joined, spans, without
-from tests.chaos.history import UNSURE_S, Fault, History, State, states
+from tests.chaos.history import UNSURE_S, Fault, Happening, History, State, states
 from tests.chaos.invariants import (
     Checker,
     Violation,
@@ -27,6 +28,10 @@ TOLD_S = 60.0
 """From the end of a command until the last copy of the old configuration has been told to go."""
 GONE_S = 10.0
 """From a command that stops a service until nothing of it runs."""
+LOOKS_S = 3.0
+"""From the first word of an agent until it has seen what there is, and follows the events."""
+WHOLE = "whole"
+"""The detail of what rests with its whole project."""
 
 
 def cap_holds(history: History) -> list[Violation]:
@@ -80,7 +85,7 @@ def what_was_stopped_rests(history: History) -> list[Violation]:
     """Nothing brings a service back that Compose has stopped or removed, and nothing of it runs on."""
     found = []
     resting: dict[str, float] = {}
-    for h in history.of("rests", "wakes", "start"):
+    for h in _to_rest(history):
         if h.kind == "rests":
             resting[h.task] = h.t
         elif h.kind == "wakes":
@@ -180,11 +185,34 @@ def _copies(history: History) -> dict[str, float]:
 def _rests(history: History) -> Iterator[tuple[str, float, float]]:
     """Each time that Compose has stopped a service: its name, from when, and until when."""
     since: dict[str, float] = {}
-    for h in history.of("rests", "wakes"):
+    for h in _to_rest(history):
         if h.kind == "rests":
             since[h.task] = h.t
-        elif h.task in since:
+        elif h.kind == "wakes" and h.task in since:
             yield h.task, since.pop(h.task), h.t
+
+
+def _to_rest(history: History) -> Iterator[Happening]:
+    """What rests, wakes and is started, as far as an agent can know: one without its state cannot tell a
+    service that may have none, and that a person has stopped, from one that an earlier agent has scaled to
+    none; but if all of the project was stopped it can."""
+    optional = {part.name for part in history.scene.parts if not part.least}
+    alone: set[str] = set()
+    knows_from = 0.0
+    for h in history.of("rests", "wakes", "start", "state lost", "agent up"):
+        if h.kind == "state lost":
+            knows_from = math.inf
+            yield from (Happening(h.t, "wakes", task) for task in sorted(alone & optional))
+        elif h.kind == "agent up":
+            knows_from = min(knows_from, h.t + LOOKS_S * busy(history, h.t))
+        elif h.kind != "rests":
+            alone -= {h.task} if h.kind == "wakes" else set()
+            yield h
+        elif h.detail == WHOLE:
+            yield h
+        elif h.t > knows_from or h.task not in optional:
+            alone.add(h.task)
+            yield h
 
 
 def _stale(history: History) -> Iterator[tuple[str, float, float]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.compose.invariants import CHECKERS
+from tests.chaos.compose.invariants import CHECKERS, WHOLE
 from tests.chaos.compose.plan import DECK
 from tests.chaos.compose.scene import CAP, NAMES, PARTS, SCENE
 from tests.chaos.history import Fault, Happening, History
@@ -58,6 +58,8 @@ NO_BETA = at(50, "die", "beta", "beta-0")
 BETA_BACK = at(60, "start", "beta", "beta-0")
 RESTED = [at(50, "die", "beta", "beta-0"), at(50, "rests", "beta")]
 WRONG = [at(60, "start", "beta", "b"), at(62, "die", "beta", "b")]
+WRONG_GAMMA = [at(60, "start", "gamma", "g"), at(62, "die", "gamma", "g"), at(80, "wakes", "gamma")]
+FORGETS = [at(51, "agent down"), at(52, "state lost"), at(53, "agent up")]
 WAKES = [at(80, "wakes", "beta"), at(81, "start", "beta", "beta-0")]
 NEW = [at(50, "die", "rest", "rest-0"), at(50, "destroy", "rest", "rest-0"),
        at(50, "about", "rest", "new", made(False, "2")), at(50, "start", "rest", "new")]  # fmt: skip
@@ -82,6 +84,19 @@ BREAKS = [
     ("down fails", "down", [FAILED], {}),
     ("down fails, which saw the copy", "down", [STOPPED, SEEN, FAILED, REMOVED, ITS_LABELS], typed(48, 61)),
     ("started while it is to rest", "rests", [*RESTED, *WRONG, *WAKES], typed(49, 82)),
+    (
+        "started, though the whole project was stopped before",
+        "rests",
+        [at(50, "rests", "gamma", detail=WHOLE), *FORGETS, *WRONG_GAMMA],
+        typed(49, 82),
+    ),
+    (
+        "started, though it was stopped once the agent had looked",
+        "rests",
+        [*FORGETS, at(59, "rests", "gamma"), *WRONG_GAMMA],
+        typed(49, 82),
+    ),
+    ("started, though it has to have one", "rests", [*RESTED, *FORGETS, *WRONG, *WAKES], typed(49, 82)),
     ("runs on while it is to rest", "rests", [at(50, "rests", "beta"), *WAKES], typed(49, 82)),
     ("copies of the old configuration", "old", NEW, typed(49, 51)),
     ("shares", "settling", [at(50, "steady", detail={**FULL, "rest": 1}), at(190, "moving")], {}),
@@ -111,6 +126,10 @@ HOLDS = [
     ("a bystander, by hand", [at(50, "kill", "", "plain", "9"), at(49, "by hand", id="plain")], {}),
     ("down, which did not see a copy", [UNSEEN, STOPPED, FAILED, REMOVED, ITS_LABELS], typed(48, 61)),
     ("rests until it is started", [*RESTED, *WAKES], typed(49, 82)),
+    ("started by an agent that cannot know", [at(50, "rests", "gamma"), *FORGETS, *WRONG_GAMMA],
+     typed(49, 82)),
+    ("stopped before the agent had looked", [*FORGETS, at(54.5, "rests", "gamma"), *WRONG_GAMMA],
+     typed(49, 82)),
     ("ends while it is to rest", [at(50, "rests", "beta"), at(52, "die", "beta", "beta-0"), *WAKES],
      typed(49, 82)),
     ("the old are told to go", [*NEW, *TOLD], typed(49, 51)),
