@@ -13,7 +13,7 @@ import pytest
 from scripts.walkthrough import __main__ as walkthrough
 from scripts.walkthrough import container
 from scripts.walkthrough.page import Code, Text, read
-from scripts.walkthrough.walk import Failed, Walk
+from scripts.walkthrough.walk import Failed, Walk, gave_up
 from tests.integration.engines import engine_answers, give_up
 from tests.pages import FENCE, ROOT
 
@@ -53,6 +53,17 @@ def test_all_that_is_to_be_typed_is_walked(monkeypatch: pytest.MonkeyPatch) -> N
                 if any(isinstance(part, Code) and part.language == "sh" for part in read(page, heading)):
                     typed.add((page, heading))
     assert typed - walked == OTHERWISE
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [("Stopping a_1 ... \x1b[31merror\x1b[0m\nERROR: for a_1  No such container: 312ebb\n", True),
+     ("agent_1 | ERROR: for a_1  No such container: 312ebb\n", False),
+     ("ERROR: for a_1  cannot stop container: 312ebb: permission denied\n", False),
+     ("Stopping a_1 ... \x1b[32mdone\x1b[0m\n", False)],
+)  # fmt: skip
+def test_only_a_copy_that_went_in_that_instant_excuses_compose(shown: str, expected: bool) -> None:
+    assert gave_up(shown) is expected
 
 
 @pytest.mark.integration

@@ -59,10 +59,12 @@ class Terminal:
         """Waits until the command has shown this. Raises Failed if it ends, or time is up, before."""
         self._wait(re.compile(pattern), seconds)
 
-    def interrupt(self, seconds: float) -> None:
-        """Presses Ctrl-C, and waits for the prompt."""
+    def interrupt(self, seconds: float) -> str:
+        """Presses Ctrl-C, and waits for the prompt. Returns what was shown since."""
+        begin = len(self.screen)
         os.write(self._master, CTRL_C.encode())
         self.returns(seconds)
+        return self.screen[begin:]
 
     def close(self) -> None:
         """Ends the shell."""
