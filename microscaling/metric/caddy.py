@@ -11,7 +11,9 @@ from microscaling.metric.rate import MEASURE
 from microscaling.plugins import Field
 from microscaling.settings import Settings
 
-HANDLER = "reverse_proxy"
+HANDLERS = "reverse_proxy", "subroute"
+"""Those that count a request. A site whose address has a host name has its handlers in a "subroute", which
+counts for them; the others of a site without one, such as "encode", count each request once more."""
 
 
 class CaddyMetric(ProxySeriesMetric):
@@ -36,7 +38,8 @@ class CaddyMetric(ProxySeriesMetric):
     def __init__(
         self, url: str, server: str = "", measure: str = "", headers: Mapping[str, str] | None = None
     ) -> None:
-        super().__init__(url, {"handler": HANDLER, "server": server}, measure, headers)
+        of_server = {"server": [server]} if server else {}
+        super().__init__(url, {"handler": HANDLERS, **of_server}, measure, headers)
 
 
 TYPE = CaddyMetric

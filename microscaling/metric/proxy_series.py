@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from microscaling.clients.http.client import public_url
@@ -29,11 +29,16 @@ class ProxySeriesMetric(Metric):
     source: Source
 
     def __init__(
-        self, url: str, labels: Mapping[str, str], measure: str, headers: Mapping[str, str] | None = None
+        self,
+        url: str,
+        labels: Mapping[str, Sequence[str]],
+        measure: str,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         question = Question(url, headers or {}, accept=ACCEPT)
         check_question(question)
-        self.labels = {name: value for name, value in labels.items() if value}
+        self.labels = labels
+        """The labels of the series that count, each with the values that fit."""
         self._rate = Rate() if measure == PER_SECOND else None
         self._series = self.requests if self._rate is not None else self.in_flight
         self._what = f"{public_url(url)} {self._series}"
@@ -46,13 +51,15 @@ class ProxySeriesMetric(Metric):
         # By method, and by status: the load is that of all of them.
         found = [value for labels, value in samples if self._fits(labels)]
         if not found:
-            named = ", ".join(f'{name}="{value}"' for name, value in self.labels.items())
+            named = ", ".join(
+                " or ".join(f'{name}="{value}"' for value in values) for name, values in self.labels.items()
+            )
             return self._none(one_line(f"{self._what}: no series has {named}"))
         number = total(found, self._what)
         return Measurement(0, number) if self._rate is None else self._rate.of(number, self._what)
 
     def _fits(self, labels: Mapping[str, str]) -> bool:
-        return self.labels.items() <= labels.items()
+        return all(labels.get(name) in values for name, values in self.labels.items())
 
     def _none(self, reason: str) -> int | Measurement:
         # Such a series comes with the first request, and so does that of a proxy that shows none at all.

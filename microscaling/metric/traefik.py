@@ -32,7 +32,7 @@ class TraefikMetric(ProxySeriesMetric):
     def __init__(
         self, url: str, service: str, measure: str = "", headers: Mapping[str, str] | None = None
     ) -> None:
-        super().__init__(url, {"service": service}, measure, headers)
+        super().__init__(url, {"service": [service]}, measure, headers)
 
 
 TYPE = TraefikMetric

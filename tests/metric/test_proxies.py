@@ -101,15 +101,18 @@ def test_the_rate_of_nginx_begins_anew_when_that_is_started_anew(tmp_path: Path,
             other.source.close()  # type: ignore[union-attr]
 
 
-def test_caddy_counts_what_it_passes_on(tmp_path: Path, holding: Holding) -> None:
-    with Caddy(tmp_path, holding.port) as proxy:
+@pytest.mark.parametrize("host", ["", "127.0.0.1"])
+def test_caddy_counts_what_it_passes_on(tmp_path: Path, holding: Holding, host: str) -> None:
+    caddy = Caddy(tmp_path, holding.port)
+    caddy.host = host
+    with caddy as proxy:
         metric = CaddyMetric(f"{proxy.url}/metrics")
         proxy.open(4)
         wait_for(lambda: measured(metric) == (0, 4))
         proxy.finish(holding.let_go)
         wait_for(lambda: measured(metric) == (0, 0))
         of_server = CaddyMetric(f"{proxy.url}/metrics", "srv7")
-        with pytest.raises(MetricError, match='no series has handler="reverse_proxy", server="srv7"'):
+        with pytest.raises(MetricError, match='handler="reverse_proxy" or handler="subroute", server="srv7"'):
             of_server.update()
         of_server.source.close()
         rate = CaddyMetric(f"{proxy.url}/metrics", measure="perSecond")

@@ -186,6 +186,8 @@ http {{
 
 class Caddy(Proxied):
     program = "caddy"
+    host = ""
+    """The host name in the address of its site, if any."""
 
     def text(self) -> str:
         return f"""
@@ -196,7 +198,8 @@ class Caddy(Proxied):
 		metrics
 	}}
 }}
-:{self.way} {{
+http://{self.host}:{self.way} {{
+	encode gzip
 	reverse_proxy 127.0.0.1:{self.upstream}
 }}
 :{self.admin} {{
