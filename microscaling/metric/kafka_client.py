@@ -2,19 +2,25 @@
 
 Only requests that create nothing: where brokers create topics by themselves, which is their default, a
 question for the metadata of one topic creates it (`AdminClient.list_topics("x")`, or `end_offsets` of
-kafka-python, which then says 0). DescribeTopics, ListOffsets and OffsetFetch do not.
+kafka-python, which then says 0). Those of a consumer do not, and one that subscribes to nothing joins no
+group.
+
+No AdminClient: if the answer to one of its requests comes after the time-out, librdkafka 2.16 ends the whole
+process (librdkafka#3663, #4605).
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from microscaling.utils.text import cause_of
 
+BEGIN, END = -2, -1
+"""Times that stand for the first and the last offset (ListOffsets of Kafka's protocol)."""
 PARTITIONS_S = 10.0
 """Seconds between two looks for new partitions."""
 SETTINGS: Mapping[str, Any] = {
@@ -52,23 +58,26 @@ class Partition:
 
 
 class KafkaClient:
-    """One connection to a cluster. Raises ImportError, and librdkafka's errors."""
+    """The connections to a cluster: one for its topics, and one for each group. Raises ImportError, and
+    librdkafka's errors. `group`: one that may be asked for."""
 
-    def __init__(self, config: Mapping[str, str]) -> None:
-        from confluent_kafka.admin import AdminClient
-
+    def __init__(self, config: Mapping[str, str], group: str) -> None:
         self._errors: deque[str] = deque(maxlen=1)
-        settings: dict[str, Any] = {**SETTINGS, **config, "error_cb": self._note}
-        self._admin: Any = AdminClient(settings)
+        self._settings: dict[str, Any] = {**SETTINGS, **config, "error_cb": _noting(self._errors)}
+        self._cluster = self._consumer(group, "read_committed")
+        self._groups: dict[str, Any] = {}
         self._topics: dict[str, list[int] | Exception] = {}
         self._looked: float | None = None
 
     def ask(self, questions: Sequence[Question], until: float) -> dict[Question, list[Partition] | Exception]:
         """Returns for each question all partitions, or the error in their place, until `until` (monotonic
         seconds). Raises librdkafka's errors of the connection, and TimeoutError."""
+        # Each begins to look for the coordinator of its group when it is made.
+        for group in {one.group for one in questions} - self._groups.keys():
+            self._groups[group] = self._consumer(group, "read_uncommitted")
         topics = self._partitions({topic for one in questions for topic in one.topics}, until)
         each = [(topic, number) for topic, numbers in topics.items() for number in _known(numbers)]
-        offsets = self._offsets(each, until)
+        offsets = [self._offsets(each, kind, until) for kind in (BEGIN, END)]
         committed = self._committed(questions, topics, until)
         found: dict[Question, list[Partition] | Exception] = {}
         for question in questions:
@@ -79,75 +88,78 @@ class KafkaClient:
         return found
 
     def last_error(self) -> str:
-        """Returns the last error of the connection since the last call; empty: none."""
-        self._admin.poll(0)
+        """Returns the last error of the connections since the last call; empty: none."""
+        for consumer in (self._cluster, *self._groups.values()):
+            consumer.poll(0)
         return self._errors.pop() if self._errors else ""
 
     def close(self) -> None:
         """Ends all connections."""
-        self._admin = None
+        for consumer in (self._cluster, *self._groups.values()):
+            consumer.close()
 
-    def _note(self, error: Any) -> None:
-        if error.name() != "_ALL_BROKERS_DOWN":  # which hides the reason
-            self._errors.append(error.str())
+    def _consumer(self, group: str, isolation: str) -> Any:
+        """Returns a consumer. One of `read_committed` waits with a group's offsets for transactions."""
+        from confluent_kafka import Consumer
+
+        own = {"group.id": group, "isolation.level": isolation, "enable.auto.commit": False}
+        return Consumer({**self._settings, **own})
 
     def _partitions(self, topics: set[str], until: float) -> dict[str, list[int] | Exception]:
         """Returns the numbers of the partitions of each topic, an empty list for one that does not exist."""
-        from confluent_kafka import TopicCollection
-
         now = time.monotonic()
         known = self._looked is not None and now - self._looked < PARTITIONS_S
         if not known or not all(_known(self._topics.get(topic)) for topic in topics):
-            asked = self._admin.describe_topics(TopicCollection(sorted(topics)), request_timeout=left(until))
-            self._topics = {topic: _numbers(asked[topic], until) for topic in topics}
+            self._topics = {
+                topic: _numbers(self._cluster.list_topics(topic, left(until)).topics[topic])
+                for topic in sorted(topics)
+            }
             self._looked = now
         return {topic: self._topics[topic] for topic in topics}
 
-    def _offsets(self, each: Iterable[tuple[str, int]], until: float) -> list[dict[tuple[str, int], Any]]:
-        """Returns the first and the last offsets of partitions, or the errors in their place."""
-        from confluent_kafka import IsolationLevel, TopicPartition
-        from confluent_kafka.admin import OffsetSpec
+    def _offsets(
+        self, each: Sequence[tuple[str, int]], kind: int, until: float
+    ) -> dict[tuple[str, int], Any]:
+        """Returns the first or the last offsets of partitions, or the errors in their place."""
+        from confluent_kafka import TopicPartition
 
-        partitions = [TopicPartition(*one) for one in each]
-        # Asked without a partition, librdkafka raises an error.
-        if not partitions:
-            return [{}, {}]
-        asked = [
-            self._admin.list_offsets(
-                dict.fromkeys(partitions, kind),
-                isolation_level=IsolationLevel.READ_COMMITTED,
-                request_timeout=left(until),
-            )
-            for kind in (OffsetSpec.earliest(), OffsetSpec.latest())
-        ]
-        return [
-            {(one.topic, one.partition): _result(future, until) for one, future in futures.items()}
-            for futures in asked
-        ]
+        asked = [TopicPartition(*one, kind) for one in each]
+        found = self._cluster.offsets_for_times(asked, left(until)) if asked else ()
+        return {(one.topic, one.partition): one for one in found}
 
     def _committed(
         self, questions: Iterable[Question], topics: Mapping[str, Any], until: float
     ) -> dict[str, Any]:
-        """Returns for each group the committed offsets by topic and partition, or the error in their
-        place."""
-        from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+        """Returns for each group the committed offsets, or the error in their place."""
+        from confluent_kafka import KafkaException, TopicPartition
 
         wanted: dict[str, dict[tuple[str, int], None]] = {}
         for question in questions:
             partitions = wanted.setdefault(question.group, {})
             for topic in question.topics:
                 partitions.update(dict.fromkeys((topic, number) for number in _known(topics[topic])))
-        # The library takes one group at a time; the requests are under way together.
-        asked = {
-            group: self._admin.list_consumer_group_offsets(
-                [ConsumerGroupTopicPartitions(group, [TopicPartition(*one) for one in partitions])],
-                request_timeout=left(until),
-            )[group]
-            for group, partitions in wanted.items()
-            if partitions
-        }
-        results = {group: _result(future, until) for group, future in asked.items()}
-        return {group: results.get(group) for group in wanted}
+        found: dict[str, Any] = {}
+        for group, partitions in wanted.items():
+            asked = [TopicPartition(*one) for one in partitions]
+            try:
+                found[group] = self._groups[group].committed(asked, left(until)) if asked else ()
+            except KafkaException as error:
+                if (
+                    error.args[0].code() < 0
+                ):  # not one of a broker, but of librdkafka itself, such as a time-out
+                    raise
+                found[group] = error
+        return found
+
+
+def _noting(errors: deque[str]) -> Callable[[Any], None]:
+    """Returns a callback that keeps the last error."""
+
+    def note(error: Any) -> None:
+        if error.name() != "_ALL_BROKERS_DOWN":  # which hides the reason
+            errors.append(error.str())
+
+    return note
 
 
 def left(until: float) -> float:
@@ -163,24 +175,22 @@ def _known(numbers: list[int] | Exception | None) -> list[int]:
     return numbers if isinstance(numbers, list) else []
 
 
-def _numbers(future: Any, until: float) -> list[int] | Exception:
-    found = _result(future, until)
-    if isinstance(found, Exception):
-        name = getattr(found.args[0], "name", None) if found.args else None
-        return [] if callable(name) and name() == "UNKNOWN_TOPIC_OR_PART" else found
-    return [partition.id for partition in found.partitions]
+def _numbers(topic: Any) -> list[int] | Exception:
+    """Returns the numbers of the partitions of a topic, or its error."""
+    if topic.error is None:
+        return sorted(topic.partitions)
+    return [] if topic.error.name() == "UNKNOWN_TOPIC_OR_PART" else ValueError(_words(topic.error))
 
 
-def _result(future: Any, until: float) -> Any:
-    """Returns the result of a future, or its error. Raises that of a connection, and TimeoutError."""
-    from confluent_kafka import KafkaException
+def _words(error: Any) -> str:
+    return cause_of(ValueError(), error.str())
 
-    try:
-        return future.result(left(until))
-    except KafkaException as error:
-        if error.args[0].code() < 0:  # not one of a broker, but of librdkafka itself, such as a time-out
-            raise
-        return error
+
+def _offset(partition: Any) -> int:
+    """Returns the offset of a partition. Raises ValueError."""
+    if partition.error is not None:
+        raise ValueError(_words(partition.error))
+    return int(partition.offset)
 
 
 def _read(
@@ -192,11 +202,7 @@ def _read(
     """Returns the partitions of a group. Raises an error of a broker, and ValueError."""
     if isinstance(committed, Exception):
         raise committed
-    commits = {}
-    for one in committed.topic_partitions if committed is not None else ():
-        if one.error is not None:
-            raise ValueError(cause_of(ValueError(), one.error.str()))
-        commits[one.topic, one.partition] = one.offset if one.offset >= 0 else None
+    commits = {(one.topic, one.partition): _offset(one) for one in committed}
     found: list[Partition] = []
     for topic in question.topics:
         numbers = topics[topic]
@@ -204,9 +210,7 @@ def _read(
             raise numbers
         found += [] if numbers else [Partition(topic, None)]
         for number in numbers:
-            begin, end = (of[topic, number] for of in offsets)
-            for one in (begin, end):
-                if isinstance(one, Exception):
-                    raise one
-            found.append(Partition(topic, number, begin.offset, end.offset, commits.get((topic, number))))
+            begin, end = (_offset(of[topic, number]) for of in offsets)
+            commit = commits[topic, number]
+            found.append(Partition(topic, number, begin, end, commit if commit >= 0 else None))
     return found

@@ -47,7 +47,7 @@ class KafkaSource(Source):
         self.name = f"Kafka at {short(servers)}"
         self.secrets = [self._config[name] for name in SECRET & options.keys()]
         self.questions = {question: None}
-        self._deadline_s = deadline_s
+        self._group, self._deadline_s = question.group, deadline_s
         self._client: KafkaClient | None = None
 
     def check(self) -> None:
@@ -56,7 +56,7 @@ class KafkaSource(Source):
         except ImportError:
             raise ConfigError(NEEDS_LIBRARY) from None
         try:
-            KafkaClient(self._config).close()
+            KafkaClient(self._config, self._group).close()
         except Exception as error:  # librdkafka's, for a value that is none
             raise ConfigError(f"options: {self._masked(_reason(error))}") from None
 
@@ -69,11 +69,11 @@ class KafkaSource(Source):
         until = time.monotonic() + self._deadline_s
         try:
             if self._client is None:
-                self._client = KafkaClient(self._config)
+                self._client = KafkaClient(self._config, self._group)
             found = self._client.ask(list(self.questions), until)
         except ImportError:
             raise MetricError(NEEDS_LIBRARY) from None
-        except Exception as error:  # the library's own, and those of futures
+        except Exception as error:  # the library's own, and TimeoutError
             why = self._masked(self._why(error))
             # After some faults librdkafka never finds the group's coordinator again.
             self.close()
@@ -95,11 +95,11 @@ class KafkaSource(Source):
             self._client = None
 
     def _why(self, error: Exception) -> str:
-        """Returns the reason of a failure; at the deadline, that of the connection."""
-        last = self._client.last_error() if self._client is not None else ""
-        if isinstance(error, TimeoutError) or _reason(error).endswith("Timed out"):
+        """Returns the reason of a failure; if that is only that there was no answer, the connection's."""
+        last, reason = self._client.last_error() if self._client is not None else "", _reason(error)
+        if isinstance(error, TimeoutError) or reason.endswith("Timed out"):
             return last or f"no complete answer within {self._deadline_s:g} s"
-        return _reason(error)
+        return last if last and reason.endswith("Broker transport failure") else reason
 
     def _masked(self, text: str) -> str:
         for secret in self.secrets:

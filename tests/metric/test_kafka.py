@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import random
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from microscaling.metric.base import Measurement
 from microscaling.metric.kafka import KafkaMetric
 from tests.frameworks.conftest import look  # noqa: F401
 from tests.frameworks.stage import until
+from tests.metric.proxy import Pipe, Proxy
 from tests.services.kafka import Kafka, take
 from tests.services.service import wait_for
 
@@ -155,6 +158,43 @@ def test_a_login_that_is_refused_is_an_error_without_the_password(kafka: Kafka, 
         look(bad)()
     assert "hunter22" not in str(caught.value)
     assert "hunter22" in bad.source.secrets  # type: ignore[union-attr]
+
+
+def test_answers_that_come_too_late_are_errors_and_end_nothing(kafka: Kafka) -> None:
+    kafka.create("late", 3)
+    kafka.put("late", {0: 2})
+    found: list[Any] = []
+
+    def many(seed: int) -> None:
+        rng = random.Random(seed)
+        for _ in range(40):
+            metric = KafkaMetric(proxy.endpoint, "workers", "late", "earliest")
+            source: Any = metric.source
+            source.limit(rng.choice((0.05, 0.1, 0.3)))
+            for _ in range(rng.randint(1, 3)):
+                try:
+                    found.append(metric.read(source.fetch()))
+                except MetricError as error:
+                    found.append(str(error))
+            source.close()
+
+    with Proxy(kafka.behind, kafka.proxy) as proxy:
+        proxy.fault = late
+        threads = [threading.Thread(target=many, args=(seed,)) for seed in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    measured = [one for one in found if not isinstance(one, str)]
+    assert all(one == Measurement(2) for one in measured)
+    assert any("no complete answer within" in one for one in found if isinstance(one, str))
+
+
+def late(pipe: Pipe, answer: bytes) -> bool:
+    """Passes it on, some of it only after the deadline."""
+    pipe.proxy.closing.wait(random.choice((0.0, 0.0, 0.02, 0.1, 0.3)))
+    pipe.client.sendall(answer)
+    return True
 
 
 def _measures(measure: Any) -> bool:

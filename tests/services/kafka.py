@@ -66,14 +66,15 @@ class Kafka(Service):
 
     def warm_up(self) -> None:
         """Waits until it knows the offsets of groups, for which it makes a topic of its own first."""
-        from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+        from confluent_kafka import KafkaException, TopicPartition
 
         self.create("warm", 1)
-        asked = [ConsumerGroupTopicPartitions("warm", [TopicPartition("warm", 0)])]
 
         def answers() -> bool:
-            with contextlib.suppress(KafkaException):
-                return bool(self.admin.list_consumer_group_offsets(asked)["warm"].result(60))
+            # A new one each time: librdkafka may never find the coordinator that it did not find at first.
+            consumer = self.consumer("warm", "warm")
+            with contextlib.closing(consumer), contextlib.suppress(KafkaException):
+                return bool(consumer.committed([TopicPartition("warm", 0)], 5))
             return False
 
         wait_for(answers)
