@@ -28,7 +28,7 @@ DECISIVE = (
 )
 """Variables that decide whether and where containers are touched."""
 # With a typo in one of them the agent would touch containers that it must not touch, so that is an error.
-SCALE_ONLY = ("KUBERNETES", "MARATHON", "TOY")
+SCALE_ONLY = ("KUBERNETES", "MARATHON", "SWARM", "TOY")
 """The schedulers that create no containers."""
 OTHERS = {
     one: {*group} - {one}
@@ -108,6 +108,7 @@ def ignored(settings: Settings, environ: Mapping[str, str]) -> dict[str, list[st
         (s.scheduler in OTHERS["DOCKER"], by_scheduler, ("MSS_PULL_IMAGES",)),
         (s.scheduler in SCALE_ONLY, by_scheduler, ("MSS_ORPHANS", "MSS_PASS_ENV", "MSS_STATE_DIR")),
         (s.scheduler == "COMPOSE", by_scheduler, ("MSS_ORPHANS", "MSS_PASS_ENV")),
+        (s.scheduler == "SWARM" and s.config == "SERVICES", by_scheduler, ("MSS_COMPOSE_PROJECT",)),
         (not talks, "no server to talk to", ("MSS_API_ADDRESS", "MSS_API_TOKEN", "MSS_USER_ID")),
     ]
     found: dict[str, list[str]] = {}

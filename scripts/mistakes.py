@@ -86,7 +86,7 @@ VARIABLES = (
     Mistake(f"MSS_DRY_RUN=yes-please {AGENT}", 'MSS_DRY_RUN: expected true or false, got "yes-please"'),
     Mistake(
         f"MSS_SCHEDULER=DOKCER {AGENT}",
-        "MSS_SCHEDULER=DOKCER is not available in this version; did you mean DOCKER? set MSS_SCHEDULER to: COMPOSE, DOCKER, KUBERNETES, MARATHON, PROCESS, TOY",
+        "MSS_SCHEDULER=DOKCER is not available in this version; did you mean DOCKER? set MSS_SCHEDULER to: COMPOSE, DOCKER, KUBERNETES, MARATHON, PROCESS, SWARM, TOY",
     ),
     Mistake(f"MSS_ON_EXIT=keep {TOY}", 'MSS_ON_EXIT: expected stop or leave, got "keep"'),
     Mistake(

@@ -19,6 +19,7 @@ BESIDE_OTHERS = (
     "tests/integration/test_engine_restart.py",
     "tests/integration/test_leave.py",
     "tests/integration/test_podman.py",
+    "tests/integration/test_swarm.py",
     "tests/integration/test_unstoppable.py",
 )
 """They have engines of their own, or containers that no agent of another test looks at."""

@@ -37,12 +37,13 @@ COMPOSE = ROOT / "examples" / "compose" / "docker-compose.yml"
 COMPOSE_FILES = [
     ROOT / "docker-compose.yml",
     *(ROOT / "deploy").glob("docker-compose*.yml"),
+    ROOT / "deploy" / "swarm.yml",
     *EXAMPLES.glob("docker*.yml"),
     COMPOSE,
 ]
 MANIFESTS = [*COMPOSE_FILES, ROOT / "deploy" / "kubernetes.yaml"]
 UNITS = sorted((ROOT / "deploy").glob("*.service"))
-CREATES_NO_CONTAINERS = ("COMPOSE", "KUBERNETES", "MARATHON", "PROCESS", "TOY")
+CREATES_NO_CONTAINERS = ("COMPOSE", "KUBERNETES", "MARATHON", "PROCESS", "SWARM", "TOY")
 OTHER_VARIABLES = {"DOCKER_SOCKET", "PYTHON_IMAGE", "SERVER_PORT"}
 """Of the compose files and the Makefile."""
 ELSEWHERE = {
@@ -53,6 +54,7 @@ ELSEWHERE = {
     ("plugins.md", "python"): "tests/test_plugins_page.py",
     ("plugins.md", "toml"): "tests/test_plugins_page.py",
     ("plugins.md", "json"): "tests/test_plugins_page.py",
+    ("swarm.md", "sh"): "tests/integration/test_swarm.py",
     ("security.md", "text"): "tests/integration/test_socket_proxy.py",
     ("quickstart.md", "text"): "tests/test_quickstart.py",
     ("notifications.md", "json"): "tests/notify/test_notifier.py",
@@ -224,7 +226,7 @@ def test_labels_in_compose_files_are_right(caplog: pytest.LogCaptureFixture) -> 
     for name, service in (
         item for text in texts for item in yaml.safe_load(text).get("services", {}).items()
     ):
-        labels = service.get("labels") or {}
+        labels = service.get("labels") or service.get("deploy", {}).get("labels") or {}
         if is_enabled(labels):
             warned: list[str] = []
             read.append(task_of(name, labels, 10, Settings(), warned.append))

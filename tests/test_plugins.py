@@ -42,7 +42,7 @@ def others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
 @pytest.mark.parametrize(
     ("group", "ours"),
     [
-        (SCHEDULERS, "COMPOSE DOCKER KUBERNETES MARATHON PROCESS TOY"),
+        (SCHEDULERS, "COMPOSE DOCKER KUBERNETES MARATHON PROCESS SWARM TOY"),
         (CONFIGS, "ENVVAR FILE HARDCODED LABEL SERVER SERVICES"),
         (MONITORS, "SERVER"),
     ],

@@ -41,6 +41,8 @@ def obstacle(task: Task, tasks: Tasks) -> str:
         return "it keeps failing and backs off"
     if not task.is_scalable:
         return "it is not scalable"
+    if task.room is not None and max(task.requested, task.demand) >= task.room:
+        return f"the cluster has no place for more ({task.unplaced})"
     # Before its maximum: it has asked for all that it may have, and does not have it yet.
     if waiting := waits(task, tasks):
         return f"it {waiting}"

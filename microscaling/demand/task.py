@@ -94,8 +94,14 @@ class Task:
     measured_s: float = 0.5
     """Seconds between the last two measurements of its source."""
     resting: str = ""
-    """Why it has no containers, if its user has stopped or paused them; empty otherwise. Then it counts as
-    backing off. Only the scheduler writes it."""
+    """Why it has no containers, if its user has stopped or paused them, or why they must not be scaled now;
+    empty otherwise. Then it counts as backing off. Only the scheduler writes it."""
+    room: int | None = None
+    """The most containers that find a place in the cluster; None: no limit is known. Only the scheduler
+    writes it."""
+    unplaced: str = ""
+    """The requested containers that do not run, with the reasons: "3 pending: no suitable node". Only the
+    scheduler writes it."""
     failure: Failure | None = None
     """The last failure of its containers; None: none since they have proven stable. Only the scheduler writes
     it."""
@@ -208,6 +214,10 @@ class Task:
         # A container that stops, or fails to stop, is no evidence of the task's need.
         return self.running - self.stopping + self.parked
 
+    def most(self) -> int:
+        """Returns the most containers that it can have: its maximum, or what finds a place in the cluster."""
+        return self.max_containers if self.room is None else min(self.max_containers, self.room)
+
     def is_remainder(self) -> bool:
         """True if the task takes the capacity that the others leave."""
         return isinstance(self.target, RemainderTarget)
@@ -234,4 +244,4 @@ class Task:
     def _within_limits(self, change: int) -> int:
         """Limits a change of `requested` to the minimum and the maximum; the maximum wins."""
         change = max(change, self.min_containers - self.requested)
-        return min(change, self.max_containers - self.requested)
+        return min(change, self.most() - self.requested)

@@ -12,8 +12,8 @@ Given = dict[Task, int]
 
 
 def minimum(task: Task) -> int:
-    """Returns the floor of a task: its minimum, but not more than its maximum."""
-    return max(0, min(task.min_containers, task.max_containers))
+    """Returns the floor of a task: its minimum, but not more than the most that it can have."""
+    return max(0, min(task.min_containers, task.most()))
 
 
 def nothing(task: Task) -> int:

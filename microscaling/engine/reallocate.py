@@ -46,7 +46,7 @@ def reallocate(tasks: Tasks) -> bool:
 
 def _short(task: Task) -> int:
     """Returns how many containers more it should get: `scale_up_count`, but counted from its demand."""
-    wants = min(task.ideal_containers, task.max_containers) - task.demand
+    wants = min(task.ideal_containers, task.most()) - task.demand
     if wants <= 0 or task.target.meeting(task.metric.current):
         return 0
     return min(wants, task.max_delta)

@@ -93,7 +93,7 @@ class Rest:
             and not task.falling_back
             and not task.backing_off
             and task.is_scalable
-            and min(task.max_containers, task.max_delta) > 0
+            and min(task.most(), task.max_delta) > 0
         )
 
 

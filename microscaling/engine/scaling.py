@@ -139,7 +139,8 @@ def _give_back(order: list[Task], cap: int) -> tuple[int, list[Ask], bool]:
                 change = 0
         elif change < 0 and not task.target.exceeding(task.metric.current):
             change = 0
-        least, most = task.min_containers - requested, task.max_containers - requested
+        most = task.max_containers if task.room is None else min(task.max_containers, task.room)
+        least, most = task.min_containers - requested, most - requested
         if change < least:
             change = least
         if change > most:  # the second check, so the maximum wins over a larger minimum

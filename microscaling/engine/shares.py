@@ -69,7 +69,7 @@ def wish(task: Task) -> int:
     if (ideal > has and task.target.meeting(current)) or (ideal < has and not task.target.exceeding(current)):
         ideal = has
     ideal = max(has - task.max_delta, min(ideal, has + task.max_delta))
-    return max(minimum(task), min(ideal, task.max_containers))
+    return max(minimum(task), min(ideal, task.most()))
 
 
 def level(total: int, weights: Sequence[float], least: Sequence[int], most: Sequence[int]) -> list[float]:

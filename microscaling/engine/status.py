@@ -98,7 +98,7 @@ def _detail(task: Task, tasks: Tasks) -> str:
         return f"{line}; no fewer, as it lacks a metric: {task.metric.lacking}"
     if wants and not task.is_remainder():
         return f"{line}; wants {wants} more: {obstacle(task, tasks)}"
-    waiting = waits(task, tasks)
+    waiting = waits(task, tasks) or task.unplaced
     return f"{line}; {waiting}" if waiting else line
 
 

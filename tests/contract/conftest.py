@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.contract.schedulers import CASES, Case
+from tests.contract.swarm import Swarm, swarm_of_one
 
 # A real engine for the DOCKER case; without one it is skipped, and says why.
 from tests.integration.conftest import (  # noqa: F401
@@ -18,8 +19,28 @@ from tests.integration.conftest import (  # noqa: F401
     prefix,
     shared_engine,
 )
+from tests.integration.engines import Missing, give_up
 
-MARKS = {name: [pytest.mark.integration] for name in ("COMPOSE", "DOCKER")}
+MARKS = {name: [pytest.mark.integration] for name in ("COMPOSE", "DOCKER", "SWARM")}
+CASES["SWARM"] = Swarm
+
+
+@pytest.fixture(scope="session")
+def swarm_host() -> Iterator[str]:
+    """The address of a swarm of one node, which the tests share."""
+    try:
+        with swarm_of_one() as host:
+            yield host
+    except Missing as missing:
+        give_up(missing)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def swarm_in_time(request: pytest.FixtureRequest) -> None:
+    """It is started before a test looks at what there is, so that none takes it for left behind."""
+    if any("[SWARM" in item.nodeid for item in request.session.items):
+        with contextlib.suppress(pytest.skip.Exception):
+            request.getfixturevalue("swarm_host")
 
 
 @pytest.fixture(params=[pytest.param(name, marks=MARKS.get(name, [])) for name in CASES])

@@ -24,7 +24,7 @@ from microscaling.engine.base import Engine, Slot, put_closed, put_token
 from microscaling.scheduler.base import SCHEDULERS, Scheduler
 from microscaling.settings import Settings
 from microscaling.utils.threads import StoppableThread, stop_all
-from tests.contract.proxy import Proxy
+from tests.contract.proxy import FAULTS, Proxy
 from tests.fakes.kubernetes import FakeKubernetes
 from tests.fakes.marathon import FakeMarathon
 
@@ -58,6 +58,8 @@ class Case(ABC):
     """What stands between; None: it talks to nobody."""
     has_outside = True
     """Something runs that can be there before, and be lost."""
+    faults: tuple[str, ...] = FAULTS
+    """Those of its proxy that it is tried with."""
     left_over: dict[str, int] = {"a": 0, "b": 0}  # noqa: RUF012
     """How many run after a drain."""
 

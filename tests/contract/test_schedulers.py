@@ -87,6 +87,8 @@ def test_leave_leaves_all_for_the_next_one_to_adopt(outside: Case) -> None:
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_breaks_nothing(wired: Case, fault: str) -> None:
     """Whatever is demanded meanwhile is made up for, and the cap holds."""
+    if fault not in wired.faults:
+        pytest.skip("takes its time, and another fault goes the same way")
     proxy = wired.proxy
     assert proxy is not None
     with Run(wired) as run:

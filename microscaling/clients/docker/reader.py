@@ -24,7 +24,8 @@ from microscaling.clients.http.deadline import DeadlineResponse, deadline_pools,
 
 FIRST_VERSION = "1.41"
 """Named while the engine has not told its own: a client without one asks for it before it has a deadline."""
-MAX_BYTES = 16 * 2**20
+MAX_BYTES = 64 * 2**20
+"""A swarm with thousands of tasks has such listings."""
 MAX_CONNECTIONS = 64
 
 
@@ -64,6 +65,19 @@ class EngineReader:
                 return None
             raise
 
+    def listed(self, path: str, until: float, **query: str) -> list[Any]:
+        """Returns the answer to a GET of a list. Raises the errors of `json`, and ValueError for none."""
+        found = self.json(path, until, **query)
+        if not isinstance(found, list):
+            raise ValueError(f"no list at {path}")
+        return found
+
+    def post(self, path: str, body: Any, until: float, **query: str) -> None:
+        """Sends an object as JSON. Raises APIError for another status, TimeoutError, and the errors
+        of connections: then the engine may have taken it all the same."""
+        client = self.client(until)
+        _body(client, f"{client.base_url}/v{client.api_version}{path}", until, query, body)
+
     def close(self) -> None:
         """Closes all connections; the next question opens new ones, and asks for the version again."""
         if self._client is not None:
@@ -81,14 +95,15 @@ class EngineReader:
         return client
 
 
-def _body(client: docker.APIClient, url: str, until: float, query: dict[str, str]) -> bytes:
+def _body(client: docker.APIClient, url: str, until: float, query: dict[str, str], sent: Any = None) -> bytes:
     limit_call(left := _left(until))
-    with client.get(url, params=query, timeout=left, stream=True) as answer:
+    method = "GET" if sent is None else "POST"
+    with client.request(method, url, params=query, json=sent, timeout=left, stream=True) as answer:
         body: bytes = answer.raw.read(MAX_BYTES + 1, decode_content=True)
         time_left()  # raises: if the process was frozen meanwhile, the answer is out of date
         if len(body) > MAX_BYTES:
             raise ValueError(f"the answer is longer than {MAX_BYTES} bytes")
-        if answer.status_code != requests.codes.ok:
+        if answer.status_code not in (requests.codes.ok, requests.codes.created):
             raise APIError(f"HTTP {answer.status_code}", answer, _message(body))
         return body
 

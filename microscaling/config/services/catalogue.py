@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -45,10 +45,17 @@ class Catalogue:
     """Compares the services with those that the agent has, and logs what there is to know of each.
 
     `cap`: the number of containers that they share; `variables`: patterns of the agent's variables that
-    labels may use.
+    labels may use; `problems`: yields what in a task and its labels cannot be done here.
     """
 
-    def __init__(self, cap: int, settings: Settings, variables: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        cap: int,
+        settings: Settings,
+        variables: tuple[str, ...] = (),
+        problems: Callable[[Task, Mapping[str, str]], Iterable[str]] = lambda task, labels: (),
+    ) -> None:
+        self.problems = problems
         self.cap = cap
         self.settings = settings
         self.variables = variables
@@ -124,6 +131,9 @@ class Catalogue:
             log.warning("service %s: %s", shown, warning)
         for source in task.metric.sources:
             source.check()
+        problems = list(self.problems(task, service.labels))
+        if problems:
+            raise ConfigError(*problems)
         _check_busy_file(task, service)
         _check_web(task, service)
         task = _with_container(task, service)

@@ -9,6 +9,8 @@ from typing import Any
 
 from microscaling.clients.docker.copied_files import copied_files, is_copy_files
 from microscaling.clients.docker.on_change_labels import is_on_change, labels_of
+from microscaling.clients.docker.swarm import DURING_UPDATE, HOLD, SCALE, is_own
+from microscaling.clients.docker.swarm import folded as swarm_folded
 from microscaling.config.services.names import ENABLE, OF_CONTAINERS, PREFIX, TARGET, Names, folded
 from microscaling.errors import ConfigError
 from microscaling.metric.base import METRICS
@@ -69,6 +71,8 @@ def read_labels(labels: Mapping[str, str]) -> Labelled:
             _check_files(found, label, value)
         elif is_on_change(label):
             _check_on_change(found, label, value)
+        elif is_own(label):
+            _check_own(found, label, value)
         elif folded(name) != ENABLE:
             _read(found, label, name, value)
     return found
@@ -86,6 +90,14 @@ def _check_on_change(found: Labelled, label: str, value: str) -> None:
         labels_of({label: value})
     except ValueError as error:
         found.problems.append(str(error))
+
+
+def _check_own(found: Labelled, label: str, value: str) -> None:
+    """Checks a label of a Swarm's service that is no key of a task."""
+    known = (SCALE, HOLD) if swarm_folded(label) == swarm_folded(DURING_UPDATE) else YES + NO
+    if value.strip().lower() not in known:
+        expected = " or ".join(known if SCALE in known else ("true", "false"))
+        found.problems.append(f"{short(label)}: expected {expected}, got {quoted(value)}")
 
 
 def _find(group: Group[P], name: str) -> P | None:

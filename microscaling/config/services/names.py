@@ -17,6 +17,7 @@ from microscaling.api.schema.metric import KEYS as OF_METRICS
 from microscaling.api.schema.metric import MISSING
 from microscaling.api.schema.sources import SOURCES
 from microscaling.clients.docker.copied_files import COPY_FILES
+from microscaling.clients.docker.swarm import OWN
 from microscaling.plugins import Field
 from microscaling.utils.text import nearest
 
@@ -34,6 +35,8 @@ METRIC = "metric"
 TARGET = "target"
 NOT_LABELS = ("name", "config")
 """Keys of a task that no label can give: its name is that of the service."""
+OTHERS = tuple(label.removeprefix(PREFIX) for label in (COPY_FILES, *OWN))
+"""Labels that are no keys of a task."""
 OF_CONTAINERS = frozenset(name for key in (IMAGE, COMMAND, *KEYS) for name in key.spellings)
 
 
@@ -101,7 +104,7 @@ class Names:
 
     def nearest(self, name: str) -> str:
         """Returns the most similar label, without its prefix; "" if none is similar."""
-        return nearest(kebab(name), [ENABLE, COPY_FILES.removeprefix(PREFIX), *self._all()])
+        return nearest(kebab(name), [ENABLE, *OTHERS, *self._all()])
 
     def _all(self) -> Iterator[str]:
         for name, place in self._places.items():

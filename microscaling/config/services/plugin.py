@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -27,12 +27,14 @@ if TYPE_CHECKING:
     import docker
 
     from microscaling.config.services.discovery import Discovery, Service
+    from microscaling.config.services.swarm import SwarmDiscovery
 
 log = logging.getLogger("mssconfig")
 
 TIMEOUT_S = 10
 MAX_RETRY_S = 5.0
 CAP = "MSS_MAX_CONTAINERS"
+SWARM = "SWARM"
 PROJECTS = Variable(
     "MSS_COMPOSE_PROJECT",
     "with `SERVICES`: Compose projects with commas between. Empty: the agent's own, or all if it is in none",
@@ -58,9 +60,9 @@ class ServicesConfig(Config):
         self.cap = _cap(environ.get(CAP, ""))
         self.projects = PROJECTS.read(environ)
         variables = tuple(filter(None, re.split(r"[\s,]+", VARIABLES.read(environ))))
-        self.catalogue = Catalogue(self.cap, settings, variables)
+        self.catalogue = Catalogue(self.cap, settings, variables, self._problems)
         self._patience = Patience(log, MAX_RETRY_S)
-        self._discovery: Discovery | None = None
+        self._discovery: Discovery | SwarmDiscovery | None = None
         self._advice: frozenset[str] = frozenset()
 
     def get_apps(self, user_id: str) -> tuple[list[Task], int]:
@@ -87,6 +89,17 @@ class ServicesConfig(Config):
             take(change)
             self._advise(self.catalogue.take())
 
+    @property
+    def in_swarm(self) -> bool:
+        """True if the services are those of a Swarm, and not of Compose."""
+        return self.settings.scheduler == SWARM
+
+    def _problems(self, task: Task, labels: Mapping[str, str]) -> Iterable[str]:
+        # Imported only here, like the library of the engine.
+        from microscaling.config.services.swarm import problems_in_swarm, problems_outside_swarms
+
+        return problems_in_swarm(task, labels) if self.in_swarm else problems_outside_swarms(task, labels)
+
     def close(self) -> None:
         """Closes the connection to the engine."""
         if self._discovery is not None:
@@ -112,10 +125,9 @@ class ServicesConfig(Config):
 
         from microscaling.clients.docker.errors import AWAY, said
         from microscaling.clients.docker.unreachable import is_hopeless
-        from microscaling.config.services.discovery import Discovery
 
         if self._discovery is None:
-            self._discovery = Discovery(self._connect, self.projects)
+            self._discovery = self._make_discovery()
         try:
             return self._discovery.services()
         except APIError as error:
@@ -129,6 +141,19 @@ class ServicesConfig(Config):
         except UNEXPECTED as error:
             why = f"the answer is not one of a Docker engine ({type(error).__name__})"
             raise TemporaryError(why) from error
+
+    def _make_discovery(self) -> Discovery | SwarmDiscovery:
+        if self.in_swarm:
+            from microscaling.clients.docker.reader import EngineReader
+            from microscaling.config.services.swarm import SwarmDiscovery
+
+            s = self.settings
+            return SwarmDiscovery(
+                lambda: EngineReader(s.docker_host, s.docker_tls_verify, s.docker_cert_path, s.docker_chosen)
+            )
+        from microscaling.config.services.discovery import Discovery
+
+        return Discovery(self._connect, self.projects)
 
     def _connect(self) -> docker.APIClient:
         from microscaling.clients.docker.client import connect
@@ -154,4 +179,6 @@ def make(settings: Settings) -> ServicesConfig:
     return ServicesConfig(settings, os.environ)
 
 
-TYPE = ConfigPlugin("SERVICES", "the labels of your Compose services", make, variables=(PROJECTS, VARIABLES))
+TYPE = ConfigPlugin(
+    "SERVICES", "the labels of your Compose or Swarm services", make, variables=(PROJECTS, VARIABLES)
+)

@@ -7,84 +7,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from microscaling.demand import limits
-from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import MicroscalingError, PermanentError, TemporaryError
 from microscaling.scheduler.occupied import Occupied
 from microscaling.scheduler.probes import Probes
-from microscaling.scheduler.replicas.unanswered import Unanswered
-from microscaling.scheduler.settling import Settling
-from microscaling.utils.backoff import Backoff
-from microscaling.utils.failure_log import FailureLog
+from microscaling.scheduler.replicas.state import Conflict, Found, Replicas, ReplicaState, ScaleRequest
+
+__all__ = ["Conflict", "Found", "ReplicaReconciler", "Replicas", "ScaleRequest"]
 
 log = logging.getLogger("mssscheduler")
-
-CONFLICT_DELAY_S, MAX_CONFLICT_DELAY_S = 0.25, 5.0
-REFUSED_DELAY_S, MAX_REFUSED_DELAY_S = 1.0, 60.0
-
-
-class Conflict(TemporaryError):
-    """Refused because of a concurrent change. That is normal, and passes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Replicas:
-    """The state of one task at the orchestrator (instances): the requested and the running number, and
-    whether a change is under way that blocks another one."""
-
-    requested: int
-    running: int
-    locked: bool = False
-
-
-Found = Replicas | PermanentError | None
-"""The state of a task, or the reason why it cannot be read; None: the orchestrator does not have it."""
-
-
-@dataclass(frozen=True, slots=True)
-class ScaleRequest:
-    """A request for a number of instances of a task."""
-
-    name: str
-    instances: int
-
-    def __str__(self) -> str:
-        return f"{self.name}: scale to {self.instances}"
-
-
-class ReplicaState:
-    """The reconciler's state of one task."""
-
-    def __init__(self, task: Task, occupied: Occupied) -> None:
-        self.task = task
-        self.requested = 0
-        """The orchestrator's own number (instances), as far as known."""
-        self.unanswered = Unanswered(task, occupied)
-        self.asked: int | None = None
-        """Instances requested by the call under way."""
-        self.ceiling = 0
-        """Upper bound of the orchestrator's number now: more than `requested` while a call is under way, or
-        unconfirmed."""
-        self.unconfirmed = False
-        """The acceptance of the last call is unknown."""
-        self.touched = 0
-        self.there = False
-        self.locked = False
-        """A change was under way at the last look."""
-        self.not_before = 0.0
-        self.ran = False
-        """An instance has run since the start of the agent."""
-        self.trying = False
-        """It backs off, and one more instance is requested as a probe."""
-        self.settling = Settling(task)
-        self.backoff = Backoff(CONFLICT_DELAY_S, MAX_CONFLICT_DELAY_S)
-        self.refusals = Backoff(REFUSED_DELAY_S, MAX_REFUSED_DELAY_S)
-        self.failure_log = FailureLog()
-        self.obstacle = ""
-        """The last logged obstacle to scaling it; empty without one."""
 
 
 class ReplicaReconciler:
@@ -105,13 +38,32 @@ class ReplicaReconciler:
         self.draining = False
         occupied = Occupied(tasks)
         self.probes = Probes(tasks, occupied)
-        self.states = {task.name: ReplicaState(task, occupied) for task in tasks.tasks}
+        self.occupied = occupied
+        self.waits_for_others = False
+        """A number that somebody else has set is left alone for some seconds."""
+        self.states: dict[str, ReplicaState] = {}
+        self.follow()
         self._touches = 0
         self._reconciled_at = 0.0
         """Time of the last complete `reconcile`, monotonic seconds."""
         self._requests: list[ScaleRequest] = []
 
     # The state
+
+    def follow(self) -> None:
+        """Takes over the tasks as they are now: new ones wait for their first state, and those that have gone
+        keep their instances."""
+        known = self.states
+        self.states = {
+            task.name: state
+            if (state := known.get(task.name)) and state.task is task
+            else ReplicaState(task, self.occupied, self.probes)
+            for task in self.tasks.tasks
+        }
+        for state in known.values():
+            if self.states.get(state.task.name) is not state:
+                state.unanswered.clear(state.requested)
+                self.probes.let_go(state.task)
 
     def mark(self) -> int:
         """Returns a mark for `apply`, to be taken before the state is read: it gives the age of the
@@ -122,12 +74,14 @@ class ReplicaReconciler:
         """Takes over the orchestrator's state, except where a request was made since `mark`. The first call
         adopts everything: demand becomes the requested number."""
         for name, seen in found.items():
-            state = self.states[name]
+            state = self.states.get(name)
+            if state is None:  # it has gone meanwhile
+                continue
             task = state.task
             before = (task.requested, task.running)
             old = state.asked is not None or state.touched > mark
             if isinstance(seen, Replicas):
-                self._there(state, seen, old)
+                self._there(state, seen, old, now)
             elif not old:
                 self._barred(state, seen)
             self._settle(state, now)
@@ -135,12 +89,26 @@ class ReplicaReconciler:
                 self.tasks.changed.set()
         self.adopted = True
 
-    def _there(self, state: ReplicaState, seen: Replicas, old: bool) -> None:
+    def _there(self, state: ReplicaState, seen: Replicas, old: bool, now: float) -> None:
         task = state.task
-        task.running = seen.running
+        task.running, state.stopping = seen.running, seen.stopping
+        task.unplaced = seen.unplaced
         state.ran = state.ran or seen.running > 0
+        self._rest(state, seen.update)
+        # What fails during an update is a matter of its failure action, such as a roll-back.
+        if self.acting and not self.draining and not task.resting:
+            state.crashes.look(seen.failures, seen.steady, now)
         if old:
             return
+        others = self.adopted and state.there and seen.requested != state.requested
+        if others and self.waits_for_others and not state.unconfirmed and not self.draining:
+            state.not_before = now + state.outside.wait_s(seen.requested, now)
+        if (
+            self.acting
+            and not self.draining
+            and state.placement.look(seen.requested, seen.pending, seen.room_key, now)
+        ):
+            self.tasks.changed.set()
         task.requested = state.requested = state.ceiling = seen.requested
         state.unconfirmed = False
         if not state.there:
@@ -154,16 +122,30 @@ class ReplicaReconciler:
                 )
             state.there = True
             state.obstacle = ""
-            task.backing_off = False
+            task.backing_off = bool(task.resting)
             limits.adopt(task, task.requested)
         if state.locked and not seen.locked and not task.backing_off:
             state.not_before = 0.0
         state.locked = seen.locked
 
+    def _rest(self, state: ReplicaState, why: str) -> None:
+        """Takes a task out of the allocation while it must not be scaled; it counts with what it has."""
+        task = state.task
+        if why == task.resting:
+            return
+        task.resting = why
+        if not why and state.crashes.limit is not None:
+            state.crashes.end()  # an update may have mended it
+        task.backing_off = bool(why)
+        log.info("%s: %s", task.name, why or "it is scaled again")
+        self.tasks.changed.set()
+
     def _barred(self, state: ReplicaState, why: PermanentError | None) -> None:
         """Takes a task out of the allocation: it cannot be scaled, so its share is free for others."""
         task = state.task
         state.there = False
+        task.resting = task.unplaced = ""
+        state.placement.end()
         if why is None:
             task.requested = task.running = state.requested = state.ceiling = 0
             state.unconfirmed = False
@@ -178,7 +160,7 @@ class ReplicaReconciler:
         if self.acting and not self.draining:
             state.unanswered.look(state.requested, now)
         # Running instances above the requested number are on their way out.
-        task.stopping = max(0, task.running - task.requested)
+        task.stopping = min(task.running, max(state.stopping, task.running - task.requested))
         # Replicas may stay pending without end, and must not freeze their task.
         if not self.adopted:
             state.settling.restart(now)
@@ -197,7 +179,7 @@ class ReplicaReconciler:
         for task in self.tasks.by_priority():
             state = self.states[task.name]
             want = self._want(state, now)
-            if state.asked is not None or not state.there or now < state.not_before:
+            if state.asked is not None or not state.there or now < state.not_before or task.resting:
                 continue
             if want < state.requested:
                 self._ask(state, want)
@@ -229,6 +211,8 @@ class ReplicaReconciler:
         task = state.task
         if self.draining:
             return 0
+        if task.resting or state.crashes.limit is not None:
+            return max(0, task.demand)
         if task.backing_off and not state.trying:
             self.probes.review(task)
             if task.demand != task.requested:  # scaled from outside
@@ -264,7 +248,9 @@ class ReplicaReconciler:
 
     def on_done(self, call: ScaleRequest, error: MicroscalingError | None, now: float) -> None:
         """Takes the result of a call; `error` is None if it was accepted."""
-        state = self.states[call.name]
+        state = self.states.get(call.name)
+        if state is None:  # it has gone meanwhile
+            return
         state.asked = None
         self._touch(state)
         if error is None:
@@ -291,8 +277,10 @@ class ReplicaReconciler:
         state.unconfirmed = False
         task.stopping = max(0, task.running - task.requested)
         state.settling.restart(now)
-        task.backing_off = state.trying = False
-        self.probes.let_go(task)
+        state.trying = False
+        if state.crashes.limit is None:
+            task.backing_off = bool(task.resting)
+            self.probes.let_go(task)
         state.backoff.reset()
         state.refusals.reset()
         if state.failure_log.recovered() or state.obstacle:
