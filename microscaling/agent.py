@@ -192,7 +192,7 @@ class Agent:
             failing = [task.name for task in tasks.tasks if task.backing_off]
         says = [f"{running} of {self.tasks.cap} {self.tasks.nouns} run"]
         if self.tasks.outside:
-            says.append(f"{self.tasks.outside} places are taken by {self.tasks.nouns} of removed tasks")
+            says.append(f"{self.tasks.outside} places are taken by {self.tasks.nouns} of no task")
         if self._counter.failure_log.failing:
             says.append("they cannot be counted now, trying again")
         says += [

@@ -27,7 +27,7 @@ def settings(**environ: str) -> Settings:
 
 @pytest.mark.parametrize("value", ["NOMAD", "DOCKERS", "ECS"])
 def test_an_unknown_scheduler_says_which_there_are(value: str) -> None:
-    with pytest.raises(ConfigError, match=f"MSS_SCHEDULER={value} .*DOCKER.*PROCESS, TOY"):
+    with pytest.raises(ConfigError, match=f"MSS_SCHEDULER={value} .*DOCKER.*PROCESS, SWARM, TOY"):
         factory.make_scheduler(settings(MSS_SCHEDULER=value), {})
 
 

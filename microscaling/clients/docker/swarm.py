@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from microscaling.clients.docker.stat import seconds_of
+from microscaling.utils.values import YES
 
 REPLICATED = "Replicated"
 MODES = {
@@ -144,8 +145,17 @@ def during_update(labels: Mapping[str, str]) -> str:
 
 def is_counted(labels: Mapping[str, str]) -> bool:
     """True for a service whose tasks take places under the cap, though it is not scaled."""
-    values = [text for label, text in labels.items() if folded(label) == folded(COUNT)]
-    return any(value.strip().lower() in ("true", "yes", "on", "1") for value in values)
+    return _is_true(labels, COUNT)
+
+
+def is_enabled(labels: Mapping[str, str]) -> bool:
+    """True for a service that is to be scaled."""
+    return _is_true(labels, ENABLE)
+
+
+def _is_true(labels: Mapping[str, str], name: str) -> bool:
+    values = [text for label, text in labels.items() if folded(label) == folded(name)]
+    return any(value.strip().lower() in YES for value in values)
 
 
 def is_own(label: str) -> bool:

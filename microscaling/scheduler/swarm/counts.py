@@ -30,6 +30,8 @@ class TaskCounts:
     """Those among them that are to stay."""
     steady: int = 0
     """Those among these that have run for 5 s."""
+    wanted: int = 0
+    """Those that are to run, whether they do or not."""
     pending: int = 0
     """Those that no node has a place for."""
     failures: list[str] = field(default_factory=list)
@@ -70,6 +72,7 @@ class Census:
         for task in tasks:
             counts = found.setdefault(task.service, TaskCounts())
             node = nodes_now.get(task.node)
+            counts.wanted += task.desired == RUNNING
             placed += bool(task.node) and task.state not in (*ENDED, "complete", "shutdown", "orphaned")
             if task.state == RUNNING:
                 self._runs(task, counts, node, began, now)

@@ -67,6 +67,8 @@ class SwarmOrchestrator(Orchestrator):
         self.watcher = Watcher((host, tls_verify, cert_path, chosen), self._on_open, self._on_event)
         self.on_services: Callable[[], object] = lambda: None
         """Called at each sign that services have come, gone, or changed their labels."""
+        self.outside = 0
+        """Tasks that are to run, of services that are not scaled and take places under the cap."""
         self._heard: Callable[[Mapping[str, Found]], None] = lambda found: None
         self._view = View()
         # Held while a change is passed on, so that a newer one cannot overtake it.
@@ -163,7 +165,9 @@ class SwarmOrchestrator(Orchestrator):
 
     def _list_tasks(self) -> None:
         with self._lock:
-            ids = self._view.ids(self._names)
+            counted = [service.id for service in self._view.counted()]
+            ids = self._view.ids(self._names) + counted
+        self.outside = 0 if not counted else self.outside
         if not ids:
             return
         query = {} if len(ids) > MAX_IN_QUERY else {"filters": _filters(service=ids)}
@@ -178,6 +182,7 @@ class SwarmOrchestrator(Orchestrator):
             read = _tasks_of(tasks), _nodes_of(nodes)
         with self._lock:
             self._view.census.look(*read, self.clock())
+            self.outside = sum(self._view.census.of(id).wanted for id in counted)
 
     def _on_open(self) -> None:
         """Lists everything soon: the stream reports nothing from before its beginning."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+
+from microscaling.clients.docker.swarm import COUNT
 from microscaling.demand import limits
 from microscaling.demand.change import Change
 from microscaling.demand.tasks import Tasks
 from microscaling.scheduler.replicas.orchestrator import OrchestratorScheduler
 from microscaling.scheduler.replicas.reconciler import ReplicaReconciler
 from microscaling.scheduler.swarm.orchestrator import SwarmOrchestrator
+
+log = logging.getLogger("mssscheduler")
 
 
 class SwarmScheduler(OrchestratorScheduler):
@@ -30,6 +35,17 @@ class SwarmScheduler(OrchestratorScheduler):
             self.reconciler.follow()
             self.reconciler.apply(seen, mark, now)
             self.reconciler.reconcile(now)
+
+    def _read(self) -> None:
+        super()._read()
+        count = self.swarm.outside
+        with self._change():
+            tasks = self.reconciler.tasks
+            if tasks.outside != count:
+                tasks.outside = count
+                tasks.orphans = f"{count} tasks of services with the label {COUNT}" if count else ""
+                log.info("%d places under the cap are for tasks of services with the label %s", count, COUNT)
+                tasks.changed.set()
 
     def _make(self, tasks: Tasks) -> ReplicaReconciler:
         self.swarm.on_services = tasks.stale.set

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from microscaling.clients.docker.swarm import MODES, SwarmService, service_of
+from microscaling.clients.docker.swarm import MODES, SwarmService, is_counted, is_enabled, service_of
 from microscaling.errors import UNEXPECTED, PermanentError
 from microscaling.scheduler.replicas.orchestrator import Found, Replicas
 from microscaling.scheduler.swarm.counts import Census
@@ -92,6 +92,15 @@ class View:
     def ids(self, names: Iterable[str]) -> list[str]:
         """Returns the ids of these services, as far as they are there."""
         return [self._ids[name] for name in names if name in self._ids]
+
+    def counted(self) -> list[SwarmService]:
+        """Returns the services that are not scaled, and whose tasks take places under the cap."""
+        return [
+            service
+            for service in self._by_id.values()
+            if is_counted(service.labels)
+            and not (service.replicas is not None and is_enabled(service.labels))
+        ]
 
     def found(self, names: Iterable[str]) -> dict[str, Found]:
         """Returns the state of these services."""
