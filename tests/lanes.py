@@ -21,6 +21,7 @@ BESIDE_OTHERS = (
     "tests/integration/test_podman.py",
     "tests/integration/test_swarm.py",
     "tests/integration/test_unstoppable.py",
+    "tests/integration/test_web_faults.py",
 )
 """They have engines of their own, or containers that no agent of another test looks at."""
 

@@ -107,6 +107,8 @@ PATHS = [
     ("/v1.41/images/json", "/images/json"),
     ("/v1.41/images/create", "/images/create"),
     ("/v1.41/networks/backend/connect", "/networks/NAME/connect"),
+    ("/v1.41/networks/backend/disconnect", "/networks/NAME/disconnect"),
+    ("/v1.41/networks/backend", "/networks/NAME"),
     (f"/v1.41/containers/{ID}/logs", "/containers/ID/logs"),
     (f"/containers/{ID}", "/containers/ID"),
 ]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 import tarfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from docker import APIClient
+from docker.errors import NotFound
 
 from microscaling.clients.docker.compose import COPY_OF
 from microscaling.demand.task import Task
@@ -19,13 +22,31 @@ from tests.integration import composes
 from tests.integration.agents import wait_for
 from tests.integration.composes import Project
 from tests.integration.engines import give_up
-from tests.integration.test_socket_proxy import CONFIG, OPTIONAL, REQUESTS, RULES, Proxy, allows
+from tests.integration.test_socket_proxy import CONFIG, OPTIONAL, REQUESTS, RULES, Proxy, allows, without
+from tests.integration.web_stage import Witness
+from tests.services.numbers import Numbers
+from tests.web.stage import subnet
 
 engine, project = composes.engine, composes.project
+
+
+def uncommented(*names: str) -> str:
+    """The rules with these of the optional ones."""
+    return re.sub(
+        rf"^    #(?=http-request allow.* # (?:{'|'.join(names)})$)", "    ", CONFIG, flags=re.MULTILINE
+    )
+
+
 EVERYTHING = re.sub(r"^    #(?=http-request allow)", "    ", CONFIG, flags=re.MULTILINE)
-WITHOUT_WRITE = "".join(line for line in EVERYTHING.splitlines(True) if not line.endswith("# write\n"))
+WITHOUT_WRITE = without("write", EVERYTHING)
 WAITS = "trap 'exit 0' TERM; while :; do sleep 3600 & wait $$!; done"
 FILES = ("run/secrets/token", "etc/app/app.conf", "forgotten.conf")
+
+
+@pytest.fixture
+def numbers() -> Iterator[Numbers]:
+    with Numbers() as numbers:
+        yield numbers
 
 
 @pytest.fixture
@@ -86,7 +107,7 @@ def test_exactly_the_rules_are_needed(project: Project, tmp_path: Path, engine_s
     assert {status for status, _, _ in asked} <= {200, 201, 204, 304, 404}
     rules = RULES | OPTIONAL
     used = {name for name, rule in rules.items() if any(allows(rule, *request) for _, *request in asked)}
-    # For metricType Docker, and for web services; tests/integration/test_web_names.py sees these two.
+    # The tests of metricType Docker and of web services, below, have the rules that are missing here.
     assert used == set(rules) - {"pull", "stats", "network", "disconnect"}
     assert set(project.containers()) == {"web_1"}
 
@@ -110,6 +131,74 @@ def test_a_service_that_is_measured_by_its_own_containers(
         assert agent.stop() == 0
         assert "refused" not in agent.log()
     assert any(allows(OPTIONAL["stats"], *request) for _, *request in proxy.asked())
+
+
+def up_web(project: Project, numbers: Numbers, *networks: str) -> None:
+    """A web service, of which two are wanted, in these networks, the first with a subnet."""
+    own = {"front": {"ipam": {"config": [{"subnet": subnet()}]}}, "back": {}}
+    project.networks = {name: own[name] for name in networks}
+    labels = numbers.labels("web", 2, min="1", web="true", **{"web-networks": "front", "unlist-seconds": "1"})
+    project.web(labels=labels, networks=list(networks))
+    project.run("up", "-d")
+
+
+def aliases(project: Project, name: str) -> list[str]:
+    """The names of a container in the network `front`; none while it is off that network, or gone."""
+    with contextlib.suppress(KeyError, NotFound):
+        networks = project.inspected(name)["NetworkSettings"]["Networks"]
+        return list(networks[f"{project.name}_front"]["Aliases"] or ())
+    return []
+
+
+def test_a_web_service_needs_two_rules_more(
+    project: Project, numbers: Numbers, tmp_path: Path, engine_socket: Path
+) -> None:
+    up_web(project, numbers, "front", "back")
+    allowed = RULES | {name: OPTIONAL[name] for name in ("network", "disconnect")}
+    config = uncommented("network", "disconnect")
+    with Proxy(tmp_path, engine_socket, config) as proxy, project.agent(DOCKER_HOST=proxy.host) as agent:
+        wait_for(lambda: "web" in aliases(project, "web_2"), "for a copy with its name")
+        numbers.counts["web"] = 1
+        wait_for(lambda: project.count() == 1, "for the copy to go")
+        assert agent.stop() == 0
+        assert "without being unlisted" not in agent.log()
+    # To read the configurations of proxies, and to notice files, are other features.
+    refused = {(method, path) for status, method, path in proxy.asked() if status == 403}
+    assert all(path.endswith("/changes") for _, path in refused), refused
+    passed = {(method, path) for status, method, path in proxy.asked() if status < 400}
+    used = {name for name, rule in allowed.items() if any(allows(rule, *request) for request in passed)}
+    assert {"network", "disconnect", "networks", "inspect"} <= used
+
+
+@pytest.mark.parametrize(
+    ("missing", "listed", "told"),
+    [("network", True, "is stopped without being unlisted"), ("disconnect", False, "cannot be listed"),
+     ("networks", False, "cannot be listed")],
+)  # fmt: skip
+def test_a_web_service_without_one_of_its_rules_scales_all_the_same(
+    project: Project,
+    numbers: Numbers,
+    tmp_path: Path,
+    engine_socket: Path,
+    missing: str,
+    listed: bool,
+    told: str,
+) -> None:
+    """The log has the reason, and nothing is off its network at any time."""
+    up_web(project, numbers, "front")
+    config = without(missing, uncommented("network", "disconnect"))
+    with (
+        contextlib.closing(Witness(project)),
+        Proxy(tmp_path, engine_socket, config) as proxy,
+        project.agent(DOCKER_HOST=proxy.host) as agent,
+    ):
+        wait_for(lambda: ("web" in aliases(project, "web_2")) or told in agent.log(), "for a copy")
+        assert ("web" in aliases(project, "web_2")) is listed
+        numbers.counts["web"] = 1
+        wait_for(lambda: project.count() == 1, "for the copy to go")
+        assert agent.stop() == 0
+        agent.says(told)
+        agent.says(f"{REQUESTS[missing]} is refused")
 
 
 def test_without_the_optional_rules_one_line_says_so(

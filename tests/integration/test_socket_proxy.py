@@ -84,8 +84,8 @@ class Proxy:
         self.config.write_text(text.replace("/var/run/docker.sock", str(self.engine)))
 
 
-def without(rule: str) -> str:
-    lines = CONFIG.splitlines(keepends=True)
+def without(rule: str, config: str = CONFIG) -> str:
+    lines = config.splitlines(keepends=True)
     kept = [line for line in lines if not line.endswith(f"# {rule}\n")]
     assert len(lines) - len(kept) == 1
     return "".join(kept)

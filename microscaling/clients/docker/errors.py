@@ -19,7 +19,7 @@ REFUSED = (401, 403, 405)
 AWAY = (502, 503, 504)
 """Statuses of an engine that is away, sent by a proxy; 503 by the engine itself too."""
 ID = re.compile(r"(?<=/)[0-9a-f]{64}(?=/|$)|(?<=/services/)[0-9a-z]{25}(?=/|$)")
-NAME = re.compile(r"^/(images|networks)/.+/(json|connect)$")
+NAME = re.compile(r"(?<=^/images/).+(?=/json$)|(?<=^/networks/)[^/]+(?=/(?:dis)?connect$|$)")
 WAY_OUT = "allow it there; all requests of the agent are listed in docs/security.md"
 MAX_SHOWN = 200
 """Characters of a proxy's answer in an error."""
@@ -56,7 +56,7 @@ def request_named(method: str, url: str) -> str:
     """Returns the request in the form of a proxy's rules: without version and query, with ID for a
     container's id, and NAME for the name of an image or network."""
     path = re.sub(r"^/v[0-9.]+(?=/)", "", urlsplit(url).path)
-    return f"{method} " + NAME.sub(r"/\1/NAME/\2", ID.sub("ID", path))
+    return f"{method} " + NAME.sub("NAME", ID.sub("ID", path))
 
 
 def _is_of_engine(answer: requests.Response) -> bool:

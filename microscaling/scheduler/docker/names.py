@@ -17,6 +17,7 @@ import docker
 import requests
 from docker.errors import APIError, create_api_error_from_http_exception
 
+from microscaling.clients.docker.errors import REFUSED
 from microscaling.errors import PermanentError, TemporaryError
 from microscaling.scheduler.containers.backend import Unanswered
 from microscaling.scheduler.docker.addresses import check_stays, takes_wishes
@@ -36,9 +37,16 @@ DOUBT_S = 30.0
 WAIT_S = (0.02, 0.5)
 """Shortest and longest pause between two tries to put a container back."""
 BRIDGE = "bridge"
+NOBODY = 64 * "0"
+"""The id of no container."""
 UNWISHED = "user specified IP address is supported only"
 CONNECTED = "already exists in network"
 
+IPV4, IPV6 = "IPv4Address", "IPv6Address"
+
+Wish = Mapping[str, str]
+"""The addresses that a container asks for, by kind."""
+NO_WISH: Wish = {}
 Names = Mapping[str, Endpoint]
 """By network, a container's connection."""
 
@@ -56,6 +64,8 @@ class DockerNames:
         """By network, whether it gives a container the address that this asks for."""
         self._doubts: dict[str, float] = {}
         """By id, the time of a call that was not answered, monotonic seconds."""
+        self._connects = False
+        """A connect has not been refused by a filter in front of the engine."""
         self.used = False
         """There is a web task."""
 
@@ -139,7 +149,7 @@ class DockerNames:
         for network, endpoint in networks.items():
             if endpoint_of(inspected, network) is None:
                 log.warning("container %s is off its network %s: it is put back", id[:12], network)
-                self._connect(id, network, endpoint, "")
+                self._connect(id, network, endpoint, NO_WISH)
             # A call that was not answered may still be carried out.
             if time.monotonic() - self._doubts.get(id, float("-inf")) > DOUBT_S:
                 self.file.end(id, network)
@@ -158,12 +168,13 @@ class DockerNames:
         with self._alone(GATE_S):
             # Anew, as its address may be another one since the caller has looked.
             inspected = self._inspect(id)
-            before, wish = endpoint_of(inspected, network), ""
+            before, wish = endpoint_of(inspected, network), NO_WISH
             runs = bool((inspected.get("State") or {}).get("Running"))
-            address = address_of(inspected, network)
+            addresses = _addresses_of(inspected, network)
             if before is not None:
-                if runs and keep:
-                    wish = self._check(network, address, wishes)
+                if runs and keep and self._check(network, address_of(inspected, network), wishes):
+                    wish = addresses
+                self._see_that_it_connects(network)
                 # Before the call, as the agent may be killed at any time after it.
                 self.file.begin(id, names, network, endpoint)
                 self._disconnect(id, network, endpoint, wish)
@@ -171,17 +182,16 @@ class DockerNames:
             self.file.end(id, network)
             if before is not None and runs and keep:
                 # Not before: an engine tells the address in no answer to a connect.
-                now = address_of(self._inspect(id), network)
-                if now != address:
+                now = _addresses_of(self._inspect(id), network)
+                if now != addresses:
                     log.warning(
                         "container %s has come back to the network %s as %s, and was %s: its open requests "
                         "are lost, as another container has started meanwhile",
-                        id[:12], network, now, address,
+                        id[:12], network, " ".join(now.values()), " ".join(addresses.values()),
                     )  # fmt: skip
 
-    def _check(self, network: str, address: str, wishes: bool) -> str:
-        """Returns the address to ask for, "" for none. Raises Unsafe if the container would get another
-        one."""
+    def _check(self, network: str, address: str, wishes: bool) -> bool:
+        """Returns True if the container is to ask for its addresses. Raises Unsafe if it would get others."""
         found: Mapping[str, Any] = self._ask("get", f"networks/{network}").json()
         if found.get("Driver") != BRIDGE:
             raise PermanentError(
@@ -191,9 +201,21 @@ class DockerNames:
         gives = self._wishes.get(network)
         if not wishes or not (gives or (gives is None and takes_wishes(found))):
             check_stays(found, address)
-        return address if wishes and gives is not False else ""
+        return wishes and gives is not False
 
-    def _disconnect(self, id: str, network: str, endpoint: Endpoint, wish: str) -> None:
+    def _see_that_it_connects(self, network: str) -> None:
+        """Raises the library's error if a filter in front of the engine has no rule for connects: what is
+        disconnected could not be put back."""
+        if self._connects:
+            return
+        try:
+            self._ask("post", f"networks/{network}/connect", {"Container": NOBODY})
+        except APIError as error:
+            if error.status_code in REFUSED:
+                raise
+        self._connects = True
+
+    def _disconnect(self, id: str, network: str, endpoint: Endpoint, wish: Wish) -> None:
         try:
             self._ask("post", f"networks/{network}/disconnect", {"Container": id})
         except APIError as error:
@@ -209,13 +231,13 @@ class DockerNames:
                 self._connect(id, network, endpoint, wish)
             raise
 
-    def _connect(self, id: str, network: str, endpoint: Endpoint, wish: str) -> None:
+    def _connect(self, id: str, network: str, endpoint: Endpoint, wish: Wish) -> None:
         """Connects a container, however often it is refused, until the deadline."""
         # Not to be cut short by a stop of the agent: the container has no network until then.
         deadline, pause = time.monotonic() + BACK_S, WAIT_S[0]
         while True:
             try:
-                body = {"Container": id, "EndpointConfig": _with_address(endpoint, wish)}
+                body = {"Container": id, "EndpointConfig": _with_addresses(endpoint, wish)}
                 self._ask("post", f"networks/{network}/connect", body)
                 if wish:
                     self._wishes[network] = True
@@ -224,10 +246,13 @@ class DockerNames:
                 said = str(error.explanation)
                 if CONNECTED in said:
                     return
+                if len(wish) > 1:  # one of them may be from a range that the engine has chosen
+                    wish = {IPV4: wish[IPV4]}
+                    continue
                 if wish:  # to be on the network counts for more than the address
                     if UNWISHED in said:
                         self._wishes[network] = False
-                    wish = ""
+                    wish = NO_WISH
                     continue
                 if self._is_hopeless(error, id, network) or time.monotonic() > deadline:
                     raise
@@ -313,7 +338,12 @@ def _names_in(endpoint: Endpoint) -> set[str]:
     return set(endpoint.get("Aliases") or ())
 
 
-def _with_address(endpoint: Endpoint, address: str) -> Endpoint:
-    if not address:
-        return endpoint
-    return {**endpoint, "IPAMConfig": {**(endpoint.get("IPAMConfig") or {}), "IPv4Address": address}}
+def _addresses_of(inspected: Mapping[str, Any], network: str) -> Wish:
+    """Returns the addresses of a container in a network, as a request asks for them."""
+    there = endpoint_of(inspected, network) or {}
+    found = {IPV4: there.get("IPAddress"), IPV6: there.get("GlobalIPv6Address")}
+    return {kind: str(address) for kind, address in found.items() if address}
+
+
+def _with_addresses(endpoint: Endpoint, wish: Wish) -> Endpoint:
+    return {**endpoint, "IPAMConfig": {**(endpoint.get("IPAMConfig") or {}), **wish}} if wish else endpoint
