@@ -71,7 +71,10 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "MSS_SCHEDULER", "MSS_MAX_CONTAINERS", "MSS_PULL_IMAGES", "MSS_PASS_ENV", "MSS_ORPHANS",
         "MSS_STATE_DIR", "DOCKER_", "MSS_KUBE_", "MSS_MARATHON_",
     ),
-    "deciding": ("MSS_DEMAND_ENGINE", "MSS_K", "MSS_TU", "MSS_VEL_SAMPLES", "MSS_SCALE_DOWN_WINDOW_S"),
+    "deciding": (
+        "MSS_DEMAND_ENGINE", "MSS_K", "MSS_TU", "MSS_VEL_SAMPLES", "MSS_SCALE_DOWN_WINDOW_S",
+        "MSS_EARLY_LOOKS",
+    ),
     "sources": ("NSQ_", "AWS_", "AZURE_"),
     "connection to a server": ("MSS_API_", "MSS_USER_ID", "MSS_MONITOR", "MSS_SEND_METRICS_TO_API"),
     "start, end, log": (

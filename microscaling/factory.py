@@ -190,9 +190,10 @@ def _made(place: str, make: Callable[[], T]) -> T:
 
 
 def _local(settings: Settings, connection: Connection | None) -> Engine:
-    from microscaling.engine.local import LocalEngine
+    from microscaling.engine.local import LOOK_S, LocalEngine
 
-    return LocalEngine(scale_down_window_s=settings.scale_down_window_s)
+    look_s = LOOK_S if settings.early_looks else 0.0
+    return LocalEngine(scale_down_window_s=settings.scale_down_window_s, look_s=look_s)
 
 
 def _server(settings: Settings, connection: Connection | None) -> Engine:

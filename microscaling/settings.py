@@ -235,6 +235,12 @@ class Settings:
         "3600); 0: at once, as the Go agent",
         read=window,
     )
+    early_looks: bool = _setting(
+        True,
+        "look at queues that cost nothing to ask and answer at once every 50 ms too, so that a jump does not "
+        "wait for the beat; false: twice a second only, as the Go agent",
+        read=boolean,
+    )
     vel_samples: int = _setting(
         1, "samples that the velocity is averaged over; 0 or not a number: 1", read=samples
     )

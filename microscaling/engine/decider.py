@@ -13,7 +13,7 @@ from microscaling.engine import scaling
 from microscaling.engine.advances import Advances
 from microscaling.engine.fallback import Fallbacks
 from microscaling.engine.overrides import Overrides
-from microscaling.engine.poll import Poll
+from microscaling.engine.poll import Poll, Reading
 from microscaling.engine.readings import Readings
 from microscaling.engine.reserves import reserved
 from microscaling.engine.rest import Rests
@@ -96,13 +96,15 @@ class Decider:
         log.debug("%d tasks: %d change, %d held, %d fallback", count, len(changes), held, in_force)
         return changed
 
-    def early(self, now: float, polls: Iterable[Poll]) -> bool:
-        """Decides between two beats, at `now` (seconds), for the tasks of sources that have answered: those
-        that need more get it at once. The next beat decides as if this had not been."""
+    def early(self, now: float, polls: Iterable[Poll], seen: Iterable[tuple[Poll, Reading]] = ()) -> bool:
+        """Decides between two beats, at `now` (seconds), for the tasks of sources that have answered, or of
+        which an answer was `seen`: those that need more get it at once. The next beat decides as if this had
+        not been."""
         rows = self.readings.judge_early(polls, now)
         with self.tasks as tasks:
             tasks.changed.clear()
             before = demands_of(tasks)
+            rows += self.readings.judge_seen(seen, now)
             moved = self.advances.measure(rows, now)
             self.steps.apply(now, of=moved)
             with reserved(tasks):

@@ -1,11 +1,11 @@
-"""Looks between two beats, at sources that have told of a change."""
+"""Looks between two beats, at sources that have told of a change, and what cheap ones have shown."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection
 
-from microscaling.engine.poll import Poll
+from microscaling.engine.poll import Poll, Reading
 
 
 class Early:
@@ -22,6 +22,7 @@ class Early:
         self._told: dict[Poll, None] = {}
         self._asked: set[Poll] = set()
         self._answered: dict[Poll, None] = {}
+        self._seen: dict[Poll, Reading] = {}
         self._last: dict[Poll, float] = {}
         """Time of the last early look at a source (seconds)."""
 
@@ -59,10 +60,22 @@ class Early:
             found, self._answered = [*self._answered], {}
         return found
 
+    def saw(self, poll: Poll, reading: Reading) -> None:
+        """Notes an answer that lets a task have more at once; called from the thread of the source."""
+        with self._lock:
+            self._seen[poll] = reading
+        self._wake()
+
+    def seen(self) -> list[tuple[Poll, Reading]]:
+        """Returns those answers, the last one of each source since the last call."""
+        with self._lock:
+            found, self._seen = [*self._seen.items()], {}
+        return found
+
     def forget(self, polls: Collection[Poll]) -> None:
         """Forgets all but these sources, after a change of the tasks."""
         with self._lock:
-            for known in (self._told, self._answered, self._last):
+            for known in (self._told, self._answered, self._last, self._seen):
                 for poll in [poll for poll in known if poll not in polls]:
                     del known[poll]
             self._asked.intersection_update(polls)

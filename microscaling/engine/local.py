@@ -19,6 +19,8 @@ log = logging.getLogger("mssengine")
 
 BEAT_S = 0.5
 """Seconds between two measurements; the controller's velocity term is tuned for it."""
+LOOK_S = 0.05
+"""Seconds between two looks at a cheap source, in between."""
 JOIN_S = 5.0
 SOURCES_JOIN_S = 0.25
 
@@ -33,7 +35,7 @@ class BeatThread(StoppableThread):
         self.slot = demand_update
         self.clock = engine.clock
         early = Early(engine.beat_s, tasks.changed.set)
-        self.sources = Sources(tasks.tasks, engine.beat_s, self.clock, early)
+        self.sources = Sources(tasks.tasks, engine.beat_s, self.clock, early, engine.look_s)
         self.decider = Decider(tasks, self.sources.readings, engine.scale_down_window_s)
         self.beats: Beats | None = None
         self.late = FailureLog()
@@ -70,12 +72,12 @@ class BeatThread(StoppableThread):
         self.engine.threads = [self, *self.sources.threads]
 
     def _between(self, due: float) -> None:
-        """Until the next beat, reallocates after each change that the scheduler reports, and looks at sources
-        that tell of one."""
+        """Until the next beat, reallocates after each change that the scheduler reports, and decides by the
+        sources that tell of one, or show it."""
         while not self.stopped.is_set() and (left := due - self.clock()) > 0:
-            answered = self.sources.ask_early()
-            if answered:
-                self._notify(self.decider.early(self.clock(), answered))
+            answered, seen = self.sources.ask_early(), self.sources.seen()
+            if answered or seen:
+                self._notify(self.decider.early(self.clock(), answered, seen))
                 continue  # one that has told of a change meanwhile is not waited for
             changed = self.tasks.changed.wait(left)
             # The process may have been frozen meanwhile: then the readings are old.
@@ -98,7 +100,8 @@ class BeatThread(StoppableThread):
 class LocalEngine(Engine):
     """Measures every `beat_s` seconds, with one request per source, and decides by itself.
 
-    `scale_down_window_s`: stabilisation window (seconds) of the scale-down of tasks without one of their own.
+    `look_s`: seconds between two looks at a cheap source between the beats, 0: none. `scale_down_window_s`:
+    stabilisation window (seconds) of the scale-down of tasks without one of their own.
     """
 
     def __init__(
@@ -106,8 +109,10 @@ class LocalEngine(Engine):
         beat_s: float = BEAT_S,
         clock: Callable[[], float] = time.monotonic,
         scale_down_window_s: float = 0.0,
+        look_s: float = 0.0,
     ) -> None:
         super().__init__()
+        self.look_s = look_s
         self.beat_s = beat_s
         self.clock = clock
         self.scale_down_window_s = scale_down_window_s

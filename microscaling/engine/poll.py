@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,10 @@ from microscaling.metric.base import Source
 
 log = logging.getLogger("mssengine")
 
+QUICK_S = 0.005
+"""Time of an answer that is quick (seconds)."""
+LATELY = 5
+"""Answers by which a source is quick: most of them were."""
 TOO_SLOW = (
     "its answers take longer than a reading stays valid, {:g} s: raise timeoutSeconds or intervalSeconds "
     "in the config of its tasks"
@@ -46,6 +51,7 @@ class Poll:
         self.answers, self.errors, self.seconds = 0, 0, 0.0
         """The requests that have ended, those of them that failed, and the time of all. Only `finish` writes
         them."""
+        self._took: deque[float] = deque(maxlen=LATELY)
         self._asked = float("-inf")
         self._patience_s = 0.0
 
@@ -65,7 +71,17 @@ class Poll:
         self.answers += 1
         self.errors += bool(error)
         self.seconds += max(0.0, now - self._asked)
+        self.took(float("inf") if error else now - self._asked)
         self.busy = False
+
+    def took(self, seconds: float) -> None:
+        """Notes the time of an answer; infinite for a failure."""
+        self._took.append(seconds)
+
+    @property
+    def is_quick(self) -> bool:
+        """True if most of its last answers were quick."""
+        return sum(seconds <= QUICK_S for seconds in self._took) > LATELY // 2
 
     def ask(self, clock: Callable[[], float]) -> None:
         """Asks the source, however long that takes, and stores the result. Never raises."""

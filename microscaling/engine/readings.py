@@ -6,10 +6,12 @@ import logging
 import math
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from microscaling.demand.task import Task
+from microscaling.engine import glance
 from microscaling.engine.each import row_of
-from microscaling.engine.poll import Poll
+from microscaling.engine.poll import Poll, Reading
 from microscaling.engine.row import Part, Row, Total
 from microscaling.utils.failure_log import FailureLog
 from microscaling.utils.text import few
@@ -39,6 +41,8 @@ class Readings:
         self._groups: dict[object, tuple[Poll, list[Part], FailureLog]] = {}
         """By key of the source."""
         self.polls: list[Poll] = []
+        self._glances: dict[Poll, list[Row]] = {}
+        """The tasks that can be looked at between two beats, by their source."""
         self.follow(tasks, -1)
 
     def follow(self, tasks: Iterable[Task], since: int) -> None:
@@ -65,6 +69,11 @@ class Readings:
         for poll, parts, _ in self._groups.values():
             for part in parts:
                 part.interval_s = poll.interval_s
+        glances: dict[Poll, list[Row]] = {}
+        for row in filter(glance.can_glance, self._rows):
+            if row.metric.source is not None:
+                glances.setdefault(self._groups[row.metric.source.key][0], []).append(row)
+        self._glances = glances  # as a whole, since the threads of the sources read it
 
     def rows(self) -> list[Row]:
         """Returns the measured tasks."""
@@ -130,7 +139,7 @@ class Readings:
             ):
                 fresh += parts
                 for part in parts:
-                    part.judge(reading, now, self.beat_s)
+                    part.judge(reading, now, self.beat_s, early=True)
         # One with several metrics and rules is left to the beat.
         one_rule = [row for row in self._rows if isinstance(row, Total) or row.parts == (row,)]
         rows = [row for row in one_rule if any(part in fresh for part in row.parts)]
@@ -138,6 +147,24 @@ class Readings:
             row.combine()
         # After a gap the next beat primes its rule anew.
         return [row for row in rows if not row.problem and not row.gap]
+
+    def glances(self, poll: Poll) -> bool:
+        """True if a look at the source between two beats can show anything. From any thread."""
+        return poll.source.cheap and poll in self._glances
+
+    def promises(self, poll: Poll, answer: Any, now: float) -> bool:
+        """True if some task needs more by an answer of the source between two beats. From any thread."""
+        return any(glance.rises(row, answer, now) for row in self._glances.get(poll, ()))
+
+    def judge_seen(self, seen: Iterable[tuple[Poll, Reading]], now: float) -> list[Row]:
+        """Takes over the values of the tasks that need more by these answers, and returns them. The caller
+        holds the lock."""
+        return [
+            row
+            for poll, reading in seen
+            for row in self._glances.get(poll, ())
+            if glance.rises(row, reading.answer, now) and glance.take(row, reading)
+        ]
 
     def _max_age_s(self, poll: Poll) -> float:
         return max(self.max_age_s, MAX_AGE_BEATS * poll.interval_s) + poll.source.timeout_s

@@ -44,8 +44,9 @@ class Part:
         self._asked: float | None = None
         self._stamp: float | None = None
 
-    def judge(self, reading: Reading, now: float, beat_s: float) -> None:
-        """Extracts the value from a good reading. Logs a failure once."""
+    def judge(self, reading: Reading, now: float, beat_s: float, early: bool = False) -> None:
+        """Extracts the value from a good reading. Logs a failure once. `early`: between two beats, so that
+        the next measurement is still that after the last one at a beat."""
         try:
             found = self.metric.read(reading.answer)
             if isinstance(found, Measurement):
@@ -54,7 +55,10 @@ class Part:
             else:
                 self.value, self.measured = whole_number(found, "measurement"), None
             self.problem = ""
+            before = self._asked, self._stamp
             self._pace(reading, beat_s)
+            if early:
+                self._asked, self._stamp = before
             if reading.taken != self.taken:
                 metric_log.debug("%s: %d from %s", self.task.name, self.value, self.source_name)
             self.taken = reading.taken
@@ -117,6 +121,8 @@ class Row(Part):
         """True if some of its parts have no reading, though it has one itself."""
         self.failures = 0
         """Failed measurements in a row, at most one a beat, or one an interval."""
+        self.advanced = float("-inf")
+        """Time of the last early decision by what was seen of it between two beats."""
         self._paced = 1.0
         """The value of `beats` that the target has now."""
         self._counted = float("-inf")

@@ -5,33 +5,44 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Any
 
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.engine.early import Early
-from microscaling.engine.poll import Poll
+from microscaling.engine.poll import Poll, Reading
 from microscaling.engine.readings import MAX_AGE_BEATS, Readings
 from microscaling.utils.threads import StoppableThread
 
 FIRST_PATIENCE_BEATS = 2.0
 PATIENCE_BEATS = 0.25
+REST = 20.0
+"""Times that a look took, between it and the next one: looks take a twentieth of a core at most."""
 
 
 class SourceThread(StoppableThread):
-    """Asks one source whenever `wanted` is set; a source that hangs delays no other."""
+    """Asks one source whenever `wanted` is set; a source that hangs delays no other. In between it looks at a
+    cheap one by itself, every `look_s` seconds (0: never)."""
 
     def __init__(
         self,
         poll: Poll,
         clock: Callable[[], float],
         answered: threading.Event,
-        early: Early | None = None,
+        early: Early | None,
+        readings: Readings,
+        look_s: float,
     ) -> None:
         super().__init__(f"source {poll.source.name}")
         self.poll = poll
         self.clock = clock
         self.answered = answered
         self.early = early
+        self.readings = readings
+        self.look_s = look_s
+        self._last: Any = None
+        """The last answer."""
+        self._took = 0.0
         if early is not None:
             poll.source.news = partial(early.tell, poll)
         self.wanted = threading.Event()
@@ -41,13 +52,38 @@ class SourceThread(StoppableThread):
         self.wanted.set()
 
     def cycle(self) -> None:
-        self.wanted.wait()
+        if not self.wanted.wait(self._pause_s()):
+            self._look()
+            return
         self.wanted.clear()
         if not self.stopped.is_set():
             self.poll.ask(self.clock)
+            reading = self.poll.reading
+            self._last = reading.answer if reading else None
             self.answered.set()
             if self.early is not None:
                 self.early.finished(self.poll)
+
+    def _pause_s(self) -> float | None:
+        """Returns the time until the next look by itself; None: there is none."""
+        looks = self.look_s and self.poll.is_quick and self.readings.glances(self.poll)
+        return max(self.look_s, REST * self._took) if looks else None
+
+    def _look(self) -> None:
+        """Asks the source between two beats, and tells the engine if a task needs more by its answer."""
+        asked = self.clock()
+        try:
+            answer = self.poll.source.fetch()
+        except Exception:  # the next beat finds it again, and says so
+            self.poll.took(float("inf"))
+            return
+        taken = self.clock()
+        self.poll.took(taken - asked)
+        if answer != self._last and self.early is not None and not self.stopped.is_set():
+            self._last = answer
+            if self.readings.promises(self.poll, answer, taken):
+                self.early.saw(self.poll, Reading(taken, asked, answer))
+        self._took = self.clock() - asked
 
     def on_exit(self) -> None:
         self.poll.source.close()
@@ -55,7 +91,7 @@ class SourceThread(StoppableThread):
 
 class Sources:
     """The sources of some tasks, their threads, and their answers. `early`: those to look at between two
-    beats; None: none."""
+    beats; None: none. `look_s`: seconds between two looks at a cheap source, 0: none."""
 
     def __init__(
         self,
@@ -63,8 +99,10 @@ class Sources:
         beat_s: float,
         clock: Callable[[], float],
         early: Early | None = None,
+        look_s: float = 0.0,
     ) -> None:
         self.early = early
+        self.look_s = look_s
         self.beat_s = beat_s
         self.clock = clock
         self.answered = threading.Event()
@@ -97,7 +135,7 @@ class Sources:
         return [thread for poll, thread in self._by_poll.items() if poll not in before]
 
     def _thread(self, poll: Poll) -> SourceThread:
-        return SourceThread(poll, self.clock, self.answered, self.early)
+        return SourceThread(poll, self.clock, self.answered, self.early, self.readings, self.look_s)
 
     def ask_early(self) -> list[Poll]:
         """Asks the sources that have told of a change, without waiting. Returns those of earlier calls that
@@ -109,6 +147,10 @@ class Sources:
             poll.start(now, PATIENCE_BEATS * self.beat_s)
             self._by_poll[poll].wanted.set()
         return self.early.answered()
+
+    def seen(self) -> list[tuple[Poll, Reading]]:
+        """Returns the answers between two beats by which a task needs more, since the last call."""
+        return [] if self.early is None else self.early.seen()
 
     def collect(self, patience_beats: float, stopped: threading.Event) -> None:
         """Asks every idle source, and waits for the answers, at most `patience_beats`."""

@@ -40,6 +40,9 @@ class Source(ABC):
     news: Callable[[], None] | None = None
     """Set by an engine that can look before the next beat. A source that is told of changes calls it, from
     any thread, when a look at once would find another number."""
+    cheap = False
+    """True if a question costs no money, and the server next to nothing: an engine may ask between two beats,
+    too, as long as the answers are quick."""
     timeout_s: float = 0.0
     """Deadline of one answer in seconds, if `limit` was called; 0: the source's own deadline."""
 
@@ -120,6 +123,11 @@ class Metric(ABC):
     def read(self, answer: Any) -> int | Measurement:
         """Finds this metric's value in an answer of its source, without I/O: the waiting jobs (items), or all
         that the source counts. Raises MetricError."""
+
+    def glance(self, answer: Any) -> int | Measurement | None:
+        """Finds the value in an answer between two beats, from any thread and without a trace: no log, no
+        state. None: it can be told at a beat only. Raises MetricError."""
+        return None
 
     def absent(self, reason: str) -> int:
         """Returns the reading for a queue that does not exist. Raises MetricError with the reason if that is

@@ -98,6 +98,11 @@ class NSQMetric(Metric):
         arrived = self._arrived(having)
         return replace(found, arrived=arrived) if isinstance(found, Measurement) else found
 
+    def glance(self, answer: Depths | Sequence[Depths]) -> int | Measurement | None:
+        if not isinstance(answer, Depths) or self.topic_name not in answer.topics:
+            return None
+        return self._read(answer)
+
     def _arrived(self, everywhere: Sequence[Depths]) -> int | None:
         """Returns the messages that have become due since the start of nsqd; None: it is not known."""
         queue = self.topic_name, self.channel_name

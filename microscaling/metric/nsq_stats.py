@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -53,6 +54,8 @@ class NSQSource(Source):
     The request names a topic, or a topic and a channel, if all tasks share that one; old versions of nsqd
     ignore parameters that they do not know.
     """
+
+    cheap = True
 
     def __init__(
         self,
@@ -127,13 +130,7 @@ class NSQSource(Source):
         return next(iter(self.queues))[1] if len(self.queues) == 1 and self._topic() else ""
 
     def _ask(self, by_channel: bool, everything: bool = False) -> Depths:
-        asked = {
-            "include_clients": "false",
-            "include_mem": "false",
-            "topic": "" if everything else self._topic(),
-            "channel": self._channel() if by_channel else "",
-        }
-        query = urlencode({name: value for name, value in asked.items() if value})
+        query = _query("" if everything else self._topic(), self._channel() if by_channel else "")
         try:
             depths = parse_stats(self._client.fetch(f"{self.url}&{query}"))
         except FetchError as error:
@@ -168,6 +165,12 @@ class NSQSource(Source):
             return self._ask(by_channel=False, everything=True)
         except MetricError:
             return None  # only the hint fails: the measurement itself has been answered
+
+
+@lru_cache
+def _query(topic: str, channel: str) -> str:
+    asked = {"include_clients": "false", "include_mem": "false", "topic": topic, "channel": channel}
+    return urlencode({name: value for name, value in asked.items() if value})
 
 
 def base_of(endpoint: str) -> str:

@@ -47,6 +47,8 @@ def command_of(kind: str, key: str, group: str) -> tuple[str, ...]:
 class RedisSource(Source):
     """One command to one Redis, over a persistent connection."""
 
+    cheap = True
+
     def __init__(self, url: str, command: tuple[str, ...], deadline_s: float = DEADLINE_S) -> None:
         self.key = ("redis", url, command)
         self.name = f"Redis at {public_url(url)}"
@@ -211,6 +213,9 @@ class RedisMetric(Metric):
             answer = answer[0]
         # These commands answer with an integer: text, even "5", does not come from Redis.
         return whole_number(answer, self._what)
+
+    def glance(self, answer: Any) -> int:
+        return self.read(answer)
 
 
 TYPE = RedisMetric

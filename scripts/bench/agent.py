@@ -77,6 +77,7 @@ class NSQ:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = -1  # one packet, as nsqd's answer is
 
             def do_GET(self) -> None:
                 while outer.hang.is_set():
@@ -86,6 +87,7 @@ class NSQ:
                 try:
                     self.end_headers()
                     self.wfile.write(body)
+                    self.wfile.flush()
                 except BrokenPipeError:  # who had asked has given up
                     self.close_connection = True
 

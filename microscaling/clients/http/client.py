@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 from microscaling.clients.http.body import MAX_OF_TOLD, quotation, unpacked
 from microscaling.clients.http.deadline import deadline_pools, limit_call, time_left
-from microscaling.clients.http.proxies import by_proxy, is_loopback
+from microscaling.clients.http.kept import KeptConnection, Prepared, Response
+from microscaling.clients.http.proxies import by_proxy, is_loopback, proxy_variable
 from microscaling.clients.http.retry_after import Pause, pause_s
 from microscaling.errors import TemporaryError
 from microscaling.secrets.masking import secrets_of_headers, secrets_of_url
@@ -89,6 +90,9 @@ class Client:
         # The request may come back in the error that refuses it.
         self.secrets = secrets
         self._session: requests.Session | None = None
+        self._kept = KeptConnection()
+        self._prepared: tuple[_Question, Prepared] | None = None
+        """The last question over the kept connection."""
         self._pause: Pause | None = None
 
     def fetch(self, url: str, headers: Mapping[str, str] | None = None) -> bytes:
@@ -124,6 +128,7 @@ class Client:
 
     def close(self) -> None:
         """Closes the connections; the next `fetch` opens a new one."""
+        self._kept.close()
         if self._session is not None:
             self._session.close()
             self._session = None
@@ -156,29 +161,58 @@ class Client:
         raise failure
 
     def _answer(self, question: _Question) -> Answer:
+        if self._prepared is not None and self._prepared[0] == question:
+            return self._by_kept(self._prepared[1], question)
         if self._session is None:
             self._session = _new_session()
         url = question.url
-        with self._session.request(
-            question.method,
-            url,
+        asked: dict[str, Any] = {
+            "method": question.method,
+            "url": url,
             # Not compressed: answers this small are not worth it.
-            headers=_encoded({"Accept-Encoding": "identity", **question.headers}),
-            data=question.body,
-            auth=_auth(url),
+            "headers": _encoded({"Accept-Encoding": "identity", **question.headers}),
+            "data": question.body,
+            "auth": _auth(url),
+        }
+        if prepared := self._plain(self._session, question, asked):
+            return self._by_kept(prepared, question)
+        with self._session.request(
+            **asked,
             proxies=NO_PROXY if is_loopback(urlsplit(url).hostname or "") else None,
             timeout=self.deadline_s,
             allow_redirects=False,
             stream=True,
         ) as answer:
-            good = answer.ok and answer.status_code not in REDIRECTS
-            body = self._body(answer, url) if good else _told(answer, question, self.max_bytes)
-            return Answer(answer.status_code, answer.headers, body)
+            return self._read(_ByRequests(answer), question)
 
-    def _body(self, answer: requests.Response, url: str) -> bytes:
+    def _plain(
+        self, session: requests.Session, question: _Question, asked: dict[str, Any]
+    ) -> Prepared | None:
+        """Returns the request for the kept connection; None if it needs TLS, or a proxy."""
+        import requests
+
+        made = session.prepare_request(requests.Request(**asked))
+        if not str(made.url).startswith("http://") or proxy_variable(question.url):
+            return None
+        self._prepared = question, Prepared.of(made)
+        return self._prepared[1]
+
+    def _by_kept(self, prepared: Prepared, question: _Question) -> Answer:
+        response = self._kept.ask(prepared)
+        try:
+            return self._read(response, question)
+        finally:
+            self._kept.done(response)
+
+    def _read(self, answer: Response, question: _Question) -> Answer:
+        good = answer.status < 400 and answer.status not in REDIRECTS
+        body = self._body(answer, question.url) if good else _told(answer, question, self.max_bytes)
+        return Answer(answer.status, answer.headers, body)
+
+    def _body(self, answer: Response, url: str) -> bytes:
         body = bytearray()
         too_long = f"{public_url(url)}: the answer is longer than {self.max_bytes} bytes"
-        while chunk := answer.raw.read(CHUNK, decode_content=False):
+        while chunk := answer.read(CHUNK):
             body += chunk
             if len(body) > self.max_bytes:
                 raise FetchError(too_long, hopeless=True)
@@ -191,17 +225,30 @@ class Client:
             raise FetchError(f"{public_url(url)}: the answer {error}", hopeless=True) from None
 
 
-def _told(answer: requests.Response, question: _Question, most_bytes: int) -> bytes:
+class _ByRequests(Response):
+    """An answer of requests, with its body in parts."""
+
+    def __init__(self, answer: requests.Response) -> None:
+        self.status, self.headers = answer.status_code, answer.headers
+        self._raw = answer.raw
+
+    def read(self, most: int) -> bytes:
+        """Returns the next bytes of the body; none at its end."""
+        part: bytes = self._raw.read(most, decode_content=False)
+        return part
+
+
+def _told(answer: Response, question: _Question, most_bytes: int) -> bytes:
     """Returns the beginning of the body of an error; empty if it cannot be read and the status is enough."""
     import urllib3
 
-    most = question.most_of_error(answer.status_code)
+    most = question.most_of_error(answer.status)
     try:
-        told: bytes = answer.raw.read(most, decode_content=False) if most else b""
+        told = answer.read(most) if most else b""
         return unpacked(told, answer.headers.get("Content-Encoding", ""), most_bytes)
     except (ValueError, OverflowError):
         return b""
-    except (urllib3.exceptions.HTTPError, OSError):
+    except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError):
         if question.quotes:
             return b""
         raise

@@ -1,0 +1,177 @@
+"""Plain HTTP over one connection that is kept open, with the deadline of the call.
+
+A question is prepared once, by requests, and sent as the same bytes from then on: a fourth of the processor
+time of a call of requests, which counts where a server is asked many times a second.
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+import socket
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
+
+from microscaling.clients.http.deadline import DeadlineResponse, time_left
+from microscaling.clients.tcp.connect import connect
+
+if TYPE_CHECKING:
+    import requests
+
+PORT = 80
+PEEKED = 2**16
+"""Bytes of an answer that are looked at before it is read."""
+USUAL = b"HTTP/1.1 200 "
+NAME = re.compile(r"(?!(?i:connection|transfer-encoding|upgrade)$)[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""Names of headers that say nothing of where the answer ends, or whether the connection does."""
+
+
+class _Bytes(http.client.HTTPConnection):
+    """Collects what it would send."""
+
+    sent = b""
+
+    def send(self, data: Any) -> None:
+        self.sent += data
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A request in bytes, and the server that gets it."""
+
+    place: tuple[str, int]
+    method: str
+    sent: bytes
+
+    @classmethod
+    def of(cls, request: requests.PreparedRequest) -> Prepared:
+        """Returns a request of `requests` in bytes. Raises ValueError or HTTPException for one that cannot be
+        sent."""
+        parts = urlsplit(str(request.url))
+        method = str(request.method)
+        head = _Bytes(parts.hostname or "", parts.port or PORT)
+        head.putrequest(
+            method, request.path_url, skip_host="Host" in request.headers, skip_accept_encoding=True
+        )
+        for name, value in request.headers.items():
+            head.putheader(name, value)
+        body: Any = request.body
+        head.endheaders(body)
+        return cls((parts.hostname or "", parts.port or PORT), method, head.sent)
+
+
+class Response(Protocol):
+    """An answer, of which the body is still to be read; its headers match in upper or lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+
+    def read(self, most: int) -> bytes:
+        """Returns the next bytes of the body; none at its end. Raises HTTPException if it ends too early."""
+
+
+class _Whole(Response):
+    """An answer that has come in one piece."""
+
+    def __init__(self, headers: Iterable[tuple[str, str]], body: bytes) -> None:
+        self.status, self.headers = http.client.OK, _joined(headers)
+        self._rest = body
+
+    def read(self, most: int) -> bytes:
+        part, self._rest = self._rest[:most], self._rest[most:]
+        return part
+
+
+class _InParts(Response):
+    """An answer that comes as it will."""
+
+    def __init__(self, raw: http.client.HTTPResponse) -> None:
+        self.raw = raw
+        self.status, self.headers = raw.status, _joined(raw.headers.items())
+
+    def read(self, most: int) -> bytes:
+        part = self.raw.read(most)
+        if not part and most and self.raw.length:
+            raise http.client.IncompleteRead(b"", self.raw.length)
+        return part
+
+
+class KeptConnection:
+    """The connection to the server that was asked last. For one thread at a time."""
+
+    def __init__(self) -> None:
+        self._sock: socket.socket | None = None
+        self._place = ("", 0)
+
+    def ask(self, prepared: Prepared) -> Response:
+        """Returns the answer, of which the body is still to be read. Raises OSError or HTTPException."""
+        sock = self._connected(prepared.place)
+        sock.settimeout(time_left())
+        try:
+            sock.sendall(prepared.sent)
+        except BrokenPipeError:
+            pass  # a server may answer, and close, before it has read all
+        try:
+            return self._whole(sock) or self._in_parts(sock, prepared.method)
+        except BaseException:
+            self.close()
+            raise
+
+    def done(self, response: Response) -> None:
+        """Keeps the connection if the answer was read to its end, and the server keeps it too."""
+        if isinstance(response, _InParts) and (response.raw.will_close or not response.raw.isclosed()):
+            response.raw.close()
+            self.close()
+
+    def _whole(self, sock: socket.socket) -> Response | None:
+        """Returns an answer of the usual kind that is here as a whole; None: nothing was read."""
+        if hasattr(socket, "TCP_QUICKACK"):
+            # A server that writes head and body apart may wait up to 40 ms for this.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        sock.settimeout(time_left())
+        there = sock.recv(PEEKED, socket.MSG_PEEK)
+        if not there.startswith(USUAL):
+            return None
+        head, end, body = there.partition(b"\r\n\r\n")
+        headers = [line.decode("latin-1").partition(":") for line in head.split(b"\r\n")[1:]]
+        lengths = [value.strip() for name, _, value in headers if name.lower() == "content-length"]
+        if not end or lengths != [str(len(body))] or any(not NAME.fullmatch(name) for name, _, _ in headers):
+            return None
+        sock.recv(len(there))
+        return _Whole(((name, value.strip()) for name, _, value in headers), body)
+
+    def _in_parts(self, sock: socket.socket, method: str) -> Response:
+        raw = DeadlineResponse(sock, method=method)
+        try:
+            raw.begin()
+        except BaseException:
+            raw.close()
+            raise
+        return _InParts(raw)
+
+    def close(self) -> None:
+        """Closes the connection; the next `ask` opens a new one."""
+        if self._sock is not None:
+            self._sock.close()
+            self._sock = None
+
+    def _connected(self, place: tuple[str, int]) -> socket.socket:
+        from urllib3.util.wait import wait_for_read
+
+        # What can be read before anything was asked is the end of the connection.
+        if self._sock is not None and (place != self._place or wait_for_read(self._sock, 0)):
+            self.close()
+        if self._sock is None:
+            self._sock, self._place = connect(*place, time_left), place
+        return self._sock
+
+
+def _joined(headers: Iterable[tuple[str, str]]) -> Mapping[str, str]:
+    from requests.structures import CaseInsensitiveDict
+
+    found: CaseInsensitiveDict[str] = CaseInsensitiveDict()
+    for name, value in headers:
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found

@@ -1,0 +1,79 @@
+"""Plain HTTP over the connection that is kept open: the same answer, however it comes."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from typing import Any
+
+import pytest
+
+from microscaling.clients.http.client import Client, FetchError
+from tests.metric.faulty import Server
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n"
+FORMS = {
+    "as a whole": [HEAD + b"X-A: 1\r\nX-a: 2\r\n\r\ngood"],
+    "head and body apart": [HEAD + b"X-A: 1\r\nX-a: 2\r\n\r\n", b"good"],
+    "in the middle of a header": [HEAD + b"X-A", b": 1\r\nX-a: 2\r\n\r\ngo", b"od"],
+    "in chunks": [b"HTTP/1.1 200 OK\r\nX-A: 1\r\nX-a: 2\r\nTransfer-Encoding: chunked\r\n\r\n",
+                  b"2\r\ngo\r\n2\r\nod\r\n0\r\n\r\n"],
+    "after a word that it comes": [b"HTTP/1.1 100 Continue\r\n\r\n", HEAD + b"X-A: 1\r\nX-a: 2\r\n\r\ngood"],
+}  # fmt: skip
+
+
+def parts(pieces: list[bytes], stays: bool = True) -> Any:
+    def behave(server: Any, sock: socket.socket) -> bool:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in pieces:
+            sock.sendall(piece)
+            server.closing.wait(0.02)
+        return stays
+
+    return behave
+
+
+@pytest.fixture
+def client() -> Any:
+    made = Client(deadline_s=10.0)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_answer_is_the_same_however_it_comes(form: str, client: Client) -> None:
+    with Server(parts(FORMS[form])) as server:
+        for _ in range(3):
+            answer = client.ask("GET", server.url("/a?b"), {"X-Mine": "yes"})
+            assert (answer.status, answer.body, answer.headers["x-A"]) == (200, b"good", "1, 2")
+        assert server.connections == 1
+    assert len(set(server.heads)) == 1, "the same bytes each time"
+    assert b"X-Mine: yes" in server.heads[0]
+
+
+@pytest.mark.parametrize("closes", [b"Connection: close\r\n", b""], ids=["as it says", "without a word"])
+def test_a_connection_that_the_server_closes_is_opened_anew(closes: bytes, client: Client) -> None:
+    with Server(parts([HEAD + closes + b"\r\ngood"], stays=False)) as server:
+        for number in range(1, 4):
+            assert client.fetch(server.url()) == b"good"
+            done = threading.Event()
+            done.wait(0.1)  # so that the end has come
+            assert server.connections == number
+
+
+def test_an_answer_that_ends_too_early_is_none(client: Client) -> None:
+    with Server(parts([HEAD + b"\r\ngo"], stays=False)) as server, pytest.raises(FetchError, match="2 more"):
+        client.fetch(server.url())
+
+
+def test_another_question_and_another_server_get_their_own(client: Client) -> None:
+    with Server(parts(FORMS["as a whole"])) as one, Server(parts(FORMS["as a whole"])) as other:
+        client.fetch(one.url("/1"))
+        client.fetch(one.url("/2"))
+        client.ask("POST", one.url("/2"), body=b"x")
+        client.fetch(other.url("/3"))
+        client.fetch(one.url("/1"))
+    assert one.paths() == ["/1", "/2", "/2", "/1"]
+    assert other.paths() == ["/3"]
+    assert (one.connections, other.connections) == (2, 1)
+    assert one.heads[2].startswith(b"POST /2 ")
