@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from operator import attrgetter
+from typing import Any
 
 from microscaling.demand.task import Task
 from microscaling.scheduler.containers.watch import Draining, Naming, Watch
@@ -26,10 +29,23 @@ UNSTARTED = frozenset({Phase.CREATING, Phase.CREATED})
 ACTIVE = frozenset({Phase.CREATING, Phase.CREATED, Phase.STARTING, Phase.RUNNING})
 
 
+AT_REST: Mapping[str, Any] = {
+    "phase": Phase.RUNNING, "unwanted": False, "busy": False, "unknown": False, "may_run": True,
+    "stubborn": False, "refused": False, "start_unconfirmed": False, "may_return": False, "stable": True,
+    "paused": False, "restarting": False, "outdated": False, "paced": False, "drain": None, "quieted": None,
+}  # fmt: skip
+"""The values of a container with which nobody has anything to do, and that counts as one that runs."""
+RESTING, _AT_REST = tuple(AT_REST.values()), attrgetter(*AT_REST)
+COUNTS = frozenset({*AT_REST, "task", "not_before"})
+"""The fields by which that may change."""
+
+
 @dataclass(eq=False, slots=True)
 class Container:
     """A container that this agent has created, is creating, or has adopted."""
 
+    changed: Callable[[Container], None] | None = field(default=None, kw_only=True)
+    """Called after a change of one of the fields that count."""
     task: Task
     nonce: str
     order: int
@@ -105,11 +121,34 @@ class Container:
     not_before: float = 0.0
     """No operation before this time (monotonic seconds), after a failure or as a delay of its creation or
     removal."""
+    serial: int = 0
+    """Its place among all containers that this agent has got to know."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if name in COUNTS and self.changed is not None:
+            self.changed(self)
+
+    @property
+    def is_at_rest(self) -> bool:
+        """It runs and is wanted, and there is nothing to do with it."""
+        if self.phase is not Phase.RUNNING:
+            return False
+        # Those of web tasks are looked at for their names.
+        if self.task.web is not None or self.naming.listed is False:
+            return False
+        values: tuple[Any, ...] = _AT_REST(self)
+        return values == RESTING
 
     @property
     def wanted(self) -> bool:
         """It counts as requested."""
         return not (self.unwanted or self.outdated or self.paused) and self.phase in ACTIVE
+
+    @property
+    def is_parked(self) -> bool:
+        """It was created, and only waits to be started."""
+        return self.phase is Phase.CREATED and self.wanted and not (self.busy or self.unknown)
 
     @property
     def is_up(self) -> bool:

@@ -29,8 +29,9 @@ class Counts:
 
     def write(self, task: Task, now: float) -> None:
         """Counts one task, and signals the demand engine after a change."""
-        requested = running = stopping = parked = stubborn = paused = 0
-        for container in self.inventory.containers[task.name]:
+        stopping = parked = stubborn = paused = 0
+        requested = running = self.inventory.books.resting(task.name)
+        for container in self.inventory.books.restless(task.name):
             requested += container.wanted
             if container.paused:
                 paused += 1

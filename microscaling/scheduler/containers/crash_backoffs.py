@@ -65,17 +65,20 @@ class CrashBackoffs:
 
     def _limit(self, task: Task) -> int:
         """Returns the limit of a task that backs off: its running containers, and one more for a probe."""
-        runs = [c for c in self.inventory.containers[task.name] if c.wanted and c.is_up]
+        books = self.inventory.books
+        runs = [c for c in books.restless(task.name) if c.wanted and c.is_up]
         probing = self._by_name[task.name].probing and all(c.stable for c in runs)
-        return len(runs) + (probing or self._restarting(task))
+        return books.resting(task.name) + len(runs) + (probing or self._restarting(task))
 
     def _restarting(self, task: Task) -> bool:
         """True if the engine is about to start a container of this task again, which is the probe then."""
-        return any(c.restarting and c.wanted for c in self.inventory.containers[task.name])
+        return any(c.restarting and c.wanted for c in self.inventory.books.restless(task.name))
 
     def check(self, now: float) -> None:
         """Ends the back-offs of tasks with a stable container, and starts the probes that are due."""
-        for container in self.inventory.all():
+        for name in self.inventory.books.with_resting():
+            self._by_name[name].ran = True
+        for container in self.inventory.restless():
             if not container.stable and container.is_up and container.started is not None:
                 container.stable = self.inventory.alive_at(container, now) - container.started >= HOLDS_S
                 if container.stable:

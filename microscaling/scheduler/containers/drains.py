@@ -48,12 +48,12 @@ class Drains:
         if inventory.draining and self.end_by == float("inf"):
             self.end_by = now + self.end_s
         # Mostly none drains, and this runs several times a second.
-        draining = [c for c in inventory.all() if c.is_draining]
+        draining = [c for c in inventory.restless() if c.is_draining]
         if not draining:
             return
         waiting = set()
         if inventory.room() <= 0:
-            waiting = {c.task.name for c in inventory.all() if c.wanted and c.phase is Phase.CREATED}
+            waiting = {c.task.name for c in inventory.restless() if c.wanted and c.phase is Phase.CREATED}
         for container in draining:
             assert container.drain is not None
             if not waiting - {container.task.name}:
@@ -75,11 +75,12 @@ class Drains:
         # Of web tasks the one that has lost its name has no new work either.
         if task.busy is None or task.web is not None or self.inventory.leaving:
             return
-        mine = self.inventory.containers[task.name]
+        draining = self.inventory.books.restless(task.name)
         # Only after the first look at it, as until then any of the others is as good.
-        working = [c for c in mine if c.is_draining and self._is_at_work(c) and self._can_come_back(c)]
+        working = [c for c in draining if c.is_draining and self._is_at_work(c) and self._can_come_back(c)]
         if not working:
             return
+        mine = self.inventory.containers[task.name]
         idle = [c for c in mine if c.wanted and c.is_up and c.watch.activity is Activity.IDLE]
         # Those that were quieted come last, as they would have to be quieted again.
         working.sort(key=lambda c: (c.quieted is not None, c.order))
@@ -232,7 +233,8 @@ class Drains:
         """Writes the number of the task's containers that drain, and the time at which the last has gone."""
         if not (task.drain or task.web or task.draining):
             return
-        mine = [c for c in self.inventory.containers[task.name] if c.is_draining and (task.drain or task.web)]
+        mine = self.inventory.books.restless(task.name)
+        mine = [c for c in mine if c.is_draining and (task.drain or task.web)]
         task.draining = len(mine)
         task.drains_until = max(map(self.deadline, mine), default=None)
 
@@ -242,13 +244,13 @@ class Drains:
             c.id: Kept(
                 c.drain.since if c.drain else None, c.quieted is not None or (c.is_draining and c.busy)
             )
-            for c in self.inventory.all()
+            for c in self.inventory.restless()
             if c.id and (c.drain is not None or c.quieted is not None)
         }
 
     def times(self) -> Iterator[float]:
         """Yields the times at which there may be work."""
-        for container in self.inventory.all():
+        for container in self.inventory.restless():
             drain, busy = container.drain, container.task.busy
             if drain is None or not container.is_draining or container.task.drain is None:
                 continue

@@ -114,7 +114,7 @@ class Ends:
         if not turnover.over:
             return
         # As `relief` they count as parked, so a replacement does not unsettle the task.
-        for container in self.inventory.containers[task.name]:
+        for container in self.inventory.books.restless(task.name):
             if turnover.over and container.is_new:
                 turnover.over -= 1
                 container.relief = True
@@ -171,7 +171,7 @@ class Ends:
         return f"without a sign of work{work} ({turnover.in_vain} such in a row)"
 
     def _release(self, name: str) -> int:
-        paced = [c for c in self.inventory.containers[name] if c.paced]
+        paced = [c for c in self.inventory.books.restless(name) if c.paced]
         for container in paced:
             container.paced, container.not_before = False, 0.0
         return len(paced)

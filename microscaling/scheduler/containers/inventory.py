@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import itertools
 import uuid
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
+from microscaling.scheduler.containers.books import SERIAL, Books
 from microscaling.scheduler.containers.container import Container, Phase
 from microscaling.scheduler.containers.drain_file import Kept
 
@@ -25,6 +27,7 @@ class Inventory:
         self.tasks = tasks
         self.by_name: dict[str, Task] = {}
         self.containers: dict[str, list[Container]] = {}
+        self.books = Books()
         self.departing: set[str] = set()
         """Names of tasks that are no more, and whose last containers are still to go."""
         self.by_id: dict[str, Container] = {}
@@ -64,6 +67,7 @@ class Inventory:
     def add(self, task: Task) -> None:
         """Adds a task, or replaces the one with its name, which leaves its containers to it."""
         self.by_name[task.name] = task
+        self.books.add_task(task.name)
         for container in self.containers.setdefault(task.name, []):
             container.task = task
 
@@ -72,6 +76,7 @@ class Inventory:
         for container in list(self.containers[name]):
             self.forget(container)
         del self.by_name[name], self.containers[name]
+        self.books.drop_task(name)
         self.quiet.pop(name, None)
         self.resting.discard(name)
 
@@ -83,18 +88,24 @@ class Inventory:
         """Every known container."""
         return itertools.chain.from_iterable(self.containers.values())
 
+    def restless(self) -> list[Container]:
+        """Every known container that is not at rest: one that runs and is wanted, with nothing to do."""
+        return self.books.all_restless()
+
     @property
     def in_doubt(self) -> bool:
         """The state of a container is not known: only a listing shows it."""
-        return any(c.unknown for c in self.all())
+        return any(c.unknown for c in self.restless())
 
     def room(self) -> int:
         """Returns how many containers more may run; negative above the cap."""
-        return self.tasks.max_containers - self.beginning - sum(1 for c in self.all() if c.holds_place)
+        taken = self.books.all_resting() + sum(1 for c in self.restless() if c.holds_place)
+        return self.tasks.max_containers - self.beginning - taken
 
     def has_room(self, task: Task) -> bool:
         """True if one more of this task may run, where its own maximum counts, too."""
-        running = sum(1 for c in self.containers[task.name] if c.may_run)
+        running = self.books.resting(task.name)
+        running += sum(1 for c in self.books.restless(task.name) if c.may_run)
         most = max(task.max_containers, task.demand) if self.limits_tasks else running + 1
         # A published port is taken until the container that has it is gone.
         return running < min(most, task.container.ports_for or most)
@@ -110,13 +121,13 @@ class Inventory:
     def keep_outdated(self, task: Task) -> None:
         """Keeps the containers of an earlier configuration of a task while its new ones fail."""
         if task.backing_off and self.keeps_outdated:  # at once, as the back-off counts those that stay
-            for container in self.containers[task.name]:
+            for container in self.books.restless(task.name):
                 container.outdated = container.outdated and container.unwanted
 
     def free_places(self, now: float) -> None:
         """Frees the places of the containers that were not started again."""
         # Afterwards an engine lists it as exited, so nothing else would free its place.
-        for container in self.all():
+        for container in self.restless():
             if container.may_return and container.phase is Phase.EXITED and now >= container.not_before:
                 container.may_return, container.may_run = False, container.start_unconfirmed
 
@@ -151,7 +162,9 @@ class Inventory:
         """Drops a container that is gone from the engine."""
         if not self._known(container):
             return
-        self.containers[container.task.name].remove(container)
+        mine = self.containers[container.task.name]
+        del mine[bisect_left(mine, container.serial, key=SERIAL)]
+        self.books.drop(container)
         del self.by_nonce[container.nonce]
         if container.id:
             self.by_id.pop(container.id, None)
@@ -165,8 +178,9 @@ class Inventory:
     def new(self, task: Task, nonce: str = "") -> Container:
         """Adds a container that is to be created, or (with its nonce) one that was found."""
         number = next(self._numbers)
-        container = Container(task, nonce or f"{self.instance}-{number}", number)
+        container = Container(task, nonce or f"{self.instance}-{number}", number, serial=number)
         self.containers[task.name].append(container)
+        self.books.add(container)
         self.by_nonce[container.nonce] = container
         return container
 
@@ -185,7 +199,7 @@ class Inventory:
 
     def unfinished(self) -> list[Container]:
         """Containers with an operation under way, or that are still to go."""
-        return [c for c in self.all() if not (c.stays or self._is_left(c) or self.rests(c))]
+        return [c for c in self.restless() if not (c.stays or self._is_left(c) or self.rests(c))]
 
     def left(self) -> list[str]:
         """Describes those containers."""

@@ -74,11 +74,11 @@ class Looks:
             container.watch.take(found.get(container.id, Activity.UNKNOWN), look.asked)
 
     def _of(self, task: Task, busy: Busy, now: float) -> list[Look]:
-        up = list(self.drains.running(task))
-        draining = [c for c in up if c.is_draining]
+        draining = [c for c in self.inventory.books.restless(task.name) if c.is_draining and c.is_up and c.id]
         shown = now - self._shown.get(task.name, float("-inf")) < SHOWN_FOR_S
         if not draining and not shown:
             return []
+        up = list(self.drains.running(task))
         # At the begin of a drain the others are looked at too: one of them may be idle.
         since = max((c.drain.since for c in draining if c.drain), default=float("-inf"))
         others = any(self.drains.can_call_off(c) for c in draining)

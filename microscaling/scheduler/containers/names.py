@@ -72,7 +72,7 @@ class Names:
     def leave(self) -> None:
         """Takes the end of the agent, which leaves all that runs as it is."""
         # A copy is left to the next agent; an original may be all that a person has of the service.
-        for container in self.inventory.all():
+        for container in self.inventory.restless():
             if container.is_draining and self.inventory.is_others(container.id) and not container.naming.over:
                 self.drains.call_off(container)
 
@@ -136,7 +136,7 @@ class Names:
 
     def times(self) -> Iterator[float]:
         """Yields the times at which there may be work."""
-        for container in self.inventory.all():
+        for container in self.inventory.restless():
             naming = container.naming
             if not container.is_up or (container.task.web is None and naming.listed is not False):
                 continue

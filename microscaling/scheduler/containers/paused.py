@@ -41,5 +41,5 @@ class Paused:
         """Stops the paused containers of a task that wants none. A back-off keeps them."""
         if wanted or task.backing_off or self.inventory.leaving or not self.inventory.acting:
             return
-        for container in self.inventory.containers[task.name]:
+        for container in self.inventory.books.restless(task.name):
             container.unwanted = container.unwanted or container.paused

@@ -70,6 +70,7 @@ class ContainerReconciler(Inventory):
     def reconcile(self, now: float) -> None:
         """Plans everything in which demand and the containers differ. May be called at any time."""
         self._reconciled_at = now
+        self.books.review(now)
         self.free_places(now)
         self.ends.observe(now)
         self.crash_backoffs.check(now)
@@ -86,14 +87,14 @@ class ContainerReconciler(Inventory):
 
     def reconcile_task(self, task: Task, now: float) -> None:
         """Plans one task's operations, without the starts of parked containers."""
-        mine = self.containers[task.name]
         self.keep_outdated(task)
-        wanted = [c for c in mine if c.wanted]
+        restless = self.books.restless(task.name)
         want = self._want(task)
-        missing = want - len(wanted)
+        missing = want - self.books.resting(task.name) - sum(c.wanted for c in restless)
         if missing > 0:  # what is about to come back is not replaced
-            missing = max(0, missing - sum(c.may_return for c in mine))
+            missing = max(0, missing - sum(c.may_return for c in restless))
         if missing < 0:
+            wanted = [c for c in self.containers[task.name] if c.wanted]
             for container in self.names.choose(task, wanted, -missing):
                 container.unwanted = True
         elif missing > 0 and not self.leaving:
@@ -103,7 +104,7 @@ class ContainerReconciler(Inventory):
             self.ends.settled(task)
         self.paused.give(task, want)
         self.drains.exchange(task)
-        for container in list(mine):  # a copy, as a container may be forgotten
+        for container in self.books.restless(task.name):
             self._next_step(container, now)
         self.counts.write(task, now)
         self.drains.write(task)
@@ -113,14 +114,7 @@ class ContainerReconciler(Inventory):
         if not self.acting or self.away or self.leaving or self.hold:
             return
         parked = [
-            c
-            for c in self.all()
-            if c.phase is Phase.CREATED
-            and c.wanted
-            and not c.busy
-            and not c.unknown
-            and now >= c.not_before
-            and not self._is_quiet(c, now)
+            c for c in self.restless() if c.is_parked and now >= c.not_before and not self._is_quiet(c, now)
         ]
         if not parked:
             return
@@ -153,7 +147,7 @@ class ContainerReconciler(Inventory):
     def next_due(self) -> float | None:
         """Returns the time at which `reconcile` has work without an event (monotonic seconds). A past time
         stays until `reconcile` was called."""
-        delayed, ends = (c.not_before for c in self.all()), (self.drains.times(), self.names.times())
+        delayed, ends = (c.not_before for c in self.restless()), (self.drains.times(), self.names.times())
         times = itertools.chain(delayed, self.quiet.values(), self.crash_backoffs.times(), *ends)
         return min((time for time in times if time > self._reconciled_at), default=None)
 
@@ -168,7 +162,7 @@ class ContainerReconciler(Inventory):
         self.leaving = self.acting = True
         self._remove_now()
         self.names.leave()
-        for container in self.all():
+        for container in self.restless():
             if container.phase in (Phase.CREATING, Phase.CREATED):
                 container.unwanted = True
 
@@ -306,7 +300,9 @@ class ContainerReconciler(Inventory):
 
     def _add(self, task: Task, missing: int, now: float) -> None:
         """Keeps containers that were about to go, then creates new ones."""
-        back = [c for c in self.containers[task.name] if c.unwanted and not c.outdated and c.phase in ACTIVE]
+        back = [
+            c for c in self.books.restless(task.name) if c.unwanted and not c.outdated and c.phase in ACTIVE
+        ]
         back.sort(key=lambda c: (c.phase is not Phase.RUNNING, c.order))
         for container in back:
             if not missing or not self.drains.can_call_off(container):
@@ -382,7 +378,7 @@ class ContainerReconciler(Inventory):
             container.not_before = max(container.not_before, now + REMOVE_AFTER_S)
 
     def _remove_now(self) -> None:
-        for container in self.all():
+        for container in self.restless():
             if container.refused or (container.phase is Phase.EXITED and not container.failures):
                 container.not_before = 0.0
 

@@ -34,6 +34,7 @@ class Roster:
         for task in self.inventory.tasks.tasks:
             if self.inventory.by_name.get(task.name) is not task:
                 self._add(task)
+        self.inventory.books.anew(self.inventory.all())  # a task may have become a web task
 
     def versions(self) -> dict[str, str]:
         """Returns the version of each task."""
