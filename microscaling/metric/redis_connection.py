@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from microscaling.errors import ConfigError
+from microscaling.metric.redis_replies import Replies
 from microscaling.metric.redis_topology import SENTINEL, ClusterConnection, Place, SentinelConnection, kind_of
 from microscaling.utils import urls
 from microscaling.utils.text import short
@@ -139,17 +140,25 @@ class _Timed:
             self.connect()
             self._paced.allow(most_bytes)
             self.send_packed_command([b"".join(map(_packed, commands))])
-            return [self._reply() for _ in commands]
+            replies = Replies(self._paced.recv, self._error_of)
+            return [replies.read() for _ in commands]
+        except EOFError as error:
+            self.disconnect()
+            raise redis.ConnectionError(str(error)) from None
         except redis.TimeoutError:
             raise TimeoutError from None
+        except Exception:
+            self.disconnect()  # the next command must not get what is left of these answers
+            raise
 
-    def _reply(self: Any) -> Any:
+    def _error_of(self: Any, words: str) -> Exception:
+        """Returns the exception for an error reply. Raises it if Redis cannot be used at all."""
         import redis
 
-        try:
-            return self.read_response()
-        except redis.ResponseError as error:
-            return error
+        error: Exception = self._parser.parse_error(words)
+        if isinstance(error, redis.ConnectionError):
+            raise error
+        return error
 
     def _stale(self: Any) -> bool:
         """True if data has arrived without a request, or the server has closed the connection."""

@@ -1,6 +1,6 @@
 """`make decisions`: the rules on a real NSQ and a real engine, beside what the simulator says of that load.
 
-    python -m scripts.real [--seconds 240] [--picture FILE] [RULE ...]
+    python -m scripts.real [--seconds 240] [--load SHAPE] [--seed 1] [--picture FILE] [RULE ...]
 
 Needs a Docker engine, nsqd (build/nsqd, or MSS_TEST_NSQD), and an image with Python (PYTHON_IMAGE). Prints a
 table in Markdown, and ends with 1 if the parts of the time within the promise differ by more than 10 points.
@@ -42,7 +42,6 @@ RULES_HERE: dict[str, dict[str, Any]] = {
     "SimpleQueue": {"ruleType": "SimpleQueue", "config": {"targetQueueLength": 60}},
     "Queue": {"ruleType": "Queue", "config": {"targetQueueLength": 60}},
 }
-SEED = 1
 
 
 @dataclass(frozen=True)
@@ -55,10 +54,10 @@ class Given(Load):
         yield from (at for at in self.times if at < until)
 
 
-def load(seconds: float) -> Given:
+def given_load(words: str, seconds: float, seed: int) -> Given:
     """The jobs of the real run, and of all simulated ones."""
-    times = tuple(shape(LOAD).arrivals(seconds, random.Random(SEED)))
-    return Given(LOAD, lambda t: 0.0, times=times)
+    times = tuple(shape(words).arrivals(seconds, random.Random(seed)))
+    return Given(words, lambda t: 0.0, times=times)
 
 
 @dataclass(frozen=True)
@@ -72,18 +71,18 @@ class Predicted:
     starts: float
 
 
-def predicted(rule: dict[str, Any], seconds: float, start_s: float, stop_s: float) -> Predicted:
+def predicted(rule: dict[str, Any], load: Given, seconds: float, start_s: float, stop_s: float) -> Predicted:
     """Simulates a rule with as many seeds, each with times of service of its own."""
     kind = RULES.find(rule["ruleType"])
     assert kind is not None
     values = {field.key: field.default or 0.0 for field in kind.fields} | rule["config"]
     found: list[tuple[Run, Figures]] = []
-    for seed in range(SEED, SEED + SEEDS):
+    for seed in range(1, SEEDS + 1):
         task = Task("a", max_containers=CAP, max_delta=CAP, target=kind.from_config(values, Settings()))
         task.metric.with_running = kind.with_running
         # NSQ counts the messages that workers have, and those that have come.
         world = World(seconds, 1 / JOB_S, start_s=start_s, stop_s=stop_s, counts=COUNTERS, seed=seed)
-        run = simulate([task], CAP, {"a": load(seconds)}, world)
+        run = simulate([task], CAP, {"a": load}, world)
         found.append((run, figures(run, rule["ruleType"], seconds, PROMISE_S)[0]))
     return Predicted(
         found[0][0],
@@ -133,27 +132,29 @@ def main() -> int:
     """Runs all, and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=240)
+    parser.add_argument("--load", default=LOAD, help=f"a shape ({LOAD})")
+    parser.add_argument("--seed", type=int, default=1, help="of the moments at which jobs come")
     parser.add_argument("--picture", help="file for the picture")
     parser.add_argument("rules", nargs="*", help=f"of {', '.join(RULES_HERE)} (all)")
     asked = parser.parse_args()
     nsqd = os.environ.get("MSS_TEST_NSQD") or str(Path(__file__).parents[2] / "build" / "nsqd")
-    jobs = load(asked.seconds).times
+    load = given_load(asked.load, asked.seconds, asked.seed)
     found: dict[str, tuple[Run, Happened]] = {}
     stage = Stage(nsqd, os.environ.get("PYTHON_IMAGE", "python:3-slim"))
     bad = False
     try:
         first_s = stage.start_s()
-        print(f"{LOAD}, jobs of {JOB_S:g} s, a promise of {PROMISE_S:g} s, a cap of {CAP}\n")
+        print(f"{asked.load}, seed {asked.seed}, jobs of {JOB_S:g} s, promise {PROMISE_S:g} s, cap {CAP}\n")
         print("| rule | | within the promise | p99 | containers | starts | |\n|---|---|---|---|---|---|---|")
         names = asked.rules or list(RULES_HERE)
         with ThreadPoolExecutor(AT_ONCE) as pool:
             runs = pool.map(
-                lambda name: stage.run(name, RULES_HERE[name], jobs, asked.seconds, JOB_S, CAP), names
+                lambda name: stage.run(name, RULES_HERE[name], load.times, asked.seconds, JOB_S, CAP), names
             )
             happened = dict(zip(names, runs, strict=True))
         for name, real in happened.items():
             start_s, stop_s = latencies(real, first_s)
-            said = predicted(RULES_HERE[name], asked.seconds, start_s, stop_s)
+            said = predicted(RULES_HERE[name], load, asked.seconds, start_s, stop_s)
             found[name] = (said.run, real)
             within = 1 - real.over(PROMISE_S)
             waits = [min(taken, asked.seconds) - came for came, taken, _ in real.jobs]

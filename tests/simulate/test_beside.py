@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.real.__main__ import JOB_S, RULES_HERE, latencies, load, predicted
+from scripts.real.__main__ import JOB_S, LOAD, RULES_HERE, given_load, latencies, predicted
 from scripts.real.stage import Happened
 
 
@@ -34,8 +34,9 @@ def test_latencies_are_those_of_the_run() -> None:
 
 
 def test_a_prediction_has_the_arrivals_of_the_run() -> None:
-    said = predicted(RULES_HERE["Wait"], 30.0, 1.0, 0.5)
-    jobs = list(load(30.0).times)
+    load = given_load(LOAD, 30.0, 1)
+    said = predicted(RULES_HERE["Wait"], load, 30.0, 1.0, 0.5)
+    jobs = list(load.times)
     simulated = [came for came, _ in said.run.queues["a"].all_waits()]
     assert sorted(simulated) == jobs[: len(simulated)]
     assert len(jobs) == pytest.approx(30 * 9, rel=0.4)
