@@ -2,7 +2,7 @@
 # make demo   shows it at work        make test   tests it
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help venv demo simulate-bench decisions test test-engines test-sources lint audit docs walk format image sbom bench beats chaos web reload-storm frameworks workers fuzz jobs newcomer clean
+.PHONY: help venv demo simulate-bench decisions test test-engines test-sources lint audit docs walk format image sbom bench beats chaos swarm web reload-storm frameworks workers fuzz jobs newcomer clean
 
 # Base images that were made locally (scripts/base-images), if any.
 -include .env
@@ -101,6 +101,10 @@ beats: ## a million beats of the agent in virtual time, with all that can go wro
 chaos: ## faults at random on real parts, for minutes (ARGS="--seed 1 --minutes 30"; as root, with dockerd)
 	@scripts/venv test
 	@$(bin)/python -m tests.chaos $(ARGS)
+
+swarm: ## a real Swarm of three managers: scaling, nodes that die, agents that die (20 minutes; as root, with dockerd)
+	@scripts/venv test
+	@$(bin)/python -m tests.swarm $(ARGS)
 
 reload-storm: ## 100 reloads in 10 minutes on a real engine, under load (ARGS="--seed 2 --reloads 50 --minutes 5"; as root, with dockerd)
 	@scripts/venv test

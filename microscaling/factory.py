@@ -56,7 +56,14 @@ def prepared(settings: Settings, environ: Mapping[str, str]) -> Settings:
     """Returns the settings with the parts that their scheduler has to find out first, such as the address of
     the Docker engine. Raises ConfigError."""
     prepare = SCHEDULERS.chosen("MSS_SCHEDULER", settings.scheduler).prepare
-    return settings if prepare is None else prepare(settings, environ)
+    settings = settings if prepare is None else prepare(settings, environ)
+    # Here and not where it is read: only now it is known who reads it.
+    in_swarm = settings.scheduler == "SWARM" and settings.config == "SERVICES"
+    if environ.get("MSS_MAX_CONTAINERS", "").strip().lower() == "auto" and not in_swarm:
+        raise ConfigError(
+            "MSS_MAX_CONTAINERS: auto is for MSS_SCHEDULER=SWARM with MSS_CONFIG=SERVICES: write a number"
+        )
+    return settings
 
 
 def make_config(settings: Settings) -> Config:

@@ -16,7 +16,7 @@ from microscaling.utils.values import (
     address,
     any_value,
     boolean,
-    containers,
+    containers_or_auto,
     day,
     gain,
     one_of,
@@ -79,8 +79,8 @@ class Settings:
     max_containers: int | None = _setting(
         None,
         "number of containers that all tasks share, in place of `maxContainers` of the configuration; needed "
-        "with `SERVICES`",
-        read=containers,
+        "with `SERVICES`; with `SWARM` also `auto`: what the nodes have room for",
+        read=containers_or_auto,
         said="empty",
     )
     demand_engine: str = _setting("LOCAL", "engine that decides: `LOCAL`, or `SERVER`", read=type_name)

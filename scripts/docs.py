@@ -21,6 +21,7 @@ from microscaling.config.services.plugin import TYPE as SERVICES
 from microscaling.factory import CHOICES
 from microscaling.metric.base import METRICS, Metric
 from microscaling.plugins import Field
+from microscaling.scheduler.swarm.plugin import TYPE as SWARM
 from microscaling.settings import in_words, variables
 from microscaling.target.base import RULES
 from scripts import checks, mistakes
@@ -55,7 +56,10 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def settings() -> str:
     """All variables."""
-    of_services = {variable.name: ("empty", variable.meaning) for variable in SERVICES.variables}
+    of_services = {
+        variable.name: (variable.default or "empty", variable.meaning)
+        for variable in (*SERVICES.variables, *SWARM.variables)
+    }
     rows = (
         (f"`{name}`", default, meaning + choices(name) + more(name))
         for name, (default, meaning) in (variables() | of_services | OF_THE_IMAGE).items()

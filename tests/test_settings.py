@@ -13,6 +13,7 @@ import pytest
 
 from microscaling.config.services.plugin import TYPE as SERVICES
 from microscaling.errors import ConfigError
+from microscaling.scheduler.swarm.plugin import TYPE as SWARM
 from microscaling.settings import Settings, files, variables
 from tests.pages import DOCS
 
@@ -117,7 +118,8 @@ def test_the_docs_list_exactly_these() -> None:
     rows = re.findall(r"^\| `([A-Z0-9]+_[A-Z0-9_]+)` \| (.*?) \|", VARIABLES.read_text("utf-8"), re.MULTILINE)
     listed = {name: default.replace("`", "") for name, default in rows}
     ours = {name: default for name, (default, _) in variables().items()}
-    assert listed == ours | {variable.name: "empty" for variable in SERVICES.variables} | OF_THE_IMAGE
+    of_plugins = {v.name: v.default or "empty" for v in (*SERVICES.variables, *SWARM.variables)}
+    assert listed == ours | of_plugins | OF_THE_IMAGE
     assert len(rows) == len(listed)
 
 

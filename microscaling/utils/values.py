@@ -65,6 +65,11 @@ def window(value: str) -> float:
     raise ValueError("expected a number of seconds from 0 to 3600")
 
 
+def containers_or_auto(value: str) -> int | None:
+    """Reads a number of containers; None for `auto`, which only some sources of tasks know."""
+    return None if value.strip().lower() == "auto" else containers(value)
+
+
 def containers(value: str) -> int:
     """Reads a number of containers."""
     if re.fullmatch("[0-9]{1,6}", value.strip()):

@@ -406,7 +406,7 @@ def test_there_is_one_list_of_rules() -> None:
     """The documentation's, HAProxy's, and the other proxy's."""
     rules = RULES | OPTIONAL
     for name, (method, path) in rules.items():
-        example = REQUESTS[name].replace("/services/ID", "/services/" + 25 * "0")
+        example = re.sub("(?<=services/|.configs/)ID", 25 * "0", REQUESTS[name])
         example = example.replace("/ID", "/" + 64 * "0").replace("/NAME/", "/some-name/")
         example = example if name == "version" else example.replace(" /", " /v1.41/")
         assert allows((method, path), *example.split()), name

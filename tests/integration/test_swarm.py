@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,20 +11,20 @@ from typing import Any
 
 import pytest
 import yaml
-from docker import APIClient
 
 from tests.contract.swarm import (
-    create_service,
     restarted,
     running_in,
     scale_service,
     swarm_of_one,
     update_service,
 )
-from tests.integration.agents import ROOT, AgentProcess, wait_for
-from tests.integration.engines import Missing, connect, give_up
+from tests.integration.agents import ROOT, wait_for
+from tests.integration.engines import Missing, give_up
+from tests.integration.swarms import World
 from tests.services.numbers import Numbers
 
+SLEEPER = "mss-test/sleeper"
 STACK = ROOT / "deploy" / "swarm.yml"
 
 
@@ -36,51 +37,17 @@ def host() -> Iterator[str]:
         give_up(missing)
 
 
-class World:
-    """One swarm, with services that are gone after the test, and queues of theirs."""
+def drained(node: dict[str, Any]) -> dict[str, Any]:
+    return {**node["Spec"], "Availability": "drain"}
 
-    def __init__(self, host: str, folder: Path, numbers: Numbers) -> None:
-        self.host, self.folder, self.numbers = host, folder, numbers
-        self.client: APIClient = connect(host)
 
-    def labels(self, queue: str, **more: str) -> dict[str, str]:
-        self.numbers.counts.setdefault(queue, 0)
-        own = {
-            "enable": "true", "priority": "1", "min": "0", "max": "10", "rule": "PerContainer", "target": "1",
-            "metric": "HTTP", "metric.url": self.numbers.url(queue), "idle-seconds": "0.5", **more,
-        }  # fmt: skip
-        return {f"microscaling.{key.replace('_', '-')}": text for key, text in own.items()}
-
-    def serve(self, name: str, replicas: int = 0, labels: dict[str, str] | None = None, **spec: Any) -> str:
-        return create_service(self.client, name, replicas, **{"Labels": labels or self.labels(name), **spec})
-
-    def agent(self, cap: int = 10, **environ: str) -> AgentProcess:
-        of = {
-            "DOCKER_HOST": self.host, "MSS_SCHEDULER": "SWARM", "MSS_MAX_CONTAINERS": str(cap),
-            "MSS_CONFIG": "", "MSS_CONFIG_FILE": "", "MSS_PULL_IMAGES": "", "MSS_PASS_ENV": "", **environ,
-        }  # fmt: skip
-        return AgentProcess(self.folder, [], **of)
-
-    def replicas(self, id: str) -> int:
-        return int(self.client.inspect_service(id)["Spec"]["Mode"]["Replicated"]["Replicas"])
-
-    def has(self, id: str, count: int, why: str = "") -> None:
-        """Waits until so many are asked for, and run."""
-        wait_for(
-            lambda: self.replicas(id) == count == len(running_in(self.client, id)),
-            f"for {count}, not {self.replicas(id)}: {why}",
-        )
-
-    def close(self) -> None:
-        for service in self.client.services():
-            self.client.remove_service(service["ID"])
-        wait_for(lambda: not self.client.containers(), "for the containers to go")
-        self.client.close()
+def version(world: World, node: dict[str, Any]) -> int:
+    return int(world.client.inspect_node(node["ID"])["Version"]["Index"])
 
 
 @pytest.fixture
 def world(host: str, tmp_path: Path) -> Iterator[World]:
-    with Numbers() as numbers, contextlib.closing(World(host, tmp_path, numbers)) as world:
+    with Numbers() as numbers, contextlib.closing(World([host], tmp_path, numbers)) as world:
         yield world
 
 
@@ -229,6 +196,57 @@ def test_the_stack_of_the_docs(world: World) -> None:
         agent.says("shop_worker: somebody else has set it to 1")
         world.has(worker, 4)
     subprocess.run([*command[:3], "stack", "rm", "shop"], check=True, capture_output=True)
+
+
+def test_a_cap_that_follows_the_nodes(world: World) -> None:
+    """Half a core for each: four on two cores, or as many as this machine has room for."""
+    (node,) = world.client.nodes()
+    most = int(node["Description"]["Resources"]["NanoCPUs"] / 5e8)
+    resources = {"Reservations": {"NanoCPUs": 5 * 10**8}}
+    web = world.serve(
+        "web", 0, world.labels("web", max="1000"), TaskTemplate={**restarted(SLEEPER), "Resources": resources}
+    )
+    world.serve("unsized")
+    world.numbers.counts["web"] = 900
+    with world.agent(MSS_MAX_CONTAINERS="auto") as agent:
+        agent.says("service unsized: it reserves neither cpus nor memory")
+        world.has(web, most)
+        world.client.update_node(node["ID"], version(world, node), drained(node))
+        agent.says(f"the nodes have room for 0 containers now, up to now it was {most}")
+        world.has(web, 0)
+        world.client.update_node(node["ID"], version(world, node), node["Spec"])
+        world.has(web, most)
+
+
+def test_of_two_agents_one_decides(world: World) -> None:
+    """The other takes over from one that is killed or frozen, and at once from one that ends."""
+    web = world.serve("web")
+    world.numbers.counts["web"] = 2
+    with world.agent() as first:
+        world.has(web, 2)
+        with world.agent() as second:
+            second.says("stands by: another agent decides")
+            world.numbers.counts["web"] = 3
+            world.has(web, 3)
+            first.kill()
+            second.says("this agent has the lease, and decides from now on")
+            world.numbers.counts["web"] = 5
+            world.has(web, 5)
+            with world.agent() as third:
+                third.says("stands by: another agent decides")
+                second.process.send_signal(signal.SIGSTOP)
+                third.says("this agent has the lease, and decides from now on")
+                second.process.send_signal(signal.SIGCONT)
+                second.says("stands by: another agent decides")
+                world.numbers.counts["web"] = 4
+                world.has(web, 4)
+                assert third.stop() == 0
+                second.says("this agent has the lease, and decides from now on", 2)
+                world.numbers.counts["web"] = 6
+                world.has(web, 6)
+                assert second.stop() == 0
+    assert "somebody else" not in first.log() + second.log() + third.log()
+    assert world.replicas(web) == 6
 
 
 def test_an_engine_that_is_in_no_swarm_is_named(tmp_path: Path, world: World) -> None:

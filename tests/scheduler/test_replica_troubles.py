@@ -282,3 +282,35 @@ def test_what_is_on_its_way_out_does_not_serve() -> None:
     reconciler = reconciler_of(a=4)
     read(reconciler, 1.0, a=Replicas(4, 4, stopping=2))
     assert task_of(reconciler).serving() == 2
+
+
+def test_one_that_stands_by_follows_and_asks_for_nothing() -> None:
+    reconciler = reconciler_of(a=4)
+    reconciler.waits_for_others = True
+    reconciler.stand_by()
+    assert demand(reconciler, a=9) == []
+    read(reconciler, 1.0, a=Replicas(6, 5, failures=failing()))
+    a = task_of(reconciler)
+    assert (a.demand, a.requested, a.running, a.backing_off) == (6, 6, 5, False)
+    assert requests(reconciler, 1.0) == []
+    assert reconciler.next_due() is None
+    reconciler.standing_by = False
+    assert demand(reconciler, 2.0, a=7) == [ScaleRequest("a", 7)]
+
+
+def test_at_its_end_one_that_stands_by_leaves_all_to_the_other() -> None:
+    reconciler = reconciler_of(a=4)
+    reconciler.stand_by()
+    reconciler.drain()
+    reconciler.standing_by = False
+    assert requests(reconciler, 1.0) == []
+    assert reconciler.idle
+
+
+def test_one_that_loses_the_lease_at_its_end_says_what_is_left() -> None:
+    reconciler = reconciler_of(a=4)
+    reconciler.drain()
+    reconciler.stand_by()
+    assert requests(reconciler, 1.0) == []
+    assert not reconciler.idle
+    assert reconciler.left() == ["4 of a"]

@@ -18,7 +18,7 @@ REFUSED = (401, 403, 405)
 """Statuses of a refusal by a proxy; 405 if it has no rule for the method."""
 AWAY = (502, 503, 504)
 """Statuses of an engine that is away, sent by a proxy; 503 by the engine itself too."""
-ID = re.compile(r"(?<=/)[0-9a-f]{64}(?=/|$)|(?<=/services/)[0-9a-z]{25}(?=/|$)")
+ID = re.compile(r"(?<=/)[0-9a-f]{64}(?=/|$)|((?<=/services/)|(?<=/configs/))[0-9a-z]{25}(?=/|$)")
 NAME = re.compile(r"(?<=^/images/).+(?=/json$)|(?<=^/networks/)[^/]+(?=/(?:dis)?connect$|$)")
 WAY_OUT = "allow it there; all requests of the agent are listed in docs/security.md"
 MAX_SHOWN = 200

@@ -32,6 +32,8 @@ OWN = (DURING_UPDATE, COUNT)
 """Labels for the agent that are no keys of a task."""
 GRACE_S = 10.0
 """Seconds that the engine waits for the end of a container without a StopGracePeriod."""
+OUT_OF_SEQUENCE = "out of sequence"
+"""In the answer to an update at another version than the present one."""
 MAX_REPLICAS = 2**31 - 1
 MAX_SHOWN = 100
 

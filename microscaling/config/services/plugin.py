@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from microscaling.config.base import Config, ConfigPlugin
 from microscaling.config.services.catalogue import Catalogue
@@ -16,7 +16,7 @@ from microscaling.demand.change import Change
 from microscaling.demand.hints import hints
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
-from microscaling.errors import UNEXPECTED, ConfigError, PermanentError, TemporaryError
+from microscaling.errors import UNEXPECTED, ConfigError, MicroscalingError, PermanentError, TemporaryError
 from microscaling.plugins import Variable
 from microscaling.settings import Settings
 from microscaling.utils.patience import Patience
@@ -35,6 +35,8 @@ TIMEOUT_S = 10
 MAX_RETRY_S = 5.0
 CAP = "MSS_MAX_CONTAINERS"
 SWARM = "SWARM"
+AUTO = "auto"
+MOST = 100_000
 PROJECTS = Variable(
     "MSS_COMPOSE_PROJECT",
     "with `SERVICES`: Compose projects with commas between. Empty: the agent's own, or all if it is in none",
@@ -44,6 +46,14 @@ VARIABLES = Variable(
     "with `SERVICES`: variables of the agent that labels may refer to as `${NAME}`: names and patterns with "
     "commas between. Empty: none",
 )
+
+
+@runtime_checkable
+class Sized(Protocol):
+    """Services on nodes of known size."""
+
+    def cap(self) -> int:
+        """Returns how many containers of the services have room."""
 
 
 class ServicesConfig(Config):
@@ -57,10 +67,13 @@ class ServicesConfig(Config):
 
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
         self.settings = settings
-        self.cap = _cap(environ.get(CAP, ""))
+        self.by_nodes = environ.get(CAP, "").strip().lower() == AUTO
+        """The cap follows the nodes of a swarm."""
+        self.cap = 0 if self.by_nodes else _cap(environ.get(CAP, ""))
         self.projects = PROJECTS.read(environ)
         variables = tuple(filter(None, re.split(r"[\s,]+", VARIABLES.read(environ))))
-        self.catalogue = Catalogue(self.cap, settings, variables, self._problems)
+        # A service without a maximum of its own may have any number, as the cap is another one tomorrow.
+        self.catalogue = Catalogue(MOST if self.by_nodes else self.cap, settings, variables, self._problems)
         self._patience = Patience(log, MAX_RETRY_S)
         self._discovery: Discovery | SwarmDiscovery | None = None
         self._advice: frozenset[str] = frozenset()
@@ -84,9 +97,19 @@ class ServicesConfig(Config):
     def look(self, take: Callable[[Change], None]) -> None:
         """Reads the services again, and passes on what has changed. Raises TemporaryError and PermanentError,
         those of `take`, too; then nothing counts as passed on."""
+        # Before the look, as this sets the cap along with the services.
+        before = self.cap
         change = self.catalogue.read(self._discovered())
+        if self.cap != before:
+            change = replace(change, cap=self.cap)
         if change:
-            take(change)
+            try:
+                take(change)
+            except MicroscalingError:
+                self.cap = before  # to be passed on again
+                raise
+            if self.cap != before:
+                log.info("the nodes have room for %d containers now, up to now it was %d", self.cap, before)
             self._advise(self.catalogue.take())
 
     @property
@@ -129,7 +152,10 @@ class ServicesConfig(Config):
         if self._discovery is None:
             self._discovery = self._make_discovery()
         try:
-            return self._discovery.services()
+            services = self._discovery.services()
+            if self.by_nodes and isinstance(self._discovery, Sized):
+                self.cap = self._discovery.cap()
+            return services
         except APIError as error:
             # 404: the containers have changed faster than they could be read.
             if error.status_code in (*AWAY, 404):
@@ -149,7 +175,8 @@ class ServicesConfig(Config):
 
             s = self.settings
             return SwarmDiscovery(
-                lambda: EngineReader(s.docker_host, s.docker_tls_verify, s.docker_cert_path, s.docker_chosen)
+                lambda: EngineReader(s.docker_host, s.docker_tls_verify, s.docker_cert_path, s.docker_chosen),
+                self.by_nodes,
             )
         from microscaling.config.services.discovery import Discovery
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from microscaling.clients.docker.reader import EngineReader
@@ -13,9 +15,12 @@ from microscaling.clients.docker.swarm import (
     MODES,
     SwarmService,
     folded,
+    is_enabled,
     is_own,
+    node_of,
     service_of,
 )
+from microscaling.config.services.cluster import UNSIZED, Reserved, cap_of, reserved_by
 from microscaling.config.services.discovery import Service
 from microscaling.config.services.names import PREFIX
 from microscaling.demand.task import Task
@@ -32,29 +37,56 @@ IN_CONTAINER = (
 
 
 class SwarmDiscovery:
-    """Finds the services of one swarm that have the label, again and again. `connect` returns a reader."""
+    """Finds the services of one swarm that have the label, again and again. `connect` returns a reader;
+    `by_nodes`: the cap is that of the nodes, so each service has to say how large its containers are."""
 
-    def __init__(self, connect: Callable[[], EngineReader]) -> None:
+    def __init__(self, connect: Callable[[], EngineReader], by_nodes: bool = False) -> None:
         self._connect = connect
+        self.by_nodes = by_nodes
         self._reader: EngineReader | None = None
         self._said: set[str] = set()
         """Ids of services whose containers have the label."""
+        self._scaled: dict[str, Reserved] = {}
+        """By id of each service that is scaled, what one of its containers reserves."""
 
     def services(self) -> list[Service]:
         """Returns the services, by name. Raises the errors of the library."""
         if self._reader is None:
             self._reader = self._connect()
-        found = []
+        found, self._scaled = [], {}
         for item in self._reader.listed("/services", time.monotonic() + WITHIN_S):
             service = _read(item)
             if service is None:
                 continue
             if _has_label(service.labels):
-                found.append(_with_task(service, item))
+                task = _with_task(service, item)
+                reserved = reserved_by(item["Spec"].get("TaskTemplate") or {})
+                if self.by_nodes and not reserved and not task.refusal:
+                    task = replace(task, refusal=UNSIZED)
+                elif is_enabled(service.labels) and not task.refusal:
+                    self._scaled[service.id] = reserved
+                found.append(task)
             elif _has_label(service.container_labels) and service.id not in self._said:
                 self._said.add(service.id)
                 log.warning(IN_CONTAINER, one_line(service.name), ENABLE)
         return sorted(found, key=lambda service: service.name)
+
+    def cap(self) -> int:
+        """Returns how many containers of the services found last the nodes have room for. Raises the errors
+        of the library."""
+        if self._reader is None:
+            self._reader = self._connect()
+        until = time.monotonic() + WITHIN_S
+        nodes = [node_of(item) for item in self._reader.listed("/nodes", until)]
+        filters = json.dumps({"desired-state": ["running"]})
+        tasks = self._reader.listed("/tasks", until, filters=filters)
+        # What has been placed, as only that takes room; tasks of the scaled services are what is counted.
+        others = [
+            (str(task.get("NodeID") or ""), reserved_by(task["Spec"]))
+            for task in tasks
+            if task.get("ServiceID") not in self._scaled
+        ]
+        return cap_of(nodes, self._scaled.values(), others)
 
     def close(self) -> None:
         """Closes the connection; the next look opens a new one."""

@@ -36,6 +36,8 @@ class ReplicaReconciler:
         """Requests are allowed: False before the first decision."""
         self.leaving = False
         self.draining = False
+        self.standing_by = False
+        """Another agent decides: nothing is requested."""
         occupied = Occupied(tasks)
         self.probes = Probes(tasks, occupied)
         self.occupied = occupied
@@ -64,6 +66,18 @@ class ReplicaReconciler:
             if self.states.get(state.task.name) is not state:
                 state.unanswered.clear(state.requested)
                 self.probes.let_go(state.task)
+
+    def stand_by(self) -> None:
+        """From now on another agent decides: demand follows the orchestrator's numbers."""
+        self.standing_by = True
+        for state in self.states.values():
+            state.placement.end()
+            if state.crashes.limit is not None:
+                state.crashes.end()
+
+    @property
+    def _decides(self) -> bool:
+        return self.acting and not self.draining and not self.standing_by
 
     def mark(self) -> int:
         """Returns a mark for `apply`, to be taken before the state is read: it gives the age of the
@@ -96,18 +110,14 @@ class ReplicaReconciler:
         state.ran = state.ran or seen.running > 0
         self._rest(state, seen.update)
         # What fails during an update is a matter of its failure action, such as a roll-back.
-        if self.acting and not self.draining and not task.resting:
+        if self._decides and not task.resting:
             state.crashes.look(seen.failures, seen.steady, now)
         if old:
             return
         others = self.adopted and state.there and seen.requested != state.requested
-        if others and self.waits_for_others and not state.unconfirmed and not self.draining:
+        if others and self.waits_for_others and not state.unconfirmed and self._decides:
             state.not_before = now + state.outside.wait_s(seen.requested, now)
-        if (
-            self.acting
-            and not self.draining
-            and state.placement.look(seen.requested, seen.pending, seen.room_key, now)
-        ):
+        if self._decides and state.placement.look(seen.requested, seen.pending, seen.room_key, now):
             self.tasks.changed.set()
         task.requested = state.requested = state.ceiling = seen.requested
         state.unconfirmed = False
@@ -127,6 +137,8 @@ class ReplicaReconciler:
         if state.locked and not seen.locked and not task.backing_off:
             state.not_before = 0.0
         state.locked = seen.locked
+        if self.standing_by and not self.draining:
+            limits.adopt(task, seen.requested)
 
     def _rest(self, state: ReplicaState, why: str) -> None:
         """Takes a task out of the allocation while it must not be scaled; it counts with what it has."""
@@ -157,7 +169,7 @@ class ReplicaReconciler:
     def _settle(self, state: ReplicaState, now: float) -> None:
         """Updates `stopping` and the time limit for settling."""
         task = state.task
-        if self.acting and not self.draining:
+        if self._decides:
             state.unanswered.look(state.requested, now)
         # Running instances above the requested number are on their way out.
         task.stopping = min(task.running, max(state.stopping, task.running - task.requested))
@@ -171,7 +183,7 @@ class ReplicaReconciler:
 
     def reconcile(self, now: float) -> None:
         """Plans the requests that are possible now; they count as under way from then on."""
-        if not self.acting or not self.adopted or self.leaving:
+        if not self.acting or not self.adopted or self.leaving or self.standing_by:
             return
         self._reconciled_at = now
         # Decreases first: increases may need the places they free.
@@ -318,8 +330,9 @@ class ReplicaReconciler:
     # The end
 
     def drain(self) -> None:
-        """Sets the demand of all tasks to 0, for good."""
+        """Sets the demand of all tasks to 0, for good. One that stands by leaves them to the other agent."""
         self.draining = True
+        self.leaving = self.leaving or self.standing_by
         for state in self.states.values():
             state.not_before = 0.0  # the end of the agent does not wait for a back-off
 
@@ -329,7 +342,7 @@ class ReplicaReconciler:
 
     def next_due(self) -> float | None:
         """Returns the time at which a delayed request is due (monotonic seconds)."""
-        if not self.acting or self.leaving:
+        if not self.acting or self.leaving or self.standing_by:
             return None
         # A time before the last `reconcile` needs no other call: a request that was not possible then waits
         # for another change.

@@ -99,14 +99,15 @@ class Census:
         began: dict[str, tuple[float | None, float]],
         now: float,
     ) -> None:
+        # What ran before the agent has proven itself.
+        first = self._began.get(task.id, (task.at, now if self._known is not None else now - HOLDS_S))
+        # Kept for those of a node that is down, too: when it is back, their end is no failed start.
+        began[task.id] = first
         # What is said to run on a node that is away is only what that node said last.
         if node is None or not node.ready:
             if task.desired == RUNNING:
                 counts.words["on a node that is down"] += 1
             return
-        # What ran before the agent has proven itself.
-        first = self._began.get(task.id, (task.at, now if self._known is not None else now - HOLDS_S))
-        began[task.id] = first
         counts.running += 1
         if task.desired == RUNNING:
             counts.staying += 1

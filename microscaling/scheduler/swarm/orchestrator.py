@@ -14,6 +14,7 @@ from docker.errors import APIError
 from microscaling.clients.docker.errors import said
 from microscaling.clients.docker.reader import EngineReader
 from microscaling.clients.docker.swarm import (
+    OUT_OF_SEQUENCE,
     REPLICATED,
     SwarmNode,
     SwarmTask,
@@ -38,7 +39,6 @@ TASKS_EVERY_S = 1.0
 SERVICES_EVERY_S = 10.0
 """Interval of listings of the services while events come; without them they are listed as often as tasks."""
 TRIES = 5
-OUT_OF_SEQUENCE = "out of sequence"
 MAX_IN_QUERY = 100
 """Most ids in one query: proxies limit the length of a URL."""
 JOIN_S = 0.5
@@ -69,6 +69,8 @@ class SwarmOrchestrator(Orchestrator):
         """Called at each sign that services have come, gone, or changed their labels."""
         self.outside = 0
         """Tasks that are to run, of services that are not scaled and take places under the cap."""
+        self.may_send_until: Callable[[], float] = lambda: float("inf")
+        """Returns the time by which an update must have been sent and answered (monotonic seconds)."""
         self._heard: Callable[[Mapping[str, Found]], None] = lambda found: None
         self._view = View()
         # Held while a change is passed on, so that a newer one cannot overtake it.
@@ -139,10 +141,14 @@ class SwarmOrchestrator(Orchestrator):
 
     def _send(self, id: str, spec: Any, version: int) -> bool:
         """Sends an update. Returns False if the version is not the present one any more."""
+        # After the service was read, and right before the request: the process may have been frozen.
+        until = min(self._until(), self.may_send_until())
+        if time.monotonic() >= until:
+            raise Conflict("another agent may decide by now")
         try:
             with errors():
                 try:
-                    self.reader.post(f"/services/{id}/update", spec, self._until(), version=str(version))
+                    self.reader.post(f"/services/{id}/update", spec, until, version=str(version))
                 except APIError as error:
                     if OUT_OF_SEQUENCE in str(error.explanation):
                         return False
@@ -184,9 +190,12 @@ class SwarmOrchestrator(Orchestrator):
             self._view.census.look(*read, self.clock())
             self.outside = sum(self._view.census.of(id).wanted for id in counted)
 
-    def _on_open(self) -> None:
-        """Lists everything soon: the stream reports nothing from before its beginning."""
+    def list_anew(self) -> None:
+        """Has everything listed at the next look."""
         self._services_at = self._tasks_at = float("-inf")
+
+    def _on_open(self) -> None:
+        self.list_anew()  # the stream reports nothing from before its beginning
         self.on_services()
 
     def _on_event(self, kind: str, action: str, id: str, attributes: Mapping[str, Any]) -> None:

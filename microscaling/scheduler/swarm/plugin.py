@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
+from microscaling.errors import ConfigError
+from microscaling.plugins import Variable
 from microscaling.scheduler.base import Scheduler, SchedulerPlugin
 from microscaling.settings import Settings
+from microscaling.utils.text import quoted
 
+NONE = "none"
+LEASE = Variable(
+    "MSS_LEASE",
+    "with `SWARM`: name of the lease that the agents of one swarm share: the one that has it decides, the "
+    "others stand by. `none`: there is only one agent",
+    "microscaling",
+)
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 log = logging.getLogger("mssscheduler")
 
 
@@ -35,7 +47,21 @@ def make(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
     from microscaling.scheduler.swarm.scheduler import SwarmScheduler
 
     s = settings
-    return SwarmScheduler(s.docker_host, s.docker_tls_verify, s.docker_cert_path, s.docker_chosen)
+    # A dry run decides nothing, so it keeps no other agent from deciding.
+    lease = "" if s.dry_run else lease_of(environ)
+    return SwarmScheduler(s.docker_host, s.docker_tls_verify, s.docker_cert_path, s.docker_chosen, lease)
 
 
-TYPE = SchedulerPlugin("SWARM", "services of a Docker Swarm", make, prepare=prepare)
+def lease_of(environ: Mapping[str, str]) -> str:
+    """Returns the name of the lease; "" for none. Raises ConfigError."""
+    name = LEASE.read(environ).strip()
+    if name.lower() == NONE:
+        return ""
+    if not NAME.fullmatch(name):
+        raise ConfigError(
+            f"MSS_LEASE: expected up to 40 letters, digits, - and _, or {NONE}, got {quoted(name)}"
+        )
+    return name
+
+
+TYPE = SchedulerPlugin("SWARM", "services of a Docker Swarm", make, prepare=prepare, variables=(LEASE,))

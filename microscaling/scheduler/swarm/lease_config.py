@@ -1,0 +1,65 @@
+"""The record of a lease as a config object of the swarm (Docker Engine API, /configs).
+
+Its content never changes, as the API changes only labels of a config; these hold the record. A change is
+taken only at the version that it names, which makes it a compare-and-swap in the swarm's log.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+
+from docker.errors import APIError
+
+from microscaling.clients.docker.reader import EngineReader
+from microscaling.clients.docker.swarm import OUT_OF_SEQUENCE, version_of
+from microscaling.scheduler.docker.calls import asking
+from microscaling.scheduler.replicas.lease import LeaseStore, Record
+
+HOLDER = "com.microscaling.lease.holder"
+BEATS = "com.microscaling.lease.beats"
+PREFIX = "microscaling-lease-"
+CONTENT = b"The labels of this config say which agent of microscaling decides.\n"
+EXISTS = 409
+
+
+class ConfigLease(LeaseStore):
+    """One lease of a swarm. `reader` is of any of its managers."""
+
+    def __init__(self, reader: EngineReader, lease: str) -> None:
+        self.reader = reader
+        self.config = PREFIX + lease
+        self.name = f"the config {self.config} of the swarm"
+        self._beats = 0
+
+    def read(self, until: float) -> Record | None:
+        with asking():
+            filters = json.dumps({"name": [self.config]})
+            for found in self.reader.listed("/configs", until, filters=filters):
+                if found["Spec"]["Name"] == self.config:  # the filter takes names that begin so
+                    labels = found["Spec"].get("Labels") or {}
+                    version = str(version_of(found))
+                    return Record(str(found["ID"]), version, str(labels.get(HOLDER) or ""))
+        return None
+
+    def write(self, known: Record | None, holder: str, until: float) -> bool:
+        self._beats += 1
+        spec = {
+            "Name": self.config,
+            "Labels": {HOLDER: holder, BEATS: str(self._beats)},
+            "Data": base64.b64encode(CONTENT).decode(),
+        }
+        with asking():
+            try:
+                if known is None:
+                    self.reader.post("/configs/create", spec, until)
+                else:
+                    self.reader.post(f"/configs/{known.id}/update", spec, until, version=known.version)
+            except APIError as error:
+                if error.status_code == EXISTS or OUT_OF_SEQUENCE in str(error.explanation):
+                    return False
+                raise
+        return True
+
+    def close(self) -> None:
+        self.reader.close()
