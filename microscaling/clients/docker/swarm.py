@@ -161,7 +161,7 @@ def _is_true(labels: Mapping[str, str], name: str) -> bool:
 
 
 def is_own(label: str) -> bool:
-    """True for a label that says something to the agent and is no key of a task."""
+    """True for a label that is for the agent and is no key of a task."""
     return folded(label) in map(folded, OWN)
 
 

@@ -38,7 +38,7 @@ IN_CONTAINER = (
 
 class SwarmDiscovery:
     """Finds the services of one swarm that have the label, again and again. `connect` returns a reader;
-    `by_nodes`: the cap is that of the nodes, so each service has to say how large its containers are."""
+    `by_nodes`: the cap is that of the nodes, so each service needs a reservation."""
 
     def __init__(self, connect: Callable[[], EngineReader], by_nodes: bool = False) -> None:
         self._connect = connect
@@ -66,6 +66,7 @@ class SwarmDiscovery:
                 elif is_enabled(service.labels) and not task.refusal:
                     self._scaled[service.id] = reserved
                 found.append(task)
+            # A common mistake: in a file for Compose they stand there.
             elif _has_label(service.container_labels) and service.id not in self._said:
                 self._said.add(service.id)
                 log.warning(IN_CONTAINER, one_line(service.name), ENABLE)

@@ -25,6 +25,7 @@ class OutsideChanges:
     def wait_s(self, requested: int, now: float) -> float:
         """Returns the seconds until it is corrected: a command such as `docker stack deploy` may still be at
         work. Logs it. `requested`: the number that was found."""
+        # A tool that sets the number again and again would otherwise be fought every 2 s.
         again = now < self._until + AGAIN_S
         self._times = min(self._times + 1, len(WAITS_S) - 1) if again else 0
         wait_s = WAITS_S[self._times]

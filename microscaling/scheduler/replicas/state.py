@@ -24,12 +24,13 @@ class Conflict(TemporaryError):
     """Refused because of a concurrent change. That is normal, and passes."""
 
 
+# A number more here costs nothing: orchestrators that do not know it leave the default.
 @dataclass(frozen=True, slots=True)
 class Replicas:
     """The state of one task at the orchestrator (instances): the requested and the running number, and
     whether a change is under way that blocks another one.
 
-    An orchestrator that knows more also says: how many of the running ones are on their way out; why the task
+    One that knows more also gives: how many of the running ones are on their way out; why the task
     must not be scaled now (`update`); how many have no place in the cluster, and in words which do not run
     (`unplaced`); `room_key`, which changes whenever the cluster may have room for more; how many have run for
     a while (`steady`), and why others have failed soon after their start, each failure once.

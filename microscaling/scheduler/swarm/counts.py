@@ -103,7 +103,7 @@ class Census:
         first = self._began.get(task.id, (task.at, now if self._known is not None else now - HOLDS_S))
         # Kept for those of a node that is down, too: when it is back, their end is no failed start.
         began[task.id] = first
-        # What is said to run on a node that is away is only what that node said last.
+        # Of a node that is down only its last report is known.
         if node is None or not node.ready:
             if task.desired == RUNNING:
                 counts.words["on a node that is down"] += 1

@@ -16,6 +16,7 @@ from microscaling.clients.docker.swarm import OUT_OF_SEQUENCE, version_of
 from microscaling.scheduler.docker.calls import asking
 from microscaling.scheduler.replicas.lease import LeaseStore, Record
 
+# Labels of a config, and no file or volume: the swarm itself compares the versions, on all of its managers.
 HOLDER = "com.microscaling.lease.holder"
 BEATS = "com.microscaling.lease.beats"
 PREFIX = "microscaling-lease-"

@@ -35,7 +35,7 @@ log = logging.getLogger("mssscheduler")
 CALL_S = 4.0
 """For each of the two requests of a scale, and for each listing."""
 TASKS_EVERY_S = 1.0
-"""No event tells of tasks."""
+"""There are no events for tasks."""
 SERVICES_EVERY_S = 10.0
 """Interval of listings of the services while events come; without them they are listed as often as tasks."""
 TRIES = 5
@@ -84,6 +84,7 @@ class SwarmOrchestrator(Orchestrator):
         with self._listing:
             now = self.clock()
             new = not set(names) <= set(self._names)
+            # A new name may be that of a service which no event has reported yet.
             if new or now >= self._services_at or (not self.watcher.is_open and now >= self._tasks_at):
                 self._list_services()
             if new or now >= self._tasks_at:
@@ -204,7 +205,7 @@ class SwarmOrchestrator(Orchestrator):
             self._tasks_at = float("-inf")
             self.on_services()
             return
-        # Numbers and the progress of updates are told with the event; of all else labels may be a part.
+        # Events have the numbers and the progress of updates in them; a label may be a part of all else.
         if not {word.partition(".")[0] for word in attributes} & {"replicas", "updatestate"}:
             self.on_services()
         if action == "remove":

@@ -93,5 +93,6 @@ class Watcher(StoppableThread):
         except UNEXPECTED as error:
             log.debug("not an event: %r", error)
             return
+        # Some proxies ignore the filter.
         if kind in ("service", "node"):
             self.on_event(kind, action, id, attributes)
