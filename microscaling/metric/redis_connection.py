@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from microscaling.errors import ConfigError
-from microscaling.metric.redis_replies import Replies
 from microscaling.metric.redis_topology import SENTINEL, ClusterConnection, Place, SentinelConnection, kind_of
 from microscaling.utils import urls
 from microscaling.utils.text import short
@@ -140,25 +139,20 @@ class _Timed:
             self.connect()
             self._paced.allow(most_bytes)
             self.send_packed_command([b"".join(map(_packed, commands))])
-            replies = Replies(self._paced.recv, self._error_of)
-            return [replies.read() for _ in commands]
-        except EOFError as error:
-            self.disconnect()
-            raise redis.ConnectionError(str(error)) from None
+            return [self._reply() for _ in commands]
         except redis.TimeoutError:
             raise TimeoutError from None
         except Exception:
             self.disconnect()  # the next command must not get what is left of these answers
             raise
 
-    def _error_of(self: Any, words: str) -> Exception:
-        """Returns the exception for an error reply. Raises it if Redis cannot be used at all."""
+    def _reply(self: Any) -> Any:
         import redis
 
-        error: Exception = self._parser.parse_error(words)
-        if isinstance(error, redis.ConnectionError):
-            raise error
-        return error
+        try:
+            return self.read_response()
+        except redis.ResponseError as error:
+            return error
 
     def _stale(self: Any) -> bool:
         """True if data has arrived without a request, or the server has closed the connection."""
@@ -209,9 +203,9 @@ class _Paced:
         """Sets the limit of a single read in seconds; 0: do not wait at all."""
         self._limit = seconds
 
-    def recv(self, size: int) -> bytes:
+    def recv(self, size: int, flags: int = 0) -> bytes:
         self._set_timeout()
-        data: bytes = self._sock.recv(size)
+        data: bytes = self._sock.recv(size, flags)
         self._count(len(data))
         return data
 
