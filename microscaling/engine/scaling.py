@@ -31,8 +31,6 @@ __all__ = ["allocate", "guard", "measure", "reallocate", "scaling_calculation"]
 
 # Thousands of tasks are decided on several times a second, so this module computes `Task.serving`,
 # `scale_up_count` and `scale_down_count` in place. Tests compare the two.
-Ask = tuple[Task, int]
-"""A task, and the number of containers it is short of."""
 
 
 def measure(tasks: Tasks, now: float = 0.0) -> None:
@@ -78,47 +76,52 @@ def allocate(tasks: Tasks) -> bool:
     give way; the places that they give are free at the next calculation.
     """
     order = tasks.by_priority()
-    free, takers, changed = _give_back(order, tasks.places())
-    asks: list[Ask] = []
-    for task, wants in takers:
-        if free < wants and not isinstance(task.target, RemainderTarget):
-            asks.append((task, wants - free))
-        if free > 0:
-            taken = wants if wants < free else free
-            requested, demand = task.requested, task.demand
-            after = requested + taken
-            changed = True
-            if after != demand:
-                wanted = task.ideal_containers > requested
-                if wanted and requested < task.min_containers:
-                    wanted = not task.target.meeting(task.metric.current)
-                rule = UP if wanted else BELOW_MINIMUM
-                metric = task.metric
-                task.reason = Reason(
-                    rule,
-                    demand,
-                    after,
-                    wants,
-                    free,
-                    "",
-                    task.target.at_this_moment(),
-                    metric.current,
-                    0,
-                    metric.measured,
-                )
-                if after < demand:
-                    _from_requested(task, UP_LATE)
-                task.demand = after
-            free -= taken
+    free, takers, needs, changed = _give_back(order, tasks.places())
+    first = len(takers)
+    for i, task in enumerate(takers):
+        if free <= 0:  # none of the others gets anything
+            first = min(first, i)
+            break
+        wants = needs[i]
+        if free < wants:
+            first, needs[i] = i, wants - free
+        taken = wants if wants < free else free
+        requested, demand = task.requested, task.demand
+        after = requested + taken
+        changed = True
+        if after != demand:
+            wanted = task.ideal_containers > requested
+            if wanted and requested < task.min_containers:
+                wanted = not task.target.meeting(task.metric.current)
+            rule = UP if wanted else BELOW_MINIMUM
+            metric = task.metric
+            task.reason = Reason(
+                rule,
+                demand,
+                after,
+                wants,
+                free,
+                "",
+                task.target.at_this_moment(),
+                metric.current,
+                0,
+                metric.measured,
+            )
+            if after < demand:
+                _from_requested(task, UP_LATE)
+            task.demand = after
+        free -= taken
     # A task asks only after it took the last free place, so no donor below it has taken before.
-    return _give_way(order, asks) or changed if asks else changed
+    return (first < len(takers) and _give_way(order, takers, needs, first, free)) or changed
 
 
-def _give_back(order: list[Task], cap: int) -> tuple[int, list[Ask], bool]:
+def _give_back(order: list[Task], cap: int) -> tuple[int, list[Task], list[int], bool]:
     """Lowers the demand of tasks with more than they need. Returns the places free then (negative above the
-    cap), the tasks that want more, with their numbers, and whether any demand was set."""
+    cap), the tasks that want more, their numbers, and whether any demand was set."""
     free = cap
-    takers: list[Ask] = []
+    # Two lists, as a tuple for each of thousands of tasks would keep the garbage collector busy.
+    takers: list[Task] = []
+    needs: list[int] = []
     changed = False
     for task in order:
         requested = task.requested
@@ -148,14 +151,15 @@ def _give_back(order: list[Task], cap: int) -> tuple[int, list[Ask], bool]:
         if change > 0:
             max_delta = task.max_delta
             if max_delta > 0:
-                takers.append((task, change if change < max_delta else max_delta))
+                takers.append(task)
+                needs.append(change if change < max_delta else max_delta)
         elif change < 0 and requested != task.min_containers:
             change = max(change, -task.max_delta)
             if change < 0:
                 free -= change
                 changed = True
                 _lower(task, change)
-    return free, takers, changed
+    return free, takers, needs, changed
 
 
 def _lower(task: Task, change: int) -> None:
@@ -181,8 +185,9 @@ def _lower(task: Task, change: int) -> None:
         task.demand = after
 
 
-def _give_way(order: list[Task], asks: list[Ask]) -> bool:
-    """Makes less important tasks give to those that ask. Returns True if any demand was set.
+def _give_way(order: list[Task], takers: list[Task], needs: list[int], first: int, free: int) -> bool:
+    """Makes less important tasks give to the takers from the `first` on, which are short of what they need,
+    and of the places that are taken above the cap. Returns True if any demand was set.
 
     Each asker, in order of priority, takes from tasks of strictly lower priority their surplus above the
     minimum, the last in the order first, until it has enough.
@@ -200,7 +205,10 @@ def _give_way(order: list[Task], asks: list[Ask]) -> bool:
     can_give = [task.requested - task.min_containers for task in donors]
     sums = list(accumulate(can_give))
     lower = done = 0
-    for asker, short in reversed(asks):
+    for k in range(len(takers) - 1, first - 1, -1):
+        asker, short = takers[k], needs[k] - free
+        if isinstance(asker.target, RemainderTarget):
+            continue
         while lower < len(donors) and donors[lower].priority > asker.priority:
             lower += 1
         if not lower:
@@ -213,6 +221,8 @@ def _give_way(order: list[Task], asks: list[Ask]) -> bool:
         if done == in_full < lower and rest:
             _give(donors[in_full], rest, asker, short)
             done += 1
+        if done == len(donors):
+            break
     return done > 0
 
 
