@@ -39,6 +39,8 @@ COMPONENTS = (
 )
 STANDARD = {*vars(logging.makeLogRecord({}))}
 """The attributes of every record; additional ones are shown in JSON."""
+CLEAR = "\r\x1b[K"
+"""Empties the line of a terminal (ECMA-48: EL)."""
 COLOURS = {"DEBUG": 36, "INFO": 32, "WARNING": 33, "ERROR": 31, "CRITICAL": 35}
 
 
@@ -48,6 +50,25 @@ class MaskingHandler(logging.StreamHandler):  # type: ignore[type-arg]  # generi
     def __init__(self, stream: TextIO, secrets: Secrets) -> None:
         super().__init__(stream)
         self.secrets = secrets
+        self.status = ""
+        """The last line of a terminal, below the log."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not self.status:
+            super().emit(record)
+            return
+        with contextlib.suppress(OSError, ValueError):
+            self.stream.write(CLEAR)
+        super().emit(record)
+        self.show(self.status)
+
+    def show(self, status: str) -> None:
+        """Replaces the last line of a terminal; empty: there is none."""
+        assert self.lock is not None
+        with self.lock, contextlib.suppress(OSError, ValueError):
+            self.status = status
+            self.stream.write(CLEAR + status)
+            self.flush()
 
     def format(self, record: logging.LogRecord) -> str:
         """Formats a record and masks its message, traceback and additional attributes."""
@@ -160,6 +181,15 @@ def setup(settings: Settings, stream: TextIO | None = None, environ: Mapping[str
             ", ".join(quoted(word) for word in sorted(unknown)),
             ", ".join(COMPONENTS),
         )
+
+
+def terminal() -> MaskingHandler | None:
+    """Returns the handler whose lines go to a terminal that people look at; None: there is none."""
+    for handler in _handlers():
+        plain = isinstance(handler.formatter, PlainFormatter)
+        if plain and handler.stream.isatty() and os.environ.get("TERM") != "dumb":
+            return handler
+    return None
 
 
 def keep_secret(values: Iterable[str]) -> None:

@@ -99,7 +99,7 @@ class Settings:
     dry_run: bool = _setting(False, "decide and log, but touch nothing", read=boolean)
     pull_images: bool = _setting(
         True,
-        "pull the image of each task at start, and in the background when it is missing later",
+        "pull the image of each task at start, side by side, and in the background when it is missing later",
         read=boolean,
     )
     pass_env: str = _setting(

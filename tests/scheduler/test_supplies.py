@@ -12,7 +12,7 @@ import pytest
 from microscaling.demand.task import Task
 from microscaling.errors import TemporaryError
 from microscaling.scheduler.containers import supplies
-from microscaling.scheduler.containers.backend import BackendUnavailable, Missing
+from microscaling.scheduler.containers.backend import BackendUnavailable, ListedContainer, Missing
 from microscaling.scheduler.containers.driver import ContainerScheduler
 from microscaling.scheduler.process.backend import ProcessBackend
 from tests.contract.schedulers import CAP, Run, wait_for
@@ -133,3 +133,89 @@ def test_two_tasks_of_one_image_ask_for_it_once(case: Case) -> None:
     finally:
         kept.stop(60)
     assert there == ["image-a"]
+
+
+class Registry(Shelf):
+    """Each question takes until the test lets it go."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(folder)
+        self.pulls = True
+        self.go: dict[str, threading.Event] = {}
+        self.began = threading.Semaphore(0)
+        self.order: list[str] = []
+
+    def refreshes(self, task: Task) -> bool:
+        return self.pulls
+
+    def refresh(self, task: Task) -> None:
+        self._asked(f"refresh {task.image}", task)
+
+    def supply(self, task: Task) -> None:
+        self._asked(f"supply {task.image}", task)
+        self.stock.add(task.image)
+
+    def list(self) -> list[ListedContainer]:
+        self.order.append("list")
+        return super().list()
+
+    def _asked(self, what: str, task: Task) -> None:
+        self.order.append(what)
+        self.began.release()
+        self.go.setdefault(task.image, threading.Event()).wait(30)
+
+
+class Pulled(Case):
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        super().__init__(request)
+        self.shelf: Registry = Registry(str(self.folder))
+        self.shelf.go = {f"image-{name}": threading.Event() for name in ("a", "b")}
+
+
+@pytest.fixture
+def pulled(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pulled]:
+    made = Pulled(request)
+    yield made
+    for event in made.shelf.go.values():
+        event.set()
+    made.close()
+
+
+def runs(run: Run, name: str) -> int:
+    """How many containers of a task run, by its own count."""
+    return run.counts()[run.names[name]][1]
+
+
+def test_images_are_pulled_side_by_side_and_after_the_adoption(pulled: Pulled) -> None:
+    with Run(pulled) as run:
+        for _ in range(2):  # both are under way, and neither has ended
+            assert pulled.shelf.began.acquire(timeout=20)
+        assert pulled.shelf.order[0] == "list"
+        run.demand(a=1, b=1)
+        pulled.shelf.go["image-b"].set()
+        run.settles(a=0, b=1)
+        pulled.shelf.go["image-a"].set()
+        run.settles(a=1, b=1)
+
+
+def test_a_task_waits_for_no_image_but_its_own(pulled: Pulled, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supplies, "REFRESH_S", 600.0)
+    pulled.shelf.stock |= {"image-a", "image-b"}
+    with Run(pulled) as run:
+        run.demand(a=1, b=1)
+        pulled.shelf.go["image-b"].set()
+        wait_for(lambda: runs(run, "b") == 1, "for the one whose image is fresh")
+        assert runs(run, "a") == 0, "a newer one may come"
+        pulled.shelf.go["image-a"].set()
+        run.settles(a=1, b=1)
+
+
+def test_an_image_that_is_there_is_used_while_its_registry_hangs(
+    pulled: Pulled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supplies, "REFRESH_S", 0.2)
+    pulled.shelf.stock |= {"image-a", "image-b"}
+    with Run(pulled) as run:
+        run.demand(a=2, b=0)
+        run.settles(a=2, b=0)
+        assert not pulled.shelf.go["image-a"].is_set()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,11 +12,11 @@ import requests
 from docker.errors import DockerException, NotFound
 
 from microscaling.clients.docker.errors import said
+from microscaling.clients.docker.progress import Progress
 from microscaling.errors import UNEXPECTED, TemporaryError
 
 log = logging.getLogger("mssutils")
 
-SAY_EVERY_S = 2.0
 LONG_ID = re.compile(r"sha256:[0-9a-f]{1,64}|[0-9a-f]{12,64}")
 ANY_ID = re.compile(r"(sha256:)?[0-9a-f]{1,64}")
 
@@ -78,17 +77,16 @@ def _inspected(client: docker.APIClient, image: str) -> dict[str, Any] | None:
 
 
 def _follow(progress: Iterable[dict[str, Any]], image: str) -> None:
-    """Reads the progress of a pull to its end, and logs it every 2 s. Raises DockerException."""
+    """Reads the progress of a pull to its end, and shows it. Raises DockerException."""
     layers: dict[str, tuple[int, int]] = {}
-    said = time.monotonic()
-    for line in progress:
-        if "error" in line:  # the status was sent before the pull, so it was 200
-            raise DockerException(line["error"])
-        detail = line.get("progressDetail") or {}
-        if line.get("status") == "Downloading" and detail.get("total"):
-            layers[line.get("id", "")] = (detail.get("current", 0), detail["total"])
-        if layers and time.monotonic() - said >= SAY_EVERY_S:
-            said = time.monotonic()
-            have, total = (sum(column) for column in zip(*layers.values(), strict=True))
-            log.info("pulling %s: %.0f of %.0f MB", image, have / 1e6, total / 1e6)
+    with Progress(image) as shown:
+        for line in progress:
+            if "error" in line:  # the status was sent before the pull, so it was 200
+                raise DockerException(line["error"])
+            detail = line.get("progressDetail") or {}
+            if line.get("status") == "Downloading" and detail.get("total"):
+                layers[line.get("id", "")] = (detail.get("current", 0), detail["total"])
+            if layers:
+                have, total = (sum(column) for column in zip(*layers.values(), strict=True))
+                shown.update(have, total)
     log.info("pulled %s", image)

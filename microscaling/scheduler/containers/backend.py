@@ -127,7 +127,15 @@ class Backend(ABC):
 
     @abstractmethod
     def prepare(self, task: Task) -> None:
-        """Prepares a task, once before its first `create`: pulls the image, or checks the command."""
+        """Prepares a task, once before its first `create`: looks for its image, or checks the command. Raises
+        Missing if there is no image."""
+
+    def refreshes(self, task: Task) -> bool:
+        """True if the image of a task, which is there, may be an old one."""
+        return False
+
+    def refresh(self, task: Task) -> None:
+        """Gets its newest image, which may take minutes; a failure is only logged."""
 
     def supply(self, task: Task) -> None:
         """Tries to get a Missing image, which may take minutes. Returns when it is there; raises

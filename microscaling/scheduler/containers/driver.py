@@ -41,9 +41,8 @@ from microscaling.utils.threads import StoppableThread, stop_all
 
 log = logging.getLogger("mssscheduler")
 
-LIST_EVERY_S = 5.0
-LIST_SOON_S = 1.0
-"""While the event stream lacks known changes."""
+LIST_EVERY_S, LIST_SOON_S = 5.0, 1.0
+"""Seconds between two listings; the second while the event stream lacks known changes."""
 ASLEEP_S = 2.0
 """A longer pause between two counts means that the agent was suspended, or starved: events may be lost."""
 STARTERS = 8
@@ -81,7 +80,7 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
         self._namers = Pool("mss-name", NAMERS, self._carry_out)
         self._looker = Looker(backend, self._looked, self._tick)
         self.pools = [self._starters, self._stoppers, self._namers, self._looker.pool]
-        self._supplies = Supplies(backend, self.on_supply)
+        self._supplies = Supplies(backend, self.on_supply, is_open=False)
         self._drain_file: DrainFile
         self._keeping, self._naming = threading.Lock(), threading.Lock()
         self._kept: dict[str, Kept] = {}
@@ -99,16 +98,20 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
     def init_scheduler(self, task: Task) -> None:
         """Prepares a task. Raises TemporaryError while the engine is away. A task that cannot run is only
         logged: it will back off, and the others go on."""
+        pulls = self.backend.refreshes(task)
         try:
             self.backend.prepare(task)
         except Missing as error:
-            self._supplies.miss(task, str(error))
+            self._supplies.miss(task, str(error), logging.INFO if pulls else logging.ERROR)
         except PermanentError as error:
             log.error("%s: %s", task.name, error)
+        else:
+            if pulls:
+                self._supplies.refresh(task)
 
     def count_all_tasks(self, tasks: Tasks) -> None:
-        self._supplies.tick()
         self._begin(tasks)
+        self._supplies.tick()
         with self._change() as now:
             self.reconciler.look_at_readings(now)
             if self._replaces(now):
@@ -228,6 +231,7 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
     def _make(self, tasks: Tasks) -> ContainerReconciler:
         reconciler = ContainerReconciler(tasks)
         reconciler.limits_tasks = self.backend.limits_tasks
+        reconciler.refreshed_by = self._supplies.refreshed_by
         reconciler.unmanaged.adopts = reconciler.ends.shared = self.backend.others_create
         reconciler.drains.end_s = max(0.0, self.exit_timeout_s - min(END_S, self.exit_timeout_s / 2))
         tasks.containers, tasks.seen = self._views, lambda name: self._views(name, look=False)
@@ -252,6 +256,7 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
             self.stream.start()
         self.stream.wait_open()
         self._list()
+        self._supplies.open()
 
     def _look(self) -> tuple[int, list[ListedContainer]]:
         """Returns a listing, with the generation at its request."""
@@ -282,7 +287,7 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
             self._listed = now
 
     def _before_listing(self, now: float) -> None:
-        """Hook for a listing that has come and has had no effect yet, called with the lock held."""
+        """Hook for a listing that has had no effect yet, called with the lock held."""
 
     def _submit(self, operation: Operation) -> None:
         # Starts before creates and stops before removals: other containers wait for their places.

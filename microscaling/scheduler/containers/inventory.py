@@ -6,7 +6,7 @@ from __future__ import annotations
 import itertools
 import uuid
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
@@ -48,6 +48,9 @@ class Inventory:
         self.draining = False
         self.quiet: dict[str, float] = {}
         """By task, the time before which there is no operation, as others change it (monotonic seconds)."""
+        self.refreshed_by: Callable[[], Mapping[str, float]] = dict
+        """Returns, by image, the time until which no container is made of it, as a newer one may come
+        (monotonic seconds)."""
         self.resting: set[str] = set()
         """Tasks that others have stopped: they get no containers."""
         self.beginning = 0

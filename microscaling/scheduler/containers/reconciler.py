@@ -148,7 +148,8 @@ class ContainerReconciler(Inventory):
         """Returns the time at which `reconcile` has work without an event (monotonic seconds). A past time
         stays until `reconcile` was called."""
         delayed, ends = (c.not_before for c in self.restless()), (self.drains.times(), self.names.times())
-        times = itertools.chain(delayed, self.quiet.values(), self.crash_backoffs.times(), *ends)
+        quiet = itertools.chain(self.quiet.values(), self.refreshed_by().values())
+        times = itertools.chain(delayed, quiet, self.crash_backoffs.times(), *ends)
         return min((time for time in times if time > self._reconciled_at), default=None)
 
     def drain(self) -> None:
@@ -336,6 +337,8 @@ class ContainerReconciler(Inventory):
             stops = phase in (Phase.RUNNING, Phase.STOPPING) and not by_force
             phase = Phase.STOPPING if stops else Phase.REMOVING
         if phase not in WORK_FOR or self.away or now < container.not_before:
+            return
+        if phase is Phase.CREATING and now < self.refreshed_by().get(container.task.image, now):
             return
         container.phase = phase
         container.may_run = container.may_run or phase is Phase.STARTING

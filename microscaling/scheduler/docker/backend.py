@@ -135,11 +135,15 @@ class DockerBackend(Backend):
         self._names.used = self._names.used or task.web is not None
         if not task.image:
             raise PermanentError("it has no image: set config.image of this app")
-        if self.pull_images:
-            with self._pulling() as client:
-                pull(client, task.image)
         if not self._has(task.image):
             raise self._missing(task.image, "is not on this engine")
+
+    def refreshes(self, task: Task) -> bool:
+        return self.pull_images and not is_id(task.image)
+
+    def refresh(self, task: Task) -> None:
+        with self._pulling() as client:
+            pull(client, task.image)
 
     def supply(self, task: Task) -> None:
         try:
