@@ -54,6 +54,7 @@ class MaskingHandler(logging.StreamHandler):  # type: ignore[type-arg]  # generi
         """The last line of a terminal, below the log."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Writes a record above the last line of the terminal, if there is one."""
         if not self.status:
             super().emit(record)
             return
@@ -186,6 +187,7 @@ def setup(settings: Settings, stream: TextIO | None = None, environ: Mapping[str
 def terminal() -> MaskingHandler | None:
     """Returns the handler whose lines go to a terminal that people look at; None: there is none."""
     for handler in _handlers():
+        # JSON is for programs, whatever it is written to.
         plain = isinstance(handler.formatter, PlainFormatter)
         if plain and handler.stream.isatty() and os.environ.get("TERM") != "dumb":
             return handler

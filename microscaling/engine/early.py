@@ -1,4 +1,4 @@
-"""Looks between two beats, at sources that have told of a change, and what cheap ones have shown."""
+"""Looks between two beats, at sources that have reported a change, and what cheap ones have shown."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Early:
         """Time of the last early look at a source (seconds)."""
 
     def tell(self, poll: Poll) -> None:
-        """Notes that a source has told of a change; called from any thread."""
+        """Notes that a source has reported a change; called from any thread."""
         with self._lock:
             self._told[poll] = None
         self._wake()

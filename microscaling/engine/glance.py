@@ -26,6 +26,7 @@ def rises(row: Row, answer: Any, now: float) -> bool:
     if row.problem or row.gap or now - row.advanced < row.beat_s or not _may_get(task):
         return False
     value = _number(row, _found(row, answer))
+    # What falls, or stays above the target, can wait.
     if value is None or value <= row.value:
         return False
     if not task.target.meeting(value):
@@ -50,8 +51,8 @@ def _may_get(task: Task) -> bool:
 
 
 def _more(task: Task, value: int) -> bool:
-    """True if the rule wants more, or only its copy can tell. False for one that learns from its readings: it
-    counts on those of the beats."""
+    """True if the rule wants more, or only a copy of it can show that. False for one that learns from its
+    readings: it counts on those of the beats."""
     if task.target.by_delta:
         return True
     more = task.target.steady(value, task.serving())

@@ -73,12 +73,12 @@ class BeatThread(StoppableThread):
 
     def _between(self, due: float) -> None:
         """Until the next beat, reallocates after each change that the scheduler reports, and decides by the
-        sources that tell of one, or show it."""
+        sources that report one, or show it."""
         while not self.stopped.is_set() and (left := due - self.clock()) > 0:
             answered, seen = self.sources.ask_early(), self.sources.seen()
             if answered or seen:
                 self._notify(self.decider.early(self.clock(), answered, seen))
-                continue  # one that has told of a change meanwhile is not waited for
+                continue  # one that has reported a change meanwhile is not waited for
             changed = self.tasks.changed.wait(left)
             # The process may have been frozen meanwhile: then the readings are old.
             if changed and not self.stopped.is_set() and self.clock() < due:

@@ -16,8 +16,8 @@ from microscaling.utils.threads import StoppableThread
 
 FIRST_PATIENCE_BEATS = 2.0
 PATIENCE_BEATS = 0.25
-REST = 20.0
-"""Times that a look took, between it and the next one: looks take a twentieth of a core at most."""
+REST = 10.0
+"""Times that a look took, between it and the next one."""
 
 
 class SourceThread(StoppableThread):
@@ -70,14 +70,15 @@ class SourceThread(StoppableThread):
         return max(self.look_s, REST * self._took) if looks else None
 
     def _look(self) -> None:
-        """Asks the source between two beats, and tells the engine if a task needs more by its answer."""
+        """Asks the source between two beats, and wakes the engine if a task needs more by its answer."""
         asked = self.clock()
         try:
             answer = self.poll.source.fetch()
-        except Exception:  # the next beat finds it again, and says so
+        except Exception:  # the next beat finds it again, and logs it
             self.poll.took(float("inf"))
             return
         taken = self.clock()
+        # On a machine that is busy, each look takes longer, and so they become fewer.
         self.poll.took(taken - asked)
         if answer != self._last and self.early is not None and not self.stopped.is_set():
             self._last = answer
@@ -138,7 +139,7 @@ class Sources:
         return SourceThread(poll, self.clock, self.answered, self.early, self.readings, self.look_s)
 
     def ask_early(self) -> list[Poll]:
-        """Asks the sources that have told of a change, without waiting. Returns those of earlier calls that
+        """Asks the sources that have reported a change, without waiting. Returns those of earlier calls that
         have answered."""
         if self.early is None:
             return []

@@ -126,7 +126,7 @@ class Metric(ABC):
 
     def glance(self, answer: Any) -> int | Measurement | None:
         """Finds the value in an answer between two beats, from any thread and without a trace: no log, no
-        state. None: it can be told at a beat only. Raises MetricError."""
+        state. None: it is known at a beat only. Raises MetricError."""
         return None
 
     def absent(self, reason: str) -> int:

@@ -30,6 +30,16 @@ def sources(revision: str) -> Iterator[Path]:
         yield Path(folder)
 
 
+@contextmanager
+def tree(revision: str) -> Iterator[Path | None]:
+    """The same; None without a revision."""
+    if not revision:
+        yield None
+        return
+    with sources(revision) as found:
+        yield found
+
+
 def compare(witness: Witness, shares: list[float], before: Path) -> dict[str, dict[str, list[float]]]:
     """Seconds by case and build: the earlier one, this one without the keys, and this one with a busy file
     that no container has."""

@@ -48,14 +48,14 @@ def first_decision() -> float:
     return took
 
 
-def idle(witness: Witness, seconds: float) -> tuple[float, float]:
-    """10 containers on Docker, one queue, no monitor: megabytes resident, and the share of a core."""
+def idle(witness: Witness, seconds: float, tree: Path = ROOT) -> tuple[float, float]:
+    """10 containers on Docker, one NSQ, no monitor: megabytes resident, and the share of a core."""
     with tempfile.TemporaryDirectory() as folder, NSQ(1) as nsq:
         spare = Queue(Path(folder))
         app = queue_app("high", spare, 9)
         app["metricType"] = "NSQ"
         app["config"].update(topicName="t0", channelName="c", targetQueueLength=50)
-        with OurAgent([app, rest_app("low", 10)], 10, NSQ_STATS_ENDPOINT=nsq.endpoint) as agent:
+        with OurAgent([app, rest_app("low", 10)], 10, tree, NSQ_STATS_ENDPOINT=nsq.endpoint) as agent:
             witness.wait(**{f"{MINE}-high": 1, f"{MINE}-low": 9})
             time.sleep(7)  # the first seconds are not idle
             before, since = agent.cpu_s(), time.monotonic()
@@ -67,11 +67,8 @@ class NSQ:
     """The statistics page of an nsqd with so many topics; `hang` makes it keep its answers back."""
 
     def __init__(self, topics: int) -> None:
-        names = [
-            {"topic_name": f"t{i}", "depth": 0, "channels": [{"channel_name": "c", "depth": 50}]}
-            for i in range(topics)
-        ]
-        body = json.dumps({"version": "1.3.0", "topics": names}).encode()
+        self.topics = topics
+        self.depth(50)
         self.hang = threading.Event()
         outer = self
 
@@ -83,6 +80,7 @@ class NSQ:
                 while outer.hang.is_set():
                     time.sleep(0.05)
                 self.send_response(200)
+                body = outer.body
                 self.send_header("Content-Length", str(len(body)))
                 try:
                     self.end_headers()
@@ -97,6 +95,14 @@ class NSQ:
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.endpoint = f"127.0.0.1:{self.server.server_address[1]}"
+
+    def depth(self, items: int) -> None:
+        """From now on so many items wait in each topic."""
+        names = [
+            {"topic_name": f"t{i}", "depth": 0, "channels": [{"channel_name": "c", "depth": items}]}
+            for i in range(self.topics)
+        ]
+        self.body = json.dumps({"version": "1.3.0", "topics": names}).encode()
 
     def __enter__(self) -> NSQ:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()

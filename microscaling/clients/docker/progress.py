@@ -35,6 +35,7 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # Drawn without our lock, as the handler has its own, which whoever logs may hold.
         with self._lock:
             was_shown = self._under_way.pop(self, None) is not None
         if was_shown:

@@ -25,7 +25,7 @@ PEEKED = 2**16
 """Bytes of an answer that are looked at before it is read."""
 USUAL = b"HTTP/1.1 200 "
 NAME = re.compile(r"(?!(?i:connection|transfer-encoding|upgrade)$)[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""Names of headers that say nothing of where the answer ends, or whether the connection does."""
+"""Names of headers, but those for the end of the answer, or of the connection."""
 
 
 class _Bytes(http.client.HTTPConnection):
@@ -139,6 +139,7 @@ class KeptConnection:
         lengths = [value.strip() for name, _, value in headers if name.lower() == "content-length"]
         if not end or lengths != [str(len(body))] or any(not NAME.fullmatch(name) for name, _, _ in headers):
             return None
+        # Only now: all other kinds of answers are still to be read, by http.client.
         sock.recv(len(there))
         return _Whole(((name, value.strip()) for name, _, value in headers), body)
 

@@ -115,9 +115,6 @@ class ComposeBackend(DockerBackend):
         self.originals.consent = frozenset(self._consent)
         self._names.used = self._names.used or task.web is not None
 
-    def refreshes(self, task: Task) -> bool:
-        return False
-
     def supply(self, task: Task) -> None:
         """Does nothing: no image is ever pulled."""
 

@@ -48,6 +48,7 @@ class Books:
 
     def drop(self, container: Container) -> None:
         """Drops a container."""
+        # First, as it may be among those that have changed.
         self._look()
         container.changed = None
         self._enter(container, None)
@@ -84,6 +85,7 @@ class Books:
     def all_restless(self) -> list[Container]:
         """Returns all other containers, by task."""
         self._look()
+        # In the order of the inventory, on which decisions among equals depend.
         names = sorted(self._restless, key=self._places.__getitem__)
         return list(chain.from_iterable(sorted(self._restless[name], key=SERIAL) for name in names))
 

@@ -80,6 +80,7 @@ class Supplies:
         """Notes that the image of this task may be an old one; asked once for all its tasks."""
         with self._lock:
             self._refreshing.setdefault(task.image, Lack(task, is_here=True))
+            # A new one, as it is read without our lock.
             self._until = {**self._until, task.image: time.monotonic() + REFRESH_S}
         self.tick()
 
