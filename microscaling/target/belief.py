@@ -1,6 +1,6 @@
 """The belief about a queue: how many jobs come, and how many one container does, learned from its length.
 
-Pure. The length of a queue moves by the difference of both rates, so a single reading tells neither. The
+Pure. The length of a queue moves by the difference of both rates, so a single reading shows neither. The
 belief is a grid over the logarithm of the service rate. Each point has its own arrival rate, by a Kalman
 filter, and a weight: how well it has predicted the lengths. What moves the weights is a change of the number
 of containers (the slope of the queue changes by as many times the service rate), and the source's counters,
@@ -159,7 +159,7 @@ class Belief:
         if not empty and not ended:
             off = change - middle.arrivals * seconds + middle.rate * served
             self.rough += LATELY * (min(JUMP, off * off / common) - self.rough)
-        # The noise of a random queue tells its scale. That of a smooth one would tell that both rates are
+        # The noise of a random queue shows its scale. That of a smooth one would tell that both rates are
         # small, so there all points share the noise of the middle.
         part = min(1.0, max(0.0, (self.rough - SMOOTH) / (RANDOM - SMOOTH)))
         given = _Given(

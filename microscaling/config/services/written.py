@@ -34,10 +34,10 @@ def problems_of_files(client: docker.APIClient, inspected: Mapping[str, Any]) ->
     try:
         known = copied_files(labels)
         paths = [path for path in _written(client, inspected) if not _covered(path, known)]
-    except ValueError:  # the reader of labels says so
+    except ValueError:  # the reader of labels reports it
         return []
     except APIError as error:
-        # This is only a warning, so an engine that cannot say is none of our troubles.
+        # This is only a warning, so it is no trouble if the engine does not know.
         if error.status_code in REFUSED:
             said(error)
         log.debug("changes of %s cannot be read: %s", inspected["Id"], error)
@@ -65,7 +65,7 @@ def _written(client: docker.APIClient, inspected: Mapping[str, Any]) -> Iterator
 
 
 def _stat(client: docker.APIClient, id: str, path: str) -> Mapping[str, Any]:
-    """Returns what the engine says of a file, without its content."""
+    """Returns what the engine has about a file, without its content."""
     url = f"{client.base_url}/v{client.api_version}/containers/{id}/archive"
     answer = client.head(url, params={"path": path}, timeout=client.timeout)
     if answer.status_code == requests.codes.not_found:  # removed meanwhile

@@ -139,7 +139,7 @@ class ComposeEntries(Entries):
         mine = kind == "create" and bool(nonce)
         effect = self.originals.event(id, kind, task, attributes, detail, time.monotonic(), mine)
         if kind == "stop" and not effect.ends:
-            return None  # its end has been told
+            return None  # its end is known
         exit_code = int(code) if code.isdecimal() and len(code) < 10 else None
         if kind in ("start", "die"):
             self.changed(project_of(attributes))
@@ -148,7 +148,7 @@ class ComposeEntries(Entries):
 
     def _is_end_of_a_stop(self, id: str, kind: str, code: str) -> bool:
         """True for the end of a container that Podman may have been asked to stop."""
-        # Podman tells of a signal only if it was asked for that one alone, as by `docker kill`.
+        # Podman reports a signal only if it was asked for that one alone, as by `docker kill`.
         if kind == "kill":
             self._killed.add(id)
         elif kind == "die" and id not in self._killed:

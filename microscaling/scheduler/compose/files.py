@@ -35,7 +35,7 @@ class Files:
 
     def learn(self, client: docker.APIClient, original: Mapping[str, Any]) -> None:
         """Asks before the first copy is needed: an engine takes longer for that than for a create."""
-        with contextlib.suppress(APIError):  # the first copy will tell
+        with contextlib.suppress(APIError):  # the first copy will show it
             self._has_secrets(client, original)
 
     def carry(self, client: docker.APIClient, original: Mapping[str, Any], copy: str) -> None:
@@ -75,7 +75,7 @@ class Files:
 def _listed(original: Mapping[str, Any]) -> list[str]:
     try:
         return copied_files(original["Config"]["Labels"])
-    except ValueError:  # said when the service was found: a new label is a new configuration
+    except ValueError:  # reported when the service was found: a new label is a new configuration
         return []
 
 
