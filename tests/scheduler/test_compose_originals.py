@@ -153,13 +153,38 @@ def test_a_stop_of_the_whole_project_that_nobody_saw() -> None:
     shop = Shop()
     shop.list(o1=Found("web", labels(1), State.EXITED, 143))
     assert shop.originals.resting(2.0) == {"web"}
-    shop.originals.stopped_unseen("another")
+    shop.originals.stopped_unseen("another", 2.0)
     assert shop.originals.resting(2.0) == {"web"}
-    shop.originals.stopped_unseen("")
+    shop.originals.stopped_unseen("", 2.0)
     assert shop.originals.resting(2.0) == {"web", "batch"}
     assert shop.originals.ours == []
     shop.originals.event("b1", "start", "batch", labels(1), "", 3.0, mine=False)
     assert shop.originals.resting(3.0) == {"web"}, "somebody has started it"
+
+
+@pytest.mark.parametrize(("after_s", "rests"), [(5.0, {"web"}), (40.0, {"web", "batch"})])
+@pytest.mark.parametrize("by", ["task", "bystander"])
+def test_what_comes_up_with_its_engine_was_not_stopped(by: str, after_s: float, rests: set[str]) -> None:
+    """An agent may be the first that a machine has started again."""
+    shop = Shop()
+    shop.list(o1=Found("web", labels(1), State.EXITED, 143), o2=Found("web", labels(2), State.EXITED, 143))
+    shop.originals.stopped_unseen("", 2.0)
+    if by == "bystander":
+        shop.originals.bystander("", "start", "", 2.0 + after_s)
+        assert shop.originals.resting(60.0) == rests
+    else:
+        shop.originals.policies["web"] = Policy(restart="always")
+        shop.event("o2", "start", now=2.0 + after_s)
+        assert shop.originals.resting(60.0) == rests - {"web"}
+    assert shop.originals.ours == (["b1"] if "batch" not in rests else [])
+
+
+def test_one_that_its_engine_does_not_start_was_started_by_a_person() -> None:
+    shop = Shop()
+    shop.list(o1=Found("web", labels(1), State.EXITED, 143))
+    shop.originals.stopped_unseen("", 2.0)
+    shop.event("o1", "start", now=3.0)
+    assert shop.originals.resting(3.0) == {"batch"}
 
 
 @pytest.mark.parametrize("event", [("p", "kill", TERM), ("", "kill", HUP), ("", "create", "")])

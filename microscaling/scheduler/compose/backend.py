@@ -206,10 +206,10 @@ class ComposeBackend(DockerBackend):
             self._check_stops(client)
             for id in self.originals.listed(found, known, self._entries.tasks):
                 self._learn(client, id)
-            if self._unwatched:
+            if self._unwatched:  # a stop of all leaves no other sign
                 all_found, scope = found.values(), self._entries.scope
                 for project in stopped_projects(client, all_found, scope, own_id(), self._consent):
-                    self.originals.stopped_unseen(project)
+                    self.originals.stopped_unseen(project, time.monotonic())
                 self._unwatched = False
         if not self.originals.remembers:
             self.originals.remembers = True

@@ -11,6 +11,10 @@ from typing import Any
 from microscaling.clients.docker.compose import config_of, is_copy, number_of
 
 KILL = "9"
+GIVEN_BACK_S = 3.0
+"""Longest time from the end of a container to the moment when it may be started again."""
+COPIES = 1_000_000
+"""Added to the number of a copy for its rank."""
 SHOWN_S = 4.0
 """A listing may show a container as running for so long after the event of its end."""
 BEGINS_S = 10.0
@@ -44,6 +48,16 @@ class Found:
     """The id of its image."""
     unready: bool = False
     """Its health check has not succeeded yet."""
+
+    @property
+    def lives(self) -> bool:
+        """It runs, is paused, or is about to be started again by its engine."""
+        return self.state in LIVES
+
+    @property
+    def may_be_stopped(self) -> bool:
+        """It has ended as after a stop."""
+        return self.exit_code in STOPPED
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +116,16 @@ class Known:
         # Compose 1.29 has no label for the image: a listing shows it.
         return cls(task, number_of(labels), is_copy(labels), Key(*config_of(labels)))
 
+    @property
+    def project(self) -> str:
+        """The project, where the names of tasks begin with it."""
+        return self.task.rpartition("/")[0]
+
+    @property
+    def rank(self) -> int:
+        """The place in the order of stops: copies go before Compose's own containers."""
+        return self.number + COPIES * self.copy
+
     def begins(self, now: float) -> bool:
         """True if Compose has created it and is about to start it."""
         # Not for ever, as after `up --no-start` it stays as it is.
@@ -109,7 +133,7 @@ class Known:
 
     def has_just_ended(self, now: float) -> bool:
         """True if a listing may still show it as running."""
-        # An engine tells of an end before its listings show it, on a busy machine for long: without the
+        # An engine has an event of an end long before its listings show it, on a busy machine: without the
         # start event, a service that was stopped would come back to life.
         return now - self.ended_at < SHOWN_S
 

@@ -12,14 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 from microscaling.scheduler.compose.calls import Calls
-from microscaling.scheduler.compose.known import KILL, LIVES, STOPPED, Effect, Found, Known, Policy, State
-
-ONE_COMMAND_S = 15.0
-"""Longest time between two stops of one command."""
-GIVEN_BACK_S = 3.0
-"""Longest time from the end of a container to the moment when it may be started again."""
-COPIES = 1_000_000
-"""Added to the number of a copy: copies go before Compose's own containers."""
+from microscaling.scheduler.compose.known import GIVEN_BACK_S, KILL, Effect, Found, Known, Policy, State
+from microscaling.scheduler.compose.project_stops import ProjectStops
 
 
 class Originals:
@@ -45,8 +39,7 @@ class Originals:
         """By task."""
         self.consent: frozenset[str] = frozenset()
         """Tasks that may have no container at all, so a stopped one may well be our doing."""
-        self._bystanders: dict[str, float] = {}
-        """By project, the time of the last stop of one of its containers that belongs to no task."""
+        self._stops = ProjectStops()
         self.stirred_at = float("-inf")
         """Time of the last signal to any container of the projects that was not ours."""
 
@@ -145,7 +138,7 @@ class Originals:
         """Returns the place in the order of stops: the highest goes first. None if it is not known."""
         with self._lock:
             known = self._known.get(id)
-            return None if known is None else known.number + COPIES * known.copy
+            return None if known is None else known.rank
 
     def lent(self, id: str) -> str:
         """Returns the nonce of the create that a container has answered; "" if there is none."""
@@ -237,16 +230,16 @@ class Originals:
                 known.learned, self.policies[known.task] = True, policy
 
     def _compare(self, id: str, known: Known, seen: Found, first: bool, new: bool) -> None:
-        if seen.state in LIVES and known.has_just_ended(self._asked_at):
+        if seen.lives and known.has_just_ended(self._asked_at):
             return
         if not known.key.image:
             known.key = replace(known.key, image=seen.image)
-        ran, known.running = known.running, known.running and seen.state in LIVES
+        ran, known.running = known.running, known.running and seen.lives
         known.paused, known.restarting = seen.state is State.PAUSED, seen.state is State.RESTARTING
         known.began = known.began or seen.state is not State.CREATED
         if new and not known.began:
             known.made_at = self._asked_at
-        if seen.state in LIVES:
+        if seen.lives:
             known.unready, known.shown = seen.unready, known.shown or not ran
             self._runs(id)
             return
@@ -273,6 +266,9 @@ class Originals:
                 ours = ours or (known.running and not known.shown)
                 known.restarting = known.shown = False
                 self._runs(id)
+                # Without such a policy it was a person, and only this one is meant.
+                if not ours and self._policy(known).restarts("0"):
+                    self._comes_up(known.project, now)
             elif kind in ("pause", "unpause"):
                 known.paused = kind == "pause"
             # Compose sends the stop signal before anything else; other signals are messages to the program.
@@ -292,15 +288,24 @@ class Originals:
         """Takes an event of a container of a project that belongs to no task."""
         with self._lock:
             if kind == "start":
-                self._bystanders.pop(project, None)
+                self._stops.bystander_starts(project)
+                self._comes_up(project, now)
             elif kind == "kill" and signal in Policy().stop_signals:
-                self._bystanders[project] = now
+                self._stops.bystander_stops(project, now)
                 self._stops_project(project, now)
 
-    def stopped_unseen(self, project: str) -> None:
+    def stopped_unseen(self, project: str, now: float) -> None:
         """Takes it that all of a project was stopped while nobody followed its events."""
         with self._lock:
-            self._take_over(self._of_project(project))
+            mine = [(id, k) for id, k in self._of_project(project) if self._may_start(id, k)]
+            self._stops.found_stopped(project, {id: id in self._ours for id, _ in mine}, now)
+            self._take_over(mine)
+
+    def _comes_up(self, project: str, now: float) -> None:
+        for id, ours in self._stops.comes_up(project, now).items():
+            if id in self._known and not self._known[id].running:
+                self._known[id].stopped = False
+                self._ours |= {id} if ours else set()
 
     def _is_asked_to_end(self, known: Known, signal: str, now: float) -> None:
         known.may_return = known.may_return or signal != KILL
@@ -308,10 +313,10 @@ class Originals:
         known.condemned_until += self._policy(known).grace_s + 2.0
         if not known.copy:
             self._stops_all([(id, other) for id, other in self._of(known.task) if not other.copy], now)
-            self._stops_project(known.task.rpartition("/")[0], now)
+            self._stops_project(known.project, now)
 
     def _stops_project(self, project: str, now: float) -> None:
-        if now - self._bystanders.get(project, float("-inf")) < ONE_COMMAND_S:
+        if self._stops.stops(project, now):
             # Not if only its tasks are stopped: these may be all that a person means.
             self._stops_all(self._of_project(project), now)
 
@@ -353,9 +358,7 @@ class Originals:
         return ((id, known) for id, known in self._known.items() if known.task == task)
 
     def _of_project(self, project: str) -> list[tuple[str, Known]]:
-        """Returns all that Compose has made of a project's tasks."""
-        mine = [(id, k) for id, k in self._known.items() if k.task.rpartition("/")[0] == project]
-        return [(id, known) for id, known in mine if not known.copy]
+        return [(id, k) for id, k in self._known.items() if not k.copy and k.project == project]
 
     def _tasks(self) -> set[str]:
         return {known.task for known in self._known.values()} | set(self.policies)
@@ -375,11 +378,11 @@ class Originals:
         known.touched = self._serial
 
     def _is_somebodys(self, seen: Found) -> bool:
-        """True if a container that does not run is Compose's to start, as far as can be told now."""
+        """True if a container that does not run is Compose's to start, as far as is known now."""
         if seen.state is State.CREATED:
             return True
         # A task that may have none may well have none by our doing, in a life that nothing is left of.
-        return seen.exit_code in STOPPED and (self.remembers or seen.task not in self.consent)
+        return seen.may_be_stopped and (self.remembers or seen.task not in self.consent)
 
     def _runs(self, id: str) -> None:
         known = self._known.get(id)

@@ -14,7 +14,7 @@ from microscaling.scheduler.compose.known import LIVES, STOPPED, Found, Policy, 
 from microscaling.scheduler.docker.entries import exit_code_of
 
 BY_SIGNAL = (137, 143)
-"""Exit codes of a program that was told to end, and did not end by itself."""
+"""Exit codes of a program that was asked to end, and did not end by itself."""
 
 
 def stopped_projects(
@@ -27,12 +27,13 @@ def stopped_projects(
     """
 
     def stays_up(id: str) -> bool:
-        with contextlib.suppress(NotFound):
+        with contextlib.suppress(NotFound):  # removed since the listing
             return Policy.of(client.inspect_container(id)).restarts("0")
         return False
 
+    # One more request, but only where nothing runs that may be scaled.
     named = {one.task.rpartition("/")[0]: project_of(one.labels) for one in found}
-    for name in named.keys() - {one.task.rpartition("/")[0] for one in found if one.state in LIVES}:
+    for name in named.keys() - {one.task.rpartition("/")[0] for one in found if one.lives}:
         listed = client.containers(all=True, filters={"label": f"{PROJECT}={named[name]}"})
         tasks = {one.task: one.task in optional for one in found}
         if was_stopped(listed, scope, own, tasks, stays_up):
@@ -52,10 +53,13 @@ def was_stopped(
     an earlier agent; `stays_up`: whether the engine itself starts a container again whenever it ends.
     """
     named = [(scope.task_of(one.get("Labels")), one) for one in listed]
+    # All of the agent's service: an earlier container of it may be there beside its own.
     mine = {name for name, one in named if one["Id"] == own}
     others = [(name, one) for name, one in named if name and name not in mine]
     if any(one.get("State") in [state.value for state in LIVES] for _, one in others):
         return False
+    # What ends well may have had nothing more to do, so of others only a signal counts, or a policy by which
+    # it cannot have ended by itself.
     ended = [(name, one) for name, one in others
              if one.get("State") != State.CREATED.value and not is_copy(one["Labels"])]  # fmt: skip
     codes = [(name, one["Id"], exit_code_of(str(one.get("Status")))) for name, one in ended]

@@ -174,6 +174,7 @@ class DockerNames:
             if before is not None:
                 if runs and keep and self._check(network, address_of(inspected, network), wishes):
                     wish = addresses
+                # A filter may have a rule for one of the two calls only.
                 self._see_that_it_connects(network)
                 # Before the call, as the agent may be killed at any time after it.
                 self.file.begin(id, names, network, endpoint)
@@ -181,7 +182,7 @@ class DockerNames:
             self._connect(id, network, endpoint, wish)
             self.file.end(id, network)
             if before is not None and runs and keep:
-                # Not before: an engine tells the address in no answer to a connect.
+                # Not before: no answer to a connect has the address.
                 now = _addresses_of(self._inspect(id), network)
                 if now != addresses:
                     log.warning(
@@ -206,11 +207,12 @@ class DockerNames:
     def _see_that_it_connects(self, network: str) -> None:
         """Raises the library's error if a filter in front of the engine has no rule for connects: what is
         disconnected could not be put back."""
-        if self._connects:
+        if self._connects:  # rules of a filter seldom change while it runs
             return
         try:
             self._ask("post", f"networks/{network}/connect", {"Container": NOBODY})
         except APIError as error:
+            # Other errors are the engine's own: there is no such container, which is as it should be.
             if error.status_code in REFUSED:
                 raise
         self._connects = True
@@ -246,7 +248,8 @@ class DockerNames:
                 said = str(error.explanation)
                 if CONNECTED in said:
                     return
-                if len(wish) > 1:  # one of them may be from a range that the engine has chosen
+                # One of the two may be from a range that the engine has chosen, which takes no wishes.
+                if len(wish) > 1:
                     wish = {IPV4: wish[IPV4]}
                     continue
                 if wish:  # to be on the network counts for more than the address
@@ -266,7 +269,7 @@ class DockerNames:
         """True if the container or the network is no more; then nothing is owed any longer."""
         if error.status_code != requests.codes.not_found:
             return False
-        # A 404 does not tell which of the two it is that has gone.
+        # A 404 leaves open which of the two it is that has gone.
         self.file.end(id, network)
         log.error(
             "container %s cannot be put back on its network %s: %s", id[:12], network, error.explanation
@@ -341,6 +344,7 @@ def _names_in(endpoint: Endpoint) -> set[str]:
 def _addresses_of(inspected: Mapping[str, Any], network: str) -> Wish:
     """Returns the addresses of a container in a network, as a request asks for them."""
     there = endpoint_of(inspected, network) or {}
+    # Without IPv6 it is there, and empty.
     found = {IPV4: there.get("IPAddress"), IPV6: there.get("GlobalIPv6Address")}
     return {kind: str(address) for kind, address in found.items() if address}
 
