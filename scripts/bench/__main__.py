@@ -2,7 +2,7 @@
 
     python -m scripts.bench [--rounds 5] [--idle 60] [--only hand-over,scale,...] [--out FOLDER]
     python -m scripts.bench --only against --against REVISION      an earlier build, with nobody busy
-    python -m scripts.bench --only jump,books,last,idle --against REVISION      what looks and books cost
+    python -m scripts.bench --only hand-over,jump,books,last,idle --against REVISION      looks and books
 
 Needs a Docker engine and docker-compose. Builds the image microscaling/priority-1 where it is missing.
 Writes results.json and results.svg into the folder, and prints the table.
@@ -35,11 +35,13 @@ def shares(rounds: int) -> list[float]:
 
 
 def hand_over(witness: Witness, floor: Floor, rounds: int) -> Results:
-    case = containers.HandOver()
-    times: dict[str, list[float]] = {"floor": [], "ours": []}
-    for share in shares(rounds):
-        times["floor"].append(case.floor(floor, witness))
-        times["ours"].append(case.ours(witness, share))
+    with against.tree(AGAINST) as then:
+        cases = {who: containers.HandOver(containers.Build(tree)) for who, tree in builds(then).items()}
+        times: dict[str, list[float]] = {"floor": [], **{who: [] for who in cases}}
+        for share in shares(rounds):
+            times["floor"].append(cases["ours"].floor(floor, witness))
+            for who, case in cases.items():
+                times[who].append(case.ours(witness, share))
     return {"8 change hands": times}
 
 
