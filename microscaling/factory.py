@@ -103,6 +103,7 @@ class Loader:
         _check_words(scheduler, tasks)
         _check_drains(scheduler, tasks)
         _check_web(scheduler, tasks)
+        _check_yielding(scheduler, tasks)
         if scheduler.check is not None:
             scheduler.check(tasks)
         end_s = None if settings.on_exit == "leave" else settings.exit_timeout_s
@@ -278,6 +279,18 @@ def _check_web(scheduler: SchedulerPlugin, tasks: list[Task]) -> None:
         "to take away and give: leave it out, or use DOCKER or COMPOSE"
         for task in tasks
         if task.web is not None and not scheduler.takes_names
+    ]
+    if problems:
+        raise ConfigError(*problems)
+
+
+def _check_yielding(scheduler: SchedulerPlugin, tasks: list[Task]) -> None:
+    """Raises ConfigError with every task whose containers are to be frozen if the scheduler cannot do it."""
+    problems = [
+        f"{task.name}: config.yield: MSS_SCHEDULER={scheduler.type_name} cannot freeze what it runs: "
+        "leave it out, or use DOCKER, COMPOSE or PROCESS"
+        for task in tasks
+        if task.yielding is not None and not scheduler.freezes
     ]
     if problems:
         raise ConfigError(*problems)

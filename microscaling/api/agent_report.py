@@ -57,6 +57,8 @@ def task_detail(task: Task) -> dict[str, Any]:
         detail["draining"] = task.draining
         left_s = 0.0 if task.drains_until is None else task.drains_until - time.monotonic()
         detail["drainSeconds"] = _seconds(left_s)
+    if task.frozen:
+        detail["frozen"] = task.frozen
     if task.parked:
         detail["parked"] = task.parked
     if task.resting:

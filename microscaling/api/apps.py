@@ -38,6 +38,7 @@ from microscaling.api.schema.shares import read_reserve, read_weight
 from microscaling.api.schema.unknown import note_unknown
 from microscaling.api.schema.variables import fill_in
 from microscaling.api.schema.web import read_web
+from microscaling.api.schema.yielding import read_yielding
 from microscaling.demand.task import Task
 from microscaling.errors import ConfigError
 from microscaling.settings import Settings
@@ -142,14 +143,20 @@ def _task(
         web=read_web(config),
         schedule=read_schedule(app, least, most, target),
     )
+    task.yielding = read_yielding(config, task)
     task.measures, task.decides = compared(entry or {}, target, (least, most))
+    _finish(app, config)
+    warn_of_literals(entry or {}, filled_in_keys(app, config), place, notes)
+    return task
+
+
+def _finish(app: Section, config: Section) -> None:
+    """Notes the keys that are known to have no effect, and those that are not known."""
     # The Go agent read these as well; nothing here depends on them.
     app.text("appType"), app.take("targetValue")
     refuse(config)
     note_misplaced(app, config)
     note_unknown(app, config)
-    warn_of_literals(entry or {}, filled_in_keys(app, config), place, notes)
-    return task
 
 
 def _name(app: Section) -> str:

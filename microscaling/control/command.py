@@ -59,6 +59,8 @@ def status(environ: Mapping[str, str], write: Write, as_json: bool = False, colo
             # Both are missing in the answer of an agent of an earlier version.
             if task.get("waits"):
                 write(f"{one_line(task['name'])} {task['waits']}\n")
+            if task.get("frozen"):
+                write(f"{one_line(task['name'])}: {task['frozen']} frozen, beside those that run\n")
             if task.get("rolling"):
                 write(f"{one_line(task['name'])}: {one_line(task['rolling'])}\n")
             if schedule := task.get("schedule"):

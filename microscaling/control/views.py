@@ -95,6 +95,7 @@ def _task(task: Task, tasks: Tasks) -> dict[str, Any]:
         "waits": waits(task, tasks),
         "schedule": _schedule(task),
         "rolling": task.rolling,
+        "frozen": task.frozen,
         "warnings": [masked(text) for text in task.warnings.values()],
         "problem": masked(
             task.override or task.falling_back or task.held or task.resting or task.metric.lacking

@@ -9,6 +9,7 @@ from typing import Any
 from microscaling.demand.container import ContainerOptions
 from microscaling.demand.drain import Busy, Drain
 from microscaling.demand.fallback import Fallback
+from microscaling.demand.frozen import Yielding
 from microscaling.demand.history import Decision
 from microscaling.demand.reason import Reason
 from microscaling.demand.schedule import Limits, Schedule, Window
@@ -29,7 +30,7 @@ CONFIGURED = (
     "family_name", "image", "command", "publish_all_ports", "network_mode", "env", "is_scalable", "priority",
     "max_delta", "min_containers", "max_containers", "metric", "container", "fallback", "scale_down_window_s",
     "idle_s", "stuck_s", "update_parallel", "weight", "reserve", "scale_up", "scale_down",
-    "activation", "busy", "drain", "drain_keys", "web", "schedule",
+    "activation", "busy", "drain", "drain_keys", "web", "schedule", "yielding",
 )  # fmt: skip
 """The fields that a configuration gives, without its name and `target`."""
 
@@ -122,6 +123,10 @@ class Task:
     """The keys of its configuration for these two."""
     web: Web | None = None
     """When its containers get and lose their names; None: as long as they run, they have them."""
+    yielding: Yielding | None = None
+    """Its containers are frozen in place of being stopped when it gives way; None: they are stopped."""
+    frozen: int = 0
+    """Its frozen containers, which take no places under the cap. Only the scheduler writes it."""
     generation: int = 0
     """That of `Tasks` at which its metric and rule were new: all that is known of its readings is younger."""
 

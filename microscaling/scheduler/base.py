@@ -128,6 +128,8 @@ class SchedulerPlugin:
     container that goes, and those keys are refused."""
     takes_names: bool = False
     """It can list containers of web tasks late in DNS, and unlist them early; else `web` is refused."""
+    freezes: bool = False
+    """It can freeze containers and let them go on; else `yield: pause` is refused."""
     version: Callable[[Task], str] | None = None
     """Returns a text that stands for all that a container of a task is made from, without what the agent's
     own environment adds: with another one it is replaced. None: it creates none."""

@@ -36,6 +36,7 @@ COUNTS = {
     "running": "Containers that run, with those being stopped.",
     "stopping": "Containers that are being stopped.",
     "draining": "Containers that are at work for the last time.",
+    "frozen": "Frozen containers, which take no places under the cap.",
     "busy": "Containers at work, while they are looked at.",
     "min": "The fewest containers of the task.",
     "max": "The most containers of the task.",

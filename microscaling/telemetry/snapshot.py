@@ -77,6 +77,7 @@ def _task(task: Task, tasks: Tasks, now: float) -> TaskNow:
         "running": task.running,
         "stopping": task.stopping,
         "draining": task.draining,
+        "frozen": task.frozen,
         "min": task.min_containers,
         "max": task.max_containers,
     }

@@ -20,6 +20,8 @@ class Row:
     started: str
     """In the format of `start_time`; zombies have one too."""
     zombie: bool
+    stopped: bool = False
+    """By SIGSTOP, or another signal of that kind."""
 
 
 def start_time(pid: int) -> str | None:
@@ -82,7 +84,7 @@ def _row(pid: int) -> Row | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     state, parent, group, session = fields[:4]
-    return Row(pid, int(parent), int(group), int(session), fields[19].decode(), state in b"ZX")
+    return Row(pid, int(parent), int(group), int(session), fields[19].decode(), state in b"ZX", state == b"T")
 
 
 def _rows_by_ps(*which: str) -> dict[int, Row]:
@@ -95,6 +97,12 @@ def _rows_by_ps(*which: str) -> dict[int, Row]:
     for line in done.stdout.splitlines():
         pid, parent, group, state, started = line.split(None, 4)
         rows[int(pid)] = Row(
-            int(pid), int(parent), int(group), int(group), started.strip(), state.startswith("Z")
+            int(pid),
+            int(parent),
+            int(group),
+            int(group),
+            started.strip(),
+            state.startswith("Z"),
+            state.startswith("T"),
         )
     return rows

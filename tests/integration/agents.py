@@ -135,6 +135,8 @@ class Witness:
         self._before: set[str] = set()
         """What ran when the stream was open."""
         self._seen: list[tuple[str, str]] = []
+        self._all: list[tuple[str, str]] = []
+        """The same with pauses, their ends, and SIGKILLs."""
 
     def __enter__(self) -> Witness:
         # Not by label or kind: Podman before version 5 knows other words, and is silent then.
@@ -171,6 +173,21 @@ class Witness:
         self.events()
         return max(len(running) for running in self._states())
 
+    def most_awake(self) -> int:
+        """The same, without those that were paused meanwhile. One that is killed while it is paused is let go
+        on only to end, so that counts for nothing."""
+        self.events()
+        awake, killed, most = set(self._before), set[str](), len(self._before)
+        for kind, id in list(self._all):
+            if kind == "kill":
+                killed.add(id)
+            elif kind == "start" or (kind == "unpause" and id not in killed):
+                awake.add(id)
+            elif kind in ("die", "pause"):
+                awake.discard(id)
+            most = max(most, len(awake))
+        return most
+
     def events(self) -> list[tuple[str, str]]:
         """Starts and deaths of containers of this run, in order, since the block began."""
         assert self._thread is not None, "it does not follow the events"
@@ -193,5 +210,10 @@ class Witness:
         for event in self._stream:
             kind, id = event["Action"], event["Actor"]["ID"]
             label = event["Actor"]["Attributes"].get(self.label, "")
-            if kind in ("start", "die") and label.startswith(self.prefix):
+            if not label.startswith(self.prefix):
+                continue
+            kills = kind == "kill" and event["Actor"]["Attributes"].get("signal") in ("9", "SIGKILL")
+            if kind in ("start", "die", "pause", "unpause") or kills:
+                self._all.append((kind, id))
+            if kind in ("start", "die"):
                 self._seen.append((kind, id))

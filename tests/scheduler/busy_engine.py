@@ -44,6 +44,7 @@ class BusyEngine(SimulatedEngine):
         """Containers that got their SIGTERM in the middle of a job."""
         self.late: list[str] = []
         """Those of them whose time was up."""
+        self.frozen_at_work: list[str] = []
         self.looks = 0
         super().__init__(tasks, random.Random(seed), faults or Faults(effect_s=0.1))
 
@@ -57,7 +58,9 @@ class BusyEngine(SimulatedEngine):
         reconciler = self.reconciler
         for operation in reconciler.take():
             container = operation.container
-            second = reconciler.drains.second_look(container) if operation.work is Work.STOP else None
+            second = None
+            if operation.work in (Work.STOP, Work.FREEZE):
+                second = reconciler.drains.second_look(container)
             if second is not None:
                 self.at(max(0.0, second - self.now), self._stop_if_idle, operation)
             elif not reconciler.call_off(operation, self.now):
@@ -78,6 +81,8 @@ class BusyEngine(SimulatedEngine):
         if operation.work in (Work.QUIET, Work.RESUME):
             self.at(0.02, self._call, operation, reply)
             return
+        if operation.work is Work.FREEZE and self.is_busy(container.id):
+            self.frozen_at_work.append(container.id)
         if operation.work is Work.STOP and self.is_busy(container.id):
             self.killed.append(container.id)
             if container.drain is not None and container.drain.over:

@@ -65,6 +65,8 @@ class Real:
     """The agents that take it for one of theirs."""
     exit_code: int | None = None
     paused: bool = False
+    frozen: bool = False
+    """It was paused by an agent, so it takes no place."""
     restarting: bool = False
     """It has ended, and the engine itself starts it again."""
     late: bool = False
@@ -95,7 +97,8 @@ class VirtualEngine:
         self._numbers = itertools.count()
 
     def running(self, task: str = "") -> int:
-        return sum(1 for r in self.real.values() if r.state is State.RUNNING and task in ("", r.task))
+        up = [r for r in self.real.values() if r.state is State.RUNNING and not r.frozen]
+        return sum(1 for r in up if task in ("", r.task))
 
     def add(self, task: str, state: State, nonce: str = "") -> Real:
         """A container that is there already."""
@@ -130,13 +133,14 @@ class VirtualEngine:
 
     def pause(self, real: Real, paused: bool = True) -> None:
         """Somebody freezes it, or thaws it."""
-        real.paused = paused
+        real.paused, real.frozen = paused, False
         self._tell("pause" if paused else "unpause", real)
 
     def kill(self, real: Real, code: int = 137) -> None:
         """It ends by itself, or by somebody else's hand."""
         if real.state is State.RUNNING:
             real.state, real.exit_code, real.paused, real.restarting = State.EXITED, code, False, False
+            real.frozen = False
             self._tell("die", real)
 
     def crash(self, real: Real, code: int, back_after_s: float) -> None:
@@ -225,6 +229,8 @@ class VirtualEngine:
             self._tell("create", real)
         elif operation.work is Work.START:
             error = self._start(real, by)
+        elif operation.work in (Work.FREEZE, Work.THAW):
+            self._freeze(real, operation.work is Work.FREEZE, by)
         elif real is not None and operation.work is Work.STOP:
             if real.paused and not self.faults.stops_paused:
                 error = PermanentError("container is running or paused, refusing to clean up")
@@ -255,6 +261,14 @@ class VirtualEngine:
             if crashes or self.rng.random() < self.faults.dies:
                 self.at(self.rng.uniform(0, 3) if crashes else self.rng.expovariate(0.2), self._die, real)
         return None
+
+    def _freeze(self, real: Real | None, frozen: bool, by: object) -> None:
+        if real is None or real.state is not State.RUNNING or real.paused == frozen:
+            return  # as if done: 409 and 404
+        real.paused = real.frozen = frozen
+        if not frozen:
+            self.started(real, by)
+        self._tell("pause" if frozen else "unpause", real)
 
     def _die(self, real: Real) -> None:
         if not self.healthy:

@@ -8,7 +8,7 @@ import pytest
 
 from microscaling.scheduler.containers.backend import Event, ListedContainer, State
 from microscaling.scheduler.containers.container import Phase
-from microscaling.scheduler.containers.reconciler import REMOVE_AFTER_S
+from microscaling.scheduler.containers.ends import REMOVE_AFTER_S
 from tests.scheduler.simulated_engine import Faults, SimulatedEngine, small_world
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
 
-from microscaling.api.schema import busy, container, metric, policies, schedule, shares, web
+from microscaling.api.schema import busy, container, metric, policies, schedule, shares, web, yielding
 from microscaling.api.schema.key import Key
 from microscaling.api.schema.several import METRICS as SEVERAL
 from microscaling.api.schema.sources import SOURCES
@@ -105,6 +105,7 @@ CONFIG = (
     SOURCES,
     *busy.KEYS,
     *web.KEYS,
+    *yielding.KEYS,
     *container.KEYS,
 )
 """Keys of its `config` that belong to no rule and no metric."""

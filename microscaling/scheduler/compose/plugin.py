@@ -70,6 +70,7 @@ TYPE = SchedulerPlugin(
     make,
     check_drain=of_containers,
     takes_names=True,
+    freezes=True,
     prepare=prepare,
     examine=examine,
 )

@@ -171,6 +171,14 @@ class Backend(ABC):
         """Sends a signal, given without SIG, to the first process of a container."""
         raise PermanentError(f"the {self.name} cannot send a signal")
 
+    def freeze(self, id: str) -> None:
+        """Takes the processor from a running container, which keeps its memory and connections."""
+        raise PermanentError(f"the {self.name} cannot freeze a container")
+
+    def thaw(self, id: str) -> None:
+        """Lets a frozen container go on."""
+        raise PermanentError(f"the {self.name} cannot thaw a container")
+
     def call(self, task: Task, id: str, call: Call) -> None:
         """Runs a command in a container, or sends a request to it; returns after its success."""
         raise PermanentError(f"the {self.name} cannot call a container")

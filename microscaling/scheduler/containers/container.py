@@ -20,13 +20,23 @@ class Phase(Enum):
     CREATED = "created"
     STARTING = "starting"
     RUNNING = "running"
+    FREEZING = "freezing"
+    FROZEN = "frozen"
+    CHOSEN = "frozen, waits for a place"
+    THAWING = "thawing"
     STOPPING = "stopping"
     EXITED = "exited"
     REMOVING = "removing"
 
 
-UNSTARTED = frozenset({Phase.CREATING, Phase.CREATED})
-ACTIVE = frozenset({Phase.CREATING, Phase.CREATED, Phase.STARTING, Phase.RUNNING})
+UNSTARTED = frozenset({Phase.CREATING, Phase.CREATED, Phase.CHOSEN})
+"""To go, they need no stop."""
+PARKED = frozenset({Phase.CREATED, Phase.CHOSEN})
+"""They wait for a place under the cap, and nothing else."""
+STILL = frozenset({Phase.FROZEN, Phase.CHOSEN})
+COLD = STILL | {Phase.FREEZING, Phase.THAWING}
+"""Frozen by the agent, or on the way to or from it."""
+ACTIVE = UNSTARTED | {Phase.STARTING, Phase.RUNNING, Phase.FREEZING, Phase.THAWING}
 
 
 AT_REST: Mapping[str, Any] = {
@@ -86,6 +96,23 @@ class Container:
     """It lived through an outage of the engine, so its exit is no failure."""
     paused: bool = False
     """It was paused from outside: it keeps its place under the cap, but does no work."""
+    frozen_since: float | None = None
+    """Time at which the agent asked for it to be frozen, monotonic seconds; None: it is not frozen."""
+    pause_owed: bool = False
+    thaw_owed: bool = False
+    """The event of the agent's own pause, or of its own end of one, is still to come."""
+    late_pause_until: float = 0.0
+    """Until then the engine may carry out a pause that it has not answered (monotonic seconds)."""
+    thaw_unconfirmed: bool = False
+    """The end of its pause was not answered, and may still come: until then it keeps its place."""
+    late_thaw_until: float = 0.0
+    """As above, of the end of a pause: until then it is not frozen again, as it would go on."""
+    tries: int = 0
+    """Refusals in a row to freeze or thaw it."""
+    spent: bool = False
+    """It is not frozen any more, but stopped."""
+    freezes: bool = False
+    """It is frozen if it is to go now."""
     restarting: bool = False
     """It has ended, and the engine itself is about to start it again: it keeps its place, and is not
     replaced."""
@@ -147,13 +174,19 @@ class Container:
 
     @property
     def is_parked(self) -> bool:
-        """It was created, and only waits to be started."""
-        return self.phase is Phase.CREATED and self.wanted and not (self.busy or self.unknown)
+        """It only waits for a place, to be started or to go on."""
+        return self.phase in PARKED and self.wanted and not (self.busy or self.unknown)
 
     @property
     def is_up(self) -> bool:
         """It runs, and does not wait to be started again."""
         return self.phase is Phase.RUNNING and not self.restarting
+
+    @property
+    def skips_drain(self) -> bool:
+        """It does not wait for the end of a job: it goes on with that later, or has had its time."""
+        yielding = self.task.yielding
+        return self.spent or (self.freezes and yielding is not None and not yielding.waits)
 
     @property
     def is_draining(self) -> bool:
@@ -169,7 +202,7 @@ class Container:
     @property
     def stays(self) -> bool:
         """No operation is under way, and it is not to go."""
-        lives = self.phase in ACTIVE or self.paused
+        lives = self.phase in ACTIVE or self.phase is Phase.FROZEN or self.paused
         return lives and not (self.unwanted or self.busy or self.unknown)
 
     @property
@@ -190,10 +223,29 @@ class Work(Enum):
     START = "start"
     STOP = "stop"
     REMOVE = "remove"
+    FREEZE = "freeze"
+    THAW = "thaw"
     QUIET = "tell to take no new job"
     RESUME = "tell to take jobs again"
     LIST = "give its name"
     UNLIST = "take its name"
+
+
+WORK_FOR = {
+    Phase.CREATING: Work.CREATE,
+    Phase.STARTING: Work.START,
+    Phase.FREEZING: Work.FREEZE,
+    Phase.THAWING: Work.THAW,
+    Phase.STOPPING: Work.STOP,
+    Phase.REMOVING: Work.REMOVE,
+}
+STARTS = (Work.CREATE, Work.START, Work.THAW)
+URGENT = (Work.START, Work.STOP, Work.UNLIST, Work.FREEZE, Work.THAW)
+"""Others wait for their places, or for their containers."""
+UNWANTED = (Work.CREATE, Work.START, Work.LIST, Work.THAW)
+"""Operations that are called off for a container that is to go."""
+WANTED_AGAIN = (Work.UNLIST, Work.FREEZE)
+"""Those that are called off for one that is to stay."""
 
 
 @dataclass(eq=False, slots=True)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from microscaling.demand.task import Task
-from microscaling.scheduler.containers.container import Phase
+from microscaling.scheduler.containers.container import PARKED, STILL, Phase
 from microscaling.scheduler.containers.inventory import Inventory
 from microscaling.scheduler.occupied import KEPT, NOT_STOPPING, PAUSED, Occupied
 from microscaling.scheduler.settling import Settling
+
+UP = frozenset({Phase.RUNNING, Phase.STOPPING, Phase.FREEZING})
+"""What runs, and what runs as long as it takes to end or freeze it."""
 
 
 class Counts:
@@ -29,24 +32,25 @@ class Counts:
 
     def write(self, task: Task, now: float) -> None:
         """Counts one task, and signals the demand engine after a change."""
-        stopping = parked = stubborn = paused = 0
+        stopping = parked = stubborn = paused = frozen = 0
         requested = running = self.inventory.books.resting(task.name)
         for container in self.inventory.books.restless(task.name):
             requested += container.wanted
             if container.paused:
                 paused += 1
                 continue
-            if container.phase in (Phase.RUNNING, Phase.STOPPING) and not container.restarting:
+            frozen += container.phase in STILL
+            if container.phase in UP and not container.restarting:
                 running += 1
                 stopping += container.unwanted or container.outdated
-            elif container.phase is Phase.CREATED or container.relief or container.restarting:
+            elif container.phase in PARKED or container.relief or container.restarting:
                 parked += container.wanted
             stubborn += container.stubborn and container.unwanted and container.may_run
         if self.inventory.away:
             parked = 0  # these wait for the engine, not for a place
         news = (requested, running) != (task.requested, task.running)
         task.requested, task.running = requested, running
-        task.stopping, task.parked = stopping, parked
+        task.stopping, task.parked, task.frozen = stopping, parked, frozen
         if self._settling[task.name].look(now) or news:
             self.inventory.tasks.changed.set()
         self.occupied.note(NOT_STOPPING, task.name, stubborn)

@@ -23,15 +23,19 @@ class Kept:
     """The begin of its drain; None: it is wanted again."""
     quieted: bool
     """It was asked to take no new job."""
+    frozen: float | None = None
+    """The time at which it was to be frozen; None: it runs."""
 
 
 class DrainFile:
-    """A file with the state of each container that drains, or was quieted, by id. Without a
+    """A file with the state of each container that drains, was quieted or frozen, by id. Without a
     path nothing is kept. For one thread at a time."""
 
     def __init__(self, path: str) -> None:
         self.path = path
         self._written: Mapping[str, Kept] = {}
+        self.found = False
+        """There is one, so what it does not name was not frozen by the agent."""
         self._said = False
 
     def read(self, now: float) -> dict[str, Kept]:
@@ -47,17 +51,19 @@ class DrainFile:
             if self.path:
                 log.warning("%s: the drains of the last agent cannot be read (%.80s)", self.path, error)
             return {}
-        self._written = kept
+        self._written, self.found = kept, True
         return dict(kept)
 
     def write(self, kept: Mapping[str, Kept], now: float) -> None:
         """Replaces the state, if it is another one."""
-        if not self.path or kept == self._written:
+        if not self.path or (kept == self._written and self.found):
             return
         wall, boot = time.time() - now, boot_id()
         entries = {
             id: {"since": None if one.since is None else round(one.since + wall, 3), "quieted": one.quieted,
                  "monotonic": one.since, "boot": boot}
+            | ({} if one.frozen is None else
+               {"frozen": round(one.frozen + wall, 3), "frozenMonotonic": one.frozen})
             for id, one in sorted(kept.items())
         }  # fmt: skip
         try:
@@ -66,7 +72,7 @@ class DrainFile:
             with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
                 json.dump(entries, file)
             os.replace(new, self.path)
-            self._written = dict(kept)
+            self._written, self.found = dict(kept), True
         except OSError as error:
             if not self._said:
                 self._said = True
@@ -89,14 +95,23 @@ def boot_id() -> str:
 
 
 def _parsed(entry: Mapping[str, object], now: float) -> Kept:
-    since, quieted = entry["since"], entry["quieted"]
-    if not isinstance(quieted, bool) or not isinstance(since, (int, float, type(None))):
+    since, quieted, frozen = entry["since"], entry["quieted"], entry.get("frozen")
+    numbers = (int, float, type(None))
+    if not (isinstance(quieted, bool) and isinstance(since, numbers) and isinstance(frozen, numbers)):
         raise TypeError("an entry has another form")
-    if since is None:
-        return Kept(None, quieted)
-    up = entry.get("monotonic")
+    same_boot = entry.get("boot") == (boot_id() or None)
+    return Kept(
+        _time_of(since, entry.get("monotonic") if same_boot else None, now),
+        quieted,
+        _time_of(frozen, entry.get("frozenMonotonic") if same_boot else None, now),
+    )
+
+
+def _time_of(wall: float | None, up: object, now: float) -> float | None:
+    """Returns a time of the wall clock in monotonic seconds; `up`: the same by the monotonic clock."""
+    if wall is None:
+        return None
     # A clock that is set forward must not end all drains, and this one goes on until the next start.
-    if isinstance(up, float) and up <= now and entry.get("boot") == (boot_id() or None):
-        return Kept(up, quieted)
-    ago = min(max(0.0, time.time() - since), MOST_S)
-    return Kept(now - ago, quieted)
+    if isinstance(up, float) and up <= now:
+        return up
+    return now - min(max(0.0, time.time() - wall), MOST_S)

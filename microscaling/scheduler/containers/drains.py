@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from microscaling.demand.drain import Activity
 from microscaling.demand.task import Task
-from microscaling.scheduler.containers.container import UNSTARTED, Container, Operation, Phase, Work
+from microscaling.scheduler.containers.container import PARKED, UNSTARTED, Container, Operation, Phase, Work
 from microscaling.scheduler.containers.drain_file import Kept
 from microscaling.scheduler.containers.inventory import Inventory
 from microscaling.scheduler.containers.order import Standing, goes_before
@@ -53,7 +53,7 @@ class Drains:
             return
         waiting = set()
         if inventory.room() <= 0:
-            waiting = {c.task.name for c in inventory.restless() if c.wanted and c.phase is Phase.CREATED}
+            waiting = {c.task.name for c in inventory.restless() if c.wanted and c.phase in PARKED}
         for container in draining:
             assert container.drain is not None
             if not waiting - {container.task.name}:
@@ -110,12 +110,13 @@ class Drains:
             log.log(level, "%s: %s %s is wanted again: its drain is called off%s", container.task.name,
                     self.inventory.tasks.noun, container.short_id, quieted)  # fmt: skip
         container.unwanted, container.drain = False, None
-        container.naming.gave_up = container.naming.over = False
+        container.naming.gave_up = container.naming.over = container.spent = False
+        container.tries = 0
 
     def lets_go(self, container: Container, now: float) -> bool:
         """True if a running container that is to go gets its SIGTERM now."""
         options = container.task.drain
-        if options is None:
+        if options is None or container.skips_drain:
             return True
         if container.drain is None:
             container.drain = Draining(now)
@@ -197,7 +198,7 @@ class Drains:
         """Returns the earliest time of the look right before the SIGTERM; None if there is none, as the
         container does not get it for being idle."""
         drain, busy, since = container.drain, container.task.busy, container.watch.idle_since
-        if drain is None or busy is None or drain.over or container.restarting:
+        if drain is None or busy is None or drain.over or container.restarting or container.skips_drain:
             return None
         if container.watch.activity is Activity.UNSEEN:
             return None
@@ -207,13 +208,14 @@ class Drains:
         """Takes the look right before a SIGTERM. Returns True if it must not be sent, as the container is not
         idle: it drains on."""
         container.watch.take(activity, asked)
-        if activity is Activity.IDLE or container.phase is not Phase.STOPPING:
+        if activity is Activity.IDLE or container.phase not in (Phase.STOPPING, Phase.FREEZING):
             if container.drain is not None and container.drain.said:
                 log.info("%s: %s %s is idle, %s after the begin of its drain", container.task.name,
                          self.inventory.tasks.noun, container.short_id,
                          span(asked - container.drain.since))  # fmt: skip
             return False
-        container.busy, container.phase = False, Phase.RUNNING
+        container.busy, container.phase, container.pause_owed = False, Phase.RUNNING, False
+        container.frozen_since = None
         return True
 
     def describe(self, container: Container, now: float) -> None:
@@ -242,10 +244,12 @@ class Drains:
         """Returns the state for the next agent, by id."""
         return {
             c.id: Kept(
-                c.drain.since if c.drain else None, c.quieted is not None or (c.is_draining and c.busy)
+                c.drain.since if c.drain else None,
+                c.quieted is not None or (c.is_draining and c.busy),
+                c.frozen_since,
             )
             for c in self.inventory.restless()
-            if c.id and (c.drain is not None or c.quieted is not None)
+            if c.id and (c.drain is not None or c.quieted is not None or c.frozen_since is not None)
         }
 
     def times(self) -> Iterator[float]:

@@ -22,10 +22,10 @@ from microscaling.scheduler.containers.backend import (
     ListedContainer,
     Missing,
 )
-from microscaling.scheduler.containers.container import Operation, Work
+from microscaling.scheduler.containers.container import STARTS, URGENT, Operation, Work
 from microscaling.scheduler.containers.drain_file import DrainFile, Kept
 from microscaling.scheduler.containers.drains import WAIT_S
-from microscaling.scheduler.containers.last_calls import log_last_words, quiet_or_resume
+from microscaling.scheduler.containers.last_calls import CALLS, call, log_last_words
 from microscaling.scheduler.containers.listing import Listing
 from microscaling.scheduler.containers.looker import Looker
 from microscaling.scheduler.containers.looks import Look
@@ -245,6 +245,7 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
         self.updates.backoff_of = reconciler.crash_backoffs.of
         self._drain_file = DrainFile(self.backend.drain_file())
         reconciler.kept = self._drain_file.read(self.clock())
+        reconciler.knows_frozen = self._drain_file.found
         # A stop blocks until the container has ended, so one thread for each that may have to.
         self._stoppers.size = max(1, min(tasks.max_containers, MAX_STOPPERS))
         return reconciler
@@ -285,6 +286,12 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
                 self.orphans.apply(orphans, self._replaces(now), now)
             self.listing.apply(asked, seen, now)
             self._listed = now
+            # An empty file tells the next agent that a paused container was paused by others.
+            self._is_news = self._is_news or self._owes_file()
+
+    def _owes_file(self) -> bool:
+        freezes = any(task.yielding is not None for task in self.reconciler.by_name.values())
+        return freezes and not self._drain_file.found
 
     def _before_listing(self, now: float) -> None:
         """Hook for a listing that has had no effect yet, called with the lock held."""
@@ -294,8 +301,8 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
         if operation.work in (Work.LIST, Work.UNLIST):
             pool = self._namers
         else:
-            pool = self._starters if operation.work in (Work.CREATE, Work.START) else self._stoppers
-        pool.submit(operation, rank=0 if operation.work in (Work.START, Work.STOP, Work.UNLIST) else 1)
+            pool = self._starters if operation.work in STARTS else self._stoppers
+        pool.submit(operation, rank=0 if operation.work in URGENT else 1)
 
     @contextmanager
     def _change(self) -> Iterator[float]:
@@ -345,7 +352,7 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
 
     def _called_off(self, operation: Operation) -> bool:
         container, reconciler = operation.container, self.reconciler
-        busy, stops = container.task.busy, operation.work is Work.STOP
+        busy, stops = container.task.busy, operation.work in (Work.STOP, Work.FREEZE)
         second = reconciler.drains.second_look(container) if stops else None
         if busy is not None and second is not None:
             self._ending.wait(min(WAIT_S, max(0.0, second - self.clock())))
@@ -373,8 +380,8 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
             self.backend.start(container.id)
         elif operation.work is Work.STOP:
             self.backend.stop(container.id, container.task.container.stop_grace_s)
-        elif operation.work in (Work.QUIET, Work.RESUME):
-            quiet_or_resume(self.backend, operation)
+        elif operation.work in CALLS:
+            call(self.backend, operation)
         elif operation.work is Work.LIST:
             up_s, again = self.reconciler.names.waited(container, self.clock())
             return self.backend.give_name(container.task, container.id, up_s, again)

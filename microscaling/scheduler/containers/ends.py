@@ -15,6 +15,8 @@ from microscaling.scheduler.containers.turnover import IN_VAIN, Turnover
 
 log = logging.getLogger("mssscheduler")
 
+REMOVE_AFTER_S = 1.0
+"""Delay from the end of a container that was stopped to its removal."""
 SAID_FROM = 3
 """Paced starts in a row before a log line: fewer may just be jobs shorter than the interval of the
 readings."""
@@ -131,6 +133,18 @@ class Ends:
         if container.paced:
             container.paced = False
             self._turnovers[container.task.name].in_vain += 1
+
+    def remove_later(self, container: Container, now: float) -> None:
+        """Delays the removal of an exited container."""
+        # A removal costs the engine as much as a start, and no other task waits for it.
+        if not self.inventory.draining and not self.inventory.leaving and not container.start_unconfirmed:
+            container.not_before = max(container.not_before, now + REMOVE_AFTER_S)
+
+    def remove_now(self) -> None:
+        """Ends these delays, at the end of the agent."""
+        for container in self.inventory.restless():
+            if container.refused or (container.phase is Phase.EXITED and not container.failures):
+                container.not_before = 0.0
 
     def _up_s(self, container: Container, alive: float) -> float:
         """Returns the uptime in seconds; at most 0 if it ended before its start was confirmed, infinite if it

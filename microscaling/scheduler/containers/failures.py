@@ -8,8 +8,35 @@ from microscaling.errors import PermanentError
 from microscaling.scheduler.containers.backend import BackendUnavailable
 from microscaling.scheduler.containers.container import Operation, Work
 from microscaling.scheduler.containers.ends import Ends
+from microscaling.scheduler.containers.inventory import Inventory
 
 log = logging.getLogger("mssscheduler")
+
+
+class Failures:
+    """Takes the failures of all operations that make, start, stop or remove a container."""
+
+    def __init__(self, inventory: Inventory, ends: Ends) -> None:
+        self.inventory = inventory
+        self.ends = ends
+
+    def take(self, operation: Operation, error: Exception, now: float) -> None:
+        """Takes one: no further operation until a listing has shown the container, and not at once."""
+        container, ends = operation.container, self.ends
+        if operation.work in (Work.CREATE, Work.START) and not isinstance(error, BackendUnavailable):
+            ends.unanswered(operation, error, now)
+        else:
+            say_failed(operation, error, ends, now)
+        container.stubborn = container.stubborn or does_not_end(operation, error, ends, now)
+        # Only for paused ones: others may be at a job, and must not lose their grace.
+        refused = isinstance(error, PermanentError) and operation.work is Work.STOP
+        container.refused = refused and container.paused
+        # At the end of the agent, that one is removed by force at once.
+        container.unknown = not (container.refused and self.inventory.draining)
+        container.start_unconfirmed = container.start_unconfirmed or operation.work is Work.START
+        container.failures += 1
+        if container.unknown:
+            container.not_before = now + min(30.0, 0.5 * 2.0 ** min(container.failures, 8))
 
 
 def say_failed(operation: Operation, error: Exception, ends: Ends, now: float) -> None:

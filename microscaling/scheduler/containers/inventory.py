@@ -65,6 +65,8 @@ class Inventory:
         """While the new containers of a task fail, the old ones stay."""
         self.kept: dict[str, Kept] = {}
         """By id, the drains of an earlier agent that are not taken over yet."""
+        self.knows_frozen = False
+        """The earlier agent has left word of which paused containers it froze: any other was by others."""
         self._numbers = itertools.count(1)
 
     def add(self, task: Task) -> None:
@@ -120,6 +122,11 @@ class Inventory:
         # At the end of the agent nothing waits for others any more.
         if not (self.draining or self.leaving):
             container.not_before = max(container.not_before, now + OTHERS_S)
+
+    def is_quiet(self, container: Container, now: float) -> bool:
+        """True while others change the containers of its task."""
+        # At the end nothing is started any more, and others may well wait for it.
+        return now < self.quiet.get(container.task.name, now) and not (self.draining or self.leaving)
 
     def keep_outdated(self, task: Task) -> None:
         """Keeps the containers of an earlier configuration of a task while its new ones fail."""

@@ -14,8 +14,20 @@ from microscaling.secrets.masking import mask
 log = logging.getLogger("mssscheduler")
 
 
-def quiet_or_resume(backend: Backend, operation: Operation) -> None:
-    """Asks a container to take no new job, or to take jobs again."""
+CALLS = (Work.FREEZE, Work.THAW, Work.QUIET, Work.RESUME)
+
+
+def call(backend: Backend, operation: Operation) -> None:
+    """Freezes or thaws a container, or asks it to take no new job, or to take jobs again."""
+    if operation.work is Work.FREEZE:
+        backend.freeze(operation.container.id)
+    elif operation.work is Work.THAW:
+        backend.thaw(operation.container.id)
+    else:
+        _quiet_or_resume(backend, operation)
+
+
+def _quiet_or_resume(backend: Backend, operation: Operation) -> None:
     container, options = operation.container, operation.container.task.drain
     if options is None:
         return

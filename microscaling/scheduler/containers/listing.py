@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from microscaling.demand import limits
 from microscaling.scheduler.containers.backend import ListedContainer, State
-from microscaling.scheduler.containers.container import Container, Phase
+from microscaling.scheduler.containers.container import COLD, Container, Phase
 from microscaling.scheduler.containers.event_debt import EventDebt
 
 if TYPE_CHECKING:
@@ -125,6 +125,11 @@ class Listing:
 
     def _runs(self, container: Container, seen: ListedContainer, now: float) -> None:
         reconciler, phase = self.reconciler, container.phase
+        if container.busy and phase in COLD:
+            return
+        if phase is Phase.REMOVING and container.frozen_since is not None and not container.busy:
+            reconciler.freezer.remains(container)
+            return
         alive, container.seen = reconciler.alive_at(container, now), now
         if phase in (Phase.CREATING, Phase.CREATED, Phase.STARTING) or (
             container.restarting and not seen.restarting
@@ -136,7 +141,7 @@ class Listing:
             container.unwanted = container.unwanted and not reconciler.unmanaged.adopts
         if seen.restarting:
             reconciler.ends.restarts(container, "had ended", alive, now)
-        reconciler.paused.note(container, seen.paused)
+        reconciler.freezer.seen(container, seen.paused, now)
 
     def _missing(self, container: Container, now: float) -> None:
         """Takes a known container that is not in the listing."""

@@ -13,12 +13,23 @@ from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import PermanentError
 from microscaling.scheduler.containers.backend import BackendUnavailable, Event, Missing
-from microscaling.scheduler.containers.container import ACTIVE, Container, Operation, Phase, Work
+from microscaling.scheduler.containers.container import (
+    ACTIVE,
+    STILL,
+    UNWANTED,
+    WANTED_AGAIN,
+    WORK_FOR,
+    Container,
+    Operation,
+    Phase,
+    Work,
+)
 from microscaling.scheduler.containers.counts import Counts
 from microscaling.scheduler.containers.crash_backoffs import CrashBackoffs
 from microscaling.scheduler.containers.drains import Drains
 from microscaling.scheduler.containers.ends import Ends
-from microscaling.scheduler.containers.failures import does_not_end, say_failed
+from microscaling.scheduler.containers.failures import Failures
+from microscaling.scheduler.containers.freezer import Freezer
 from microscaling.scheduler.containers.inventory import Inventory
 from microscaling.scheduler.containers.looks import Looks
 from microscaling.scheduler.containers.names import Names
@@ -27,19 +38,6 @@ from microscaling.scheduler.containers.roster import Roster
 from microscaling.scheduler.containers.unmanaged import UnmanagedContainers
 
 log = logging.getLogger("mssscheduler")
-
-REMOVE_AFTER_S = 1.0
-"""Delay from the end of a container that was stopped to its removal."""
-WORK_FOR = {
-    Phase.CREATING: Work.CREATE,
-    Phase.STARTING: Work.START,
-    Phase.STOPPING: Work.STOP,
-    Phase.REMOVING: Work.REMOVE,
-}
-
-
-UNWANTED, WANTED_AGAIN = (Work.CREATE, Work.START, Work.LIST), (Work.UNLIST,)
-"""Operations that are called off for such a container."""
 
 
 class ContainerReconciler(Inventory):
@@ -55,12 +53,14 @@ class ContainerReconciler(Inventory):
         self.counts = Counts(self)
         self.crash_backoffs = CrashBackoffs(self, self.counts.occupied)
         self.ends = Ends(self, self.crash_backoffs)
+        self.failures = Failures(self, self.ends)
         self.roster = Roster(self, self.counts, self.crash_backoffs, self.ends)
         self.paused = Paused(self)
+        self.freezer = Freezer(self, self.paused)
         self.drains = Drains(self)
         self.looks = Looks(self, self.drains)
         self.names = Names(self, self.drains)
-        self.unmanaged = UnmanagedContainers(self, self.paused)
+        self.unmanaged = UnmanagedContainers(self, self.freezer)
         self._reconciled_at = 0.0
         """Time of the last `reconcile`, monotonic seconds; everything due by then is done."""
         self._operations: list[Operation] = []
@@ -75,6 +75,7 @@ class ContainerReconciler(Inventory):
         self.ends.observe(now)
         self.crash_backoffs.check(now)
         self.drains.observe(now)
+        self.freezer.observe(now, self.drains.end_by)
         for task in self.by_name.values():
             self.reconcile_task(task, now)
         self.roster.clear_up()
@@ -114,18 +115,19 @@ class ContainerReconciler(Inventory):
         if not self.acting or self.away or self.leaving or self.hold:
             return
         parked = [
-            c for c in self.restless() if c.is_parked and now >= c.not_before and not self._is_quiet(c, now)
+            c for c in self.restless() if c.is_parked and now >= c.not_before and not self.is_quiet(c, now)
         ]
-        if not parked:
-            return
         parked.sort(key=lambda c: (c.task.priority, c.order))
         room, started = self.room(), set()
         for container in parked:
             if room > 0 and self.has_room(container.task):
-                container.phase = Phase.STARTING
+                cold = container.phase is Phase.CHOSEN
+                container.phase = Phase.THAWING if cold else Phase.STARTING
                 self._next_step(container, now)
                 started.add(container.task)
                 room -= 1
+        for container in self.freezer.ends(now, room):
+            self._next_step(container, now)
         for task in started:
             self.counts.write(task, now)
 
@@ -147,7 +149,8 @@ class ContainerReconciler(Inventory):
     def next_due(self) -> float | None:
         """Returns the time at which `reconcile` has work without an event (monotonic seconds). A past time
         stays until `reconcile` was called."""
-        delayed, ends = (c.not_before for c in self.restless()), (self.drains.times(), self.names.times())
+        ends = self.drains.times(), self.names.times(), self.freezer.times()
+        delayed = (c.not_before for c in self.restless())
         quiet = itertools.chain(self.quiet.values(), self.refreshed_by().values())
         times = itertools.chain(delayed, quiet, self.crash_backoffs.times(), *ends)
         return min((time for time in times if time > self._reconciled_at), default=None)
@@ -156,12 +159,12 @@ class ContainerReconciler(Inventory):
         """Sets the demand of all tasks to 0, for good."""
         self.draining = self.acting = True
         self.leaving = False
-        self._remove_now()
+        self.ends.remove_now()
 
     def leave(self) -> None:
         """From now on nothing is created or started, and containers that were not started are removed."""
         self.leaving = self.acting = True
-        self._remove_now()
+        self.ends.remove_now()
         self.names.leave()
         for container in self.restless():
             if container.phase in (Phase.CREATING, Phase.CREATED):
@@ -193,7 +196,7 @@ class ContainerReconciler(Inventory):
             if container.phase in (Phase.CREATED, Phase.STARTING) or container.restarting:
                 self.started(container, now)
         elif event.kind in ("pause", "unpause"):
-            self.paused.note(container, event.kind == "pause")
+            self.freezer.note(container, event.kind == "pause", now)
         elif event.kind == "die":
             code = "" if event.exit_code is None else f" with code {event.exit_code}"
             container.exit_code = event.exit_code
@@ -224,6 +227,8 @@ class ContainerReconciler(Inventory):
             self.drains.on_done(operation, error, now)
         elif operation.work in (Work.LIST, Work.UNLIST):
             self.names.on_done(operation, error, now, id)
+        elif error is not None and operation.work in (Work.FREEZE, Work.THAW):
+            self.freezer.failed(operation, error, now)
         elif error is None:
             self.answered = now
             container.failures = 0
@@ -231,30 +236,21 @@ class ContainerReconciler(Inventory):
         elif isinstance(error, PermanentError) and operation.work in (Work.CREATE, Work.START):
             self._refused(operation.work, container, error, now)
         elif container.phase is not Phase.EXITED:
-            if operation.work in (Work.CREATE, Work.START) and not isinstance(error, BackendUnavailable):
-                self.ends.unanswered(operation, error, now)
-            else:
-                say_failed(operation, error, self.ends, now)
-            container.stubborn = container.stubborn or does_not_end(operation, error, self.ends, now)
-            # Only for paused ones: others may be at a job, and must not lose their grace.
-            refused = isinstance(error, PermanentError) and operation.work is Work.STOP
-            container.refused = refused and container.paused
-            container.unknown = not (container.refused and self.draining)  # that one is removed by force now
-            container.start_unconfirmed = container.start_unconfirmed or operation.work is Work.START
-            container.failures += 1
-            if container.unknown:
-                container.not_before = now + min(30.0, 0.5 * 2.0 ** min(container.failures, 8))
+            self.failures.take(operation, error, now)
         self.reconcile_task(container.task, now)
         self.start_parked(now)
 
     def call_off(self, operation: Operation, now: float) -> bool:
         """Cancels an operation that is no longer wanted. Returns True if it must not be made."""
         container = operation.container
-        if operation.work not in (UNWANTED if container.unwanted else WANTED_AGAIN):
+        # It is thawed to be stopped, or may have been thawed already.
+        ends = operation.work is Work.THAW and (container.spent or container.thaw_unconfirmed)
+        if ends or operation.work not in (UNWANTED if container.unwanted else WANTED_AGAIN):
             return False
         container.busy = False
         if operation.work is Work.START and container.phase is Phase.STARTING:
             container.phase, container.may_run = Phase.CREATED, False
+        self.freezer.called_off(operation)
         if container.task.name in self.by_name:
             self.reconcile_task(container.task, now)
         self.start_parked(now)
@@ -281,15 +277,12 @@ class ContainerReconciler(Inventory):
         if running and not container.restarting:  # otherwise its end has been judged
             self.ends.judge(container, how, now if alive is None else alive, now)
         else:
-            self._remove_later(container, now)
+            self.ends.remove_later(container, now)
+        self.freezer.ended(container, how)
         container.phase = Phase.EXITED
         container.unwanted = True
         container.paused = container.restarting = False
         container.drain = container.quieted = None
-
-    def _is_quiet(self, container: Container, now: float) -> bool:
-        # At the end nothing is started any more, and others may well wait for it.
-        return now < self.quiet.get(container.task.name, now) and not (self.draining or self.leaving)
 
     def _want(self, task: Task) -> int:
         """Returns how many containers a task should have now: its demand, limited by a back-off."""
@@ -314,28 +307,33 @@ class ContainerReconciler(Inventory):
                 # It is the probe now. One that has long been stable would prove nothing, and the back-off
                 # would never end.
                 container.started, container.stable = now, False
-        for _ in range(missing):
+        for _ in range(missing - self.freezer.choose(task, missing)):
             self.new(task)
 
     def _next_step(self, container: Container, now: float) -> None:
         """Plans the next operation of one container, if there is one and it is allowed."""
-        if self._is_quiet(container, now) or container.busy or container.unknown:
+        if self.is_quiet(container, now) or container.busy or container.unknown:
             return
         if not self.acting or self.hold or self.rests(container):
             return
         if self.leaving and container.phase is Phase.STARTING:  # without an answer, and not started
             container.unwanted = True
+        if container.phase in STILL:
+            self.freezer.next_step(container)
+            return
         self.drains.keep_or_give_up(container)
+        container.freezes = container.phase is Phase.RUNNING and self.freezer.may_freeze(container)
         phase = container.phase
         if container.unwanted and phase is Phase.CREATING:
             self.forget(container)
             return
         if phase is Phase.RUNNING and not container.refused and self._drains(container, now):
             return
-        if container.unwanted:
+        if container.unwanted and phase is not Phase.THAWING:
             by_force = self.draining and container.refused
             stops = phase in (Phase.RUNNING, Phase.STOPPING) and not by_force
-            phase = Phase.STOPPING if stops else Phase.REMOVING
+            ends = Phase.FREEZING if self.freezer.may_freeze(container) else Phase.STOPPING
+            phase = ends if stops else Phase.REMOVING
         if phase not in WORK_FOR or self.away or now < container.not_before:
             return
         if phase is Phase.CREATING and now < self.refreshed_by().get(container.task.image, now):
@@ -347,6 +345,7 @@ class ContainerReconciler(Inventory):
         self._plan(WORK_FOR[phase], container, now)
 
     def _plan(self, work: Work, container: Container, now: float) -> None:
+        self.freezer.begins(container, now)
         container.busy = True
         container.asked = now
         self.touch(container)
@@ -369,21 +368,12 @@ class ContainerReconciler(Inventory):
                 self.names.begins(container)
         elif work is Work.START and container.phase is Phase.STARTING:
             self.started(container, now)
+        elif work in (Work.FREEZE, Work.THAW):
+            self.freezer.done(work, container)
         elif work is Work.STOP and container.phase is Phase.STOPPING:
             self.ended(container, "stopped", now)
         elif work is Work.REMOVE:
             self.forget(container)
-
-    def _remove_later(self, container: Container, now: float) -> None:
-        """Delays the removal of an exited container."""
-        # A removal costs the engine as much as a start, and no other task waits for it.
-        if not self.draining and not self.leaving and not container.start_unconfirmed:
-            container.not_before = max(container.not_before, now + REMOVE_AFTER_S)
-
-    def _remove_now(self) -> None:
-        for container in self.restless():
-            if container.refused or (container.phase is Phase.EXITED and not container.failures):
-                container.not_before = 0.0
 
     def _refused(self, work: Work, container: Container, error: PermanentError, now: float) -> None:
         """Takes a permanent refusal of a create or start."""

@@ -7,8 +7,8 @@ import logging
 from microscaling.scheduler.containers.backend import Event, ListedContainer, State
 from microscaling.scheduler.containers.container import Container, Phase
 from microscaling.scheduler.containers.drain_file import Kept
+from microscaling.scheduler.containers.freezer import Freezer
 from microscaling.scheduler.containers.inventory import Inventory
-from microscaling.scheduler.containers.paused import Paused
 from microscaling.scheduler.containers.watch import Draining
 
 log = logging.getLogger("mssscheduler")
@@ -22,9 +22,9 @@ LEFTOVER_S = 15.0
 class UnmanagedContainers:
     """Distinguishes a second agent, which holds all tasks, from the remains of an earlier one."""
 
-    def __init__(self, inventory: Inventory, paused: Paused) -> None:
+    def __init__(self, inventory: Inventory, freezer: Freezer) -> None:
         self.inventory = inventory
-        self.paused = paused
+        self.freezer = freezer
         self.adopted: float | None = None
         """Time of the adoption, the first listing (monotonic seconds)."""
         self.adopts = False
@@ -53,7 +53,7 @@ class UnmanagedContainers:
     def on_seen(self, seen: ListedContainer, now: float) -> None:
         """Takes an unknown container in a listing."""
         if self._is_adopting(seen.task):
-            self._adopt(seen)
+            self._adopt(seen, now)
         elif seen.state not in (State.EXITED, State.UNREAD):
             kind = "start" if seen.state is State.RUNNING else "create"
             self._appeared(Event(kind, seen.id, seen.task, seen.nonce), now)
@@ -128,7 +128,7 @@ class UnmanagedContainers:
                 self.inventory.tasks.hold = ""
                 log.info("the containers of the second agent are gone: tasks are no longer held")
 
-    def _adopt(self, seen: ListedContainer) -> None:
+    def _adopt(self, seen: ListedContainer, now: float) -> None:
         """Adopts a container in its present state. Exited ones, and those that never started, go with the
         first decision."""
         state = self._state_told(seen.id, seen.state)
@@ -147,7 +147,8 @@ class UnmanagedContainers:
             self._goes_on(container, kept)
         container.restarting = state is State.RUNNING and seen.restarting
         container.version = seen.version
-        self.paused.note(container, state is State.RUNNING and seen.paused)
+        if state is State.RUNNING and seen.paused:
+            self.freezer.adopt(container, kept.frozen if kept is not None else None, now)
 
     def _goes_on(self, container: Container, kept: Kept) -> None:
         """Takes over the drain that an earlier agent has begun."""

@@ -37,6 +37,7 @@ from microscaling.scheduler.containers.backend import (
 from microscaling.scheduler.docker.body import LABEL, create_body
 from microscaling.scheduler.docker.calls import (
     CALL_TIMEOUT_S,
+    NOT_PAUSED,
     asking,
     errors,
     is_taken,
@@ -253,6 +254,14 @@ class DockerBackend(Backend):
     def signal(self, id: str, name: str) -> None:
         with errors(done=(404, 409)):
             self._client_now().kill(id, f"SIG{name}")
+
+    def freeze(self, id: str) -> None:
+        with errors(done=(404, 409)):
+            self._client_now().pause(id)
+
+    def thaw(self, id: str) -> None:
+        with errors(done=(404, 409), said_done=NOT_PAUSED):
+            self._client_now().unpause(id)
 
     def call(self, task: Task, id: str, call: Call) -> None:
         self._looks.call(task, id, call)

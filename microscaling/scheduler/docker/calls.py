@@ -17,6 +17,8 @@ from microscaling.errors import UNEXPECTED, PermanentError
 from microscaling.scheduler.containers.backend import BackendUnavailable, Unanswered
 
 CALL_TIMEOUT_S = 10
+NOT_PAUSED = "is not paused"
+"""In the answer of an engine that is to let a running container go on: Docker and Podman answer 500."""
 TAKEN = re.compile("name .* is already in use")
 
 
@@ -36,13 +38,14 @@ def look_at_status(answer: requests.Response, **_: object) -> None:
 
 
 @contextmanager
-def errors(done: tuple[int, ...] = ()) -> Iterator[None]:
-    """Converts the library's errors to ours; a status in `done` means that there was nothing to do."""
+def errors(done: tuple[int, ...] = (), said_done: str = "") -> Iterator[None]:
+    """Converts the library's errors to ours; a status in `done`, or an explanation with `said_done`, means
+    that there was nothing to do."""
     try:
         yield
     except APIError as error:
         status = error.status_code
-        if status in done:
+        if status in done or (said_done and said_done in str(error.explanation)):
             return
         if status in AWAY:
             raise BackendUnavailable(said(error)) from error

@@ -103,6 +103,7 @@ TYPE = SchedulerPlugin(
     version=version,
     check_drain=of_containers,
     takes_names=True,
+    freezes=True,
     prepare=prepare,
     examine=examine,
 )

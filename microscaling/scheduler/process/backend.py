@@ -22,21 +22,17 @@ from microscaling.scheduler.containers.state_folder import default_folder
 from microscaling.scheduler.process import command as process_command
 from microscaling.scheduler.process import log as process_log
 from microscaling.scheduler.process import looks
-from microscaling.scheduler.process.family import Family, marked
+from microscaling.scheduler.process.family import Family
 from microscaling.scheduler.process.handle import Handle
 from microscaling.scheduler.process.news import POLL_INTERVAL_S, wait_for_news
 from microscaling.scheduler.process.orphans import Orphans
-from microscaling.scheduler.process.state import Entry, FolderGone, StateFolder
+from microscaling.scheduler.process.state import FolderGone, StateFolder
 from microscaling.scheduler.process.stop_signal import stop_signal
-from microscaling.scheduler.process.unit import Unit, lowest_free
+from microscaling.scheduler.process.unit import MARK, Unit, adopt, lowest_free
 from microscaling.utils import subreaper
-from microscaling.utils.process import has_proc
 
 log = logging.getLogger("mssscheduler")
 
-MARK = "MICROSCALING_PROCESS"
-"""The variable in the environment of every process with its id. By it an agent finds processes that the last
-one had started and not yet recorded."""
 KILL_WAIT_S = 5.0
 """Longest wait for the end of a killed process."""
 CLOSE_WAIT_S = 5.0
@@ -181,6 +177,18 @@ class ProcessBackend(Backend):
                 unit.family.send(signal.Signals[f"SIG{name}"])
             self._save_or_warn()
 
+    def freeze(self, id: str) -> None:
+        unit = self._get(id)
+        if unit is not None:
+            unit.freeze()
+            self._emit(unit.event("pause"))
+
+    def thaw(self, id: str) -> None:
+        unit = self._get(id)
+        if unit is not None:
+            unit.thaw()
+            self._emit(unit.event("unpause"))
+
     def call(self, task: Task, id: str, call: Call) -> None:
         unit = self._get(id)
         if unit is not None and not unit.over:
@@ -194,7 +202,8 @@ class ProcessBackend(Backend):
     def list(self) -> builtins.list[ListedContainer]:
         self._opened()
         self._look_at_all()
-        return [p.seen() for p in self._all()]
+        # Of other tasks a stop is none of the agent's business.
+        return [p.seen(self._tasks.get(p.task, UNKNOWN).yielding is not None) for p in self._all()]
 
     def end_command(self, task: str, seen: Sequence[ListedContainer]) -> str:
         """Returns the command to kill these processes. All of them are ours: the last owner of the folder has
@@ -277,7 +286,7 @@ class ProcessBackend(Backend):
                 return
             self._folder.open()
             try:
-                adopted = [self._adopt(entry) for entry in self._folder.load()]
+                adopted = [adopt(entry) for entry in self._folder.load()]
             except BaseException:
                 self._folder.close()
                 raise
@@ -289,29 +298,6 @@ class ProcessBackend(Backend):
             self._processes = {process.id: process for process in adopted if process}
             self._last_created = max((p.created for p in self._processes.values()), default=0.0)
             self._open = True
-
-    def _adopt(self, entry: Entry) -> Unit | None:
-        """Returns the unit of an entry; None if it was about to be started and does not run."""
-        process = Unit(entry.id, entry.task, entry.nonce, entry.created, entry.version)
-        process.intended, process.number = True, entry.number
-        leader = Handle.adopt(entry.pid, entry.started) if entry.pid else None
-        if leader is None:
-            rows = marked(MARK, entry.id)
-            if entry.pid:
-                leader = Handle.ended(entry.pid, entry.started)
-            elif rows:
-                row = next((row for row in rows if row.group == row.pid), None)
-                leader = Handle.adopt(row.pid, row.started) if row else None
-                leader = leader or Handle.ended(0, rows[0].started)
-            else:
-                if not has_proc():
-                    log.warning(
-                        "a process of %s may run unnoticed: the last agent ended at its start", entry.task
-                    )
-                return None
-        process.family = Family(leader, (MARK, entry.id), reparented=False)
-        process.family.asked.update(entry.asked)
-        return process
 
     def _get(self, id: str) -> Unit | None:
         self._opened()

@@ -61,7 +61,7 @@ class Family:
     def kill(self, now: float) -> None:
         """Kills the leader with its group; `outlived` kills the rest."""
         self.kill_at = min(self.kill_at, now)
-        self.leader.kill_group()
+        self.leader.signal_group(SIGKILL)
 
     def outlived(self, now: float) -> bool:
         """True if any process is left after the end of the leader. Sends SIGTERM to the topmost of the rest;

@@ -84,13 +84,13 @@ class Handle:
             if not self._signal_by_pidfd(number, 0):
                 self._signal_by_number(os.kill, number)
 
-    def kill_group(self) -> None:
-        """Kills the whole group that it leads; does nothing after its end."""
+    def signal_group(self, number: int) -> None:
+        """Sends a signal to the whole group that it leads; does nothing after its end."""
         with self._lock:
             if self._gone:
                 return
-            if not self._signal_by_pidfd(signal.SIGKILL, PIDFD_SIGNAL_PROCESS_GROUP):
-                self._signal_by_number(os.killpg, signal.SIGKILL)
+            if not self._signal_by_pidfd(number, PIDFD_SIGNAL_PROCESS_GROUP):
+                self._signal_by_number(os.killpg, number)
 
     def _signal_by_pidfd(self, number: int, flags: int) -> bool:
         """Returns False if signals through pidfds are not possible here."""

@@ -72,5 +72,6 @@ TYPE = SchedulerPlugin(
     takes=takes,
     version=version,
     check_drain=of_processes,
+    freezes=True,
     examine=examine,
 )

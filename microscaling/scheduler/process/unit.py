@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
+import signal
 import threading
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 
+from microscaling.errors import PermanentError
 from microscaling.scheduler.containers.backend import Event, ListedContainer, State
-from microscaling.scheduler.process.family import Family
+from microscaling.scheduler.process.family import Family, marked
 from microscaling.scheduler.process.handle import Handle
 from microscaling.scheduler.process.program import Program
 from microscaling.scheduler.process.state import Entry
+from microscaling.utils.process import has_proc, row
+
+log = logging.getLogger("mssscheduler")
 
 NUMBER = "MSS_WORKER_NUMBER"
 """The variable with the number of a process among those of its task that run, from 1 on."""
 BUSY_FILE = "MSS_BUSY_FILE"
 """The variable with the path of its busy file, if its task has one."""
+MARK = "MICROSCALING_PROCESS"
+"""The variable in the environment of every process with its id. By it an agent finds processes that the last
+one had started and not yet recorded."""
+FREEZE_S = 2.0
+"""Longest wait until a process has stopped by the signal."""
 IN_PATH = "{number}"
 """Stands in the path of a task's busy file for the number of the process."""
 
@@ -70,14 +82,41 @@ class Unit:
         """True if it has ended."""
         return self.ended.is_set()
 
+    def is_stopped(self) -> bool:
+        """True if its leader was stopped by a signal, and not continued."""
+        handle = self.handle
+        if handle is None or self.over:
+            return False
+        found = row(handle.pid)
+        return found is not None and found.started == handle.started and found.stopped
+
+    def freeze(self) -> None:
+        """Stops all processes of its group. Raises PermanentError if its leader goes on."""
+        self._signal_group(signal.SIGSTOP)
+        until = time.monotonic() + FREEZE_S
+        # Not at once, as the kernel stops a process when it next runs.
+        while has_proc() and not self.over and not self.is_stopped():
+            if time.monotonic() >= until:
+                raise PermanentError("it goes on after SIGSTOP")
+            self.ended.wait(0.005)
+
+    def thaw(self) -> None:
+        """Lets all processes of its group go on."""
+        self._signal_group(signal.SIGCONT)
+
+    def _signal_group(self, number: int) -> None:
+        if self.family is not None and not self.over:
+            with self.lock:
+                self.family.leader.signal_group(number)
+
     def state(self) -> State:
         """Returns its state as a container."""
         if self.over:
             return State.EXITED
         return State.RUNNING if self.family else State.CREATED
 
-    def seen(self) -> ListedContainer:
-        """Returns its entry in a listing."""
+    def seen(self, freezes: bool = False) -> ListedContainer:
+        """Returns its entry in a listing. `freezes`: with a look whether it is stopped by a signal."""
         handle = self.handle
         return ListedContainer(
             self.id,
@@ -89,6 +128,7 @@ class Unit:
             name=f"process {handle.pid}" if handle else "",
             number=self.number,
             version=self.version,
+            paused=freezes and self.is_stopped(),
         )
 
     def entry(self) -> Entry | None:
@@ -108,3 +148,27 @@ def lowest_free(units: Iterable[Unit], task: str) -> int:
     """Returns the lowest number that no unit of the task has that runs, or is being started."""
     used = {unit.number for unit in units if unit.task == task and not unit.over}
     return next(number for number in range(1, len(used) + 2) if number not in used)
+
+
+def adopt(entry: Entry) -> Unit | None:
+    """Returns the unit of an entry; None if it was about to be started and does not run."""
+    process = Unit(entry.id, entry.task, entry.nonce, entry.created, entry.version)
+    process.intended, process.number = True, entry.number
+    leader = Handle.adopt(entry.pid, entry.started) if entry.pid else None
+    if leader is None:
+        rows = marked(MARK, entry.id)
+        if entry.pid:
+            leader = Handle.ended(entry.pid, entry.started)
+        elif rows:
+            row = next((row for row in rows if row.group == row.pid), None)
+            leader = Handle.adopt(row.pid, row.started) if row else None
+            leader = leader or Handle.ended(0, rows[0].started)
+        else:
+            if not has_proc():
+                log.warning(
+                    "a process of %s may run unnoticed: the last agent ended at its start", entry.task
+                )
+            return None
+    process.family = Family(leader, (MARK, entry.id), reparented=False)
+    process.family.asked.update(entry.asked)
+    return process

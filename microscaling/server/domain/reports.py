@@ -59,6 +59,8 @@ class TaskReport:
     """Those of them that are at work for the last time."""
     drains_until: float | None = None
     """The end of the last of them at the latest, monotonic seconds here."""
+    frozen: int = 0
+    """Containers that take no place under the cap, beside those in `running`."""
     parked: int = 0
     """Containers in `requested` that wait for a place under the cap."""
     rule: str = ""
@@ -169,8 +171,8 @@ def _read_detail(report: Report, data: Mapping[str, Any]) -> None:
             told.stopping = _whole("stopping", entry["stopping"], MAX_COUNT) or 0
         if "draining" in entry:
             _read_drains(told, entry)
-        if "parked" in entry:
-            told.parked = _whole("parked", entry["parked"], MAX_COUNT) or 0
+        if "parked" in entry or "frozen" in entry:
+            _read_places(told, entry)
         if "resting" in entry:
             told.resting = _text("resting", entry["resting"], MAX_REASON)
         told.schedule = _text("schedule", get("schedule"), MAX_REASON)
@@ -235,6 +237,11 @@ def _read_drains(told: TaskReport, entry: Mapping[str, Any]) -> None:
     told.drains_until = time.monotonic() + (
         _whole("drainSeconds", entry.get("drainSeconds"), MAX_METRIC) or 0
     )
+
+
+def _read_places(told: TaskReport, entry: Mapping[str, Any]) -> None:
+    told.parked = _whole("parked", entry.get("parked"), MAX_COUNT) or 0
+    told.frozen = _whole("frozen", entry.get("frozen"), MAX_COUNT) or 0
 
 
 def _read_will(told: TaskReport, entry: Mapping[str, Any]) -> None:

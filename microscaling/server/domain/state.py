@@ -33,6 +33,7 @@ class Sum:
         "demand",
         "failing",
         "fallback",
+        "frozen",
         "held",
         "measured",
         "metric",
@@ -52,6 +53,7 @@ class Sum:
     def __init__(self) -> None:
         self.told: TaskReport | None = None
         self.agents = self.running = self.requested = self.demand = self.starting = self.stopping = 0
+        self.frozen = 0
         self.metric: int | None = None
         """The largest number of items that an agent has sent; None: no agent has."""
         self.measured: Measurement | None = None
@@ -78,6 +80,8 @@ class Sum:
             self.starting += requested - running
         elif running > requested:
             self.stopping += running - requested
+        if told.frozen:
+            self.frozen += told.frozen
         if wanted is None:
             wanted = requested if told.demand is None else told.demand
         self.demand += wanted
@@ -263,6 +267,7 @@ def _task(
         "demand": of.demand,
         "starting": of.starting,
         "stopping": of.stopping,
+        "frozen": of.frozen,
         "backingOff": of.backing_off,
         "resting": of.resting,
         "failing": of.failing,
