@@ -286,7 +286,7 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
                 self.orphans.apply(orphans, self._replaces(now), now)
             self.listing.apply(asked, seen, now)
             self._listed = now
-            # An empty file tells the next agent that a paused container was paused by others.
+            # An empty file means, for the next agent, that a paused container was paused by others.
             self._is_news = self._is_news or self._owes_file()
 
     def _owes_file(self) -> bool:

@@ -72,6 +72,7 @@ class Freezer:
         if yielding.waits and container.drain is not None and container.drain.over:
             return False
         mine = inventory.containers[container.task.name]
+        # One that is about to be ended counts no more: another may be frozen for it.
         return sum(1 for c in mine if c.phase in COLD and not c.spent) < yielding.most
 
     def choose(self, task: Task, missing: int) -> int:
@@ -98,6 +99,7 @@ class Freezer:
                 continue
             if self.inventory.is_quiet(container, now):
                 continue
+            # Each use of a place comes after those of the tasks that wait for one.
             if room > 0 and container.tries < TRIES and self.inventory.has_room(container.task):
                 room -= 1
                 container.phase = Phase.THAWING
@@ -145,7 +147,8 @@ class Freezer:
         """Takes a refusal, or a missing answer."""
         container, freezes = operation.container, operation.work is Work.FREEZE
         if container.phase is not (Phase.FREEZING if freezes else Phase.THAWING):
-            return  # an event has told the outcome
+            return  # an event has shown the outcome
+        # Only a listing shows what has come of it.
         if isinstance(error, (BackendUnavailable, Unanswered)):
             container.unknown = True
             container.late_pause_until = now + LATE_S if freezes else 0.0
@@ -207,6 +210,7 @@ class Freezer:
         elif container.phase not in COLD:
             self.paused.note(container, paused)
             return
+        # The stream may have lost these events: a later one is by others.
         container.pause_owed = container.thaw_owed = False
         if paused and container.phase is Phase.FREEZING:
             self.frozen(container)
@@ -229,7 +233,7 @@ class Freezer:
         """Takes over a paused container. `since`: the time at which an earlier agent froze it, by its
         file."""
         task, known = container.task, self.inventory.knows_frozen
-        # No label can tell, as labels cannot change. Without the file, one of a task that freezes was most
+        # No label shows it, as labels cannot change. Without the file, one of a task that freezes was most
         # likely frozen by the agent.
         if since is None and (known or task.yielding is None or self.inventory.is_others(container.id)):
             self.paused.note(container, True)
