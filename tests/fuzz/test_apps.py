@@ -125,7 +125,8 @@ def app_by(rule: type[Target]) -> dict[str, Any]:
 OTHERS = {"networks": {"a": None}, **ASKED}
 TASKS = [app_of(kind, OTHERS if i else BOX) for i, kind in enumerate(METRICS.all())]
 WEB = {"web": True, "unlistSeconds": 3.5, "listAfterSeconds": 2, "webNetworks": ["a"], "networks": ["a"]}
-SEVERAL = {**ASKED, **WEB, "sources": [{"metricType": "Redis", "url": "redis://h", "key": "a"}]}
+YIELDS = {"yield": "pause", "yieldPaused": 2, "yieldSeconds": 20, "leaseSeconds": 30}
+SEVERAL = {**ASKED, **WEB, **YIELDS, "sources": [{"metricType": "Redis", "url": "redis://h", "key": "a"}]}
 TASKS += [{**QUEUE, "metricType": "Redis", "config": SEVERAL}]
 TASKS[-1] |= {"name": "several"}
 OF_NSQ = {"maxWaitSeconds": 9, "topicName": "t", "channelName": "c"}
