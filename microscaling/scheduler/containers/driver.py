@@ -287,11 +287,7 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
             self.listing.apply(asked, seen, now)
             self._listed = now
             # An empty file means, for the next agent, that a paused container was paused by others.
-            self._is_news = self._is_news or self._owes_file()
-
-    def _owes_file(self) -> bool:
-        freezes = any(task.yielding is not None for task in self.reconciler.by_name.values())
-        return freezes and not self._drain_file.found
+            self._is_news |= self.reconciler.freezer.is_used and not self._drain_file.found
 
     def _before_listing(self, now: float) -> None:
         """Hook for a listing that has had no effect yet, called with the lock held."""

@@ -42,6 +42,11 @@ class Freezer:
         self._cold: dict[Container, None] = {}
         """Those that have been frozen, and perhaps are no more."""
 
+    @property
+    def is_used(self) -> bool:
+        """True if a task has its containers frozen."""
+        return any(task.yielding is not None for task in self.inventory.by_name.values())
+
     def observe(self, now: float, end_by: float) -> None:
         """Marks the frozen containers that are to end; called before each planning. `end_by`: the latest time
         for it at the end of the agent."""
