@@ -76,14 +76,14 @@ class Freezer:
         # One whose time for its last job is up has not become idle.
         if yielding.waits and container.drain is not None and container.drain.over:
             return False
-        mine = inventory.containers[container.task.name]
+        mine = inventory.books.restless(container.task.name)
         # One that is about to be ended counts no more: another may be frozen for it.
         return sum(1 for c in mine if c.phase in COLD and not c.spent) < yielding.most
 
     def choose(self, task: Task, missing: int) -> int:
         """Has frozen containers of a task go on as soon as there are places; returns how many. Those come
         first that have been frozen for the longest time."""
-        mine = self.inventory.containers[task.name]
+        mine = self.inventory.books.restless(task.name)
         able = [c for c in mine if c.phase is Phase.FROZEN and not c.unwanted and not c.unknown]
         chosen = sorted(able, key=_age)[:missing]
         for container in chosen:
