@@ -1,8 +1,9 @@
-"""Answers of Marathon and Kubernetes."""
+"""Answers of Marathon, Kubernetes and a Swarm."""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from microscaling.scheduler.kubernetes.orchestrator import KubernetesOrchestrato
 from microscaling.scheduler.kubernetes.view import number
 from microscaling.scheduler.marathon import Marathon
 from microscaling.scheduler.replicas.orchestrator import Replicas
+from microscaling.scheduler.swarm.lease_config import ConfigLease
+from microscaling.scheduler.swarm.orchestrator import SwarmOrchestrator
 from tests.fuzz.checks import SECRET, check_error, fuzz, is_whole
 from tests.fuzz.inputs import Dice, dice
 from tests.fuzz.wire import Answering, answer, stream
@@ -86,6 +89,56 @@ def test_marathon(answering: Answering, dice: Dice) -> None:
         check_error(error)
     finally:
         marathon.close()
+
+
+SERVICE = {
+    "ID": "s", "Version": {"Index": 7}, "UpdateStatus": {"State": "paused", "Message": "no"},
+    "Spec": {
+        "Name": "web", "Labels": {"microscaling.count": "true"}, "Mode": {"Replicated": {"Replicas": 3}},
+        "TaskTemplate": {"ContainerSpec": {"Image": "i", "StopGracePeriod": 5, "Labels": {"a": "b"}}},
+    },
+}  # fmt: skip
+SWARM_TASK = {
+    "ID": "t", "ServiceID": "s", "NodeID": "n", "DesiredState": "running",
+    "Status": {"State": "failed", "Timestamp": "2026-01-01T00:00:00.123456789Z", "Err": "no\nroom"},
+}  # fmt: skip
+NODE = {
+    "ID": "n", "Spec": {"Availability": "active"}, "Status": {"State": "ready"},
+    "Description": {"Resources": {"NanoCPUs": 1, "MemoryBytes": 2}},
+}  # fmt: skip
+CONFIG = {
+    "ID": "c", "Version": {"Index": 3},
+    "Spec": {"Name": "microscaling-lease-x", "Labels": {"com.microscaling.lease.holder": "a"}},
+}  # fmt: skip
+SWARM_ERROR = {"message": "rpc error: code = Unknown desc = update out of sequence"}
+
+
+@fuzz
+@given(dice)
+def test_swarm(answering: Answering, dice: Dice) -> None:
+    swarm = SwarmOrchestrator(f"tcp://{answering.endpoint}")
+    swarm.reader._client = swarm.reader._made("1.41")
+    lease = ConfigLease(swarm.reader, "x")
+    until = time.monotonic() + 5.0
+    lists = [SERVICE], [SWARM_TASK], [NODE], [CONFIG], SERVICE, SWARM_ERROR
+    answering.answers = answer(dice.json(*lists, [SERVICE]), dice.pick(STATUSES))
+    try:
+        case = dice.number(4)
+        if case == 0:
+            swarm._view.learn(SERVICE)
+            swarm.scale("web", 3)
+        elif case == 1:
+            swarm._on_event("service", "update", "s", {})
+        elif case == 2:
+            record = lease.read(until)
+            assert record is None or isinstance(record.holder, str)
+        else:
+            lease.write(None, "b", until)
+        check_found(swarm.read(["web", "other"]))
+    except (TemporaryError, PermanentError) as error:
+        check_error(error)
+    finally:
+        swarm.close()
 
 
 KUBECONFIG = {

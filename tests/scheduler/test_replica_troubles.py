@@ -254,6 +254,21 @@ def test_a_new_number_starts_the_30_s_anew() -> None:
     assert task_of(reconciler).room == 5
 
 
+def test_what_is_pending_only_after_a_while_counts_from_then_on() -> None:
+    """As when the tasks are still on their way to a node at the first look."""
+    reconciler = reconciler_of(a=8)
+    read(reconciler, 1.0, a=Replicas(8, 0))
+    read(reconciler, 10.0, a=pending(8, 3))
+    read(reconciler, 39.0, a=pending(8, 3))
+    assert task_of(reconciler).room is None
+    read(reconciler, 40.0, a=pending(8, 3))
+    assert task_of(reconciler).room == 5
+    accept(reconciler, 40.0)
+    for now in (41.0, 72.0):  # a node is lost
+        read(reconciler, now, a=pending(5, 2))
+    assert task_of(reconciler).room == 3
+
+
 def test_without_a_sign_it_is_tried_again_after_5_minutes() -> None:
     reconciler = reconciler_of(a=8)
     read(reconciler, 1.0, a=pending(8, 3))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import statistics
 import subprocess
 import time
 from collections.abc import Callable, Mapping
 
 import yaml
 
-from tests.contract.swarm import restarted, running_in, update_service
+from tests.contract.swarm import restarted, running_in, scale_service, update_service
 from tests.integration.agents import wait_for
 from tests.integration.swarms import World
 from tests.swarm.cluster import Cluster
@@ -42,6 +43,32 @@ def up_and_down(cluster: Cluster, world: World) -> str:
         assert agent.stop() == 0
     nodes = " + ".join(map(str, spread))
     return f"asked for after {asked:.1f} s, all run ({nodes}) after {up:.0f} s, back to 1 in {down:.0f} s"
+
+
+def side_by_side(cluster: Cluster, world: World) -> str:
+    """From a jump of the queue to the last of 33 that runs, and the same by `docker service scale`."""
+    web = world.serve("web", 1, world.labels("web", max="33"))
+    by_hand = world.serve("plain", 1, {"no": "label"})
+    world.numbers.counts["web"] = 1
+    ours: list[float] = []
+    hands: list[float] = []
+    with world.agent(cap=33) as agent:
+        agent.says("this agent has the lease")
+        for _ in range(5):
+            within(lambda: world.running(by_hand) == world.running(web) == 1, "for the beginning")
+            command = ["docker", "-H", cluster.hosts[0], "service", "scale", "-d", "plain=33"]
+            subprocess.run(command, check=True, capture_output=True)
+            hands.append(within(lambda: world.running(by_hand) == 33, "for 33 by hand"))
+            scale_service(world.client, by_hand, 1)
+            within(lambda: world.running(by_hand) == 1, "for the way back")
+            world.numbers.counts["web"] = 33
+            ours.append(within(lambda: world.running(web) == 33, "for 33 of ours"))
+            world.numbers.counts["web"] = 1
+    mine, theirs = statistics.median(ours), statistics.median(hands)
+    return (
+        f"median of 5 in turn: {mine:.1f} s from the jump of the queue, {theirs:.1f} s from the command; "
+        f"{(mine - 0.25) / theirs:.2f} x without half a beat"
+    )
 
 
 def hand_over(cluster: Cluster, world: World) -> str:
@@ -190,8 +217,8 @@ def no_place(cluster: Cluster, world: World) -> str:
     world.numbers.counts.update(high=5, low=10)
     with world.agent(cap=8) as agent:
         within(lambda: world.running(high) == left, "for those that have a place")
-        agent.says("pending: no suitable node")
         gave = within(lambda: world.replicas(low) == 8 - left, "for the share of the others")
+        agent.says("pending: no suitable node")
         cluster.set_availability(2, "active")
         back = within(lambda: world.running(high) == min(5, 3 * (cores // 2)), "for the node")
     return (
@@ -202,6 +229,7 @@ def no_place(cluster: Cluster, world: World) -> str:
 
 SCENES: Mapping[str, Scene] = {
     "1 to 60 and back": up_and_down,
+    "1 to 33, beside `docker service scale`": side_by_side,
     "hand-over of 20 by priority": hand_over,
     "a node dies, comes back, is drained": node_lost,
     "the agent dies": agent_lost,

@@ -36,14 +36,12 @@ class Placement:
             self.end()
             return True
         # With a new number the time starts anew, as fewer may find a place.
-        if not pending or requested != self._requested or key != self._key:
+        if self._since is None or not pending or requested != self._requested or key != self._key:
             self._since = now if pending else None
             self._requested, self._key = requested, key
             return False
-        if self._since is None or now - self._since < SETTLES_S:
-            return False
         room = max(0, requested - pending)
-        if task.room == room:
+        if now - self._since < SETTLES_S or (task.room is not None and task.room <= room):
             return False
         task.room, self._again = room, now + AGAIN_S
         log.warning(
