@@ -15,7 +15,6 @@ import yaml
 from tests.contract.swarm import (
     restarted,
     running_in,
-    scale_service,
     swarm_of_one,
     update_service,
 )
@@ -52,7 +51,16 @@ def world(host: str, tmp_path: Path) -> Iterator[World]:
 
 
 def test_services_come_change_and_go(world: World) -> None:
-    web = world.serve("web")
+    """Of their specs only the number changes, and nothing else is touched."""
+    spec = {
+        "UpdateConfig": {"Parallelism": 2, "Delay": 10**9, "FailureAction": "pause", "Order": "start-first"},
+        "RollbackConfig": {"Parallelism": 1, "MaxFailureRatio": 0.25},
+        "EndpointSpec": {"Mode": "dnsrr"},
+    }
+    web = world.serve("web", **spec)
+    other = world.serve("other", 1, {"an": "other"})
+    others = world.client.inspect_service(other)
+    as_it_was = world.client.inspect_service(web)["Spec"]
     world.serve("everywhere", labels=world.labels("everywhere", count="true"), Mode={"Global": {}})
     template = {"ContainerSpec": {"Image": "mss-test/sleeper", "Labels": {"microscaling.enable": "true"}}}
     world.serve("hidden", labels={"some": "label"}, TaskTemplate=template)
@@ -76,47 +84,11 @@ def test_services_come_change_and_go(world: World) -> None:
         world.client.remove_service(mail)
         world.has(web, 9)
         assert agent.stop() == 0
-    assert world.replicas(web) == 9, "leave is the default"
-
-
-def test_all_but_the_number_goes_back_as_it_was(world: World) -> None:
-    spec = {
-        "Networks": [],
-        "UpdateConfig": {"Parallelism": 2, "Delay": 10**9, "FailureAction": "pause", "Order": "start-first"},
-        "RollbackConfig": {"Parallelism": 1, "MaxFailureRatio": 0.25},
-        "EndpointSpec": {"Mode": "dnsrr"},
-    }
-    web = world.serve("web", 1, **spec)
-    before = world.client.inspect_service(web)["Spec"]
-    with world.agent() as agent:
-        world.numbers.counts["web"] = 4
-        world.has(web, 4)
-        assert agent.stop() == 0
     after = world.client.inspect_service(web)["Spec"]
-    assert after.pop("Mode") == {"Replicated": {"Replicas": 4}}
-    before.pop("Mode")
-    assert after == before
-
-
-def test_stop_scales_to_0(world: World) -> None:
-    web = world.serve("web", 2, world.labels("web", min="2"))
-    other = world.serve("other", 1, {"an": "other"})
-    with world.agent(MSS_ON_EXIT="stop") as agent:
-        agent.says("adopted running containers: 2 of web")
-        agent.says("web: ", 2)
-        assert agent.stop() == 0
-    assert (world.replicas(web), world.replicas(other)) == (0, 1)
-
-
-def test_what_a_deploy_sets_back_is_restored(world: World) -> None:
-    web = world.serve("web")
-    with world.agent() as agent:
-        world.numbers.counts["web"] = 5
-        world.has(web, 5)
-        scale_service(world.client, web, 1)
-        agent.says("web: somebody else has set it to 1: in 2 s it gets what it needs, 5 now")
-        world.has(web, 5)
-        assert world.numbers.counts["web"] == 5
+    assert after.pop("Mode") == {"Replicated": {"Replicas": 9}}, "leave is the default"
+    as_it_was.pop("Mode")
+    assert after == as_it_was
+    assert world.client.inspect_service(other) == others
 
 
 def test_what_crashes_gives_its_share_to_others(world: World) -> None:
