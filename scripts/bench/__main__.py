@@ -45,6 +45,21 @@ def hand_over(witness: Witness, floor: Floor, rounds: int) -> Results:
     return {"8 change hands": times}
 
 
+def frozen(witness: Witness, floor: Floor, rounds: int) -> Results:
+    """With `yield: pause` on both sides; a build before that had no such key stops and starts."""
+    with against.tree(AGAINST) as then:
+        cases: dict[str, containers.HandOver] = {
+            who: containers.Frozen() if who == "ours" else containers.HandOver(containers.Build(tree))
+            for who, tree in builds(then).items()
+        }
+        times: dict[str, list[float]] = {"floor": [], **{who: [] for who in cases}}
+        for share in shares(rounds):
+            times["floor"].append(cases["ours"].floor(floor, witness))
+            for who, case in cases.items():
+                times[who].append(case.ours(witness, share))
+    return {FROZEN: times}
+
+
 def scale(witness: Witness, floor: Floor, rounds: int) -> Results:
     case = containers.UpAndDown()
     pairs: dict[str, list[tuple[float, float]]] = {"floor": [], "ours": [], "Compose": [], "Swarm": []}
@@ -153,10 +168,12 @@ def earlier(witness: Witness, floor: Floor, rounds: int) -> Results:
 
 FLEET = 100_000
 LAST = "10,000 tasks, only the last can give, by turns"
+FROZEN = "8 change hands, frozen"
 IDLE_S = 60.0
 AGAINST = ""
 CASES: dict[str, Callable[[Witness, Floor, int], Results]] = {
     "hand-over": hand_over,
+    "frozen": frozen,
     "scale": scale,
     "labels": labelled,
     "start": start,
@@ -181,6 +198,7 @@ def limit(case: str, results: dict[str, list[float]]) -> float | None:
         against.UP: 1.05 * before,
         against.DOWN: 1.05 * before,
         "8 change hands": 1.15 * floor,
+        FROZEN: 0.35 * floor,
         "queue jumps to decision": 0.06,
         f"{FLEET:,} containers known: event": 0.00002,
         LAST: 0.8 * before if before else math.inf,

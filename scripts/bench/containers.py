@@ -86,6 +86,24 @@ class HandOver:
         return took
 
 
+class Frozen(HandOver):
+    """The same with containers that are frozen and go on: they have changed hands once before."""
+
+    def ours(self, witness: Witness, share: float) -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            queue = Queue(Path(folder))
+            frozen = {"yield": "pause", **self.build.config}
+            high = queue_app("high", queue, CAP - 1, leaseSeconds=600, **frozen)
+            with OurAgent([high, rest_app("low", CAP, **frozen)], CAP, self.build.tree) as agent:
+                witness.wait(**{f"{MINE}-low": CAP - 1, f"{MINE}-high": 1})
+                queue.put(1000)
+                witness.wait(**{f"{MINE}-low": 1, f"{MINE}-high": CAP - 1})
+                queue.put(0)
+                took = self.measured(agent, queue, witness, share)
+            witness.wait(**{f"{MINE}-low": 0, f"{MINE}-high": 0})
+            return took
+
+
 class UpAndDown:
     """1 to 33 containers, and back to 1."""
 

@@ -54,7 +54,9 @@ class Witness:
         self.most = 0
         self.changed = threading.Condition()
         self.at = 0.0
-        self._stream = client.events(filters={"type": "container", "event": ["start", "die"]}, decode=True)
+        self._stream = client.events(
+            filters={"type": "container", "event": ["start", "die", "pause", "unpause"]}, decode=True
+        )
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self._thread.start()
 
@@ -64,7 +66,9 @@ class Witness:
             name = next((attributes[label] for label in self.LABELS if label in attributes), "")
             with self.changed:
                 running = self.running.setdefault(name, set())
-                (running.add if event["Action"] == "start" else running.discard)(event["Actor"]["ID"])
+                (running.add if event["Action"] in ("start", "unpause") else running.discard)(
+                    event["Actor"]["ID"]
+                )
                 self.at = event["timeNano"] / 1e9
                 self.most = max(self.most, self._mine())
                 self.changed.notify_all()
