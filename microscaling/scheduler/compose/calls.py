@@ -12,6 +12,8 @@ CAUSES = {
     "stop": ("kill", "die", "stop"),
     "signal": ("kill",),
     "remove": ("kill", "die", "destroy"),
+    "freeze": ("pause",),
+    "thaw": ("unpause",),
 }
 """By call, the events that it causes."""
 
