@@ -19,18 +19,18 @@ from tests.integration.conftest import (  # noqa: F401
     prefix,
     shared_engine,
 )
-from tests.integration.engines import Missing, give_up
+from tests.integration.engines import Missing, OwnEngine, give_up
 
 MARKS = {name: [pytest.mark.integration] for name in ("COMPOSE", "DOCKER", "SWARM")}
 CASES["SWARM"] = Swarm
 
 
 @pytest.fixture(scope="session")
-def swarm_host() -> Iterator[str]:
-    """The address of a swarm of one node, which the tests share."""
+def swarm_engine() -> Iterator[OwnEngine]:
+    """A swarm of one node, which the tests share."""
     try:
-        with swarm_of_one() as host:
-            yield host
+        with swarm_of_one() as own:
+            yield own
     except Missing as missing:
         give_up(missing)
 
@@ -40,7 +40,7 @@ def swarm_in_time(request: pytest.FixtureRequest) -> None:
     """It is started before a test looks at what there is, so that none takes it for left behind."""
     if any("[SWARM" in item.nodeid for item in request.session.items):
         with contextlib.suppress(pytest.skip.Exception):
-            request.getfixturevalue("swarm_host")
+            request.getfixturevalue("swarm_engine")
 
 
 @pytest.fixture(params=[pytest.param(name, marks=MARKS.get(name, [])) for name in CASES])

@@ -23,15 +23,15 @@ SECONDS_NS = 10**9
 
 
 @contextlib.contextmanager
-def swarm_of_one() -> Iterator[str]:
-    """The address of an engine of the test's own, which is a swarm. Raises Missing."""
+def swarm_of_one() -> Iterator[OwnEngine]:
+    """An engine of the test's own, which is a swarm. Raises Missing."""
     own = OwnEngine()
     try:
         own.start()
         with contextlib.closing(connect(own.host)) as client:
             make_images(client)
             client.init_swarm(advertise_addr="127.0.0.1", listen_addr="127.0.0.1:2377")
-        yield own.host
+        yield own
     finally:
         own.remove()
 
@@ -84,7 +84,11 @@ class Swarm(Case):
 
     def __init__(self, request: pytest.FixtureRequest) -> None:
         super().__init__(request)
-        host: str = request.getfixturevalue("swarm_host")
+        own: OwnEngine = request.getfixturevalue("swarm_engine")
+        if own.process is None or own.process.poll() is not None:  # it has crashed under an earlier test
+            own.process = None
+            own.start()
+        host = own.host
         self.engine = self.stack.enter_context(contextlib.closing(connect(host)))
         self.proxy = self.stack.enter_context(Proxy(host.removeprefix("unix://")))
         mark = time.monotonic_ns() % 10**9

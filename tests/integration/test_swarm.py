@@ -30,8 +30,8 @@ STACK = ROOT / "deploy" / "swarm.yml"
 @pytest.fixture(scope="module")
 def host() -> Iterator[str]:
     try:
-        with swarm_of_one() as host:
-            yield host
+        with swarm_of_one() as own:
+            yield own.host
     except Missing as missing:
         give_up(missing)
 
