@@ -58,6 +58,7 @@ def test_all_that_is_to_be_typed_is_walked(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     ("shown", "expected"),
     [("Stopping a_1 ... \x1b[31merror\x1b[0m\nERROR: for a_1  No such container: 312ebb\n", True),
+     ("\x1b[31mERROR\x1b[0m: No such container: 312ebb\n", True),
      ("agent_1 | ERROR: for a_1  No such container: 312ebb\n", False),
      ("ERROR: for a_1  cannot stop container: 312ebb: permission denied\n", False),
      ("Stopping a_1 ... \x1b[32mdone\x1b[0m\n", False)],

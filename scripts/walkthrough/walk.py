@@ -29,7 +29,7 @@ LEFT = (
     f'[ ! -S {SOCKET} ] || [ -z "$(docker ps -q --filter label=com.docker.compose.project={NAME})" ]',
 )
 """True once nothing is left of what was ended."""
-GAVE_UP = re.compile(r"^ERROR: for \S+ +No such container: ", re.MULTILINE)
+GAVE_UP = re.compile(r"^(?:\x1b\[\d+m)?ERROR(?:\x1b\[0m)?: (?:for \S+ +)?No such container: ", re.MULTILINE)
 NOT_WALKED = {"make test": "CI runs it"}
 
 
