@@ -38,6 +38,7 @@ from microscaling.supervision import health, privileges
 from microscaling.supervision.heartbeat import STARTING, Heartbeat
 from microscaling.supervision.signals import caught, report_unheeded
 from microscaling.supervision.systemd import SystemdNotifier
+from microscaling.utils.flag import Flag
 from microscaling.utils.threads import StoppableThread
 from microscaling.variables import check_names, report_ignored
 from microscaling.watch.thread import WatchThread
@@ -139,7 +140,7 @@ def check(strict: bool) -> int:
 
 def run(environ: MutableMapping[str, str]) -> int:
     """Runs the agent with the settings of these variables. Returns the exit code. Raises ConfigError."""
-    stopping, hangup = threading.Event(), threading.Event()
+    stopping, hangup = Flag(), threading.Event()
     with caught(stopping, hangup):
         try:
             agent = build(environ, stopping, hangup)
@@ -199,12 +200,12 @@ def _say(error: ConfigError) -> int:
 
 def build(
     environ: MutableMapping[str, str],
-    stopping: threading.Event | None = None,
+    stopping: Flag | None = None,
     hangup: threading.Event | None = None,
 ) -> Agent:
     """Builds the agent from these variables; it reads its configuration again when `hangup` is set. Raises
     ConfigError, and Stopped if `stopping` is set while it waits for the source of the configuration."""
-    stopping, hangup = stopping or threading.Event(), hangup or threading.Event()
+    stopping, hangup = stopping or Flag(), hangup or threading.Event()
     # First of all: no part of the configuration may be read as root.
     dropped = privileges.drop(environ)
     settings = Settings.from_env(environ)
@@ -344,7 +345,7 @@ class _Configuring(StoppableThread):
         self.stop()
 
 
-def _until(stopping: threading.Event, make: Callable[[], Tasks], heartbeat: Heartbeat) -> Tasks:
+def _until(stopping: Flag, make: Callable[[], Tasks], heartbeat: Heartbeat) -> Tasks:
     """Waits for the tasks. Raises Stopped if `stopping` is set first."""
     thread = _Configuring(make)
     # It is never joined after a stop: the wait inside may have no end, and the process is about to exit.

@@ -22,6 +22,7 @@ from microscaling.supervision.heartbeat import RUNNING, STARTING, STOPPING, Hear
 from microscaling.supervision.signals import caught, report_unheeded
 from microscaling.utils.backoff import Backoff
 from microscaling.utils.failure_log import FailureLog
+from microscaling.utils.flag import Flag
 from microscaling.utils.patience import Patience
 from microscaling.utils.text import few, one_line
 from microscaling.utils.threads import StoppableThread, stop_all
@@ -58,7 +59,7 @@ class Agent:
         monitors: Iterable[Monitor] = (),
         leave: bool = False,
         exit_timeout_s: float = 30.0,
-        stopping: threading.Event | None = None,
+        stopping: Flag | None = None,
         heartbeat: Heartbeat | None = None,
         config: Config | None = None,
         helpers: Iterable[StoppableThread] = (),
@@ -72,7 +73,7 @@ class Agent:
         self.exit_timeout_s = exit_timeout_s
         self.demand_update: Slot = queue.Queue(maxsize=1)
         self.heartbeat = heartbeat or Heartbeat()
-        self._stopping = stopping or threading.Event()
+        self._stopping = stopping or Flag()
         self._failure = ""
         """Reason for an exit code that is not 0."""
         self._code = 1

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -201,9 +202,10 @@ def test_asked_twice_after_a_hang_up_it_ends_at_once(stage: Stage) -> None:
 def test_the_same_signal_twice_at_once_is_one_request() -> None:
     """timeout(1) sends its signal to the agent, and then to the whole group."""
     code = (
-        "import os, signal, threading\n"
+        "import os, signal\n"
         "from microscaling.supervision.signals import caught\n"
-        "flag = threading.Event()\n"
+        "from microscaling.utils.flag import Flag\n"
+        "flag = Flag()\n"
         "with caught(flag):\n"
         "    for number in (signal.SIGINT, signal.SIGINT, {last}):\n"
         "        os.kill(os.getpid(), number)\n"
@@ -213,6 +215,40 @@ def test_the_same_signal_twice_at_once_is_one_request() -> None:
         done = subprocess.run([sys.executable, "-c", code.format(last=last)], capture_output=True, text=True)
         assert done.returncode == ends
         assert ("ended at once by a second signal; what runs stays" in done.stderr) is bool(ends)
+
+
+SLOW_EVENT = """
+import sys, threading, time
+wait = threading.Event.wait
+def slow(self, timeout=None):
+    if threading.current_thread() is threading.main_thread() and timeout and timeout > 0.1:
+        with self._cond:
+            until = time.monotonic() + 3.0
+            while time.monotonic() < until:
+                pass
+    return wait(self, timeout)
+threading.Event.wait = slow
+from microscaling.__main__ import main
+sys.exit(main([]))
+"""
+"""The agent; when its main thread waits for an event for long, it holds its lock for three seconds."""
+
+
+def test_a_signal_in_the_midst_of_a_wait_ends_it(tmp_path: Path) -> None:
+    environ = {**TOY, "PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW_EVENT], env=environ, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+    )
+    try:
+        assert process.stderr is not None
+        assert any("a: 0 -> " in line for line in process.stderr)
+        time.sleep(1.0)  # all its threads have started
+        process.terminate()
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 @pytest.mark.parametrize(

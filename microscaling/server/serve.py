@@ -10,7 +10,6 @@ import re
 import resource
 import socket
 import sqlite3
-import threading
 from collections.abc import Mapping
 
 import uvicorn
@@ -40,6 +39,7 @@ from microscaling.server.storage.persistence import Persistence
 from microscaling.server.storage.store import StoreError, default_path, open_store
 from microscaling.settings import Settings
 from microscaling.supervision.signals import caught, report_unheeded
+from microscaling.utils.flag import Flag
 from microscaling.utils.text import quoted
 
 log = logging.getLogger("mssserver")
@@ -148,7 +148,7 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self.live = live
         self.jobs = jobs
-        self.stopping = threading.Event()
+        self.stopping = Flag()
         """Set by the signals that uvicorn does not handle: SIGQUIT, and SIGHUP at a terminal."""
         self._idle: dict[H11Protocol, object] = {}
 

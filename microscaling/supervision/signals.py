@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from microscaling.utils.flag import Flag
+
 log = logging.getLogger("mssagent")
 
 STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
@@ -26,7 +28,7 @@ _unheeded: queue.SimpleQueue[str] = queue.SimpleQueue()
 
 
 @contextmanager
-def caught(stopping: threading.Event, reloading: threading.Event | None = None) -> Iterator[None]:
+def caught(stopping: Flag, reloading: threading.Event | None = None) -> Iterator[None]:
     """Inside, SIGTERM, SIGINT and SIGQUIT set the flag, and a second one of them ends the process at once
     with exit code 1; the same one again within 0.2 s counts as one.
 
@@ -57,7 +59,7 @@ def report_unheeded() -> None:
 
 
 class _Handler:
-    def __init__(self, stopping: threading.Event, reloading: threading.Event | None) -> None:
+    def __init__(self, stopping: Flag, reloading: threading.Event | None) -> None:
         self.stopping = stopping
         self.reloading = reloading
         # Asked now: when the signal comes, the terminal is gone.
