@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 
 from tests.integration.agents import AgentProcess, wait_for
 from tests.integration.composes import Project, engine, project
@@ -24,7 +25,11 @@ def command(agent: AgentProcess, *words: str) -> None:
 def test_copies_are_frozen_and_go_on_and_what_compose_made_is_not(project: Project) -> None:
     project.web(labels={"microscaling.min": "0", "microscaling.yield": "pause"})
     project.run("up", "-d")
-    with project.agent(MSS_ON_EXIT="stop") as agent:
+    # Its control socket is in a folder of its own, as the commands are for all agents of a user.
+    with (
+        tempfile.TemporaryDirectory() as own,
+        project.agent(MSS_ON_EXIT="stop", XDG_RUNTIME_DIR=own) as agent,
+    ):
         wait_for(lambda: states(project) == ["running"] * 4, "for three copies")
         before = {one["Id"] for one in project.containers().values()}
         command(agent, "pin", "web", "1")
