@@ -77,12 +77,10 @@ def explain(environ: Mapping[str, str], name: str, write: Write, as_json: bool =
         raise AgentError(NONE_RUNS)
     _check_name(name, [each for _, told in found for each in _names(told)])
     # Agents of different engines may have tasks of the same name: each answers for its own.
-    for path, told in found:
-        if name in _names(told):
-            answer = ask(path, "GET /explain", task=name)
-            lines = [json.dumps(answer)] if as_json else _explained(answer, told["noun"])
-            for line in lines:
-                write(f"{line}\n")
+    having = [(path, told) for path, told in found if name in _names(told)]
+    for told, answer in _answers(having, "GET /explain", task=name):
+        for line in [json.dumps(answer)] if as_json else _explained(answer, told["noun"]):
+            write(f"{line}\n")
     return 0
 
 
@@ -107,8 +105,8 @@ def order(
     if words:
         _check_name(words[0], [each for _, told in found for each in _names(told)])
         found = [(path, told) for path, told in found if words[0] in _names(told)]
-    for path, _ in found:
-        write(f"{ask(path, f'POST /{command}', **query)['said']}\n")
+    for _, answer in _answers(found, f"POST /{command}", **query):
+        write(f"{answer['said']}\n")
     return 0
 
 
@@ -122,6 +120,8 @@ def reload(environ: Mapping[str, str], yes: bool, write: Write, write_error: Wri
     for path, told in found:
         try:
             answer = ask(path, "POST /reload", yes="1" if yes else "0")
+        except ProcessLookupError:
+            continue  # it has ended meanwhile
         except (AgentError, LookupError) as error:  # one of an earlier version, which has no reload
             answer = {"said": "", "problems": [str(error)]}
         if answer["said"]:
@@ -130,6 +130,21 @@ def reload(environ: Mapping[str, str], yes: bool, write: Write, write_error: Wri
             write_error(f"microscaling: process {told['pid']}: {one_line(problem)}\n")
             refused = True
     return 1 if refused else 0
+
+
+def _answers(found: Iterable[tuple[str, Any]], what: str, **query: str) -> Iterator[tuple[Any, Any]]:
+    """Yields the status and the answer of each of these agents that has not ended meanwhile. Raises
+    AgentError if all have."""
+    none = True
+    for path, told in found:
+        try:
+            answer = ask(path, what, **query)
+        except ProcessLookupError:
+            continue
+        none = False
+        yield told, answer
+    if none:
+        raise AgentError(NONE_RUNS)
 
 
 def _names(told: Mapping[str, Any]) -> list[str]:
