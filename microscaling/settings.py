@@ -125,9 +125,10 @@ class Settings:
     )
     state_dir: str = _setting(
         "",
-        "folder for the agent's id, for the containers that `COMPOSE` has stopped, and for the lock and "
-        "state of `PROCESS`. Empty: in the image /var/lib/microscaling, which should be a volume; else a "
-        "folder of your own under XDG_RUNTIME_DIR or the temporary folder",
+        "folder for the agent's id, for tasks that are paused or pinned by hand, for the containers that "
+        "`COMPOSE` has stopped, and for the lock and state of `PROCESS`. Empty: in the image "
+        "/var/lib/microscaling, which should be a volume; else a folder of your own under XDG_RUNTIME_DIR or "
+        "the temporary folder",
     )
     orphans: str = _setting(
         "keep",

@@ -148,6 +148,8 @@ def test_both_need_to_be_chosen_from() -> None:
             {"MSS_SCHEDULER=MARATHON": ["MSS_KUBE_NAMESPACE", "MSS_ORPHANS"]},
         ),
         ({"MSS_MARATHON_TOKEN": "x"}, {"MSS_SCHEDULER=DOCKER": ["MSS_MARATHON_TOKEN"]}),
+        # What people have paused is kept there.
+        ({"MSS_SCHEDULER": "KUBERNETES", "MSS_STATE_DIR": "/state"}, {}),
         (
             {"MSS_SCHEDULER": "COMPOSE", "MSS_CONFIG": "SERVICES", "MSS_PASS_ENV": "none"},
             {"MSS_SCHEDULER=COMPOSE": ["MSS_PASS_ENV"]},
