@@ -22,6 +22,13 @@ LAUNCHER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 class RabbitMQ(Service):
     end_with = signal.SIGKILL  # asked nicely it takes its time, and nobody wants what it holds
 
+    def __enter__(self) -> Any:
+        try:
+            return super().__enter__()
+        except AssertionError:
+            # It is slow to start, and meanwhile another test's server may have taken one of its four ports.
+            return super().__enter__()
+
     def command(self) -> list[str]:
         if not LAUNCHER.exists():
             give_up("there is no RabbitMQ of Debian's here")

@@ -34,7 +34,7 @@ def test_no_request_is_lost_while_copies_come_and_go(project: Project, mode: str
                     stage.reaches(1)
             assert agent.stop() == 0
             assert "without being unlisted" not in agent.log()
-        assert len(load.outcome.by) > 3, "copies have answered"
+        assert len(load.outcome.by) > 1, "copies have answered"
         assert load.outcome.failures == 0, load.outcome.words()
 
 

@@ -105,6 +105,10 @@ class KeptConnection:
         self._sock: socket.socket | None = None
         self._place = ("", 0)
 
+    def __del__(self) -> None:
+        # A client that is only forgotten leaves no socket open, as with requests.
+        self.close()
+
     def ask(self, prepared: Prepared) -> Response:
         """Returns the answer, of which the body is still to be read. Raises OSError or HTTPException."""
         sock = self._connected(prepared.place)
