@@ -5,6 +5,7 @@ The figures are those of `make bench`. A limit here is far from what is measured
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -32,13 +33,20 @@ def test_an_event_costs_no_more_with_a_hundred_times_as_many_containers() -> Non
 
 
 def test_a_calculation_in_which_nobody_gets_anything_is_no_slower_than_one_in_which_all_do() -> None:
-    times = {
-        name: min(bench_scaling.times_s(make(2_000), 9, decide))
-        for name, make, decide in bench_scaling.CASES
-        if name in ("room", "last")
-    }
-    # 0.65 now, and 0.9 before.
-    assert times["last"] < 0.8 * times["room"]
+    made = {name: (make, decide) for name, make, decide in bench_scaling.CASES}
+
+    def least(name: str, known_s: float) -> float:
+        make, decide = made[name]
+        return min(known_s, *bench_scaling.times_s(make(2_000), 9, decide))
+
+    room, last = least("room", math.inf), least("last", math.inf)
+    for _ in range(20):
+        # 0.65 now, and 0.9 before. What else the machine does only adds to either, so the least of more comes
+        # closer to both.
+        if last < 0.8 * room:
+            return
+        room, last = least("room", room), least("last", last)
+    raise AssertionError(f"{last} against {room}")
 
 
 def test_a_question_over_the_kept_connection_costs_less_than_by_requests() -> None:

@@ -52,13 +52,22 @@ def open_page(browser: Any) -> Iterator[Open]:
 
 
 def load(page: Any, url: str) -> None:
-    """Opens an address, again if a network interface came or went meanwhile: then Chromium gives up what it
-    is loading. Any container that starts or stops is such a change."""
+    """Opens an address, again if a network interface came or went meanwhile."""
+    _until_whole(page, lambda: page.goto(url))
+
+
+def reload(page: Any) -> None:
+    """Loads the page anew, again if a network interface came or went meanwhile."""
+    _until_whole(page, page.reload)
+
+
+def _until_whole(page: Any, opens: Callable[[], Any]) -> None:
+    # Chromium gives up what it is loading then, and any container that starts or stops is such a change.
     page.console.allowed.append(NETWORK_CHANGED)
     for _ in range(TRIES):
         before = len(page.console.complaints)
         try:
-            page.goto(url)
+            opens()
         except Exception as error:
             if NETWORK_CHANGED not in str(error):
                 raise

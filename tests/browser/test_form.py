@@ -10,7 +10,7 @@ from microscaling.metric.base import METRICS
 from microscaling.plugins import Field
 from microscaling.target.base import RULES
 from tests.browser.chromium import violations
-from tests.browser.conftest import Open, Site
+from tests.browser.conftest import Open, Site, reload
 from tests.browser.test_page import open_form, text
 from tests.integration.agents import wait_for
 
@@ -140,7 +140,7 @@ def test_a_server_without_declarations(site: Site, open_page: Open, answer: str)
     else:
         status, body = (404, '{"error": "there is no such page"}') if answer == "not there" else (200, "[]")
         page.route(SCHEMA, lambda route: route.fulfill(status=status, body=body))
-    page.reload()
+    reload(page)
     open_form(page, "Edit checkout")
     text(page, "#app-note", "does not list its rules and metrics")
     assert page.get_by_label("Rule").locator("visible=true").input_value() == "Queue"

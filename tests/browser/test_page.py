@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import TOKEN, USER, Open, Site
+from tests.browser.conftest import TOKEN, USER, Open, Site, reload
 from tests.integration.agents import app, wait_for
 
 HOSTILE = '<img src=x onerror="document.title=1">'
@@ -305,7 +305,7 @@ def test_dark_by_the_system_and_by_choice(site: Site, open_page: Open) -> None:
     toggle.click()
     light = page.evaluate(ground)
     assert sum(map(int, re.findall(r"\d+", dark))) < 100 < 600 < sum(map(int, re.findall(r"\d+", light)))
-    page.reload()
+    reload(page)
     assert page.evaluate(ground) == light
     toggle.click()
     assert page.evaluate(ground) == dark

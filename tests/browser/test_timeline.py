@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.browser.chromium import violations
-from tests.browser.conftest import USER, Open, Site
+from tests.browser.conftest import USER, Open, Site, reload
 from tests.browser.test_page import card, cells, expect_count, text
 from tests.browser.test_why import says
 from tests.integration.agents import wait_for
@@ -67,7 +67,7 @@ def test_a_decision_leads_to_its_moment(scene: Site, open_page: Open) -> None:
     assert "at" not in address(page)
     decision.locator(".why").first.click()
     wait_for(lambda: address(page).get("at") == at)
-    page.reload()
+    reload(page)
     says(page.locator("#moment-time"), f"^{when}, running of wanted:$")
 
 
@@ -103,7 +103,7 @@ def test_decisions_are_there_after_a_restart_with_their_dates(scene: Site, open_
     wait_for(lambda: page.locator("#decisions li").count() >= before)
     page.clock.install()
     page.clock.fast_forward("48:00:00")
-    page.reload()
+    reload(page)
     says(page.locator("#decisions time").last, r"^\d+ \w+ \d\d:\d\d:\d\d$")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tests.browser.conftest import USER, Open, Site
+from tests.browser.conftest import USER, Open, Site, reload
 from tests.browser.test_page import card, cells, expect_count, text
 from tests.integration.agents import wait_for
 
@@ -13,6 +13,12 @@ from tests.integration.agents import wait_for
 def says(found: Any, pattern: str) -> None:
     """Waits until its text matches."""
     wait_for(lambda: re.search(pattern, found.text_content() or ""), f"{pattern} in {found}", within_s=30)
+
+
+def readings(site: Site) -> list[int | None]:
+    """What the server's history has of the task."""
+    found = site.running.get(f"/api/users/{USER}/history")["full"]["tasks"]
+    return found["checkout"]["metric"] if found else []
 
 
 def test_manual_takes_over_what_is_wanted(scene: Site, open_page: Open) -> None:
@@ -37,12 +43,14 @@ def test_no_reading_says_since_when(site: Site, open_page: Open) -> None:
         told = {"app": "checkout", "demand": 3, "target": 20, "held": ""}
         agent.report({"engine": "LOCAL", "tasks": [{**told, "metric": 0}]}, checkout=(3, 3, 0))
         text(page, "#tasks .metric", "^0 waiting, target 20$")
+        # Twice a second the server notes what a page that is loaded later knows.
+        wait_for(lambda: 0 in readings(site), "for the reading in the history", within_s=30)
         good = page.locator("#tasks .metric").first.evaluate("one => getComputedStyle(one).color")
         silent = {"engine": "LOCAL", "tasks": [{**told, "metric": None, "held": "no answer"}]}
         agent.report(silent, checkout=(3, 3, 0))
         text(page, "#tasks .metric", r"^no reading since \d\d:\d\d, target 20$")
         assert page.locator("#tasks .metric").first.evaluate("one => getComputedStyle(one).color") != good
-        page.reload()
+        reload(page)
         text(page, "#tasks .metric", r"^no reading since \d\d:\d\d, target 20$")
 
 
