@@ -11,12 +11,17 @@ FIRST = (ENGINE, "tests/browser/", "tests/contract/", "tests/integration/", "tes
 """The lanes that take longest begin first."""
 BESIDE_OTHERS = (
     "tests/integration/test_compose_copies.py",
+    "tests/integration/test_compose_drain.py",
     "tests/integration/test_compose_filter.py",
     "tests/integration/test_compose_limits.py",
     "tests/integration/test_compose_live.py",
     "tests/integration/test_compose_living.py",
+    "tests/integration/test_compose_source.py",
     "tests/integration/test_compose_versions.py",
+    "tests/integration/test_compose_yield.py",
+    "tests/integration/test_drain_restarts.py",
     "tests/integration/test_engine_restart.py",
+    "tests/integration/test_engine_tls.py",
     "tests/integration/test_leave.py",
     "tests/integration/test_podman.py",
     "tests/integration/test_swarm.py",
