@@ -24,7 +24,9 @@ class Happening:
     - there (detail: ids): all that was there then, in any state.
     - about (task, id, detail): what else the scene's labels say of a container that is new to the witness.
     - lost: the witness's stream has ended; until it has listed it knows nothing.
-    - by hand (id): the driver is about to stop, kill or remove this container.
+    - by hand (id; detail: pause, unpause or nothing): the driver is about to stop, kill or remove this
+      container, to pause or to unpause it.
+    - pause, unpause (task, id): by the agent or by hand, also what the engine says.
     - served (task, detail: the length): its queue's source has answered well.
     - decided (task, detail: [before, after, reason]), backs off (task, detail: seconds until the next try),
       stays up (task: it does not back off any more): what the agent's log says.
@@ -128,6 +130,7 @@ UNSURE_S = 1.0
 def states(history: History) -> list[State]:
     """What ran when, by the engine's events."""
     running: dict[str, str] = {}
+    held: set[str] = set()
     changes: list[tuple[float, dict[str, str], bool]] = []
     known = False
     for happening in history.happenings:
@@ -139,6 +142,14 @@ def states(history: History) -> list[State]:
             running = {**running, happening.id: happening.task}
         elif happening.kind in ("die", "destroy") and happening.id in running:
             running = {id: task for id, task in running.items() if id != happening.id}
+        elif happening.kind == "by hand" and happening.detail == "pause":
+            held.add(happening.id)
+            continue
+        elif happening.kind == "pause" and history.scene.freezes and happening.id not in held:
+            running = {id: task for id, task in running.items() if id != happening.id}
+        elif happening.kind == "unpause" and happening.task:
+            held.discard(happening.id)
+            running = {**running, happening.id: happening.task}
         else:
             continue
         changes.append((happening.t, running, known))

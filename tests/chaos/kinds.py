@@ -1,4 +1,5 @@
-"""The kinds of runs: with the scheduler DOCKER, there also with drains, or with COMPOSE and a person."""
+"""The kinds of runs: with the scheduler DOCKER, there also with drains or with frozen containers, or with
+COMPOSE and a person."""
 
 from __future__ import annotations
 
@@ -19,6 +20,11 @@ from tests.chaos.drains import scene as workers
 from tests.chaos.drains.faults import DrainDriver
 from tests.chaos.drains.stage import DrainStage
 from tests.chaos.driver import Driver
+from tests.chaos.frozen import invariants as of_frozen
+from tests.chaos.frozen import plan as with_frozen
+from tests.chaos.frozen import scene as yielding
+from tests.chaos.frozen.faults import FrozenDriver
+from tests.chaos.frozen.stage import FrozenStage
 from tests.chaos.history import History
 from tests.chaos.stage import Stage
 
@@ -39,6 +45,9 @@ class Chaos:
 DOCKER = Chaos(scene.DOCKER, plan.DOCKER, Stage, Driver, invariants.CHECKERS)
 DRAINS = Chaos(
     workers.SCENE, with_drains.DECK, DrainStage, DrainDriver, of_drains.CHECKERS, of_drains.jobs_of
+)
+FROZEN = Chaos(
+    yielding.SCENE, with_frozen.DECK, FrozenStage, FrozenDriver, of_frozen.CHECKERS, of_frozen.freezes_of
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections import Counter
 from typing import Any
 
 from docker import APIClient
@@ -38,6 +39,10 @@ class Witness:
         """Whether that can be relied on."""
         self.ended: dict[str, float] = {}
         """When each had ended, by the engine's events."""
+        self.held: set[str] = set()
+        """Ids of what somebody else than the agent has paused."""
+        self.seen: Counter[str] = Counter()
+        """How many events of each kind there were, of containers of ours."""
         self.noted = 0
         """How many events there were."""
         self.lock = threading.Lock()
@@ -110,6 +115,11 @@ class Witness:
         elif kind in ("die", "destroy"):
             self.running.pop(actor["ID"], None)
             self.ended[actor["ID"]] = event["timeNano"] / 1e9
+        elif kind == "pause" and self.scene.freezes and actor["ID"] not in self.held:
+            self.running.pop(actor["ID"], None)
+        elif kind == "unpause" and task:
+            self.running[actor["ID"]] = task
+        self.seen[kind] += bool(task)
         self.history.add(kind, task, actor["ID"], detail, t=event["timeNano"] / 1e9)
 
     def _tell(self, task: str, id: str, labels: dict[str, str], t: float) -> None:
@@ -127,7 +137,8 @@ class Witness:
             self._tell(task, one["Id"], one["Labels"], asked)
             if task:
                 there.append(one["Id"])
-            if task and one["State"] in ("running", "paused"):
+            still = self.scene.freezes and one["Id"] not in self.held
+            if task and one["State"] in (("running",) if still else ("running", "paused")):
                 found[one["Id"]] = task
         self.history.add("there", detail=there, t=asked)
         return found

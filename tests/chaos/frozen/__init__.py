@@ -1,0 +1,1 @@
+"""Chaos with containers that are frozen in place of being stopped."""

@@ -1,0 +1,161 @@
+"""What must hold besides in every run with frozen containers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from tests.chaos import invariants
+from tests.chaos.excuses import STARTS_S, STRIKE_S, Span, busy, ending, faults_of, joined, spans, without
+from tests.chaos.frozen.scene import Yielding
+from tests.chaos.history import Happening, History, states
+from tests.chaos.invariants import Violation
+from tests.chaos.readings import stopped
+
+NOTICED_S = 5.0
+"""Until the cap holds again for one that somebody has unpaused: an event, a decision, and a slow stop."""
+GRACE_S = 3.0
+"""One that ended a moment after it was thawed was thawed for that."""
+EARLY_S = 1.0
+"""The agent may have counted a freeze from the moment at which it asked for it."""
+
+
+@dataclass(frozen=True)
+class Freeze:
+    """A time for which the agent had a container frozen. `over`: how it ended: unpause, kill, die, destroy;
+    empty if it is not over."""
+
+    task: str
+    id: str
+    begin: float
+    end: float
+    over: str
+
+
+def freezes(history: History) -> list[Freeze]:
+    """All of them, by the engine's events."""
+    by_hand = {h.id for h in history.of("by hand") if h.detail == "pause"}
+    since: dict[str, Happening] = {}
+    found = []
+    for happening in history.of("pause", "unpause", "kill", "die", "destroy"):
+        if happening.kind == "pause" and happening.task and happening.id not in by_hand:
+            since[happening.id] = happening
+        elif begun := since.pop(happening.id, None):
+            found.append(Freeze(begun.task, begun.id, begun.t, happening.t, happening.kind))
+    return found + [Freeze(h.task, h.id, h.t, history.last, "") for h in since.values()]
+
+
+def cap_holds(history: History) -> list[Violation]:
+    """Never do more run than the cap; one that somebody else unpauses may be too many for a moment."""
+    over = {violation.t: violation for violation in invariants.cap_holds(history)}
+    unpaused = [h for h in history.of("by hand") if h.detail == "unpause"]
+    found = []
+    for state in states(history):
+        if state.t not in over:
+            continue
+        recent = {h.id for h in unpaused if h.t <= state.until <= h.t + _noticed_s(history, h.t)}
+        if len(state.running) - len(recent & state.running.keys()) > history.scene.cap:
+            found.append(over[state.t])
+    return found
+
+
+def _noticed_s(history: History, t: float) -> float:
+    return NOTICED_S * busy(history, t) + _trouble(history, t)
+
+
+def _trouble(history: History, t: float) -> float:
+    """For how long after `t` engine, link or agent were in trouble that began before."""
+    ends = [f.over(history.last) + STRIKE_S for f in faults_of(history, "engine", "link", "agent")
+            if f.begin - 1 <= t + NOTICED_S and t <= f.over(history.last) + STRIKE_S]  # fmt: skip
+    return max(0.0, max(ends, default=t) - t)
+
+
+def nothing_goes_without_a_reading(history: History) -> list[Violation]:
+    """A freeze needs a reading as a stop does; the end of a frozen one has a check of its own."""
+    ends = {(f.id, f.end) for f in freezes(history)}
+    thawed = {(f.id, f.end) for f in freezes(history) if f.over == "unpause"}
+    by_hand = {h.id for h in history.of("by hand")}
+    happenings: list[Happening] = []
+    for number, happening in enumerate(history.happenings):
+        if happening.kind == "pause" and happening.task and happening.id not in by_hand:
+            # Each freeze of a container counts, and only the first of its stops.
+            happenings.append(replace(happening, kind="kill", id=f"{happening.id} {number}", detail="15"))
+        elif happening.kind != "kill" or not (
+            (happening.id, happening.t) in ends
+            or any(id == happening.id and 0 <= happening.t - end <= GRACE_S for id, end in thawed)
+        ):
+            happenings.append(happening)
+    as_stops = History(happenings, history.faults, history.scene)
+    unread = [*invariants.nothing_goes_without_a_reading(History(
+        [h for h in history.happenings if h.kind != "kill"], history.faults, history.scene))]  # fmt: skip
+    return unread + [Violation("reading", t, f"without a reading {what}") for t, what in stopped(as_stops)]
+
+
+def frozen_ones_end_in_time(history: History) -> list[Violation]:
+    """No frozen container is ended before its time, and none stays frozen for longer, but while the agent
+    cannot do anything."""
+    found = []
+    for freeze in freezes(history):
+        part = history.scene.part(freeze.task)
+        assert isinstance(part, Yielding)
+        lasted, slow = freeze.end - freeze.begin, busy(history, freeze.end)
+        early = freeze.over == "kill" and lasted < part.seconds - EARLY_S * slow
+        if early and not _may_end(history, freeze, part):
+            what = f"{freeze.task} {freeze.id[:12]} was ended {lasted:.1f} s after it was frozen"
+            found.append(Violation("frozen", freeze.end, f"{what}, not {part.seconds:g} s"))
+        over = (freeze.begin + part.seconds, freeze.end)
+        able = without([over], _unable(history)) if over[0] < over[1] else []
+        late = [(a, b) for a, b in able if b - a > STARTS_S * slow]
+        found += [
+            Violation("frozen", b, f"{freeze.task} {freeze.id[:12]} was frozen for {lasted:.1f} s")
+            for _, b in late
+        ]
+    return found
+
+
+def _may_end(history: History, freeze: Freeze, part: Yielding) -> bool:
+    by_hand = any(h.id == freeze.id for h in history.of("by hand"))
+    others = sum(
+        1 for f in freezes(history) if f.task == freeze.task and f.begin < freeze.end and f.end >= freeze.end
+    )
+    engine = any(
+        f.begin <= freeze.end <= f.over(history.last) + STRIKE_S for f in faults_of(history, "engine")
+    )
+    return by_hand or others > part.paused or engine or ending(history, freeze.end)
+
+
+def _unable(history: History) -> list[Span]:
+    """When the agent was not there, or could do nothing, and the time that it has after it."""
+    found = [(a, _after(history, b)) for a, b in _absent(history)]
+    for fault in faults_of(history, "engine", "link", "agent"):
+        found.append((fault.begin, _after(history, fault.over(history.last) + STRIKE_S)))
+    return joined(found)
+
+
+def _absent(history: History) -> Iterator[Span]:
+    yield from spans(history, "agent down", ("agent up",))
+    yield from spans(history, "agent died", ("agent up",))
+
+
+def _after(history: History, t: float) -> float:
+    return t + STARTS_S * busy(history, t)
+
+
+def freezes_of(history: History) -> dict[str, int]:
+    """How many freezes there were, how many of them ended with a thaw, and how many with the container."""
+    all_of_them = freezes(history)
+    thawed = sum(f.over == "unpause" for f in all_of_them)
+    ended = sum(f.over in ("kill", "die", "destroy") for f in all_of_them)
+    return {"freezes": len(all_of_them), "thaws": thawed, "ended frozen": ended}
+
+
+CHECKERS = (
+    cap_holds,
+    nothing_goes_without_a_reading,
+    *(
+        checker
+        for checker in invariants.CHECKERS
+        if checker not in (invariants.cap_holds, invariants.nothing_goes_without_a_reading)
+    ),
+    frozen_ones_end_in_time,
+)

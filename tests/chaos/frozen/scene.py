@@ -1,0 +1,65 @@
+"""What runs in a chaos run with frozen containers: tasks that freeze, and two that do not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.chaos.scene import CAP, SLOW, TARGET, Part, Scene
+from tests.integration.agents import app
+from tests.integration.engines import LABEL
+
+LEASE_S = 60
+
+
+@dataclass(frozen=True)
+class Yielding(Part):
+    """A task whose containers are frozen when it gives way."""
+
+    paused: int = 0
+    """So many are frozen at the same time; 0: it stops its containers."""
+    seconds: float = 0.0
+    """What has been frozen for so long is ended."""
+
+    def config(self) -> dict[str, Any]:
+        """The keys that make it freeze."""
+        if not self.paused:
+            return {}
+        found: dict[str, Any] = {
+            "yield": "pause", "yieldPaused": self.paused, "yieldSeconds": int(self.seconds)
+        }  # fmt: skip
+        return found | ({"leaseSeconds": LEASE_S} if self.measured else {})
+
+
+PARTS = (
+    Yielding("alpha", 1, 2, 8, "Queue", "mss-test/sleeper"),
+    Yielding("beta", 2, 1, 6, "Queue", "mss-test/sleeper", paused=3, seconds=12),
+    Yielding("gamma", 3, 1, 4, "SimpleQueue", "mss-test/stubborn", paused=2, seconds=20),
+    Yielding("rest", 5, 1, CAP, "Remainder", SLOW, paused=6, seconds=15),
+)
+SCENE = Scene(PARTS, CAP, LABEL, settles_s=20.0, freezes=True)
+NAMES = tuple(part.name for part in PARTS)
+
+
+def apps(endpoints: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The tasks as a configuration has them."""
+    return [_app(part, endpoints) for part in PARTS]
+
+
+def _app(part: Yielding, endpoints: Mapping[str, str]) -> dict[str, Any]:
+    config: dict[str, Any] = {"networkMode": "none", **part.config()}
+    if part.measured:
+        config["targetQueueLength"] = TARGET
+        config["url"] = f"http://{endpoints[part.name]}/stats?format=json"
+        config["path"] = "topics[0].channels[0].depth"
+    return app(
+        part.name,
+        part.priority,
+        part.image,
+        minContainers=part.least,
+        maxContainers=part.most,
+        ruleType=part.rule,
+        metricType="HTTP" if part.measured else "",
+        config=config,
+    )
