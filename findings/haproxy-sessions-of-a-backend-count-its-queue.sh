@@ -52,7 +52,7 @@ go.set()
 print("5 requests, 2 places: (qcur, scur) of", rows)
 sys.exit(rows != {"one": (0, 2), "BACKEND": (3, 5)} and "the columns mean something else now")
 PY
-haproxy -v | head -1
+haproxy -v | sed -n 1p
 haproxy -db -f "$dir/haproxy.cfg" 2>"$dir/log" &
 until [ -S "$dir/socket" ]; do sleep 0.1; done
 python3 "$dir/look.py" "$dir" "$port"
