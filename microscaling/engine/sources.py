@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -21,8 +22,8 @@ REST = 10.0
 
 
 class SourceThread(StoppableThread):
-    """Asks one source whenever `wanted` is set; a source that hangs delays no other. In between it looks at a
-    cheap one by itself, every `look_s` seconds (0: never)."""
+    """Asks one source after each `ask`; a source that hangs delays no other. In between it looks at a cheap
+    one by itself, every `look_s` seconds (0: never)."""
 
     def __init__(
         self,
@@ -45,17 +46,23 @@ class SourceThread(StoppableThread):
         self._took = 0.0
         if early is not None:
             poll.source.news = partial(early.tell, poll)
-        self.wanted = threading.Event()
+        # An Event takes twice the processor time for a wait, which counts at twenty a second.
+        self._wanted: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def ask(self) -> None:
+        """Has the source asked, without waiting for it."""
+        self._wanted.put(None)
 
     def stop(self) -> None:
         super().stop()
-        self.wanted.set()
+        self.ask()
 
     def cycle(self) -> None:
-        if not self.wanted.wait(self._pause_s()):
+        try:
+            self._wanted.get(timeout=self._pause_s())
+        except queue.Empty:
             self._look()
             return
-        self.wanted.clear()
         if not self.stopped.is_set():
             self.poll.ask(self.clock)
             reading = self.poll.reading
@@ -80,7 +87,9 @@ class SourceThread(StoppableThread):
         taken = self.clock()
         # On a machine that is busy, each look takes longer, and so they become fewer.
         self.poll.took(taken - asked)
-        if answer != self._last and self.early is not None and not self.stopped.is_set():
+        # A source that has found nothing new may return the same object, and to compare that is not free.
+        new = answer is not self._last and answer != self._last
+        if new and self.early is not None and not self.stopped.is_set():
             self._last = answer
             if self.readings.promises(self.poll, answer, taken):
                 self.early.saw(self.poll, Reading(taken, asked, answer))
@@ -146,7 +155,7 @@ class Sources:
         now = self.clock()
         for poll in self.early.to_ask(now):
             poll.start(now, PATIENCE_BEATS * self.beat_s)
-            self._by_poll[poll].wanted.set()
+            self._by_poll[poll].ask()
         return self.early.answered()
 
     def seen(self) -> list[tuple[Poll, Reading]]:
@@ -158,7 +167,7 @@ class Sources:
         patience_s = patience_beats * self.beat_s
         now = self.clock()
         for poll in self.readings.start(now, patience_s):
-            self._by_poll[poll].wanted.set()
+            self._by_poll[poll].ask()
         while not stopped.is_set():
             self.answered.clear()
             left = now + patience_s - self.clock()

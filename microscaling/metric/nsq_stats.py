@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -75,6 +74,12 @@ class NSQSource(Source):
         self._client = Client(deadline_s, MAX_BYTES)
         self._by_channel = True
         self._hints = hints
+        self._questions = "", ""
+        """The URLs that ask for a topic, and for a channel if all tasks share one."""
+        self._last = "", b"", Depths()
+        """The last question, the body of its answer, and what it says."""
+        self._settled: Depths | None = None
+        """The last answer, if it needs no second look."""
         self.ask_for(queues)
 
     def check(self) -> None:
@@ -92,17 +97,22 @@ class NSQSource(Source):
     def fetch(self) -> Depths:
         until = time.monotonic() + self._deadline_s
         self._client.deadline_s = self._deadline_s
-        depths = self._ask(self._by_channel)
+        depths = self._ask(self._questions[self._by_channel])
+        if depths is self._settled:
+            return depths
         # A second request, if any, has to end by the same deadline.
         self._client.deadline_s = max(0.01, round(until - time.monotonic(), 2))
         if self._by_channel and self._channel() and not depths.channels:
             # For a missing channel nsqd reports nothing of the topic either.
             self._by_channel = False
-            depths = self._ask(False)
+            depths = self._ask(self._questions[False])
         elif not self._by_channel and self._channel() in depths.channels_of(self._topic()):
             self._by_channel = True
         if self._hints:
             self._look_for_others(depths)
+        # Of what is missing the hint may be due later, and for this the channel may come.
+        complete = all(queue in depths.channels for queue in self.queues)
+        self._settled = depths if complete and self._by_channel else None
         return depths
 
     def close(self) -> None:
@@ -120,6 +130,8 @@ class NSQSource(Source):
             for topic, channel in queues
         }
         self.queues = {**new, **self.queues}  # a new one, as `fetch` may be under way
+        self._questions = self._question(self._topic()), self._question(self._topic(), self._channel())
+        self._settled = None
 
     def _topic(self) -> str:
         """Returns the topic that all tasks share; empty if there are several."""
@@ -129,15 +141,24 @@ class NSQSource(Source):
     def _channel(self) -> str:
         return next(iter(self.queues))[1] if len(self.queues) == 1 and self._topic() else ""
 
-    def _ask(self, by_channel: bool, everything: bool = False) -> Depths:
-        query = _query("" if everything else self._topic(), self._channel() if by_channel else "")
+    def _question(self, topic: str = "", channel: str = "") -> str:
+        asked = {"include_clients": "false", "include_mem": "false", "topic": topic, "channel": channel}
+        return f"{self.url}&{urlencode({name: value for name, value in asked.items() if value})}"
+
+    def _ask(self, question: str) -> Depths:
+        last, last_body, depths = self._last
         try:
-            depths = parse_stats(self._client.fetch(f"{self.url}&{query}"))
+            body = self._client.fetch(question)
+            # A queue at rest has the same answer, many times a second.
+            if question == last and body == last_body:
+                return depths
+            depths = parse_stats(body)
         except FetchError as error:
             raise MetricError(str(error)) from None
         except MetricError as error:
             raise MetricError(f"{public_url(self.url)}: {error}") from None
         depths.server = self.url
+        self._last = question, body, depths
         return depths
 
     def limit(self, seconds: float) -> None:
@@ -162,15 +183,9 @@ class NSQSource(Source):
     def everything(self) -> Depths | None:
         """Returns all topics and channels of the nsqd; None if it does not answer."""
         try:
-            return self._ask(by_channel=False, everything=True)
+            return self._ask(self._question())
         except MetricError:
             return None  # only the hint fails: the measurement itself has been answered
-
-
-@lru_cache
-def _query(topic: str, channel: str) -> str:
-    asked = {"include_clients": "false", "include_mem": "false", "topic": topic, "channel": channel}
-    return urlencode({name: value for name, value in asked.items() if value})
 
 
 def base_of(endpoint: str) -> str:

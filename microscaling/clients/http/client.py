@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from microscaling.clients.http.body import MAX_OF_TOLD, quotation, unpacked
 from microscaling.clients.http.deadline import deadline_pools, limit_call, time_left
-from microscaling.clients.http.kept import KeptConnection, Prepared, Response
+from microscaling.clients.http.kept import KeptConnection, Prepared, Response, Whole
 from microscaling.clients.http.proxies import by_proxy, is_loopback, proxy_variable
 from microscaling.clients.http.retry_after import Pause, pause_s
 from microscaling.errors import TemporaryError
@@ -57,8 +57,7 @@ class Answer:
     body: bytes
 
 
-@dataclass(frozen=True)
-class _Question:
+class _Question(NamedTuple):  # made and compared many times a second, which a dataclass is slow at
     method: str
     url: str
     headers: Mapping[str, str]
@@ -93,6 +92,8 @@ class Client:
         self._kept = KeptConnection()
         self._prepared: tuple[_Question, Prepared] | None = None
         """The last question over the kept connection."""
+        self._known: tuple[Response, Answer] | None = None
+        """The last answer over it, if that may come again."""
         self._pause: Pause | None = None
 
     def fetch(self, url: str, headers: Mapping[str, str] | None = None) -> bytes:
@@ -134,17 +135,10 @@ class Client:
             self._session = None
 
     def _ask(self, question: _Question) -> Answer:
-        import requests
-        import urllib3
-
         if self._pause is not None and self._pause.covers(question.method, question.url):
             waits = WAITS.format(self._pause.status, self._pause.asked_s)
             raise FetchError(f"{public_url(question.url)}: {waits}", self._pause.status)
         limit_call(self.deadline_s)
-        errors = (
-            requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException,
-            OSError, ValueError,
-        )  # fmt: skip
         try:
             answer = self._answer(question)
             time_left()  # raises: if the process was frozen meanwhile, the answer is out of date
@@ -152,7 +146,7 @@ class Client:
                 until = time.monotonic() + seconds
                 self._pause = Pause(question.method, question.url, until, answer.status, seconds)
             return answer
-        except errors as error:
+        except _errors() as error:
             reason = reason_of(error, self.deadline_s) + by_proxy(question.url)
             told = f"{public_url(question.url)}: {reason}"
             failure = FetchError(told, hopeless=_hopeless(error))
@@ -199,10 +193,14 @@ class Client:
 
     def _by_kept(self, prepared: Prepared, question: _Question) -> Answer:
         response = self._kept.ask(prepared)
+        if self._known is not None and self._known[0] is response:
+            return self._known[1]
         try:
-            return self._read(response, question)
+            answer = self._read(response, question)
         finally:
             self._kept.done(response)
+        self._known = (response, answer) if isinstance(response, Whole) else None
+        return answer
 
     def _read(self, answer: Response, question: _Question) -> Answer:
         good = answer.status < 400 and answer.status not in REDIRECTS
@@ -252,6 +250,15 @@ def _told(answer: Response, question: _Question, most_bytes: int) -> bytes:
         if question.quotes:
             return b""
         raise
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """Returns the errors for which there is no answer."""
+    import requests
+    import urllib3
+
+    others = requests.RequestException, urllib3.exceptions.HTTPError
+    return (*others, http.client.HTTPException, OSError, ValueError)
 
 
 def _encoded(headers: Mapping[str, str]) -> dict[str, bytes]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import re
+import select
 import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -72,12 +73,16 @@ class Response(Protocol):
         """Returns the next bytes of the body; none at its end. Raises HTTPException if it ends too early."""
 
 
-class _Whole(Response):
+class Whole(Response):
     """An answer that has come in one piece."""
 
     def __init__(self, headers: Iterable[tuple[str, str]], body: bytes) -> None:
         self.status, self.headers = http.client.OK, _joined(headers)
-        self._rest = body
+        self._body = self._rest = body
+
+    def rewind(self) -> None:
+        """Makes the body readable once more."""
+        self._rest = self._body
 
     def read(self, most: int) -> bytes:
         part, self._rest = self._rest[:most], self._rest[most:]
@@ -104,13 +109,18 @@ class KeptConnection:
     def __init__(self) -> None:
         self._sock: socket.socket | None = None
         self._place = ("", 0)
+        self._early = select.poll()
+        """What can be read from the socket."""
+        self._last: tuple[bytes, Whole] | None = None
+        """The last answer that came in one piece, and its bytes."""
 
     def __del__(self) -> None:
         # A client that is only forgotten leaves no socket open, as with requests.
         self.close()
 
     def ask(self, prepared: Prepared) -> Response:
-        """Returns the answer, of which the body is still to be read. Raises OSError or HTTPException."""
+        """Returns the answer, of which the body is still to be read. One with the same bytes as the last is
+        the same object. Raises OSError or HTTPException."""
         sock = self._connected(prepared.place)
         sock.settimeout(time_left())
         try:
@@ -131,11 +141,17 @@ class KeptConnection:
 
     def _whole(self, sock: socket.socket) -> Response | None:
         """Returns an answer of the usual kind that is here as a whole; None: nothing was read."""
-        if hasattr(socket, "TCP_QUICKACK"):
+        if self._last is None and hasattr(socket, "TCP_QUICKACK"):
             # A server that writes head and body apart may wait up to 40 ms for this.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         sock.settimeout(time_left())
         there = sock.recv(PEEKED, socket.MSG_PEEK)
+        # At rest most answers are the last one again, and to read it anew would be most of the work.
+        if self._last is not None and there == self._last[0]:
+            sock.recv(len(there))
+            self._last[1].rewind()
+            return self._last[1]
+        self._last = None
         if not there.startswith(USUAL):
             return None
         head, end, body = there.partition(b"\r\n\r\n")
@@ -145,7 +161,8 @@ class KeptConnection:
             return None
         # Only now: all other kinds of answers are still to be read, by http.client.
         sock.recv(len(there))
-        return _Whole(((name, value.strip()) for name, _, value in headers), body)
+        self._last = there, Whole(((name, value.strip()) for name, _, value in headers), body)
+        return self._last[1]
 
     def _in_parts(self, sock: socket.socket, method: str) -> Response:
         raw = DeadlineResponse(sock, method=method)
@@ -159,17 +176,17 @@ class KeptConnection:
     def close(self) -> None:
         """Closes the connection; the next `ask` opens a new one."""
         if self._sock is not None:
+            self._early.unregister(self._sock)
             self._sock.close()
-            self._sock = None
+            self._sock = self._last = None
 
     def _connected(self, place: tuple[str, int]) -> socket.socket:
-        from urllib3.util.wait import wait_for_read
-
         # What can be read before anything was asked is the end of the connection.
-        if self._sock is not None and (place != self._place or wait_for_read(self._sock, 0)):
+        if self._sock is not None and (place != self._place or self._early.poll(0)):
             self.close()
         if self._sock is None:
             self._sock, self._place = connect(*place, time_left), place
+            self._early.register(self._sock, select.POLLIN)
         return self._sock
 
 

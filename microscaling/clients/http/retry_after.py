@@ -33,9 +33,11 @@ class Pause:
 
 def pause_s(status: int, headers: Mapping[str, str]) -> float:
     """Returns the pause that an answer asks for, in seconds; 0: none, or the header cannot be read."""
+    if status not in STATUSES:
+        return 0.0
     # Seconds, or a date.
     text = headers.get("Retry-After", "").strip()
-    if status not in STATUSES or not text:
+    if not text:
         return 0.0
     if SECONDS.fullmatch(text):
         return min(float(text), MAX_S)
