@@ -77,3 +77,41 @@ def test_another_question_and_another_server_get_their_own(client: Client) -> No
     assert other.paths() == ["/3"]
     assert (one.connections, other.connections) == (2, 1)
     assert one.heads[2].startswith(b"POST /2 ")
+
+
+def test_an_answer_that_comes_again_is_not_read_anew(client: Client) -> None:
+    with Server(parts(FORMS["as a whole"])) as server:
+        first = client.ask("GET", server.url())
+        assert client.ask("GET", server.url()) is first
+        assert client.ask("GET", server.url("/b")) is first, "it is the bytes that count"
+    assert len(server) == 3
+
+
+def test_any_other_answer_is_read(client: Client) -> None:
+    dated = HEAD + b"X-A: 1\r\nX-a: 3\r\n\r\ngood"
+    answers = [FORMS[form] for form in FORMS] + [[dated], FORMS["as a whole"], FORMS["as a whole"]]
+    with Server(None) as server:
+        for pieces in [*answers, *reversed(answers)]:
+            server.behave = parts(pieces)
+            answer = client.ask("GET", server.url())
+            assert (answer.status, answer.body) == (200, b"good")
+            assert answer.headers["x-A"] == ("1, 3" if pieces == [dated] else "1, 2")
+        assert server.connections == 1
+
+
+def test_an_answer_that_is_refused_is_refused_again() -> None:
+    client = Client(deadline_s=10.0, max_bytes=3)
+    with Server(parts(FORMS["as a whole"])) as server:
+        for _ in range(3):
+            with pytest.raises(FetchError, match="longer than 3 bytes"):
+                client.fetch(server.url())
+    client.close()
+
+
+def test_what_comes_after_the_end_of_the_process_of_a_server_is_read(client: Client) -> None:
+    """The last answer is not taken for that of a server that has gone."""
+    with Server(parts(FORMS["as a whole"])) as server:
+        url = server.url()
+        assert client.fetch(url) == b"good"
+    with pytest.raises(FetchError):
+        client.fetch(url)

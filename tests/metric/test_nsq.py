@@ -288,6 +288,21 @@ def test_a_real_nsqd(nsqd):
     nsq.source.close()
 
 
+def test_an_answer_of_a_real_nsqd_at_rest_is_not_read_anew(nsqd):
+    nsqd.post("/topic/create?topic=jobs")
+    nsqd.post("/channel/create?topic=jobs&channel=work")
+    nsq = metric("jobs", "work", nsqd.endpoint)
+    wait_for(lambda: ("jobs", "work") in nsq.source.fetch().channels)
+    first = nsq.source.fetch()
+    assert all(nsq.source.fetch() is first for _ in range(3))
+    nsqd.post("/mpub?topic=jobs", b"one\ntwo")
+    wait_for(lambda: nsq.update() or nsq.current == 2)
+    assert nsq.source.fetch() is not first
+    nsq.source.ask_for([("jobs", "other")])  # another question, with the same answer but for the new channel
+    assert nsq.source.fetch().channels == {("jobs", "work"): 2}
+    nsq.source.close()
+
+
 def test_a_real_topic_that_is_paused_or_gone(nsqd):
     nsqd.post("/topic/create?topic=jobs")
     nsqd.post("/channel/create?topic=jobs&channel=work")

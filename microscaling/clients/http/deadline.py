@@ -34,11 +34,13 @@ def time_left() -> float:
 
 
 class _DeadlineReader(io.RawIOBase):
-    """Reads from a socket, with the rest of the call's time as the limit of each read."""
+    """Reads from a socket, with the rest of the call's time as the limit of each read. `begun`: what was read
+    from it before."""
 
-    def __init__(self, sock: socket.socket, raw: io.RawIOBase) -> None:
+    def __init__(self, sock: socket.socket, raw: io.RawIOBase, begun: bytes) -> None:
         self.sock = sock
         self.raw = raw
+        self.begun = begun
         self.count = 0
         self.in_head = False
 
@@ -48,8 +50,13 @@ class _DeadlineReader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int | None:
         """Reads once. Raises TimeoutError after the deadline, ConnectionError at an end within the head."""
-        self.sock.settimeout(time_left())
-        count = self.raw.readinto(buffer)
+        count: int | None
+        if self.begun:
+            part, self.begun = self.begun[: len(buffer)], self.begun[len(buffer) :]
+            buffer[: len(part)], count = part, len(part)
+        else:
+            self.sock.settimeout(time_left())
+            count = self.raw.readinto(buffer)
         self.count += count or 0
         if count == 0 and self.count and self.in_head:
             # Python would take that for the end of the head, and half a header for a whole one.
@@ -65,10 +72,10 @@ class _DeadlineReader(io.RawIOBase):
 class DeadlineResponse(http.client.HTTPResponse):
     """An answer that is read through a `_DeadlineReader`."""
 
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, sock: socket.socket, *args: Any, begun: bytes = b"", **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         raw: Any = self.fp.detach()
-        self._reader = _DeadlineReader(sock, raw)
+        self._reader = _DeadlineReader(sock, raw, begun)
         self.fp = io.BufferedReader(self._reader)
 
     def begin(self) -> None:

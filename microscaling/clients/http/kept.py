@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import requests
 
 PORT = 80
-PEEKED = 2**16
-"""Bytes of an answer that are looked at before it is read."""
+READ_AT_ONCE = 2**16
+"""Most bytes of an answer that can come in one piece."""
 USUAL = b"HTTP/1.1 200 "
 NAME = re.compile(r"(?!(?i:connection|transfer-encoding|upgrade)$)[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """Names of headers, but those for the end of the answer, or of the connection."""
@@ -128,7 +128,12 @@ class KeptConnection:
         except BrokenPipeError:
             pass  # a server may answer, and close, before it has read all
         try:
-            return self._whole(sock) or self._in_parts(sock, prepared.method)
+            if self._last is None and hasattr(socket, "TCP_QUICKACK"):
+                # A server that writes head and body apart may wait up to 40 ms for this.
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+            sock.settimeout(time_left())
+            begun = sock.recv(READ_AT_ONCE)
+            return self._whole(begun) or self._in_parts(sock, prepared.method, begun)
         except BaseException:
             self.close()
             raise
@@ -139,33 +144,25 @@ class KeptConnection:
             response.raw.close()
             self.close()
 
-    def _whole(self, sock: socket.socket) -> Response | None:
-        """Returns an answer of the usual kind that is here as a whole; None: nothing was read."""
-        if self._last is None and hasattr(socket, "TCP_QUICKACK"):
-            # A server that writes head and body apart may wait up to 40 ms for this.
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-        sock.settimeout(time_left())
-        there = sock.recv(PEEKED, socket.MSG_PEEK)
+    def _whole(self, begun: bytes) -> Response | None:
+        """Returns an answer of the usual kind that is here as a whole; None for any other."""
         # At rest most answers are the last one again, and to read it anew would be most of the work.
-        if self._last is not None and there == self._last[0]:
-            sock.recv(len(there))
+        if self._last is not None and begun == self._last[0]:
             self._last[1].rewind()
             return self._last[1]
         self._last = None
-        if not there.startswith(USUAL):
+        if not begun.startswith(USUAL):
             return None
-        head, end, body = there.partition(b"\r\n\r\n")
+        head, end, body = begun.partition(b"\r\n\r\n")
         headers = [line.decode("latin-1").partition(":") for line in head.split(b"\r\n")[1:]]
         lengths = [value.strip() for name, _, value in headers if name.lower() == "content-length"]
         if not end or lengths != [str(len(body))] or any(not NAME.fullmatch(name) for name, _, _ in headers):
             return None
-        # Only now: all other kinds of answers are still to be read, by http.client.
-        sock.recv(len(there))
-        self._last = there, Whole(((name, value.strip()) for name, _, value in headers), body)
+        self._last = begun, Whole(((name, value.strip()) for name, _, value in headers), body)
         return self._last[1]
 
-    def _in_parts(self, sock: socket.socket, method: str) -> Response:
-        raw = DeadlineResponse(sock, method=method)
+    def _in_parts(self, sock: socket.socket, method: str, begun: bytes) -> Response:
+        raw = DeadlineResponse(sock, method=method, begun=begun)
         try:
             raw.begin()
         except BaseException:
