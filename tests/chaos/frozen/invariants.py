@@ -6,7 +6,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from tests.chaos import invariants
-from tests.chaos.excuses import STARTS_S, STRIKE_S, Span, busy, ending, faults_of, joined, spans, without
+from tests.chaos.excuses import (
+    STARTS_S,
+    STRIKE_S,
+    Span,
+    busy,
+    delay,
+    ending,
+    faults_of,
+    joined,
+    spans,
+    without,
+)
 from tests.chaos.frozen.scene import Yielding
 from tests.chaos.history import Happening, History, states
 from tests.chaos.invariants import Violation
@@ -71,7 +82,8 @@ def _trouble(history: History, t: float) -> float:
 
 
 def nothing_goes_without_a_reading(history: History) -> list[Violation]:
-    """A freeze needs a reading as a stop does; the end of a frozen one has a check of its own."""
+    """A freeze needs a reading as a stop does; the end of a frozen one has a check of its own. What somebody
+    else pauses holds a place for which another one goes, and what somebody unpauses takes one."""
     ends = {(f.id, f.end) for f in freezes(history)}
     thawed = {(f.id, f.end) for f in freezes(history) if f.over == "unpause"}
     by_hand = {h.id for h in history.of("by hand")}
@@ -88,7 +100,13 @@ def nothing_goes_without_a_reading(history: History) -> list[Violation]:
     as_stops = History(happenings, history.faults, history.scene)
     unread = [*invariants.nothing_goes_without_a_reading(History(
         [h for h in history.happenings if h.kind != "kill"], history.faults, history.scene))]  # fmt: skip
-    return unread + [Violation("reading", t, f"without a reading {what}") for t, what in stopped(as_stops)]
+    unread = [violation for violation in unread if "paused from outside" not in violation.what]
+    theirs = [(f.begin, _after(history, f.over(history.last))) for f in faults_of(history, "held", "frozen")]
+    return unread + [
+        Violation("reading", t, f"without a reading {what}")
+        for t, what in stopped(as_stops)
+        if not any(begin <= t <= end for begin, end in theirs)
+    ]
 
 
 def frozen_ones_end_in_time(history: History) -> list[Violation]:
@@ -99,7 +117,9 @@ def frozen_ones_end_in_time(history: History) -> list[Violation]:
         part = history.scene.part(freeze.task)
         assert isinstance(part, Yielding)
         lasted, slow = freeze.end - freeze.begin, busy(history, freeze.end)
-        early = freeze.over == "kill" and lasted < part.seconds - EARLY_S * slow
+        # It counts from the moment at which the agent asked for it, which may have been long before.
+        asked_s = lasted + delay(history, freeze.begin, "engine", "link", "agent")
+        early = freeze.over == "kill" and asked_s < part.seconds - EARLY_S * slow
         if early and not _may_end(history, freeze, part):
             what = f"{freeze.task} {freeze.id[:12]} was ended {lasted:.1f} s after it was frozen"
             found.append(Violation("frozen", freeze.end, f"{what}, not {part.seconds:g} s"))

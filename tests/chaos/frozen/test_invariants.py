@@ -66,6 +66,14 @@ def test_a_freeze_needs_a_reading() -> None:
     assert nothing_goes_without_a_reading(history(PAUSE, *SHORT, UNPAUSE, of_b(40, "kill", "15")))
 
 
+def test_what_others_pause_takes_a_place_and_what_they_unpause() -> None:
+    theirs = (Fault("containers paused by hand", "held", 19, 22),)
+    reason = "1 too many for the cap of 12 (less 1 of beta paused from outside): gives back 1"
+    lowered = at(20, "decided", "rest", detail=[3, 2, reason])
+    assert not nothing_goes_without_a_reading(history(PAUSE, lowered, faults=theirs))
+    assert nothing_goes_without_a_reading(history(of_b(40, "pause"), lowered, faults=theirs))
+
+
 BROKEN = [
     ("ended too early", [PAUSE, of_b(25, "kill", "9")]),
     ("still frozen", [PAUSE]),
@@ -93,6 +101,12 @@ def test_a_wrong_end_is_found(happenings: list[Happening]) -> None:
 @pytest.mark.parametrize("happenings", [h for _, h in HELD], ids=[why for why, _ in HELD])
 def test_what_may_be(happenings: list[Happening]) -> None:
     assert not frozen_ones_end_in_time(history(*happenings))
+
+
+def test_a_freeze_that_was_asked_for_long_before() -> None:
+    early = [PAUSE, of_b(25, "kill", "9")]
+    assert frozen_ones_end_in_time(history(*early, faults=(Fault("engine frozen", "engine", 0, 1),)))
+    assert not frozen_ones_end_in_time(history(*early, faults=(Fault("agent frozen", "agent", 12, 19),)))
 
 
 def test_nobody_is_blamed_while_there_is_no_agent() -> None:
