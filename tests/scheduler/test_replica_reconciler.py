@@ -421,3 +421,25 @@ def test_whatever_has_happened_it_comes_right(seed: int) -> None:
     wanted = {task.name: task.demand for task in world.reconciler.tasks.tasks}
     world.settle()
     assert world.there == wanted
+
+
+def test_what_is_heard_of_a_task_that_gives_nothing_back_costs_no_look_at_others() -> None:
+    """So an event takes no longer with thousands of tasks."""
+    reconciler = reconciler_of(20, a=1, b=1, c=1)
+    reconciler.states["a"].task.demand = 2
+    of_all: list[float] = []
+    reconciler.reconcile = of_all.append  # type: ignore[method-assign]
+    reconciler.hear({"a": Replicas(1, 0)}, 1.0)
+    assert reconciler.take() == [ScaleRequest("a", 2)]
+    reconciler.hear({"c": Replicas(1, 1), "b": Replicas(3, 3), "gone": None}, 2.0)
+    assert reconciler.take() == [ScaleRequest("b", 1)]
+    assert of_all == []
+    reconciler.hear({"c": Replicas(0, 0)}, 3.0)
+    assert of_all == [3.0]
+
+
+def test_a_place_that_is_heard_of_is_used_at_once() -> None:
+    reconciler = reconciler_of(a=6, b=4)
+    assert demand(reconciler, b=9) == []
+    reconciler.hear({"a": None}, 1.0)
+    assert reconciler.take() == [ScaleRequest("b", 9)]

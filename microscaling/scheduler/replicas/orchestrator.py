@@ -115,8 +115,7 @@ class OrchestratorScheduler(Driver[ReplicaReconciler, ScaleRequest]):
         # Changes from before the adoption are part of the first answer, too.
         if self.tasks is not None and self.reconciler.adopted:
             with self._change() as now:
-                self.reconciler.apply(found, self.reconciler.mark(), now)
-                self.reconciler.reconcile(now)
+                self.reconciler.hear(found, now)
 
     def _make(self, tasks: Tasks) -> ReplicaReconciler:
         self.orchestrator.watch(self.heard)  # before the first read, so that no change is missed

@@ -6,7 +6,7 @@ No I/O, no clock, no threads: the caller holds the lock of `Tasks`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from microscaling.demand import limits
 from microscaling.demand.tasks import Tasks
@@ -181,15 +181,39 @@ class ReplicaReconciler:
 
     # The requests
 
+    def hear(self, found: Mapping[str, Found], now: float) -> None:
+        """Takes over a change of some tasks, and plans what it leads to."""
+        known = [state for name in found if (state := self.states.get(name)) is not None]
+        heard = sorted(known, key=lambda state: state.task.priority)
+        before = [(state.ceiling, state.there) for state in heard]
+        self.apply(found, self.mark(), now)
+        # Only a place that is free now can be of use to other tasks. Without one no event costs a look at all
+        # of them: there may be thousands, each with its own events.
+        freed = any(
+            state.ceiling < ceiling or state.there != there
+            for state, (ceiling, there) in zip(heard, before, strict=True)
+        )
+        if freed:
+            self.reconcile(now)
+        elif self._plans:
+            self._plan(heard, now)
+
+    @property
+    def _plans(self) -> bool:
+        return self.acting and self.adopted and not self.leaving and not self.standing_by
+
     def reconcile(self, now: float) -> None:
         """Plans the requests that are possible now; they count as under way from then on."""
-        if not self.acting or not self.adopted or self.leaving or self.standing_by:
-            return
-        self._reconciled_at = now
+        if self._plans:
+            self._reconciled_at = now
+            self._plan([self.states[task.name] for task in self.tasks.by_priority()], now)
+
+    def _plan(self, states: Iterable[ReplicaState], now: float) -> None:
+        """Plans the requests for some tasks, the most important first."""
         # Decreases first: increases may need the places they free.
         more: list[tuple[ReplicaState, int]] = []
-        for task in self.tasks.by_priority():
-            state = self.states[task.name]
+        for state in states:
+            task = state.task
             want = self._want(state, now)
             if state.asked is not None or not state.there or now < state.not_before or task.resting:
                 continue
@@ -197,7 +221,8 @@ class ReplicaReconciler:
                 self._ask(state, want)
             elif want > state.requested:
                 more.append((state, want))
-        self._more(more)
+        if more:
+            self._more(more)
 
     def take(self) -> list[ScaleRequest]:
         """Returns the planned requests, each once."""
