@@ -32,6 +32,7 @@ from microscaling.errors import ConfigError, Stopped
 from microscaling.monitor.base import Monitor
 from microscaling.scheduler.base import Scheduler
 from microscaling.scheduler.containers.agent_id import source_of
+from microscaling.scheduler.containers.lease_lock import LeaseLock
 from microscaling.scheduler.containers.state_folder import default_folder
 from microscaling.settings import Settings
 from microscaling.supervision import health, privileges
@@ -50,6 +51,8 @@ log = logging.getLogger("mssagent")
 
 FAILED = 1
 POLL_INTERVAL_S = 0.02
+LOCK_EVERY_S = 0.2
+"""Seconds between two looks whether the lease is free."""
 OF_HEALTH = ("MSS_HEALTH_FILE", "MSS_SERVER_ADDRESS")
 
 
@@ -220,10 +223,10 @@ def build(
     scheduler = factory.make_scheduler(settings, environ)
     heartbeat = Heartbeat(_health_file(settings, environ), notifier)
     try:
-        config = factory.make_config(settings)
-        loader = factory.Loader(settings, environ, config)
-        watched = watched_file(settings)
-        tasks = _until(stopping, loader.tasks, heartbeat)
+        loader = factory.Loader(settings, environ, factory.make_config(settings))
+        watch = [FileWatch(file, hangup)] if (file := watched_file(settings)) else []
+        lock = factory.make_lock(settings, environ)
+        tasks = _tasks(lock, stopping, loader.tasks, heartbeat)
     except BaseException:
         # A health file that stays would look like an agent that has died.
         heartbeat.close()
@@ -231,7 +234,6 @@ def build(
     monitors = factory.make_monitors(settings, connection)
     _introduce(settings, tasks)
     report_ignored(settings, environ)
-    watch = [FileWatch(watched, hangup)] if watched else []
     reloads = _reloads(settings, scheduler, loader, tasks, hangup, lambda change: agent.take(change))
     control = _control(settings, environ, tasks, Changes(tasks, scheduler, reloads, hangup), monitors)
     agent = Agent(
@@ -243,9 +245,10 @@ def build(
         settings.exit_timeout_s,
         stopping,
         heartbeat,
-        config,
+        loader.config,
         [control, *_watching(settings, tasks, scheduler, engine)],
         [*([reloads] if reloads else []), *watch],
+        lock,
     )
     return agent
 
@@ -331,6 +334,22 @@ def _health_file(settings: Settings, environ: Mapping[str, str]) -> health.Healt
     return health.HealthFile(health.default_file(environ), lambda: health.default_file(environ))
 
 
+def _stood_by(lock: LeaseLock, stopping: Flag, heartbeat: Heartbeat) -> bool:
+    """Waits for the lease. Returns whether another agent had it. Raises Stopped if `stopping` is set."""
+    waited = False
+    while not lock.take():
+        says = f"stands by: another agent decides ({lock.other})"
+        if not waited:
+            log.info("%s", says)
+        waited = True
+        if stopping.wait(LOCK_EVERY_S):
+            raise Stopped("asked to stop")
+        report_unheeded()
+        heartbeat.tell(STARTING, lambda says=says: f"starting: {says}")  # type: ignore[misc]
+    log.info("this agent has the lease, and decides from now on")
+    return waited
+
+
 class _Configuring(StoppableThread):
     """Loads the tasks, which may take for ever while the source of the configuration is away."""
 
@@ -343,6 +362,15 @@ class _Configuring(StoppableThread):
         """Loads the tasks once, and ends the thread."""
         self.tasks = self.make()
         self.stop()
+
+
+def _tasks(lock: LeaseLock | None, stopping: Flag, make: Callable[[], Tasks], heartbeat: Heartbeat) -> Tasks:
+    """Waits for the tasks, and until this agent has the lease. Raises Stopped if `stopping` is set first."""
+    tasks = _until(stopping, make, heartbeat)
+    # After the configuration, so that its mistakes are not found only when it is this agent's turn.
+    if lock is not None and _stood_by(lock, stopping, heartbeat):
+        tasks = _until(stopping, make, heartbeat)  # it may be another one by now
+    return tasks
 
 
 def _until(stopping: Flag, make: Callable[[], Tasks], heartbeat: Heartbeat) -> Tasks:

@@ -18,6 +18,7 @@ from microscaling.errors import ConfigError, MicroscalingError, Stopped, Tempora
 from microscaling.log import masked
 from microscaling.monitor.base import Monitor
 from microscaling.scheduler.base import Scheduler
+from microscaling.scheduler.containers.lease_lock import LeaseLock
 from microscaling.supervision.heartbeat import RUNNING, STARTING, STOPPING, Heartbeat
 from microscaling.supervision.signals import caught, report_unheeded
 from microscaling.utils.backoff import Backoff
@@ -48,7 +49,7 @@ class Agent:
     them are stopped; while they cannot be counted this takes up to `exit_timeout_s` seconds plus the longest
     stop grace. `heartbeat` gets the state of the agent all the while. `config` is the source of the tasks, if
     they may change while the agent runs; `followers` are further threads that change them, or help to.
-    `helpers` run beside all that, such as the control socket.
+    `helpers` run beside all that, such as the control socket. `lock` is the lease that this agent has.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Agent:
         config: Config | None = None,
         helpers: Iterable[StoppableThread] = (),
         followers: Iterable[StoppableThread] = (),
+        lock: LeaseLock | None = None,
     ) -> None:
         self.tasks = tasks
         self.engine = engine
@@ -86,6 +88,7 @@ class Agent:
         following = config.follow(tasks, self.take) if config and follows else None
         self._following = [*([following] if following else []), *followers]
         self._helpers = list(helpers)
+        self._lock = lock
 
     def stop(self) -> None:
         """Requests the shutdown. It only sets a flag, so any thread and any signal handler may call it."""
@@ -138,6 +141,8 @@ class Agent:
             dead = next((t for t in self._threads() if t.over and not t.stopped.is_set()), None)
             if dead is not None:
                 self._fail(dead)
+            elif self._lock is not None and not self._lock.keep():
+                self._failure = f"the file of its lease was removed, and {self._lock.other} has the lease now"
 
     def _threads(self) -> Iterator[StoppableThread]:
         yield from (self._scheduling, *self._threads_of_ours())
@@ -248,6 +253,8 @@ class Agent:
         if late:
             log.warning("still waiting for an answer: %s", ", ".join(thread.name for thread in late))
         self._surely(self.scheduler.cleanup)  # after the counter, which uses it
+        if self._lock is not None:
+            self._lock.close()  # another agent may act from now on
         self.heartbeat.close()
 
     def _surely(self, step: Callable[[], None]) -> None:

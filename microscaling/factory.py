@@ -21,6 +21,9 @@ from microscaling.metric.base import METRICS
 from microscaling.monitor.base import MONITORS, Monitor, MonitorPlugin
 from microscaling.plugins import Group, not_available
 from microscaling.scheduler.base import SCHEDULERS, Scheduler, SchedulerPlugin
+from microscaling.scheduler.containers.lease_lock import LeaseLock
+from microscaling.scheduler.containers.state_folder import default_folder
+from microscaling.scheduler.lease import lease_of
 from microscaling.secrets.environment import credentials_in, passed_on, secrets_in
 from microscaling.settings import Settings
 from microscaling.utils.text import quoted
@@ -161,6 +164,14 @@ def make_scheduler(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
     from microscaling.scheduler.dry_run import DryRunScheduler
 
     return DryRunScheduler(scheduler)
+
+
+def make_lock(settings: Settings, environ: Mapping[str, str]) -> LeaseLock | None:
+    """Returns the lease of the agents that share a state folder; None if this is the only one. Raises
+    ConfigError."""
+    plugin = SCHEDULERS.chosen("MSS_SCHEDULER", settings.scheduler)
+    lease = lease_of(environ) if plugin.meets_in_folder and not settings.dry_run else ""
+    return LeaseLock(settings.state_dir or default_folder(environ), lease) if lease else None
 
 
 def make_monitors(settings: Settings, connection: Connection | None = None) -> list[Monitor]:

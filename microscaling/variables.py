@@ -108,7 +108,7 @@ def ignored(settings: Settings, environ: Mapping[str, str]) -> dict[str, list[st
         (s.scheduler in OTHERS["DOCKER"], by_scheduler, ("MSS_PULL_IMAGES",)),
         (s.scheduler in SCALE_ONLY, by_scheduler, ("MSS_ORPHANS", "MSS_PASS_ENV")),
         (s.scheduler == "COMPOSE", by_scheduler, ("MSS_ORPHANS", "MSS_PASS_ENV")),
-        (s.scheduler in OTHERS["SWARM"], by_scheduler, ("MSS_LEASE",)),
+        (s.scheduler in ("MARATHON", "TOY"), by_scheduler, ("MSS_LEASE",)),
         (s.scheduler == "SWARM" and s.config == "SERVICES", by_scheduler, ("MSS_COMPOSE_PROJECT",)),
         (not talks, "no server to talk to", ("MSS_API_ADDRESS", "MSS_API_TOKEN", "MSS_USER_ID")),
     ]

@@ -138,6 +138,8 @@ class SchedulerPlugin:
     out first, such as the engine's address. Raises ConfigError."""
     variables: tuple[Variable, ...] = ()
     """The environment variables that it reads, apart from the settings."""
+    meets_in_folder: bool = False
+    """The agents that share a lease meet in MSS_STATE_DIR; else it is an affair of the scheduler."""
     examine: Callable[[Settings, Mapping[str, str], Tasks], Iterable[Finding]] | None = None
     """For `microscaling check`: looks at the backend and at all that the tasks need of it, such as images,
     and changes nothing there. Sets `running`, `requested` and `demand` of the tasks to the containers that it

@@ -21,13 +21,15 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.fakes.kubernetes_cluster import Cluster, Item
 from tests.fakes.kubernetes_http import Handler, Refused, Server
+from tests.fakes.kubernetes_leases import GROUP as LEASES
+from tests.fakes.kubernetes_leases import Leases
 
 __all__ = ["ACCOUNT", "MANIFEST", "FakeKubernetes", "Refused"]
 
 MANIFEST = Path(__file__).parents[2] / "deploy" / "kubernetes.yaml"
 ACCOUNT = "system:serviceaccount:default:microscaling"
-PATH = re.compile(r"/apis/apps/v1/namespaces/(?P<namespace>[^/]+)/(?P<resource>[^/]+)"
-                  r"(?:/(?P<name>[^/]+)(?:/(?P<sub>[^/]+))?)?")  # fmt: skip
+PATH = re.compile(r"/apis/(?P<group>apps|coordination\.k8s\.io)/v1/namespaces/(?P<namespace>[^/]+)"
+                  r"/(?P<resource>[^/]+)(?:/(?P<name>[^/]+)(?:/(?P<sub>[^/]+))?)?")  # fmt: skip
 PATCHES = (
     "application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json",
 )  # fmt: skip
@@ -66,6 +68,7 @@ class FakeKubernetes:
 
     def __init__(self, start_s: float = 0.05, certificate: tuple[Path, Path] | None = None) -> None:
         self.cluster = Cluster(start_s)
+        self.leases = Leases(self.cluster)
         self.rules = rules_of(MANIFEST)
         self.tokens: dict[str, tuple[str, float]] = {"good": (ACCOUNT, float("inf"))}
         self.asked: list[tuple[str, str, int]] = []
@@ -124,20 +127,23 @@ class FakeKubernetes:
     def answer(self, handler: Handler) -> Item | None:
         """The body of the answer; None: it has been given."""
         split = urlsplit(handler.path)
-        if not split.path.startswith("/apis/apps/v1/"):
+        if not split.path.startswith(("/apis/apps/v1/", f"/apis/{LEASES}/v1/")):
             handler.code = 404
             return handler.reply(404, b"404 page not found\n", "text/plain; charset=utf-8")
         options = {key: values[-1] for key, values in parse_qs(split.query, keep_blank_values=True).items()}
         part = PATH.fullmatch(split.path)
         handler.verb = verb = _verb(handler.command, part, options)
         user = self._user(handler.headers.get("Authorization"))
-        space, resource, name, sub = _parts(part)
-        self._authorize(user, verb, space, resource, name, sub)
+        group, space, resource, name, sub = _parts(part)
+        self._authorize(user, verb, group, space, resource, name, sub)
         for expected, refusal in self.refuse:
             if expected == verb:
                 self.refuse.remove((expected, refusal))
                 raise refusal
-        if part is None or resource != "deployments" or sub not in SUBS:
+        if (group, resource, sub) == (LEASES, "leases", ""):
+            handler.code = 201 if verb == "create" else 200
+            return self.leases.answer(verb, space, name, handler.body, options)
+        if part is None or (group, resource) != ("apps", "deployments") or sub not in SUBS:
             raise Refused(404, "NotFound", "the server could not find the requested resource")
         if verb == "patch" and sub == "scale":
             return self._patch(space, name, handler)
@@ -161,20 +167,22 @@ class FakeKubernetes:
             raise Refused(401, "Unauthorized", "Unauthorized")
         return user
 
-    def _authorize(self, user: str, verb: str, space: str, resource: str, name: str, sub: str) -> None:
+    def _authorize(
+        self, user: str, verb: str, group: str, space: str, resource: str, name: str, sub: str
+    ) -> None:
         full = f"{resource}/{sub}" if sub else resource
         for rule in self.rules if user == ACCOUNT else []:
             named = rule.get("resourceNames")
             if (
-                space == "default" and "apps" in rule["apiGroups"] and full in rule["resources"]
+                space == "default" and group in rule["apiGroups"] and full in rule["resources"]
                 and verb in rule["verbs"] and (not named or name in named)
             ):  # fmt: skip
                 return
-        told = f'cannot {verb} resource "{full}" in API group "apps" in the namespace "{space}"'
-        which = f'deployments.apps "{name}"' if name else "deployments.apps"
+        told = f'cannot {verb} resource "{full}" in API group "{group}" in the namespace "{space}"'
+        which = f'{resource}.{group} "{name}"' if name else f"{resource}.{group}"
         details = {"name": name} if name else {}
         message = f'{which} is forbidden: User "{user}" {told}'
-        raise Refused(403, "Forbidden", message, group="apps", kind="deployments", **details)
+        raise Refused(403, "Forbidden", message, group=group, kind=resource, **details)
 
     def _patch(self, space: str, name: str, handler: Handler) -> Item:
         patch, kind = handler.body, handler.headers.get("Content-Type", "").partition(";")[0]
@@ -202,10 +210,11 @@ class FakeKubernetes:
             return _scale_of(self.cluster.scale(name, replicas, space).item)
 
 
-def _parts(part: re.Match[str] | None) -> tuple[str, str, str, str]:
+def _parts(part: re.Match[str] | None) -> tuple[str, str, str, str, str]:
     found = part.groupdict("") if part else {}
-    space, resource, name, sub = (unquote(found.get(k, "")) for k in ("namespace", "resource", "name", "sub"))
-    return space, resource, name, sub
+    names = ("group", "namespace", "resource", "name", "sub")
+    group, space, resource, name, sub = (unquote(found.get(key, "")) for key in names)
+    return group, space, resource, name, sub
 
 
 def _verb(method: str, part: re.Match[str] | None, options: dict[str, str]) -> str:

@@ -25,6 +25,7 @@ from microscaling.demand.tasks import Tasks
 from microscaling.errors import ConfigError, PermanentError, TemporaryError
 from microscaling.scheduler.kubernetes import orchestrator as kubernetes
 from microscaling.scheduler.kubernetes import watch as kubernetes_watch
+from microscaling.scheduler.kubernetes.lease_object import LeaseObject
 from microscaling.scheduler.kubernetes.orchestrator import KubernetesOrchestrator
 from microscaling.scheduler.replicas.orchestrator import Conflict, OrchestratorScheduler, Replicas
 from microscaling.settings import Settings
@@ -324,8 +325,11 @@ def test_the_manifest_allows_no_more_than_is_used(fake, kube):
     fake.cluster.add("web", 1)
     with running(kube, web=3) as run:
         wait_for(lambda: state(run) == (3, 3) and fake.watches)
-    used = {(verb, "deployments/scale" if path.endswith("/scale") else "deployments")
-            for verb, path, _ in fake.asked}  # fmt: skip
+    store = LeaseObject(kube, "shop")
+    for _ in range(2):
+        assert store.write(store.read(time.monotonic() + 30.0), "me", time.monotonic() + 30.0)
+    what = {"scale": "deployments/scale", "microscaling-shop": "leases"}
+    used = {(verb, what.get(last := path.rpartition("/")[2], last)) for verb, path, _ in fake.asked}
     allowed = {(verb, what) for rule in fake.rules for verb in rule["verbs"] for what in rule["resources"]}
     assert used == allowed
 

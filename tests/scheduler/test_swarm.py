@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from docker.errors import APIError
+from requests import Response
 
 from microscaling.clients.docker.swarm import (
     SwarmNode,
@@ -16,9 +18,11 @@ from microscaling.clients.docker.swarm import (
     update_of,
 )
 from microscaling.errors import ConfigError, PermanentError
+from microscaling.scheduler.lease import lease_of
+from microscaling.scheduler.replicas.examine import examine_lease
 from microscaling.scheduler.replicas.reconciler import Replicas
 from microscaling.scheduler.swarm.counts import Census
-from microscaling.scheduler.swarm.plugin import lease_of
+from microscaling.scheduler.swarm.lease_config import ConfigLease
 from microscaling.scheduler.swarm.view import View
 
 NODES = [SwarmNode("n1", True, True), SwarmNode("n2", True, True)]
@@ -235,7 +239,7 @@ def test_tasks_and_nodes_as_an_engine_describes_them() -> None:
     ("given", "expected"), [("", "microscaling"), ("none", ""), ("None", ""), ("shop-1", "shop-1")]
 )
 def test_the_name_of_the_lease(given: str, expected: str) -> None:
-    assert lease_of({"MSS_LEASE": given}) == expected
+    assert lease_of({"MSS_LEASE": given}, "microscaling") == expected
 
 
 @pytest.mark.parametrize("given", ["a b", "-", "x" * 41, "a/b"])
@@ -252,3 +256,48 @@ def test_what_ended_with_its_node_is_no_failed_start() -> None:
     ended = one("a", "failed", "shutdown", at=AT + 30, error="task: non-zero exit (255)")
     census.look([ended], NODES, 40.0)
     assert census.of("id-web").failures == []
+
+
+class Filtered:
+    """A manager behind a filter, without a lease or with one; what is sent to it gets this answer."""
+
+    def __init__(self, status: int, message: str, there: bool) -> None:
+        answer = Response()
+        answer.status_code = status
+        answer.headers["Api-Version"] = "1.41"
+        self.answer = APIError(f"HTTP {status}", answer, message)
+        self.there = there
+        self.sent: list[tuple[str, str, str]] = []
+
+    def listed(self, path: str, until: float, **query: str) -> list[Any]:
+        labels = {"com.microscaling.lease.holder": ""}
+        spec = {"Name": "microscaling-lease-shop", "Labels": labels}
+        return [{"ID": "x", "Version": {"Index": 7}, "Spec": spec}] if self.there else []
+
+    def post(self, path: str, body: Any, until: float, **query: str) -> None:
+        self.sent.append((path, body["Name"], query.get("version", "")))
+        raise self.answer
+
+
+@pytest.mark.parametrize(
+    ("there", "status", "message", "well"),
+    [
+        (False, 400, "rpc error: meta: name must be provided", True),
+        (True, 500, "rpc error: code = Unknown desc = update out of sequence", True),
+        (False, 403, "no rule of the socket proxy allows this", False),
+        (True, 403, "no rule of the socket proxy allows this", False),
+        (True, 503, "The swarm does not have a leader", False),
+    ],
+)
+def test_a_lease_is_tried_by_requests_that_change_nothing(
+    there: bool, status: int, message: str, well: bool
+) -> None:
+    """No version is 0, and nothing is without a name."""
+    manager = Filtered(status, message, there)
+    (finding,) = examine_lease(ConfigLease(manager, "shop"), "shop")  # type: ignore[arg-type]
+    sent = ("/configs/x/update", "microscaling-lease-shop", "0") if there else ("/configs/create", "", "")
+    assert manager.sent == [sent]
+    about = "MSS_LEASE=shop (the config microscaling-lease-shop of the swarm): "
+    assert (finding.level == "ok") == well
+    assert finding.text.startswith(about + ("no agent has it" if well else "cannot be written: "))
+    assert well or (message in finding.text and finding.text.endswith("does without it: MSS_LEASE=none"))

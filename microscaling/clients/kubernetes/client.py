@@ -1,4 +1,5 @@
-"""Requests to a Kubernetes API server for deployments (apps/v1) and their scale, each with a total deadline.
+"""Requests to a Kubernetes API server for deployments (apps/v1), their scale, and leases, each with a total
+deadline.
 
 The library builds and signs the requests; the answers are parsed here, because its models refuse unknown
 values, and its watch has no deadline and cannot be ended. The form of the answers is described in
@@ -21,7 +22,7 @@ from typing import Any
 import urllib3
 
 from microscaling.clients.http.client import public_url, reason_of
-from microscaling.clients.http.deadline import limit_call
+from microscaling.clients.http.deadline import limit_call, time_left
 from microscaling.clients.http.proxies import by_proxy
 from microscaling.clients.kubernetes.login import ApiException, client, hang_up, log_in, token_place
 from microscaling.errors import UNEXPECTED, ConfigError, PermanentError, TemporaryError
@@ -41,6 +42,7 @@ MAX_BYTES = 64 * 2**20
 MAX_OF_LINE = 8 * 2**20
 MAX_SHOWN = 400
 RENEW_EVERY_S = 5.0
+NOT_FOUND = 404
 GONE = 410
 
 Item = dict[str, Any]
@@ -134,13 +136,49 @@ class Kube:
                 return _object(item)
         raise Refused(f"namespace {self.namespace} of {self.address} has no deployment {quoted(name)}", 404)
 
-    def scale(self, name: str, replicas: int) -> Item:
-        """Sets the number of replicas by the `scale` subresource. Returns its Scale (autoscaling/v1)."""
-        limit_call(CALL_S)
+    def scale(self, name: str, replicas: int, until: float | None = None) -> Item:
+        """Sets the number of replicas by the `scale` subresource, until then (monotonic seconds; None: within
+        CALL_S). Returns its Scale (autoscaling/v1)."""
+        limit_call(CALL_S if until is None else until - time.monotonic())
         body = {"spec": {"replicas": replicas}}
-        return self._ask(
-            lambda api: api.patch_namespaced_deployment_scale(name, self.namespace, body, **_call_options())
-        )
+
+        def patch(logged_in: client.ApiClient) -> Any:
+            time_left()  # raises: a renewed login may have taken all of it
+            api = client.AppsV1Api(logged_in)
+            return api.patch_namespaced_deployment_scale(name, self.namespace, body, **_call_options())
+
+        return self._ask(patch)
+
+    def lease(self, name: str, until: float) -> Item | None:
+        """Returns a lease (coordination.k8s.io/v1), asked for until then; None if there is none."""
+        limit_call(until - time.monotonic())
+        try:
+            return self._ask(
+                lambda logged_in: client.CoordinationV1Api(logged_in).read_namespaced_lease(
+                    name, self.namespace, **_call_options()
+                )
+            )
+        except Refused as error:
+            if error.status == NOT_FOUND:
+                return None
+            raise
+
+    def write_lease(self, item: Item, until: float, tries: bool = False) -> Item:
+        """Replaces a lease at its `metadata.resourceVersion`, or creates it without one; returns the new one.
+        `tries`: all is checked, and nothing written. Raises Refused with the status 409 if it has changed, or
+        is there already."""
+        limit_call(until - time.monotonic())
+        name, options = item["metadata"]["name"], _call_options()
+        if tries:
+            options["dry_run"] = "All"
+
+        def write(logged_in: client.ApiClient) -> Any:
+            api = client.CoordinationV1Api(logged_in)
+            if "resourceVersion" in item["metadata"]:
+                return api.replace_namespaced_lease(name, self.namespace, item, **options)
+            return api.create_namespaced_lease(self.namespace, item, **options)
+
+        return self._ask(write)
 
     def watch(self, version: str) -> Watch:
         """Opens a watch of all changes of deployments after the resourceVersion `version`."""
@@ -189,7 +227,7 @@ class Kube:
             message = f"{message}: the Role of deploy/kubernetes.yaml has the necessary rights"
         return Refused(message, status, delay_s)
 
-    def _ask(self, call: Callable[[Any], Any]) -> Item:
+    def _ask(self, call: Callable[[client.ApiClient], Any]) -> Item:
         answer = self._open(call)
         try:
             with self.errors():
@@ -197,17 +235,17 @@ class Kube:
         finally:
             answer.release_conn()
 
-    def _open(self, call: Callable[[Any], Any]) -> Any:
+    def _open(self, call: Callable[[client.ApiClient], Any]) -> Any:
         """Returns the answer to a call, with the body not read yet. Logs in anew after a 401."""
         used = self._clients[-1]
         try:
             with self.errors():
-                return call(client.AppsV1Api(used))
+                return call(used)
         except Refused as error:
             if error.status != 401 or not self._renew(used):
                 raise
         with self.errors():
-            return call(client.AppsV1Api(self._clients[-1]))
+            return call(self._clients[-1])
 
     def _renew(self, used: client.ApiClient) -> bool:
         """Reads the credentials anew, as tokens expire and are replaced. Returns whether to try again."""
@@ -237,8 +275,8 @@ class Kube:
         return TemporaryError(f"{self.address}: {http_status}{one_line(str(reason))[:MAX_SHOWN]}", delay_s)
 
 
-def _list(namespace: str, options: dict[str, Any], api: Any) -> Any:
-    return api.list_namespaced_deployment(namespace, **options)
+def _list(namespace: str, options: dict[str, Any], logged_in: client.ApiClient) -> Any:
+    return client.AppsV1Api(logged_in).list_namespaced_deployment(namespace, **options)
 
 
 def _call_options() -> dict[str, Any]:

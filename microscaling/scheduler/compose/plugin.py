@@ -9,6 +9,7 @@ from dataclasses import replace
 from microscaling.demand.drain_checks import of_containers
 from microscaling.demand.tasks import Tasks
 from microscaling.scheduler.base import Scheduler, SchedulerPlugin
+from microscaling.scheduler.lease import LEASE, lease_of
 from microscaling.settings import Settings
 from microscaling.utils.finding import Finding
 
@@ -19,9 +20,10 @@ def prepare(settings: Settings, environ: Mapping[str, str]) -> Settings:
     """Returns the settings with the engine's address, and with the defaults that differ here: the tasks are
     those in the labels of services, their containers stay at the end, and reports go only to a server that is
     named. Raises ConfigError."""
-    from microscaling.scheduler.docker.plugin import prepare as with_engine
+    from microscaling.scheduler.docker.plugin import with_engine
 
     settings = with_engine(settings, environ)
+    lease_of(environ)  # a mistake in it ends a check, too
     # People expect their services to run on without the agent.
     if not environ.get("MSS_ON_EXIT"):
         settings = replace(settings, on_exit="leave")
@@ -73,4 +75,6 @@ TYPE = SchedulerPlugin(
     freezes=True,
     prepare=prepare,
     examine=examine,
+    variables=(LEASE,),
+    meets_in_folder=True,
 )

@@ -16,7 +16,6 @@ import json
 import logging
 import os
 import re
-import stat
 import time
 import uuid
 from collections.abc import Iterable, Iterator
@@ -24,6 +23,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from microscaling.scheduler.containers.state_folder import make_own
 from microscaling.settings import Settings
 
 log = logging.getLogger("mssscheduler")
@@ -89,7 +89,8 @@ class AgentId:
                 self._write(mine)
             return self.id
         try:
-            self._make_folder()
+            for folder in (self._parent, self.folder):
+                make_own(folder)
             with self._scanning():
                 self._choose(mine)
                 self._write(mine)
@@ -126,15 +127,6 @@ class AgentId:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
-
-    def _make_folder(self) -> None:
-        os.makedirs(self._parent, mode=0o700, exist_ok=True)
-        os.makedirs(self.folder, mode=0o700, exist_ok=True)
-        # In a parent folder that is writable for all, another user may have created it first.
-        for path in (self._parent, self.folder):
-            found = os.lstat(path)
-            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-                raise OSError(f"{path} is not a folder of this user")
 
     @contextlib.contextmanager
     def _scanning(self) -> Iterator[None]:

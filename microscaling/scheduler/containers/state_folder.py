@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Mapping
 
@@ -26,6 +27,15 @@ def default_folder(environ: Mapping[str, str]) -> str:
         except OSError:  # nowhere can be written, as in a read-only container: its user reports that
             parent = "/tmp"  # nosec B108  # where it is made, its owner is looked at
     return os.path.join(parent, f"microscaling-{os.getuid()}")
+
+
+def make_own(path: str) -> None:
+    """Makes a folder if it is not there. Raises OSError if it cannot be made, or is not this user's."""
+    os.makedirs(path, mode=0o700, exist_ok=True)
+    # In a parent folder that is writable for all, another user may have created it first.
+    found = os.lstat(path)
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        raise OSError(f"{path} is not a folder of this user")
 
 
 def why_forgotten(folder: str, in_container: bool) -> str:

@@ -12,6 +12,7 @@ from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import ConfigError
 from microscaling.scheduler.base import Scheduler, SchedulerPlugin
+from microscaling.scheduler.lease import LEASE, leaving
 from microscaling.settings import Settings
 from microscaling.utils.finding import Finding
 
@@ -19,6 +20,12 @@ log = logging.getLogger("mssagent")
 
 
 def prepare(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    """Returns the settings with the engine's address, and the default that differs with a lease. Raises
+    ConfigError."""
+    return with_engine(leaving(settings, environ), environ)
+
+
+def with_engine(settings: Settings, environ: Mapping[str, str]) -> Settings:
     """Returns the settings with the address of the chosen engine; logs the choice and its reason. Raises
     ConfigError for an engine that can never answer."""
     from microscaling.clients.docker.engine import check_rights, choose
@@ -106,4 +113,6 @@ TYPE = SchedulerPlugin(
     freezes=True,
     prepare=prepare,
     examine=examine,
+    variables=(LEASE,),
+    meets_in_folder=True,
 )

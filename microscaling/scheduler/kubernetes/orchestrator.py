@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from microscaling.clients.kubernetes.client import Kube, Refused
+from microscaling.clients.kubernetes.client import CALL_S, Kube, Refused
 from microscaling.demand.task import Task
 from microscaling.errors import PermanentError, TemporaryError
 from microscaling.scheduler.kubernetes.view import View, older
@@ -73,7 +73,7 @@ class KubernetesOrchestrator(Orchestrator):
 
     def scale(self, name: str, instances: int) -> None:
         try:
-            scale = self.kube.scale(name, instances)
+            scale = self.kube.scale(name, instances, self.answered_by(CALL_S))
         except Refused as error:
             if error.status in NOT_ACCEPTED:
                 raise Conflict(str(error), error.delay_s) from None
@@ -88,6 +88,9 @@ class KubernetesOrchestrator(Orchestrator):
         self._heard = heard
         self.watcher = Watcher(self.kube, self._on_change)
         self.watcher.start()
+
+    def list_anew(self) -> None:
+        self._list_at = float("-inf")
 
     @property
     def threads(self) -> list[StoppableThread]:

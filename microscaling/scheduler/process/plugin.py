@@ -11,9 +11,15 @@ from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.errors import ConfigError, PermanentError
 from microscaling.scheduler.base import Scheduler, SchedulerPlugin
+from microscaling.scheduler.lease import LEASE, leaving
 from microscaling.secrets.environment import own
 from microscaling.settings import Settings
 from microscaling.utils.finding import Finding, error
+
+
+def prepare(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    """Returns the settings with the default that differs with a lease. Raises ConfigError."""
+    return leaving(settings, environ)
 
 
 def make(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
@@ -73,5 +79,8 @@ TYPE = SchedulerPlugin(
     version=version,
     check_drain=of_processes,
     freezes=True,
+    prepare=prepare,
     examine=examine,
+    variables=(LEASE,),
+    meets_in_folder=True,
 )

@@ -56,6 +56,10 @@ class LeaseStore(ABC):
         """Creates the record, or changes it if it still has the known version. Returns False if somebody else
         was faster."""
 
+    @abstractmethod
+    def try_write(self, known: Record | None, until: float) -> None:
+        """Raises MicroscalingError if `write` would be refused for want of rights; changes nothing."""
+
     def close(self) -> None:
         """Closes connections."""
 

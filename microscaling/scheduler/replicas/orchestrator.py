@@ -47,6 +47,21 @@ class Orchestrator(ABC):
     what: str
     """The orchestrator's noun for a task, for logs: "app", "deployment"."""
 
+    lease_until: Callable[[], float] | None = None
+    """Returns the time until which a `scale` may be sent (monotonic seconds); None without a lease."""
+
+    def answered_by(self, seconds: float) -> float:
+        """Returns the time by which a `scale` of at most so many seconds has to be answered, to be asked for
+        right before it is sent. Raises Conflict if the lease has run out."""
+        now = time.monotonic()
+        until = now + seconds
+        if self.lease_until is not None:
+            until = min(until, self.lease_until())
+        # The process may have been frozen since the decision, and another agent have taken the lease.
+        if now >= until:
+            raise Conflict("another agent may decide by now")
+        return until
+
     def prepare(self, task: Task) -> None:
         """Checks, once at the start and without a request, that the task can be scaled. Raises PermanentError
         if not: then the task is not scaled, and the others go on."""
@@ -69,6 +84,9 @@ class Orchestrator(ABC):
         refused for good (forbidden, invalid, gone), and another TemporaryError if its acceptance is unknown.
         It never creates a missing app.
         """
+
+    def list_anew(self) -> None:
+        """Has the next `read` ask for everything, whatever is known from before."""
 
     def watch(self, heard: Callable[[Mapping[str, Found]], None]) -> None:
         """Registers a callback for changes; called once, before the first `read`. The callback may then be

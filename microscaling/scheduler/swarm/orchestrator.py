@@ -69,8 +69,6 @@ class SwarmOrchestrator(Orchestrator):
         """Called at each sign that services have come, gone, or changed their labels."""
         self.outside = 0
         """Tasks that are to run, of services that are not scaled and take places under the cap."""
-        self.may_send_until: Callable[[], float] = lambda: float("inf")
-        """Returns the time by which an update must have been sent and answered (monotonic seconds)."""
         self._heard: Callable[[Mapping[str, Found]], None] = lambda found: None
         self._view = View()
         # Held while a change is passed on, so that a newer one cannot overtake it.
@@ -142,10 +140,7 @@ class SwarmOrchestrator(Orchestrator):
 
     def _send(self, id: str, spec: Any, version: int) -> bool:
         """Sends an update. Returns False if the version is not the present one any more."""
-        # After the service was read, and right before the request: the process may have been frozen.
-        until = min(self._until(), self.may_send_until())
-        if time.monotonic() >= until:
-            raise Conflict("another agent may decide by now")
+        until = self.answered_by(CALL_S)  # after the service was read, and right before the request
         try:
             with errors():
                 try:

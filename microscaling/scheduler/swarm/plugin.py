@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from microscaling.errors import ConfigError
-from microscaling.plugins import Variable
+from microscaling.demand.tasks import Tasks
 from microscaling.scheduler.base import Scheduler, SchedulerPlugin
+from microscaling.scheduler.lease import LEASE, lease_of
 from microscaling.settings import Settings
-from microscaling.utils.text import quoted
+from microscaling.utils.finding import Finding
 
-NONE = "none"
-LEASE = Variable(
-    "MSS_LEASE",
-    "with `SWARM`: name of the lease that the agents of one swarm share: the one that has it decides, the "
-    "others stand by. `none`: there is only one agent",
-    "microscaling",
-)
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+DEFAULT = "microscaling"
+"""The name of the lease if MSS_LEASE has none."""
 log = logging.getLogger("mssscheduler")
 
 
@@ -28,9 +21,10 @@ def prepare(settings: Settings, environ: Mapping[str, str]) -> Settings:
     """Returns the settings with the address of the manager, and with the defaults that differ here: the tasks
     are those in the labels of services, these stay as they are at the end, and reports go only to a server
     that is named. Raises ConfigError."""
-    from microscaling.scheduler.docker.plugin import prepare as with_engine
+    from microscaling.scheduler.docker.plugin import with_engine
 
     settings = with_engine(settings, environ)
+    lease_of(environ, DEFAULT)  # a mistake in it ends a check, too
     if not environ.get("MSS_ON_EXIT"):
         # The agent ends whenever its own task moves to another manager.
         settings = replace(settings, on_exit="leave")
@@ -48,20 +42,18 @@ def make(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
 
     s = settings
     # A dry run decides nothing, so it keeps no other agent from deciding.
-    lease = "" if s.dry_run else lease_of(environ)
+    lease = "" if s.dry_run else lease_of(environ, DEFAULT)
     return SwarmScheduler(s.docker_host, s.docker_tls_verify, s.docker_cert_path, s.docker_chosen, lease)
 
 
-def lease_of(environ: Mapping[str, str]) -> str:
-    """Returns the name of the lease; "" for none. Raises ConfigError."""
-    name = LEASE.read(environ).strip()
-    if name.lower() == NONE:
-        return ""
-    if not NAME.fullmatch(name):
-        raise ConfigError(
-            f"MSS_LEASE: expected up to 40 letters, digits, - and _, or {NONE}, got {quoted(name)}"
-        )
-    return name
+def examine(settings: Settings, environ: Mapping[str, str], tasks: Tasks) -> Iterable[Finding]:
+    """Looks at the swarm, its services and the lease."""
+    from microscaling.scheduler.swarm.examine import examine
+
+    lease = "" if settings.dry_run else lease_of(environ, DEFAULT)
+    return examine(settings, lease, tasks)
 
 
-TYPE = SchedulerPlugin("SWARM", "services of a Docker Swarm", make, prepare=prepare, variables=(LEASE,))
+TYPE = SchedulerPlugin(
+    "SWARM", "services of a Docker Swarm", make, prepare=prepare, variables=(LEASE,), examine=examine
+)

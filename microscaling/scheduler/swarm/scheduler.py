@@ -9,18 +9,15 @@ from microscaling.clients.docker.swarm import COUNT
 from microscaling.demand import limits
 from microscaling.demand.change import Change
 from microscaling.demand.tasks import Tasks
-from microscaling.errors import TemporaryError
-from microscaling.scheduler.replicas.lease import RELEASE_S, Lease
-from microscaling.scheduler.replicas.orchestrator import OrchestratorScheduler
+from microscaling.scheduler.replicas.leased import LeasedScheduler
 from microscaling.scheduler.replicas.reconciler import ReplicaReconciler
 from microscaling.scheduler.swarm.lease_config import ConfigLease
 from microscaling.scheduler.swarm.orchestrator import SwarmOrchestrator
-from microscaling.utils.threads import StoppableThread, stop_all
 
 log = logging.getLogger("mssscheduler")
 
 
-class SwarmScheduler(OrchestratorScheduler):
+class SwarmScheduler(LeasedScheduler):
     """Keeps the replicas of each service at its demand, through a manager of the swarm.
 
     Of several agents with the same `lease` one decides, and the others stand by; "": there is no lease, and
@@ -33,13 +30,9 @@ class SwarmScheduler(OrchestratorScheduler):
         self, host: str, tls_verify: bool = False, cert_path: str = "", chosen: str = "", lease: str = ""
     ) -> None:
         self.swarm = SwarmOrchestrator(host, tls_verify, cert_path, chosen)
-        super().__init__(self.swarm)
-        self.lease: Lease | None = None
-        if lease:
-            # With a client of its own, so that a slow listing does not keep it from being renewed.
-            reader = EngineReader(host, tls_verify, cert_path, chosen)
-            self.lease = Lease(ConfigLease(reader, lease), self._on_lease)
-            self.swarm.may_send_until = lambda lease=self.lease: lease.until  # type: ignore[misc]
+        # With a client of its own, so that a slow listing does not keep it from being renewed.
+        store = ConfigLease(EngineReader(host, tls_verify, cert_path, chosen), lease) if lease else None
+        super().__init__(self.swarm, store)
 
     def change_tasks(self, tasks: Tasks, change: Change) -> None:
         self._begin(tasks)
@@ -53,14 +46,8 @@ class SwarmScheduler(OrchestratorScheduler):
             self.reconciler.apply(seen, mark, now)
             self.reconciler.reconcile(now)
 
-    @property
-    def threads(self) -> list[StoppableThread]:
-        started = self.lease is not None and self.lease.ident is not None
-        return [*super().threads, *([self.lease] if self.lease is not None and started else [])]
-
-    def _read(self) -> None:
-        held = self.lease is None or self.lease.is_held  # before the look: what it shows is not older
-        super()._read()
+    def _look(self) -> None:
+        super()._look()
         count = self.swarm.outside
         with self._change():
             tasks = self.reconciler.tasks
@@ -69,62 +56,9 @@ class SwarmScheduler(OrchestratorScheduler):
                 tasks.orphans = f"{count} tasks of services with the label {COUNT}" if count else ""
                 log.info("%d places under the cap are for tasks of services with the label %s", count, COUNT)
                 tasks.changed.set()
-        if held:
-            self._take_over()
 
     def _make(self, tasks: Tasks) -> ReplicaReconciler:
         self.swarm.on_services = tasks.stale.set
         reconciler = super()._make(tasks)
         reconciler.waits_for_others = True
-        reconciler.standing_by = self.lease is not None
         return reconciler
-
-    def _adopt(self) -> None:
-        if self.lease is not None and self.lease.ident is None:
-            self.lease.beat()  # the first answer at once, so that one agent alone need not wait
-            if not self.lease.is_held:
-                self._stand_by()
-            self.lease.start()
-        super()._adopt()
-
-    def _on_lease(self, held: bool) -> None:
-        """Takes a change of the lease; called in its thread."""
-        if self.tasks is None:
-            return
-        if not held:
-            self._stand_by()
-            return
-        # What was listed before may be what the other agent has changed since.
-        self.swarm.list_anew()
-        try:
-            self._read()
-        except TemporaryError as error:
-            log.debug("to be read again, as this agent decides now: %s", error)
-
-    def _stand_by(self) -> None:
-        assert self.lease is not None
-        other = self.lease.other
-        with self._change():
-            self.reconciler.stand_by()
-            tasks = self.reconciler.tasks
-            tasks.hold = f"stands by: another agent decides ({other})" if other else "stands by: no lease yet"
-            log.info("%s", tasks.hold)
-
-    def _take_over(self) -> None:
-        """Ends the stand-by: what was read last is adopted."""
-        with self._change() as now:
-            if not self.reconciler.standing_by:
-                return
-            self.reconciler.standing_by = False
-            tasks = self.reconciler.tasks
-            tasks.hold = ""
-            log.info("this agent has the lease, and decides from now on")
-            tasks.changed.set()
-            self.reconciler.reconcile(now)
-
-    def _stop_threads(self) -> list[StoppableThread]:
-        late = super()._stop_threads()
-        # Last, as another agent may act from then on.
-        if self.lease is not None:
-            late += stop_all([self.lease], RELEASE_S + 1.0)
-        return late
