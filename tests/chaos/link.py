@@ -33,7 +33,7 @@ class Link:
         self.upstream = upstream
         self.mode = "good"
         self.lock = threading.Lock()
-        self.open: set[_Pipe] = set()
+        self.open: set[Pipe] = set()
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.bind(str(path))
         path.chmod(0o666)  # an agent in a container drops its rights before it connects
@@ -55,6 +55,10 @@ class Link:
         self.socket.close()
         self.set("refuse")
 
+    def pipe(self, client: socket.socket) -> Pipe:
+        """A connection; called with the lock held."""
+        return Pipe(self, client, self.mode)
+
     def thread(self, work: Callable[[], None]) -> None:
         threading.Thread(target=work, name="link", daemon=True).start()
 
@@ -65,12 +69,12 @@ class Link:
             except OSError:
                 return
             with self.lock:
-                pipe = _Pipe(self, sock, self.mode)
+                pipe = self.pipe(sock)
                 self.open.add(pipe)
             self.thread(pipe.serve)
 
 
-class _Pipe:
+class Pipe:
     """One connection."""
 
     def __init__(self, link: Link, client: socket.socket, mode: str) -> None:
@@ -94,6 +98,12 @@ class _Pipe:
         self.over.set()
         shut(self.client)
         shut(self.server)
+
+    def on_request(self, data: bytes) -> None:
+        """Hook for a part of what the agent sends, just before it is passed on."""
+
+    def on_answer(self, data: bytes) -> None:
+        """Hook for a part of what the engine answers."""
 
     def serve(self) -> None:
         try:
@@ -123,4 +133,8 @@ class _Pipe:
             if self.muted.is_set():
                 self.over.wait()
                 return
+            if from_ is self.client:
+                self.on_request(data)
+            else:
+                self.on_answer(data)
             to.sendall(data)

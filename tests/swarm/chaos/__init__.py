@@ -1,0 +1,1 @@
+"""Chaos on a Swarm: faults at random, three agents, and what must hold all the while."""
