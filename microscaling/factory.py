@@ -298,10 +298,11 @@ def _check_web(scheduler: SchedulerPlugin, tasks: list[Task]) -> None:
 def _check_yielding(scheduler: SchedulerPlugin, tasks: list[Task]) -> None:
     """Raises ConfigError with every task whose containers are to be frozen if the scheduler cannot do it."""
     problems = [
-        f"{task.name}: config.yield: MSS_SCHEDULER={scheduler.type_name} cannot freeze what it runs: "
+        f"{task.name}: config.{key}: MSS_SCHEDULER={scheduler.type_name} cannot freeze what it runs: "
         "leave it out, or use DOCKER, COMPOSE or PROCESS"
         for task in tasks
-        if task.yielding is not None and not scheduler.freezes
+        for key, given in (("yield", task.yielding), ("warm", task.warm))
+        if given is not None and not scheduler.freezes
     ]
     if problems:
         raise ConfigError(*problems)

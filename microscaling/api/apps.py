@@ -37,6 +37,7 @@ from microscaling.api.schema.section import Notes, Section, shown
 from microscaling.api.schema.shares import read_reserve, read_weight
 from microscaling.api.schema.unknown import note_unknown
 from microscaling.api.schema.variables import fill_in
+from microscaling.api.schema.warming import read_warm
 from microscaling.api.schema.web import read_web
 from microscaling.api.schema.yielding import read_yielding
 from microscaling.demand.task import Task
@@ -143,7 +144,7 @@ def _task(
         web=read_web(config),
         schedule=read_schedule(app, least, most, target),
     )
-    task.yielding = read_yielding(config, task)
+    task.yielding, task.warm = read_yielding(config, task), read_warm(config, task)
     task.measures, task.decides = compared(entry or {}, target, (least, most))
     _finish(app, config)
     warn_of_literals(entry or {}, filled_in_keys(app, config), place, notes)

@@ -1,4 +1,4 @@
-"""The keys for busy containers that a scheduler of containers cannot do."""
+"""The keys for busy and for warm containers that a scheduler of containers cannot do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from microscaling.demand.drain import Way
 from microscaling.demand.task import Task
 
 IN_PATH = "{number}"
-"""Stands in the path of a busy file for the number of a process."""
+"""Stands in the path of such a file for the number of a process."""
+BUSY_FILE, READY_FILE, GO_FILE = "MSS_BUSY_FILE", "MSS_READY_FILE", "MSS_GO_FILE"
+"""The variables of a process with the paths of its own."""
 
 
 def of_containers(task: Task) -> Iterator[str]:
@@ -16,16 +18,32 @@ def of_containers(task: Task) -> Iterator[str]:
     if task.busy is not None and IN_PATH in task.busy.path:
         yield f"config.busyFile: {IN_PATH} is for local processes: each container has files of its own"
 
+    for place, path in _files_of(task):
+        if IN_PATH in path:
+            yield f"config.{place}: {IN_PATH} is for local processes: each container has files of its own"
+
 
 def of_processes(task: Task) -> Iterator[str]:
     """Yields the mistakes of a task with local processes."""
     if task.busy is not None and task.busy.way is Way.FILE and IN_PATH not in task.busy.path:
         yield (
             f"config.busyFile: needs {IN_PATH}, as all processes have the same files: /tmp/busy-{IN_PATH}; "
-            "each gets its path as MSS_BUSY_FILE"
+            f"each gets its path as {BUSY_FILE}"
         )
     if task.busy is not None and task.busy.way is Way.SOURCE:
         yield "config.busy: local processes all have the host name of the machine: use busyFile"
+    if task.warm is not None and not task.warm.after:
+        yield "config.warmAfter: local processes have no health check: use {file: /tmp/ready-{number}}"
+    if task.warm is not None and task.warm.signal == "CONT":
+        # It is thawed by this signal, and perhaps frozen again: a program that goes on then has a job.
+        yield "config.go.signal: CONT ends the stop of a local process, so it is no sign: use URG or file"
+    for place, path in _files_of(task):
+        if IN_PATH not in path:
+            name = READY_FILE if place == "warmAfter.file" else GO_FILE
+            yield (
+                f"config.{place}: needs {IN_PATH}, as all processes have the same files; each gets its path "
+                f"as {name}"
+            )
     # All processes of the machine share its addresses, so one would answer for all.
     hook = task.drain.hook if task.drain is not None else None
     probe = task.busy.call if task.busy is not None else None
@@ -35,3 +53,11 @@ def of_processes(task: Task) -> Iterator[str]:
                 f"config.{place}: local processes have no addresses of their own: use exec, or busyFile in "
                 "place of a probe"
             )
+
+
+def _files_of(task: Task) -> Iterator[tuple[str, str]]:
+    """Yields the keys for files of the handshake, with their paths."""
+    if task.warm is not None and task.warm.after:
+        yield "warmAfter.file", task.warm.after
+    if task.warm is not None and task.warm.file:
+        yield "go.file", task.warm.file

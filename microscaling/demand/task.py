@@ -15,6 +15,7 @@ from microscaling.demand.reason import Reason
 from microscaling.demand.schedule import Limits, Schedule, Window
 from microscaling.demand.shown import Failure
 from microscaling.demand.step_limit import StepLimit
+from microscaling.demand.warm import Warm
 from microscaling.demand.web import Web
 from microscaling.metric.base import Metric
 from microscaling.metric.null import NullMetric
@@ -31,6 +32,7 @@ CONFIGURED = (
     "max_delta", "min_containers", "max_containers", "metric", "container", "fallback", "scale_down_window_s",
     "idle_s", "stuck_s", "update_parallel", "weight", "reserve", "scale_up", "scale_down",
     "activation", "busy", "drain", "drain_keys", "web", "schedule", "yielding",
+    "warm",
 )  # fmt: skip
 """The fields that a configuration gives, without its name and `target`."""
 
@@ -125,6 +127,8 @@ class Task:
     """When its containers get and lose their names; None: as long as they run, they have them."""
     yielding: Yielding | None = None
     """Its containers are frozen in place of being stopped when it gives way; None: they are stopped."""
+    warm: Warm | None = None
+    """Its containers load first, and wait for go, some of them frozen; None: they work from their start."""
     frozen: int = 0
     """Its frozen containers, which take no places under the cap. Only the scheduler writes it."""
     generation: int = 0

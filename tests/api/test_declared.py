@@ -9,7 +9,17 @@ from typing import Any
 import pytest
 
 from microscaling.api.apps import apps_from_parsed
-from microscaling.api.schema import busy, container, declared, metric, policies, sameness, web, yielding
+from microscaling.api.schema import (
+    busy,
+    container,
+    declared,
+    metric,
+    policies,
+    sameness,
+    warming,
+    web,
+    yielding,
+)
 from microscaling.api.schema.section import Section
 from microscaling.api.schema.sources import SOURCES
 from microscaling.errors import ConfigError
@@ -55,7 +65,7 @@ def test_the_parser_reads_what_is_declared(rule: Any, kind: Any, taken: dict[str
         pass  # a made-up value; the keys have been asked for all the same
     assert taken["apps[0]"] - keys(*declared.APP, *declared.IGNORED) == set()
     assert keys(*declared.APP, *declared.IGNORED) - taken["apps[0]"] == set()
-    expected = keys(*busy.KEYS, *web.KEYS, *yielding.KEYS)
+    expected = keys(*busy.KEYS, *web.KEYS, *yielding.KEYS, *warming.KEYS)
     expected |= keys(*OF_CONTAINER, policies.IDLE, policies.UPDATE, policies.STUCK, LENGTH, *rule.fields)
     expected |= keys(policies.ACTIVATION)
     expected |= {key.casefold() for key in metric.OF_ANY}
@@ -69,7 +79,7 @@ def test_what_belongs_to_no_plugin_is_declared_once() -> None:
     for declarations in (declared.APP, declared.CONFIG):
         assert len(keys(*declarations)) == len(declarations)
     of_policies = (policies.IDLE, policies.UPDATE, policies.STUCK, policies.ACTIVATION, metric.COUNT)
-    of_policies += busy.KEYS + web.KEYS + yielding.KEYS
+    of_policies += busy.KEYS + web.KEYS + yielding.KEYS + warming.KEYS
     assert keys(*declared.CONFIG) == keys(*OF_CONTAINER, *of_policies, *metric.KEYS, metric.MISSING, SOURCES)
     of_plugins = {key for kind in (*RULES.all(), *METRICS.all()) for key in keys(*kind.fields)}
     assert keys(*declared.CONFIG) & of_plugins == set()

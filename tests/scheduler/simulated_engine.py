@@ -16,6 +16,7 @@ from microscaling.scheduler.containers.backend import (
     BackendUnavailable,
     Event,
     ListedContainer,
+    NotReady,
     State,
     Unanswered,
 )
@@ -48,6 +49,8 @@ class Faults:
     """Events overtake each other; only some listeners look at this."""
     stops_paused: bool = True
     """As Docker does; Podman 4 refuses to stop what is paused."""
+    load_s: float = 0.0
+    """What a container takes from its start until it is ready for go."""
     broken: dict[str, str] = field(default_factory=dict)
     """Tasks whose containers `crash` within 3 s, cannot `start`, or cannot be `create`d."""
 
@@ -67,6 +70,9 @@ class Real:
     paused: bool = False
     frozen: bool = False
     """It was paused by an agent, so it takes no place."""
+    up_since: float = 0.0
+    told: bool = False
+    """It was told go."""
     restarting: bool = False
     """It has ended, and the engine itself starts it again."""
     late: bool = False
@@ -92,6 +98,10 @@ class VirtualEngine:
         self.up = True
         self.healthy = False
         """Containers that were to die by themselves do not."""
+        self.wrong: list[str] = []
+        """What must not happen to a container of a task with `warm`."""
+        self.may_freeze: set[str] = set()
+        """Tasks whose containers are frozen in the midst of their work."""
         self._times_away = 0
         self._agenda: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._numbers = itertools.count()
@@ -231,6 +241,8 @@ class VirtualEngine:
             error = self._start(real, by)
         elif operation.work in (Work.FREEZE, Work.THAW):
             self._freeze(real, operation.work is Work.FREEZE, by)
+        elif operation.work in (Work.READY, Work.GO):
+            error = self._shake_hands(real, operation.work)
         elif real is not None and operation.work is Work.STOP:
             if real.paused and not self.faults.stops_paused:
                 error = PermanentError("container is running or paused, refusing to clean up")
@@ -254,7 +266,7 @@ class VirtualEngine:
         if real is None:
             return PermanentError("no such container")
         if real.state is not State.RUNNING:
-            real.state = State.RUNNING
+            real.state, real.up_since = State.RUNNING, self.now
             self.started(real, by)
             self._tell("start", real)
             crashes = self.faults.broken.get(real.task) == "crash"
@@ -262,9 +274,22 @@ class VirtualEngine:
                 self.at(self.rng.uniform(0, 3) if crashes else self.rng.expovariate(0.2), self._die, real)
         return None
 
+    def _shake_hands(self, real: Real | None, work: Work) -> Exception | None:
+        if real is None or real.state is not State.RUNNING:
+            return None
+        if work is Work.READY and self.now < real.up_since + self.faults.load_s:
+            return NotReady("it still loads")
+        if work is Work.GO:
+            if self.now < real.up_since + self.faults.load_s:
+                self.wrong.append(f"{self.now:.2f} s: {real.id} is told go before it is ready")
+            real.told = True
+        return None
+
     def _freeze(self, real: Real | None, frozen: bool, by: object) -> None:
         if real is None or real.state is not State.RUNNING or real.paused == frozen:
             return  # as if done: 409 and 404
+        if frozen and real.told and real.task not in self.may_freeze:
+            self.wrong.append(f"{self.now:.2f} s: {real.id} is frozen though it was told go")
         real.paused = real.frozen = frozen
         if not frozen:
             self.started(real, by)

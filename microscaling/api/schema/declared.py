@@ -6,7 +6,17 @@ from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
 
-from microscaling.api.schema import busy, container, metric, policies, schedule, shares, web, yielding
+from microscaling.api.schema import (
+    busy,
+    container,
+    metric,
+    policies,
+    schedule,
+    shares,
+    warming,
+    web,
+    yielding,
+)
 from microscaling.api.schema.key import Key
 from microscaling.api.schema.several import METRICS as SEVERAL
 from microscaling.api.schema.sources import SOURCES
@@ -106,6 +116,7 @@ CONFIG = (
     *busy.KEYS,
     *web.KEYS,
     *yielding.KEYS,
+    *warming.KEYS,
     *container.KEYS,
 )
 """Keys of its `config` that belong to no rule and no metric."""

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from microscaling.api.schema import busy, container, policies, web, yielding
+from microscaling.api.schema import busy, container, policies, warming, web, yielding
 from microscaling.api.schema.key import Key
 from microscaling.plugins import Field
 from microscaling.target.base import Target
@@ -26,6 +26,7 @@ OTHERS: tuple[Key, ...] = (
     *busy.KEYS,
     *web.KEYS,
     *yielding.KEYS,
+    *warming.KEYS,
 )
 """Keys of `config` that belong neither to the metric nor to the rule."""
 

@@ -183,6 +183,14 @@ class Backend(ABC):
         """Runs a command in a container, or sends a request to it; returns after its success."""
         raise PermanentError(f"the {self.name} cannot call a container")
 
+    def check_ready(self, task: Task, id: str) -> None:
+        """Returns if a container of a task with `warm` is ready. Raises NotReady."""
+        raise PermanentError(f"the {self.name} cannot see if a container is ready")
+
+    def say_go(self, task: Task, id: str) -> None:
+        """Tells a container go. To say it twice is as good as once."""
+        raise PermanentError(f"the {self.name} cannot tell a container go")
+
     def give_name(self, task: Task, id: str, up_s: float, keep: bool) -> str:
         """Lists a container of a web task in DNS, once it is ready or has run for long enough (`up_s`: the
         seconds since its start); returns its address. `keep`: it had its name before, and must keep its

@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import Any
 
 from microscaling.demand.task import Task
-from microscaling.scheduler.containers.watch import Draining, Naming, Watch
+from microscaling.scheduler.containers.watch import Draining, Handshake, Naming, Watch
 
 
 class Phase(Enum):
@@ -43,6 +43,7 @@ AT_REST: Mapping[str, Any] = {
     "phase": Phase.RUNNING, "unwanted": False, "busy": False, "unknown": False, "may_run": True,
     "stubborn": False, "refused": False, "start_unconfirmed": False, "may_return": False, "stable": True,
     "paused": False, "restarting": False, "outdated": False, "paced": False, "drain": None, "quieted": None,
+    "warm": False,
 }  # fmt: skip
 """The values of a container with which nobody has anything to do, and that counts as one that runs."""
 RESTING, _AT_REST = tuple(AT_REST.values()), attrgetter(*AT_REST)
@@ -113,6 +114,9 @@ class Container:
     """It is not frozen any more, but stopped."""
     freezes: bool = False
     """It is frozen if it is to go now."""
+    warm: bool = False
+    """It is of the pool: frozen until it is needed, or on its way there."""
+    handshake: Handshake = field(default_factory=Handshake)
     restarting: bool = False
     """It has ended, and the engine itself is about to start it again: it keeps its place, and is not
     replaced."""
@@ -164,13 +168,20 @@ class Container:
         # Those of web tasks are looked at for their names.
         if self.task.web is not None or self.naming.listed is False:
             return False
+        if self.task.warm is not None and not self.handshake.told:
+            return False
         values: tuple[Any, ...] = _AT_REST(self)
         return values == RESTING
 
     @property
     def wanted(self) -> bool:
         """It counts as requested."""
-        return not (self.unwanted or self.outdated or self.paused) and self.phase in ACTIVE
+        return not (self.unwanted or self.outdated or self.paused or self.warm) and self.phase in ACTIVE
+
+    @property
+    def is_fresh(self) -> bool:
+        """It was never told go, so it has done no work, and may end without a grace."""
+        return self.warm or (self.task.warm is not None and not self.handshake.may_work)
 
     @property
     def is_parked(self) -> bool:
@@ -208,7 +219,8 @@ class Container:
     @property
     def is_new(self) -> bool:
         """Nothing was requested for it, and it replaces none."""
-        return self.phase is Phase.CREATING and not self.asked and not self.relief and not self.unwanted
+        new = self.phase is Phase.CREATING and not self.asked and not self.relief
+        return new and not (self.unwanted or self.warm)
 
     @property
     def short_id(self) -> str:
@@ -229,6 +241,8 @@ class Work(Enum):
     RESUME = "tell to take jobs again"
     LIST = "give its name"
     UNLIST = "take its name"
+    READY = "see if it is ready"
+    GO = "tell go"
 
 
 WORK_FOR = {
@@ -239,13 +253,15 @@ WORK_FOR = {
     Phase.STOPPING: Work.STOP,
     Phase.REMOVING: Work.REMOVE,
 }
-STARTS = (Work.CREATE, Work.START, Work.THAW)
-URGENT = (Work.START, Work.STOP, Work.UNLIST, Work.FREEZE, Work.THAW)
+STARTS = (Work.CREATE, Work.START, Work.THAW, Work.GO)
+URGENT = (Work.START, Work.STOP, Work.UNLIST, Work.FREEZE, Work.THAW, Work.GO)
 """Others wait for their places, or for their containers."""
-UNWANTED = (Work.CREATE, Work.START, Work.LIST, Work.THAW)
+UNWANTED = (Work.CREATE, Work.START, Work.LIST, Work.THAW, Work.GO)
 """Operations that are called off for a container that is to go."""
 WANTED_AGAIN = (Work.UNLIST, Work.FREEZE)
 """Those that are called off for one that is to stay."""
+POOLED = (Work.THAW,)
+"""Those that are called off for one that goes back to the pool."""
 
 
 @dataclass(eq=False, slots=True)
@@ -257,3 +273,11 @@ class Operation:
 
     def __str__(self) -> str:
         return f"{self.container.task.name}: {self.work.value} {self.container.short_id}"
+
+    @property
+    def is_needless(self) -> bool:
+        """True if its container is not to have it any more."""
+        container = self.container
+        if container.unwanted:
+            return self.work in UNWANTED
+        return self.work in (POOLED if container.warm else WANTED_AGAIN)

@@ -40,6 +40,8 @@ class Counts:
                 paused += 1
                 continue
             frozen += container.phase in STILL
+            if container.warm:
+                continue
             if container.phase in UP and not container.restarting:
                 running += 1
                 stopping += container.unwanted or container.outdated

@@ -25,6 +25,8 @@ class Kept:
     """It was asked to take no new job."""
     frozen: float | None = None
     """The time at which it was to be frozen; None: it runs."""
+    warm: bool = False
+    """It was never told go."""
 
 
 class DrainFile:
@@ -64,6 +66,7 @@ class DrainFile:
                  "monotonic": one.since, "boot": boot}
             | ({} if one.frozen is None else
                {"frozen": round(one.frozen + wall, 3), "frozenMonotonic": one.frozen})
+            | ({"warm": True} if one.warm else {})
             for id, one in sorted(kept.items())
         }  # fmt: skip
         try:
@@ -104,6 +107,7 @@ def _parsed(entry: Mapping[str, object], now: float) -> Kept:
         _time_of(since, entry.get("monotonic") if same_boot else None, now),
         quieted,
         _time_of(frozen, entry.get("frozenMonotonic") if same_boot else None, now),
+        entry.get("warm") is True,
     )
 
 

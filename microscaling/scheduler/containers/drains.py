@@ -66,7 +66,7 @@ class Drains:
         if task.drain is None:
             # Those without work yet go first, then the newest. A back-off keeps running ones, even new ones.
             failing = task.backing_off
-            wanted.sort(key=lambda c: (failing and not c.is_up, c.phase in UNSTARTED, c.order))
+            wanted.sort(key=lambda c: (failing and not c.is_up, c.phase in UNSTARTED or c.is_fresh, c.order))
             return wanted[-count:]
         return sorted(wanted, key=self._order)[:count]
 
@@ -247,6 +247,7 @@ class Drains:
                 c.drain.since if c.drain else None,
                 c.quieted is not None or (c.is_draining and c.busy),
                 c.frozen_since,
+                c.frozen_since is not None and c.is_fresh,
             )
             for c in self.inventory.restless()
             if c.id and (c.drain is not None or c.quieted is not None or c.frozen_since is not None)
@@ -273,6 +274,7 @@ class Drains:
     def standing(self, container: Container) -> Standing:
         """Returns what counts of a container in the order of the ends."""
         watch, works = container.watch, container.is_up and container.healthy is not False
+        works = works and not container.is_fresh
         draining = container.drain is not None
         return Standing(container.order, works, watch.activity, watch.since, draining)
 

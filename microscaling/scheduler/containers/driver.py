@@ -294,7 +294,7 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
 
     def _submit(self, operation: Operation) -> None:
         # Starts before creates and stops before removals: other containers wait for their places.
-        if operation.work in (Work.LIST, Work.UNLIST):
+        if operation.work in (Work.LIST, Work.UNLIST, Work.READY):
             pool = self._namers
         else:
             pool = self._starters if operation.work in STARTS else self._stoppers

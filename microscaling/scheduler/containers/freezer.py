@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from microscaling.demand.task import Task
 from microscaling.scheduler.containers.backend import BackendUnavailable, Unanswered
 from microscaling.scheduler.containers.container import COLD, STILL, Container, Operation, Phase, Work
+from microscaling.scheduler.containers.drain_file import Kept
 from microscaling.scheduler.containers.inventory import Inventory
 from microscaling.scheduler.containers.paused import Paused
 from microscaling.utils.text import span
@@ -45,7 +46,7 @@ class Freezer:
     @property
     def is_used(self) -> bool:
         """True if a task has its containers frozen."""
-        return any(task.yielding is not None for task in self.inventory.by_name.values())
+        return any(task.yielding or task.warm for task in self.inventory.by_name.values())
 
     def observe(self, now: float, end_by: float) -> None:
         """Marks the frozen containers that are to end; called before each planning. `end_by`: the latest time
@@ -54,7 +55,8 @@ class Freezer:
         if inventory.leaving:
             return
         places: Counter[str] = Counter()
-        for container in self._still():
+        # Those of the pool stay for as long as it wants them.
+        for container in [c for c in self._still() if not c.is_fresh]:
             name = container.task.name
             if now >= self._ends_at(container) or not self._fits(container, places[name]):
                 self._end(container)
@@ -78,21 +80,22 @@ class Freezer:
             return False
         mine = inventory.books.restless(container.task.name)
         # One that is about to be ended counts no more: another may be frozen for it.
-        return sum(1 for c in mine if c.phase in COLD and not c.spent) < yielding.most
+        return sum(1 for c in mine if c.phase in COLD and not (c.spent or c.is_fresh)) < yielding.most
 
     def choose(self, task: Task, missing: int) -> int:
         """Has frozen containers of a task go on as soon as there are places; returns how many. Those come
-        first that have been frozen for the longest time."""
+        first that have been frozen for the longest time, and those of the pool last."""
         mine = self.inventory.books.restless(task.name)
         able = [c for c in mine if c.phase is Phase.FROZEN and not c.unwanted and not c.unknown]
         chosen = sorted(able, key=_age)[:missing]
         for container in chosen:
-            container.phase = Phase.CHOSEN
+            container.phase, container.warm = Phase.CHOSEN, False
         return len(chosen)
 
     def next_step(self, container: Container) -> None:
         """Keeps one frozen that was to go on, and is not wanted any more."""
-        if container.phase is Phase.CHOSEN and (container.unwanted or self.inventory.leaving):
+        unneeded = container.unwanted or container.warm or self.inventory.leaving
+        if container.phase is Phase.CHOSEN and unneeded:
             container.phase, container.unwanted = Phase.FROZEN, False
         elif self.inventory.leaving:
             container.unwanted = container.spent = False  # it is left to the next agent
@@ -103,6 +106,10 @@ class Freezer:
             if container.busy or container.unknown or now < container.not_before:
                 continue
             if self.inventory.is_quiet(container, now):
+                continue
+            if container.is_fresh:  # it has no work to end
+                container.phase = Phase.REMOVING
+                yield container
                 continue
             # Each use of a place comes after those of the tasks that wait for one.
             if room > 0 and container.tries < TRIES and self.inventory.has_room(container.task):
@@ -116,10 +123,12 @@ class Freezer:
 
     def frozen(self, container: Container) -> None:
         """Takes the success of a freeze: the container gives its place."""
-        wanted = not container.unwanted
+        wanted = not (container.unwanted or container.warm)
         container.phase = Phase.CHOSEN if wanted else Phase.FROZEN
+        if container.unknown:  # else it is another call's, and the one without an answer may still come
+            container.late_pause_until = 0.0
         container.unwanted = container.may_run = container.unknown = False
-        container.tries, container.drain, container.late_pause_until = 0, None, 0.0
+        container.tries, container.drain = 0, None
         container.naming.over = container.naming.gave_up = False
         log.debug("%s: %s is frozen", container.task.name, container.short_id)
         if self._ends_all(container.task):
@@ -129,6 +138,7 @@ class Freezer:
         """Takes the success of a thaw, or the end of a pause by others."""
         container.phase, container.may_run, container.unknown = Phase.RUNNING, True, False
         container.frozen_since, container.tries, container.thaw_unconfirmed = None, 0, False
+        container.warm = False
         # What has been seen of it was before.
         container.watch.idle_since = None
         log.debug("%s: %s goes on", container.task.name, container.short_id)
@@ -234,17 +244,20 @@ class Freezer:
         container.phase = Phase.FROZEN
         self._cold[container] = None
 
-    def adopt(self, container: Container, since: float | None, now: float) -> None:
-        """Takes over a paused container. `since`: the time at which an earlier agent froze it, by its
-        file."""
+    def adopt(self, container: Container, kept: Kept | None, now: float) -> None:
+        """Takes over a paused container. `kept`: what the file of an earlier agent has of it."""
         task, known = container.task, self.inventory.knows_frozen
+        since = kept.frozen if kept is not None else None
+        freezes = task.yielding is not None or task.warm is not None
         # No label shows it, as labels cannot change. Without the file, one of a task that freezes was most
         # likely frozen by the agent.
-        if since is None and (known or task.yielding is None or self.inventory.is_others(container.id)):
+        if since is None and (known or not freezes or self.inventory.is_others(container.id)):
             self.paused.note(container, True)
             return
         container.phase, container.may_run = Phase.FROZEN, False
         container.frozen_since = now if since is None else since
+        container.warm = kept.warm if kept is not None else task.yielding is None
+        container.handshake.ready, container.handshake.may_work = container.warm, not container.warm
         self._cold[container] = None
         log.info("%s: %s %s is frozen since an earlier agent", task.name,
                  self.inventory.tasks.noun, container.short_id)  # fmt: skip
@@ -260,7 +273,8 @@ class Freezer:
     def times(self) -> Iterator[float]:
         """Yields the times at which there may be work."""
         for container in self._still():
-            yield self._ends_by(container) if container.unwanted else self._ends_at(container)
+            if not container.is_fresh:
+                yield self._ends_by(container) if container.unwanted else self._ends_at(container)
 
     def _end(self, container: Container) -> None:
         container.phase, container.unwanted, container.spent = Phase.FROZEN, True, True
@@ -298,7 +312,7 @@ class Freezer:
         """True if a container that is paused now is so by a call of the agent that was not answered."""
         late = now < container.late_pause_until and container.phase is Phase.RUNNING
         if late:
-            container.frozen_since = now
+            container.frozen_since, container.late_pause_until = now, 0.0
             self._cold[container] = None
         return late
 
@@ -317,5 +331,5 @@ class Freezer:
         )  # fmt: skip
 
 
-def _age(container: Container) -> tuple[float, int]:
-    return container.frozen_since or 0.0, container.order
+def _age(container: Container) -> tuple[bool, float, int]:
+    return container.warm, container.frozen_since or 0.0, container.order

@@ -112,6 +112,8 @@ class Inventory:
         running = self.books.resting(task.name)
         running += sum(1 for c in self.books.restless(task.name) if c.may_run)
         most = max(task.max_containers, task.demand) if self.limits_tasks else running + 1
+        # Those of the pool have numbers above it.
+        most += task.warm.count if task.warm is not None else 0
         # A published port is taken until the container that has it is gone.
         return running < min(most, task.container.ports_for or most)
 

@@ -14,15 +14,19 @@ from microscaling.secrets.masking import mask
 log = logging.getLogger("mssscheduler")
 
 
-CALLS = (Work.FREEZE, Work.THAW, Work.QUIET, Work.RESUME)
+CALLS = (Work.FREEZE, Work.THAW, Work.QUIET, Work.RESUME, Work.READY, Work.GO)
 
 
 def call(backend: Backend, operation: Operation) -> None:
-    """Freezes or thaws a container, or asks it to take no new job, or to take jobs again."""
+    """Freezes or thaws a container, asks it to take no new job, or to take jobs again, or tells it go."""
     if operation.work is Work.FREEZE:
         backend.freeze(operation.container.id)
     elif operation.work is Work.THAW:
         backend.thaw(operation.container.id)
+    elif operation.work is Work.READY:
+        backend.check_ready(operation.container.task, operation.container.id)
+    elif operation.work is Work.GO:
+        backend.say_go(operation.container.task, operation.container.id)
     else:
         _quiet_or_resume(backend, operation)
 

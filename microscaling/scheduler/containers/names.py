@@ -64,8 +64,13 @@ class Names:
     def waited(self, container: Container, now: float) -> tuple[float, bool]:
         """Returns for how long a container has run without its name (seconds; infinite if it is to get it at
         once), and whether it had it before."""
-        naming = container.naming
+        naming, warm, shake = container.naming, container.task.warm, container.handshake
         since = naming.since if container.started is None else container.started
+        if warm is not None and not container.restarting:
+            if not warm.has_go and shake.ready:  # a pause has made it unhealthy until its next probe
+                return float("inf"), naming.unlisted_at is not None
+            if warm.has_go:  # before that it does not listen
+                since = shake.since if shake.told else now
         hurries = self.inventory.leaving or container.task.web is None or since is None
         return float("inf") if hurries or since is None else now - since, naming.unlisted_at is not None
 

@@ -16,8 +16,6 @@ from microscaling.scheduler.containers.backend import BackendUnavailable, Event,
 from microscaling.scheduler.containers.container import (
     ACTIVE,
     STILL,
-    UNWANTED,
-    WANTED_AGAIN,
     WORK_FOR,
     Container,
     Operation,
@@ -36,6 +34,7 @@ from microscaling.scheduler.containers.names import Names
 from microscaling.scheduler.containers.paused import Paused
 from microscaling.scheduler.containers.roster import Roster
 from microscaling.scheduler.containers.unmanaged import UnmanagedContainers
+from microscaling.scheduler.containers.warm_pool import WarmPool
 
 log = logging.getLogger("mssscheduler")
 
@@ -60,6 +59,7 @@ class ContainerReconciler(Inventory):
         self.drains = Drains(self)
         self.looks = Looks(self, self.drains)
         self.names = Names(self, self.drains)
+        self.pool = WarmPool(self)
         self.unmanaged = UnmanagedContainers(self, self.freezer)
         self._reconciled_at = 0.0
         """Time of the last `reconcile`, monotonic seconds; everything due by then is done."""
@@ -76,6 +76,7 @@ class ContainerReconciler(Inventory):
         self.crash_backoffs.check(now)
         self.drains.observe(now)
         self.freezer.observe(now, self.drains.end_by)
+        self.pool.observe(now)
         for task in self.by_name.values():
             self.reconcile_task(task, now)
         self.roster.clear_up()
@@ -97,7 +98,7 @@ class ContainerReconciler(Inventory):
         if missing < 0:
             wanted = [c for c in self.containers[task.name] if c.wanted]
             for container in self.names.choose(task, wanted, -missing):
-                container.unwanted = True
+                container.unwanted = not self.pool.keeps(container)
         elif missing > 0 and not self.leaving:
             self._add(task, missing, now)
             self.ends.pace(task, now)
@@ -114,9 +115,8 @@ class ContainerReconciler(Inventory):
         """Starts created containers, the most important task's first, as far as the cap has room."""
         if not self.acting or self.away or self.leaving or self.hold:
             return
-        parked = [
-            c for c in self.restless() if c.is_parked and now >= c.not_before and not self.is_quiet(c, now)
-        ]
+        able = (c for c in self.restless() if c.is_parked and now >= c.not_before)
+        parked = [c for c in able if not self.is_quiet(c, now)]
         parked.sort(key=lambda c: (c.task.priority, c.order))
         room, started = self.room(), set()
         for container in parked:
@@ -126,7 +126,7 @@ class ContainerReconciler(Inventory):
                 self._next_step(container, now)
                 started.add(container.task)
                 room -= 1
-        for container in self.freezer.ends(now, room):
+        for container in itertools.chain(self.freezer.ends(now, room), self.pool.plan(now)):
             self._next_step(container, now)
         for task in started:
             self.counts.write(task, now)
@@ -149,7 +149,7 @@ class ContainerReconciler(Inventory):
     def next_due(self) -> float | None:
         """Returns the time at which `reconcile` has work without an event (monotonic seconds). A past time
         stays until `reconcile` was called."""
-        ends = self.drains.times(), self.names.times(), self.freezer.times()
+        ends = self.drains.times(), self.names.times(), self.freezer.times(), self.pool.times()
         delayed = (c.not_before for c in self.restless())
         quiet = itertools.chain(self.quiet.values(), self.refreshed_by().values())
         times = itertools.chain(delayed, quiet, self.crash_backoffs.times(), *ends)
@@ -227,6 +227,8 @@ class ContainerReconciler(Inventory):
             self.drains.on_done(operation, error, now)
         elif operation.work in (Work.LIST, Work.UNLIST):
             self.names.on_done(operation, error, now, id)
+        elif operation.work in (Work.READY, Work.GO):
+            self.pool.on_done(operation, error, now)
         elif error is not None and operation.work in (Work.FREEZE, Work.THAW):
             self.freezer.failed(operation, error, now)
         elif error is None:
@@ -245,12 +247,13 @@ class ContainerReconciler(Inventory):
         container = operation.container
         # It is thawed to be stopped, or may have been thawed already.
         ends = operation.work is Work.THAW and (container.spent or container.thaw_unconfirmed)
-        if ends or operation.work not in (UNWANTED if container.unwanted else WANTED_AGAIN):
+        if ends or not operation.is_needless:
             return False
         container.busy = False
         if operation.work is Work.START and container.phase is Phase.STARTING:
             container.phase, container.may_run = Phase.CREATED, False
         self.freezer.called_off(operation)
+        self.pool.called_off(operation)
         if container.task.name in self.by_name:
             self.reconcile_task(container.task, now)
         self.start_parked(now)
@@ -260,6 +263,7 @@ class ContainerReconciler(Inventory):
         """Marks a container as running."""
         if container.restarting:
             self.crash_backoffs.of(container.task.name).tried()
+            self.pool.begins_anew(container)
         container.phase = Phase.RUNNING
         container.restarting = container.may_return = container.unknown = False
         container.may_run = True
@@ -294,32 +298,37 @@ class ContainerReconciler(Inventory):
 
     def _add(self, task: Task, missing: int, now: float) -> None:
         """Keeps containers that were about to go, then creates new ones."""
-        back = [
-            c for c in self.books.restless(task.name) if c.unwanted and not c.outdated and c.phase in ACTIVE
-        ]
+        mine = self.books.restless(task.name)
+        back = [c for c in mine if c.unwanted and not c.outdated and c.phase in ACTIVE]
         back.sort(key=lambda c: (c.phase is not Phase.RUNNING, c.order))
         for container in back:
             if not missing or not self.drains.can_call_off(container):
                 continue
             self.drains.call_off(container)
             missing -= 1
+            container.warm = False
             if task.backing_off and container.phase is Phase.RUNNING:
                 # It is the probe now. One that has long been stable would prove nothing, and the back-off
                 # would never end.
                 container.started, container.stable = now, False
-        for _ in range(missing - self.freezer.choose(task, missing)):
+        missing -= self.freezer.choose(task, missing)
+        for _ in range(missing - self.pool.give(task, missing)):
             self.new(task)
 
     def _next_step(self, container: Container, now: float) -> None:
         """Plans the next operation of one container, if there is one and it is allowed."""
-        if self.is_quiet(container, now) or container.busy or container.unknown:
-            return
-        if not self.acting or self.hold or self.rests(container):
+        held = container.busy or container.unknown or not self.acting or self.hold
+        if held or self.is_quiet(container, now) or self.rests(container):
             return
         if self.leaving and container.phase is Phase.STARTING:  # without an answer, and not started
             container.unwanted = True
         if container.phase in STILL:
             self.freezer.next_step(container)
+            return
+        work = self.pool.next_call(container, now)
+        if work:
+            self._plan(work, container, now)
+        if work or (container.warm and container.phase is Phase.RUNNING and not container.unwanted):
             return
         self.drains.keep_or_give_up(container)
         container.freezes = container.phase is Phase.RUNNING and self.freezer.may_freeze(container)
@@ -327,10 +336,11 @@ class ContainerReconciler(Inventory):
         if container.unwanted and phase is Phase.CREATING:
             self.forget(container)
             return
-        if phase is Phase.RUNNING and not container.refused and self._drains(container, now):
+        fresh = container.unwanted and container.is_fresh
+        if phase is Phase.RUNNING and not (fresh or container.refused) and self._drains(container, now):
             return
         if container.unwanted and phase is not Phase.THAWING:
-            by_force = self.draining and container.refused
+            by_force = fresh or (self.draining and container.refused)
             stops = phase in (Phase.RUNNING, Phase.STOPPING) and not by_force
             ends = Phase.FREEZING if self.freezer.may_freeze(container) else Phase.STOPPING
             phase = ends if stops else Phase.REMOVING

@@ -7,7 +7,7 @@ import logging
 from microscaling.scheduler.containers.backend import Event, ListedContainer, State
 from microscaling.scheduler.containers.container import Container, Phase
 from microscaling.scheduler.containers.drain_file import Kept
-from microscaling.scheduler.containers.freezer import Freezer
+from microscaling.scheduler.containers.freezer import LATE_S, Freezer
 from microscaling.scheduler.containers.inventory import Inventory
 from microscaling.scheduler.containers.watch import Draining
 
@@ -148,7 +148,10 @@ class UnmanagedContainers:
         container.restarting = state is State.RUNNING and seen.restarting
         container.version = seen.version
         if state is State.RUNNING and seen.paused:
-            self.freezer.adopt(container, kept.frozen if kept is not None else None, now)
+            self.freezer.adopt(container, kept, now)
+        elif kept is not None and kept.frozen is not None:
+            # The engine may still carry out the pause of an agent that was killed.
+            container.late_pause_until = now + LATE_S
 
     def _goes_on(self, container: Container, kept: Kept) -> None:
         """Takes over the drain that an earlier agent has begun."""
@@ -178,5 +181,5 @@ class UnmanagedContainers:
         self.inventory.touch(container)  # a listing that was requested before does not show it yet
         container.phase = phase
         container.may_run = phase is Phase.RUNNING
-        container.unwanted = True
+        container.unwanted = container.handshake.may_work = True
         return container

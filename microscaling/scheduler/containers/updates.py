@@ -64,7 +64,7 @@ class Updates:
                 continue
             for container in mine:
                 container.outdated = container.outdated and container.id in stale
-            old = [c for c in mine if c.id in stale and not c.unwanted]
+            old = [c for c in mine if c.id in stale and not (c.unwanted or c.warm)]
             for container in [c for c in old if c.phase in (Phase.CREATING, Phase.CREATED)]:
                 container.unwanted = container.outdated = True  # it serves no request yet
                 old.remove(container)

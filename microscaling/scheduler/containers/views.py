@@ -54,6 +54,8 @@ def _activity(container: Container, now: float) -> str:
 
 
 def _state(container: Container) -> str:
+    if container.warm:
+        return "warm" if container.phase is Phase.FROZEN else "becomes warm"
     if container.phase is Phase.RUNNING:
         if container.is_draining and (container.task.drain or container.task.web):
             return "draining"
@@ -63,6 +65,8 @@ def _state(container: Container) -> str:
             return "restarting"
         if container.naming.listed is False:
             return "not listed yet"
+        if container.is_fresh and not container.paused:
+            return "waits for go"
         return "paused from outside" if container.paused else "running"
     if container.phase is Phase.CREATED:
         return "waits for a place"

@@ -62,6 +62,25 @@ class Naming:
 
 
 @dataclass(eq=False, slots=True)
+class Handshake:
+    """How far a container of a task with `warm` has come. Times are monotonic seconds."""
+
+    ready: bool = False
+    """It has shown that it waits for go."""
+    told: bool = False
+    """It was told go."""
+    may_work: bool = False
+    """It was told go, or may have been: it is never frozen for the pool, and has its grace at its end."""
+    since: float | None = None
+    """The first look whether it is ready, or the time at which it was told go; None: there was neither."""
+    said: bool = False
+    """The log has it that it is not ready."""
+    tries: int = 0
+    """Calls in a row that have failed."""
+    retry_at: float = NEVER
+
+
+@dataclass(eq=False, slots=True)
 class Draining:
     """The drain of a container. Times are monotonic seconds."""
 

@@ -263,6 +263,16 @@ class DockerBackend(Backend):
         with self._call(id, "thaw"), errors(done=(404, 409), said_done=NOT_PAUSED):
             self._client_now().unpause(id)
 
+    def check_ready(self, task: Task, id: str) -> None:
+        if task.warm is not None:
+            self._looks.check_ready(task.warm, id)
+
+    def say_go(self, task: Task, id: str) -> None:
+        if task.warm is not None and task.warm.file:
+            self._looks.put_file(task.warm.file, id)
+        elif task.warm is not None and task.warm.signal:
+            self.signal(id, task.warm.signal)
+
     def _call(self, id: str, call: str) -> AbstractContextManager[None]:
         """Hook around a call whose events are the agent's own."""
         return contextlib.nullcontext()

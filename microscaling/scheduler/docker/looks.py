@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import math
 import posixpath
 import tarfile
 import time
@@ -19,11 +20,14 @@ from docker.errors import create_api_error_from_http_exception
 from microscaling.clients.docker.stat import LINK, PATH_STAT, seconds_of
 from microscaling.demand.drain import Activity, Busy, Call, Way
 from microscaling.demand.task import Task
+from microscaling.demand.warm import Warm
 from microscaling.errors import PermanentError, TemporaryError
 from microscaling.scheduler.containers import http_call
+from microscaling.scheduler.containers.backend import NotReady
 from microscaling.scheduler.containers.busy_file import MAX_BYTES, activity_of, until_in
 from microscaling.scheduler.docker.calls import asking, errors
 from microscaling.scheduler.docker.hosts import Hosts
+from microscaling.scheduler.docker.readiness import is_ready
 
 LOOK_S = 5.0
 """Deadline of a request that only looks."""
@@ -72,6 +76,32 @@ class DockerLooks:
             code = self._exec(id, call.exec)
         if code:
             raise PermanentError(f"the {call} has ended with code {code}")
+
+    def check_ready(self, warm: Warm, id: str) -> None:
+        """Returns if a container is ready. Raises NotReady."""
+        with asking():
+            if not warm.after and not is_ready(self._inspect(id), 0.0, math.inf):
+                raise NotReady("it is not healthy, or has no health check and no open port")
+            if warm.after and not self._has_written(warm.after, id):
+                raise NotReady(f"there is no {warm.after} in it")
+
+    def put_file(self, path: str, id: str) -> None:
+        """Puts an empty file into a container."""
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as archive:
+            archive.addfile(tarfile.TarInfo(posixpath.basename(path)))
+        with errors():
+            self._client().put_archive(id, posixpath.dirname(path), packed.getvalue())
+
+    def _has_written(self, path: str, id: str) -> bool:
+        """True if a container has written a file, and not in an earlier life."""
+        answer = self._ask("head", f"containers/{id}/archive", params={"path": path})
+        if answer.status_code == requests.codes.not_found:
+            return False
+        self._check(answer)
+        changed = seconds_of(json.loads(base64.b64decode(answer.headers[PATH_STAT]))["mtime"])
+        ended = _time_of(self._inspect(id)["State"].get("FinishedAt"))
+        return changed is not None and (ended is None or changed > ended)
 
     def _look(self, task: Task, busy: Busy, id: str) -> Activity:
         if busy.way is Way.FILE:

@@ -113,7 +113,7 @@ class ProcessBackend(Backend):
             self._intend(process)
             output = self._folder.log_file(id) if self._folder.takes_output else os.devnull
             try:
-                process.clear_busy_file()
+                process.clear_files()
                 leader = Handle.spawn(process.program, {MARK: id, **process.variables()}, output)
             except OSError as error:
                 process.intended, process.number = False, 0
@@ -189,6 +189,18 @@ class ProcessBackend(Backend):
             unit.thaw()
             self._emit(unit.event("unpause"))
 
+    def check_ready(self, task: Task, id: str) -> None:
+        unit = self._get(id)
+        if unit is not None and not unit.over and task.warm is not None:
+            looks.check_ready(task.warm, unit)
+
+    def say_go(self, task: Task, id: str) -> None:
+        unit, warm = self._get(id), task.warm
+        if warm is not None and warm.signal:
+            self.signal(id, warm.signal)
+        elif unit is not None and not unit.over and warm is not None:
+            looks.put_file(warm.file, unit)
+
     def call(self, task: Task, id: str, call: Call) -> None:
         unit = self._get(id)
         if unit is not None and not unit.over:
@@ -202,8 +214,10 @@ class ProcessBackend(Backend):
     def list(self) -> builtins.list[ListedContainer]:
         self._opened()
         self._look_at_all()
+        tasks = {p.task: self._tasks.get(p.task, UNKNOWN) for p in self._all()}
         # Of other tasks a stop is none of the agent's business.
-        return [p.seen(self._tasks.get(p.task, UNKNOWN).yielding is not None) for p in self._all()]
+        freeze = {name for name, task in tasks.items() if task.yielding or task.warm}
+        return [p.seen(p.task in freeze) for p in self._all()]
 
     def end_command(self, task: str, seen: Sequence[ListedContainer]) -> str:
         """Returns the command to kill these processes. All of them are ours: the last owner of the folder has

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 
+from microscaling.demand.drain_checks import BUSY_FILE, GO_FILE, READY_FILE
 from microscaling.demand.task import Task
 from microscaling.errors import PermanentError
 from microscaling.scheduler.process.account import Account, NoAccount, account_of
@@ -45,8 +46,18 @@ def program(task: Task, environ: Mapping[str, str]) -> Program:
         output = os.path.join(os.path.abspath(options.directory), output)
         if not os.path.isdir(os.path.dirname(output)):
             raise PermanentError(f"output: there is no folder for {quoted(output)}")
-    busy_file = task.busy.path if task.busy is not None else ""
-    return Program(argv, env, options.directory, account, output, busy_file)
+    return Program(argv, env, options.directory, account, output, _files(task))
+
+
+def _files(task: Task) -> dict[str, str]:
+    """Returns the paths of the files of a task's processes, by variable."""
+    warm = task.warm
+    found = {
+        BUSY_FILE: task.busy.path if task.busy is not None else "",
+        READY_FILE: warm.after if warm is not None else "",
+        GO_FILE: warm.file if warm is not None else "",
+    }
+    return {name: path for name, path in found.items() if path}
 
 
 def unreadable(task: Task) -> str:

@@ -13,10 +13,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from microscaling.demand.drain import Activity, Busy, Call, Way
+from microscaling.demand.warm import Warm
 from microscaling.errors import PermanentError, TemporaryError
+from microscaling.scheduler.containers.backend import NotReady
 from microscaling.scheduler.containers.busy_file import MAX_BYTES, activity_of, until_in
 from microscaling.scheduler.process.program import Program
-from microscaling.scheduler.process.unit import Unit, busy_file_of
+from microscaling.scheduler.process.unit import Unit, file_of
 from microscaling.utils.process import PROC, has_proc, snapshot
 from microscaling.utils.text import cause_of
 
@@ -49,11 +51,31 @@ def call(call: Call, unit: Unit, program: Program) -> None:
         raise PermanentError(f"the {call} has ended with code {code}")
 
 
-def _file(busy: Busy, unit: Unit) -> Activity:
+def check_ready(warm: Warm, unit: Unit) -> None:
+    """Returns if a process has written its file. Raises NotReady."""
+    path = _own(warm.after, unit)
+    if not os.path.lexists(path):
+        raise NotReady(f"there is no {path}")
+
+
+def put_file(path: str, unit: Unit) -> None:
+    """Writes the empty file that tells a process go."""
+    path = _own(path, unit)
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644))
+    except OSError as error:
+        raise PermanentError(f"{path}: {cause_of(error, error.strerror)}") from error
+
+
+def _own(path: str, unit: Unit) -> str:
     if not unit.number:
         # It was started before there were numbers.
-        raise PermanentError("a process of an earlier agent has no number, and so no busy file")
-    path = busy_file_of(busy.path, unit.number)
+        raise PermanentError("a process of an earlier agent has no number, and so no files of its own")
+    return file_of(path, unit.number)
+
+
+def _file(busy: Busy, unit: Unit) -> Activity:
+    path = _own(busy.path, unit)
     try:
         found = os.lstat(path)
         content = _content(path, found)

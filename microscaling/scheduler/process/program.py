@@ -28,8 +28,8 @@ class Program:
     """None: the agent's own."""
     output: str = ""
     """`inherit`, or a file; empty: the file that the agent keeps for it."""
-    busy_file: str = ""
-    """Of its task, with {number} in it; empty: none."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """The paths of its task's files, with {number} in them, by the variable that each process gets."""
 
     def start(self, more: Mapping[str, str], log_file: str) -> int:
         """Starts it in a session of its own, without input, with `more` variables, and with its output

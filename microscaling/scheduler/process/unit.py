@@ -23,19 +23,17 @@ log = logging.getLogger("mssscheduler")
 
 NUMBER = "MSS_WORKER_NUMBER"
 """The variable with the number of a process among those of its task that run, from 1 on."""
-BUSY_FILE = "MSS_BUSY_FILE"
-"""The variable with the path of its busy file, if its task has one."""
 MARK = "MICROSCALING_PROCESS"
 """The variable in the environment of every process with its id. By it an agent finds processes that the last
 one had started and not yet recorded."""
 FREEZE_S = 2.0
 """Longest wait until a process has stopped by the signal."""
 IN_PATH = "{number}"
-"""Stands in the path of a task's busy file for the number of the process."""
+"""Stands in the path of a task's file for the number of the process."""
 
 
-def busy_file_of(path: str, number: int) -> str:
-    """Returns the busy file of the process with that number."""
+def file_of(path: str, number: int) -> str:
+    """Returns the file of the process with that number."""
     return path.replace(IN_PATH, str(number))
 
 
@@ -59,18 +57,16 @@ class Unit:
         started again."""
 
     def variables(self) -> dict[str, str]:
-        """Returns the variables with its number, and with its busy file if it has one."""
-        found = {NUMBER: str(self.number)}
-        path = self.program.busy_file
-        return found | ({BUSY_FILE: busy_file_of(path, self.number)} if path else {})
+        """Returns the variables with its number, and with the paths of its files."""
+        paths = {name: file_of(path, self.number) for name, path in self.program.files.items()}
+        return {NUMBER: str(self.number), **paths}
 
-    def clear_busy_file(self) -> None:
-        """Removes the busy file that a dead process with its number has left."""
-        # It would count for the new one, which has done nothing yet.
-        path = self.variables().get(BUSY_FILE)
-        if path:
+    def clear_files(self) -> None:
+        """Removes the files that a dead process with its number has left."""
+        # They would count for the new one, which has done nothing yet.
+        for name in self.program.files:
             with contextlib.suppress(OSError):
-                os.unlink(path)
+                os.unlink(self.variables()[name])
 
     @property
     def handle(self) -> Handle | None:

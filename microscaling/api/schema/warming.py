@@ -1,0 +1,165 @@
+"""Reads the keys for containers that are started ahead, and told go when they are needed."""
+
+from __future__ import annotations
+
+import posixpath
+
+from microscaling.api.schema.busy import hidden_by
+from microscaling.api.schema.key import Key
+from microscaling.api.schema.section import Section, shown
+from microscaling.demand.task import Task
+from microscaling.demand.warm import Warm
+
+MAX_WARM = 100_000
+HEALTHY = "healthy"
+SIGNALS = ("CONT", "URG", "WINCH")
+"""Signals that do nothing to a program without a handler: one may be told twice."""
+FILE = {"type": "string", "pattern": "^/"}
+WARM = Key(
+    "warm",
+    "Warm",
+    kind="whole",
+    default=0,
+    least=0,
+    most=MAX_WARM,
+    meaning="so many containers more are started, ready, and frozen until they are needed; docs/warm.md",
+)
+AFTER = Key(
+    "warmAfter",
+    "Ready by",
+    kind="shape",
+    default_in_words="none",
+    meaning="with `warm`: how a container shows that it has loaded, and waits: `{file: /tmp/ready}`, or "
+    "`healthy`",
+    shape={
+        "oneOf": [
+            {"enum": [HEALTHY]},
+            {
+                "type": "object",
+                "properties": {"file": FILE},
+                "required": ["file"],
+                "additionalProperties": False,
+            },
+        ],
+        "properties": {"file": FILE},
+    },
+)
+GO = Key(
+    "go",
+    "Go by",
+    kind="shape",
+    default_in_words="none",
+    meaning="with `warm`: what tells a container that is ready to begin: `{file: /tmp/go}`, which appears in "
+    "it, or `{signal: CONT}`",
+    shape={
+        "type": "object",
+        "properties": {"signal": {"type": "string", "enum": [*SIGNALS]}, "file": FILE},
+        "oneOf": [{"required": ["signal"]}, {"required": ["file"]}],
+        "additionalProperties": False,
+    },
+)
+KEYS = (WARM, AFTER, GO)
+"""Keys of `config` for warm containers."""
+UNSEEN = "is below {}, which an engine does not show: use a path on the container's own disk or on a volume"
+
+
+def read_warm(config: Section, task: Task) -> Warm | None:
+    """Reads these keys of a task, all others of which are read; None without them."""
+    count = config.whole(WARM.key, least=0, most=MAX_WARM)
+    after, signal, file = _after(config, task), *_go(config, task)
+    if config.take(WARM.key) is None:
+        for key in (AFTER, GO):
+            if config.take(key.key) is not None:
+                config.notes.problem(
+                    config.at(key.key), f"means nothing without {WARM.key}, such as {WARM.key}: 2"
+                )
+        return None
+    has_after, has_go = (config.take(key.key) is not None for key in (AFTER, GO))
+    if not has_after:
+        if count or has_go:
+            config.notes.problem(
+                config.at(WARM.key),
+                f"needs {AFTER.key}, {{file: /tmp/ready}} or {HEALTHY}: a container is frozen only once it "
+                "has loaded; docs/warm.md",
+            )
+        return None
+    if not has_go:
+        _check_without_go(config, task, after)
+    if after and after == file:
+        config.notes.problem(config.at(f"{GO.key}.file"), f"is the file of {AFTER.key}: give another one")
+    return Warm(count, after, signal, file)
+
+
+def _check_without_go(config: Section, task: Task, after: str) -> None:
+    """Notes a problem with a task whose containers are told nothing, and would take jobs from their start."""
+    if after:
+        config.notes.problem(
+            config.at(AFTER.key),
+            f"a program that writes a file and goes on could be frozen with a job: add {GO.key}, "
+            "{file: /tmp/go} or {signal: CONT}, for which it waits; docs/warm.md",
+        )
+    elif task.target.measures and not task.metric.of_containers and task.web is None:
+        config.notes.problem(
+            config.at(AFTER.key),
+            f"a frozen worker still gets the next job of its queue: add {GO.key}, {{file: /tmp/go}} or "
+            "{signal: CONT}, for which it waits before it asks for one; docs/warm.md",
+        )
+
+
+def _after(config: Section, task: Task) -> str:
+    """Returns the file by which a container is ready; "" for `healthy`, or if it is wrong."""
+    given = config.take(AFTER.key)
+    if given is None or given == HEALTHY:
+        return ""
+    if not isinstance(given, dict):
+        config.wrong(AFTER.key, f"{{file: /tmp/ready}} or {HEALTHY}", given)
+        return ""
+    inner = config.section(AFTER.key)
+    if inner.take("signal") is not None:
+        inner.notes.problem(
+            inner.at("signal"),
+            "PID 1 of a container cannot stop itself, so no signal shows that one is ready: use file",
+        )
+        return ""
+    path = _file(inner, task)
+    inner.no_others("file")
+    return path
+
+
+def _go(config: Section, task: Task) -> tuple[str, str]:
+    """Returns the signal and the file of `go`."""
+    given = config.take(GO.key)
+    if given is None:
+        return "", ""
+    if not isinstance(given, dict):
+        config.wrong(GO.key, "{file: /tmp/go} or {signal: CONT}", given)
+        return "", ""
+    inner = config.section(GO.key)
+    has_signal, has_file = (inner.take(key) is not None for key in ("signal", "file"))
+    inner.no_others("signal", "file")
+    if has_signal == has_file:
+        both = "has signal and file: leave one out" if has_signal else "expected signal or file in it"
+        inner.notes.problem(inner.place, both)
+        return "", ""
+    if has_file:
+        return "", _file(inner, task)
+    name = inner.text("signal").upper().removeprefix("SIG")
+    if name not in SIGNALS:
+        inner.notes.problem(
+            inner.at("signal"),
+            f"expected one of {', '.join(SIGNALS)}, which do nothing to a program without a handler, as it "
+            f"may come twice, got {shown(inner.take('signal'))}",
+        )
+        return "", ""
+    return name, ""
+
+
+def _file(section: Section, task: Task) -> str:
+    path = section.text("file")
+    if not path.startswith("/") or path.endswith("/") or posixpath.normpath(path) != path:
+        section.notes.problem(
+            section.at("file"), f"expected the absolute path of a file in the container, got {shown(path)}"
+        )
+    elif hidden := hidden_by(path, task.container):
+        section.notes.problem(section.at("file"), UNSEEN.format(hidden))
+    return path

@@ -1,0 +1,208 @@
+"""The warm pool: containers that are started ahead, frozen once they are ready, and told go when they are
+needed.
+
+Pure: no I/O, no clock, no threads. The caller holds the lock of `Tasks`; times are monotonic seconds.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+from microscaling.demand.task import Task
+from microscaling.scheduler.containers.backend import NotReady
+from microscaling.scheduler.containers.container import STILL, UNSTARTED, Container, Operation, Phase, Work
+from microscaling.scheduler.containers.inventory import Inventory
+from microscaling.scheduler.containers.watch import Handshake
+from microscaling.utils.text import span
+
+log = logging.getLogger("mssscheduler")
+
+POLL_S = 0.1
+"""Interval of the looks whether a container is ready."""
+MAX_RETRY_S = 5.0
+LATE_S = 60.0
+"""Without a sign that it is ready for so long, a container is logged."""
+REST_S = 60.0
+"""After one that could not be frozen, none is made for so long."""
+
+
+class WarmPool:
+    """Which containers are kept ready, and which are told go.
+
+    A container of the pool takes a place under the cap only until it is frozen, only a free one, and gives it
+    up as soon as somebody waits for a place.
+    """
+
+    def __init__(self, inventory: Inventory) -> None:
+        self.inventory = inventory
+        self._rests: dict[str, float] = {}
+        """By task, the time before which nothing is added to its pool."""
+
+    def observe(self, now: float) -> None:
+        """Ends what is too much in a pool, or of an earlier configuration; called before each planning."""
+        if self.inventory.leaving:
+            return
+        for task in self.inventory.by_name.values():
+            mine = [c for c in self.inventory.books.restless(task.name) if c.warm and not c.unwanted]
+            # Those that are ready stay before those that are not.
+            mine.sort(key=lambda c: (c.phase not in STILL, c.order))
+            left = 0 if self._ends_all(task) or task.warm is None else task.warm.count
+            for container in mine:
+                left -= not _is_stale(container)
+                if left < 0 or _is_stale(container):
+                    _end(container)
+
+    def keeps(self, container: Container) -> bool:
+        """True if a container that its task does not need any more goes to the pool."""
+        others = self.inventory.is_others(container.id) or container.restarting or container.paused
+        container.warm = container.is_fresh and not others and self._lacks(container.task) > 0
+        return container.warm
+
+    def give(self, task: Task, missing: int) -> int:
+        """Has containers of the pool work that are not frozen yet; returns how many. Those come first that
+        are the nearest to it."""
+        making = [
+            c
+            for c in self.inventory.books.restless(task.name)
+            if c.warm and not c.unwanted and c.phase not in STILL and c.phase is not Phase.REMOVING
+        ]
+        making.sort(key=lambda c: (not c.handshake.ready, not c.may_run, c.order))
+        for container in making[:missing]:
+            container.warm = False
+        return len(making[:missing])
+
+    def plan(self, now: float) -> Iterator[Container]:
+        """Yields the containers of the pool that give up their places, or else begin now."""
+        inventory = self.inventory
+        if inventory.leaving or inventory.draining or not any(t.warm for t in inventory.by_name.values()):
+            return
+        room = inventory.room()
+        waiting = [c for c in inventory.restless() if self._waits(c, now)]
+        if waiting:
+            yield from self._making_way(len(waiting) - max(0, room))
+            return
+        unstarted = [c for c in inventory.restless() if c.warm and not c.unwanted and not c.may_run]
+        for container in [c for c in unstarted if c.phase not in STILL]:
+            room -= 1  # one that is being created has its place in mind
+            able = container.phase is Phase.CREATED and not (container.busy or container.unknown)
+            if able and room >= 0 and now >= container.not_before and inventory.has_room(container.task):
+                container.phase = Phase.STARTING
+                yield container
+        for task in sorted(inventory.by_name.values(), key=lambda t: t.priority):
+            while room > 0 and now >= self._rests.get(task.name, now) and self._lacks(task) > 0:
+                if not inventory.has_room(task) or not self._has_ports(task):
+                    break
+                room -= 1
+                container = inventory.new(task)
+                container.warm = True
+                yield container
+
+    def next_call(self, container: Container, now: float) -> Work | None:
+        """Returns the call that a running container needs next on its way to go, or to the pool."""
+        warm, shake = container.task.warm, container.handshake
+        if container.phase is not Phase.RUNNING or container.unwanted or container.outdated or warm is None:
+            return None
+        if container.paused or container.restarting or self.inventory.away or self.inventory.leaving:
+            return None
+        if container.is_fresh and (container.spent or now < container.late_pause_until):
+            # A pause that may still come would freeze it with a job.
+            self._rests[container.task.name] = now + REST_S
+            container.unwanted, container.spent = True, False
+            return None
+        if not container.warm and not warm.has_go:
+            shake.told = shake.may_work = True
+        if shake.told or now < max(shake.retry_at, container.not_before):
+            return None
+        if not shake.ready:
+            shake.since = now if shake.since is None else shake.since
+            return Work.READY
+        if container.warm:
+            container.phase = Phase.FREEZING
+            return Work.FREEZE
+        shake.may_work = True
+        return Work.GO
+
+    def on_done(self, operation: Operation, error: Exception | None, now: float) -> None:
+        """Takes the result of a look whether a container is ready, or of the call that tells it go."""
+        container, shake = operation.container, operation.container.handshake
+        looks, noun = operation.work is Work.READY, self.inventory.tasks.noun
+        if error is None:
+            shake.tries, shake.retry_at = 0, 0.0
+            shake.ready, shake.told = True, shake.told or not looks
+            shake.since = shake.since if looks else now
+            return
+        if isinstance(error, NotReady):
+            shake.retry_at = now + POLL_S
+            since = now if shake.since is None else shake.since
+            if now - since >= LATE_S and not shake.said:
+                shake.said = True
+                log.warning("%s: %s %s is not ready after %s: %s", container.task.name, noun,
+                            container.short_id, span(now - since), error)  # fmt: skip
+            return
+        shake.tries += 1
+        shake.retry_at = now + min(MAX_RETRY_S, POLL_S * 2.0 ** min(shake.tries, 8))
+        level = logging.WARNING if shake.tries == 1 else logging.DEBUG
+        log.log(level, "%s: cannot %s: %s %s: %s", container.task.name, operation.work.value, noun,
+                container.short_id, error)  # fmt: skip
+
+    def begins_anew(self, container: Container) -> None:
+        """Takes the start of a container that the engine itself has started again: it waits for go anew."""
+        container.handshake = Handshake(may_work=not container.warm)
+
+    def called_off(self, operation: Operation) -> None:
+        """Takes a call that was not made, as it was no longer wanted."""
+        shake = operation.container.handshake
+        if operation.work is Work.GO and not shake.tries:
+            shake.may_work = False
+
+    def times(self) -> Iterator[float]:
+        """Yields the times at which there may be work."""
+        yield from self._rests.values()
+        for container in self.inventory.restless():
+            if container.task.warm is not None and container.is_up and not container.handshake.told:
+                yield container.handshake.retry_at
+
+    def _making_way(self, short: int) -> Iterator[Container]:
+        """Yields containers of the pool that give their places to others. `short`: how many are needed."""
+        making = [c for c in self.inventory.restless() if c.warm and c.may_run and c.phase not in STILL]
+        soon = [c for c in making if c.unwanted or c.handshake.ready]  # their places are free in a moment
+        rest = [c for c in making if c not in soon]
+        rest.sort(key=lambda c: (-c.task.priority, -c.order))
+        for container in rest[: max(0, short - len(soon))]:
+            container.unwanted = True
+            yield container
+
+    def _waits(self, container: Container, now: float) -> bool:
+        """True for a container that is to work, and needs a place."""
+        waits = container.wanted and container.phase in UNSTARTED and now >= container.not_before
+        return waits and self.inventory.has_room(container.task)
+
+    def _lacks(self, task: Task) -> int:
+        """Returns how many containers its pool may get."""
+        inventory = self.inventory
+        idle = task.backing_off or task.name in inventory.resting or inventory.leaving
+        if task.warm is None or idle or self._ends_all(task):
+            return 0
+        return task.warm.count - sum(
+            c.warm and not c.unwanted for c in self.inventory.books.restless(task.name)
+        )
+
+    def _has_ports(self, task: Task) -> bool:
+        """True if another container finds a published port: a frozen one keeps its own."""
+        ports = task.container.ports_for
+        return not ports or len(self.inventory.containers[task.name]) < ports
+
+    def _ends_all(self, task: Task) -> bool:
+        return self.inventory.draining or task.name in self.inventory.departing
+
+
+def _is_stale(container: Container) -> bool:
+    task = container.task
+    return bool(task.version and container.version and container.version != task.version)
+
+
+def _end(container: Container) -> None:
+    container.unwanted = True
+    if container.phase in STILL:
+        container.phase, container.spent = Phase.FROZEN, True

@@ -1,0 +1,333 @@
+"""Containers that are started ahead, frozen, and told go, in virtual time."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from microscaling.demand.frozen import Yielding
+from microscaling.demand.warm import Warm
+from microscaling.scheduler.containers.container import Phase
+from microscaling.scheduler.containers.drain_file import Kept
+from microscaling.scheduler.containers.listing import Listing
+from microscaling.scheduler.containers.reconciler import ContainerReconciler
+from microscaling.scheduler.containers.views import views
+from tests.scheduler.simulated_engine import Faults, Real, SimulatedEngine, small_world
+from tests.scheduler.test_freezer import Heard, calm, live, of
+
+CAP = 8
+LOAD_S = 3.0
+FILES = Warm(3, "/tmp/ready", file="/tmp/go")
+
+
+def make(warm: Warm | None = FILES, faults: Faults | None = None, seed: int = 1) -> SimulatedEngine:
+    world = small_world(random.Random(seed), faults or Faults(effect_s=0.05, load_s=LOAD_S), CAP)
+    for task in world.tasks.tasks:
+        task.min_containers = 0
+    world.tasks.get_task("b").warm = warm
+    world.list()
+    world.run(1.0)
+    return world
+
+
+@pytest.fixture
+def world() -> SimulatedEngine:
+    """Two containers at work, and three that are warm."""
+    found = make()
+    found.decide({"b": 2})
+    live(found, 10)
+    return found
+
+
+def warm(world: SimulatedEngine) -> list[Real]:
+    return of(world, "b", frozen=True)
+
+
+def told(world: SimulatedEngine) -> list[Real]:
+    return [real for real in of(world, "b") if real.told]
+
+
+def test_the_pool_is_filled_and_takes_no_places(world: SimulatedEngine) -> None:
+    task = world.tasks.get_task("b")
+    assert (len(told(world)), len(warm(world)), len(world.real)) == (2, 3, 5)
+    assert not any(real.told for real in warm(world))
+    assert (task.requested, task.running, task.stopping, task.parked, task.frozen) == (2, 2, 0, 0, 3)
+    assert world.reconciler.room() == CAP - 2
+    states = sorted(view.state for view in views(world.reconciler, "b", world.now))
+    assert states == ["running"] * 2 + ["warm"] * 3
+    assert world.reconciler.idle
+
+
+def test_warm_ones_come_first_and_are_told_go_after_their_thaw(world: SimulatedEngine) -> None:
+    before = {real.id for real in warm(world)}
+    heard: list[str] = []
+    world.listeners.append(Heard(heard))
+    world.decide({"b": 6})
+    live(world, 1)
+    assert before < {real.id for real in told(world)}
+    assert (len(told(world)), len(of(world, "b"))) == (5, 8), "three load: one to work, two to be warm"
+    assert heard.count("unpause") == 3
+    live(world, 10)
+    assert (len(told(world)), len(warm(world))) == (6, 3)
+    assert not world.excess
+    assert not world.wrong
+
+
+def test_a_container_is_told_go_only_once_it_is_ready() -> None:
+    world = make(Warm(0, "/tmp/ready", signal="CONT"))
+    world.decide({"b": 2})
+    live(world, LOAD_S - 1)
+    assert (len(of(world, "b")), told(world)) == (2, [])
+    assert [view.state for view in views(world.reconciler, "b", world.now)] == ["waits for go"] * 2
+    live(world, 2)
+    assert len(told(world)) == 2
+    assert not world.wrong
+
+
+def test_nothing_that_was_told_go_goes_back_to_the_pool(world: SimulatedEngine) -> None:
+    working = {real.id for real in told(world)}
+    for demand in (5, 0, 3):
+        world.decide({"b": demand})
+        live(world, 10)
+    assert not working & set(world.real)
+    assert (len(told(world)), len(warm(world))) == (3, 3)
+    assert not world.wrong
+
+
+def test_one_that_makes_itself_warm_gives_up_its_place_at_once() -> None:
+    world = make()
+    world.decide({"b": 2})
+    live(world, 2)
+    assert len(of(world, "b")) == 5, "three of them only load"
+    world.decide({"a": 6, "b": 2})
+    live(world, 1)
+    assert (len(of(world, "a")), len(of(world, "b")), len(world.real)) == (6, 2, 8)
+    live(world, 10)
+    assert warm(world) == []
+    world.decide({"a": 5})
+    live(world, 15)
+    assert len(warm(world)) == 3, "one after the other"
+    assert not world.excess
+
+
+def test_one_that_loads_already_is_not_started_anew() -> None:
+    world = make()
+    world.decide({"b": 2})
+    live(world, 2)
+    world.decide({"b": 5})
+    live(world, 3)
+    assert (len(told(world)), len(of(world, "b"))) == (5, 8)
+    assert not world.excess
+
+
+def test_one_that_still_loads_and_is_not_needed_any_more_is_kept_warm() -> None:
+    world = make()
+    world.decide({"b": 4})
+    live(world, 1)
+    first = {real.id for real in of(world, "b")}
+    world.decide({"b": 1})
+    live(world, 10)
+    assert set(world.real) <= first
+    assert (len(told(world)), len(warm(world))) == (1, 3)
+
+
+def test_it_may_still_be_frozen_when_it_gives_way() -> None:
+    world = make()
+    world.may_freeze.add("b")
+    world.tasks.get_task("b").yielding = Yielding(8)
+    world.decide({"b": 4})
+    live(world, 10)
+    working = {real.id for real in told(world)}
+    world.decide({"a": 6, "b": 2})
+    live(world, 3)
+    assert len(told(world)) == 2
+    assert len(working & {real.id for real in warm(world)}) == 2
+    world.decide({"a": 0, "b": 5})
+    live(world, 2)
+    assert working < {real.id for real in told(world)}, "those with their work go on first"
+    live(world, 10)
+    assert sum(not real.told for real in warm(world)) == 3
+    assert not world.wrong
+
+
+def test_fewer_and_other_ones_after_a_change(world: SimulatedEngine) -> None:
+    task = world.tasks.get_task("b")
+    task.warm = Warm(1, "/tmp/ready", file="/tmp/go")
+    live(world, 2)
+    assert (len(told(world)), len(warm(world))) == (2, 1)
+    (before,) = warm(world)
+    task.version = "two"
+    for container in world.reconciler.containers["b"]:
+        container.version = "one" if container.id == before.id else "two"
+    live(world, 10)
+    assert before.id not in world.real
+    assert (len(told(world)), len(warm(world))) == (2, 1)
+    task.warm = None
+    live(world, 2)
+    assert (len(of(world, "b")), len(world.real)) == (2, 2)
+
+
+def test_at_the_end_they_are_removed_without_a_place_and_without_a_grace(world: SimulatedEngine) -> None:
+    world.faults.grace_s = 5.0
+    heard: list[str] = []
+    world.listeners.append(Heard(heard))
+    world.reconciler.drain()
+    world.decide({"b": 0})
+    live(world, 1)
+    assert (len(world.real), len(warm(world))) == (2, 0), "those at work have their grace"
+    live(world, 7)
+    assert not world.real
+    assert "unpause" not in heard
+
+
+def test_what_is_left_stays_frozen(world: SimulatedEngine) -> None:
+    world.reconciler.leave()
+    world.tick()
+    live(world, 3)
+    assert (len(told(world)), len(warm(world))) == (2, 3)
+    assert world.reconciler.idle
+
+
+def successor(world: SimulatedEngine, kept: dict[str, Kept] | None) -> SimulatedEngine:
+    """The next agent, on the same engine. `kept`: the file of the last one."""
+    following = make()
+    following.real, following.now, following._numbers = dict(world.real), world.now, world._numbers
+    for real in following.real.values():
+        real.told = False
+    following.reconciler = ContainerReconciler(following.tasks)
+    following.listing = Listing(following.reconciler)
+    following.reconciler.kept, following.reconciler.knows_frozen = dict(kept or {}), kept is not None
+    following.list()
+    following.run(1.0)
+    return following
+
+
+@pytest.mark.parametrize("has_file", [True, False])
+def test_the_next_agent_knows_what_is_warm_and_tells_all_others_go(
+    world: SimulatedEngine, has_file: bool
+) -> None:
+    kept = world.reconciler.drains.kept()
+    assert {one.warm for one in kept.values()} == {True}
+    before = {real.id for real in warm(world)}
+    following = successor(world, kept if has_file else None)
+    task = following.tasks.get_task("b")
+    assert (task.demand, task.requested, task.running, task.frozen) == (2, 2, 2, 3)
+    following.decide({"b": 2})
+    live(following, 3)
+    assert len(told(following)) == 2, "it does not know who was told, and it may be said twice"
+    following.decide({"b": 5})
+    live(following, 1)
+    assert before < {real.id for real in told(following)}
+
+
+@pytest.mark.parametrize("paused", [True, False])
+def test_an_agent_that_is_killed_while_it_freezes_loses_none(world: SimulatedEngine, paused: bool) -> None:
+    kept = world.reconciler.drains.kept()
+    one = warm(world)[0]
+    one.paused = one.frozen = paused
+    following = successor(world, kept)
+    if not paused:  # the engine carries the call of the killed agent out
+        following.decide({"b": 3})
+        real = following.real[one.id]
+        real.paused = real.frozen = True
+        following._tell("pause", real)
+    following.decide({"b": 3})
+    live(following, 10)
+    assert (len(told(following)), len(warm(following))) == (3, 3)
+    assert "paused" not in {view.state for view in views(following.reconciler, "b", following.now)}
+
+
+def test_one_that_somebody_unpauses_works_and_counts(world: SimulatedEngine) -> None:
+    world.pause(warm(world)[0], False)
+    live(world, 1)
+    task = world.tasks.get_task("b")
+    world.decide({"b": 3})
+    live(world, 10)
+    assert (len(told(world)), len(warm(world)), task.running) == (3, 3, 3)
+    assert not world.wrong
+
+
+def test_one_at_work_that_somebody_pauses_is_theirs(world: SimulatedEngine) -> None:
+    real = told(world)[0]
+    world.pause(real)
+    live(world, 5)
+    assert real.paused
+    assert (len(told(world)), len(warm(world))) == (3, 3), "another one, of the warm ones, does its work"
+
+
+def test_what_is_never_ready_is_said_and_holds_nobody_up(caplog: pytest.LogCaptureFixture) -> None:
+    world = make(faults=Faults(effect_s=0.05, load_s=1e9))
+    world.decide({"b": 1})
+    live(world, 65)
+    assert caplog.text.count("is not ready after 60 s") == 4
+    world.decide({"a": 7})
+    live(world, 1)
+    assert (len(of(world, "a")), len(of(world, "b"))) == (7, 1)
+
+
+@pytest.mark.parametrize("what", ["freeze", "thaw", "tell go"])
+def test_calls_that_are_refused(world: SimulatedEngine, what: str) -> None:
+    world.faults.broken = {"b": what}
+    world.decide({"b": 4})
+    live(world, 3)
+    world.faults.broken = {}
+    live(world, 90)
+    assert (len(told(world)), len(warm(world))) == (4, 3)
+    assert not world.excess
+    assert not world.wrong
+
+
+def test_where_starts_fail_the_pool_waits_too() -> None:
+    world = make(faults=Faults(effect_s=0.05, load_s=LOAD_S, broken={"b": "crash"}))
+    world.decide({"b": 1})
+    live(world, 60)
+    starts: list[str] = []
+    world.listeners.append(Heard(starts))
+    live(world, 60)
+    assert starts.count("start") < 10
+
+
+@pytest.mark.parametrize("seed", [*range(5), 83])
+def test_whatever_goes_wrong_the_cap_holds_and_none_is_frozen_with_a_job(seed: int) -> None:
+    check(seed)
+
+
+def check(seed: int) -> None:
+    rng = random.Random(seed)
+    faults = Faults(0.05, 0.05, 0.05, 0.05, 0.02, effect_s=0.5, load_s=rng.choice([0.0, 2.0]))
+    world = make(Warm(rng.choice([1, 4]), "/r", file="/go"), faults, seed)
+    world.tasks.get_task("c").warm = Warm(2, "/r", signal="CONT")
+    world.tasks.get_task("c").yielding = Yielding(2)
+    world.may_freeze.add("c")
+    for _ in range(60):
+        left, wants = CAP, {}
+        for name in ("a", "b", "c"):
+            wants[name] = rng.randint(0, left)
+            left -= wants[name]
+        if rng.random() < 0.7:
+            world.decide(wants)
+        if rng.random() < 0.5:
+            world.list()
+        if rng.random() < 0.1 and (up := of(world, "b", frozen=rng.random() < 0.5)):
+            world.kill(rng.choice(up))
+        live(world, rng.choice([0.25, 1.0, 5.0]))
+    for _ in range(6):  # back-offs end, and each leaves the demand that it had
+        calm(world)
+        world.decide({"a": 2, "b": 3, "c": 2})
+    live(world, 90)
+    calm(world)
+    found = {task.name: len(of(world, task.name)) for task in world.tasks.tasks}
+    assert not any(task.backing_off for task in world.tasks.tasks)
+    assert found == {task.name: task.demand for task in world.tasks.tasks}
+    assert all(real.told for name in "bc" for real in of(world, name))
+    assert not world.excess
+    assert not world.wrong
+    for task in world.tasks.tasks[1:]:
+        pool = [c for c in world.reconciler.containers[task.name] if c.warm]
+        assert len(pool) == (task.warm.count if task.warm else 0)
+        assert all(c.phase is Phase.FROZEN for c in pool)
+    world.reconciler.drain()
+    world.decide(dict.fromkeys("abc", 0))
+    calm(world)
+    assert not world.real
