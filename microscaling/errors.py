@@ -60,6 +60,10 @@ class TemporaryError(MicroscalingError):
         self.hopeless = hopeless
 
 
+class NotReady(TemporaryError):
+    """A container has not loaded yet, or takes no requests yet: the answer to a question, and no failure."""
+
+
 class MetricError(MicroscalingError):
     """A failed measurement. It must never count as a zero."""
 

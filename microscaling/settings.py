@@ -19,6 +19,7 @@ from microscaling.utils.values import (
     containers_or_auto,
     day,
     gain,
+    memory,
     one_of,
     samples,
     seconds,
@@ -135,6 +136,12 @@ class Settings:
         "containers of tasks that the configuration does not have any more: `keep` them (they count "
         "under the cap), or `stop` them",
         read=one_of("keep", "stop"),
+    )
+    warm_memory: int | None = _setting(
+        None,
+        "memory that all warm containers may hold, such as `2g`: no more is made warm above it",
+        read=memory,
+        said="no limit",
     )
     health_file: str = _setting(
         "",

@@ -106,7 +106,7 @@ def ignored(settings: Settings, environ: Mapping[str, str]) -> dict[str, list[st
         (s.scheduler in OTHERS["KUBERNETES"], by_scheduler, ("MSS_KUBE_CONFIG", "MSS_KUBE_NAMESPACE")),
         (s.scheduler in OTHERS["MARATHON"], by_scheduler, ("MSS_MARATHON_API", "MSS_MARATHON_TOKEN")),
         (s.scheduler in OTHERS["DOCKER"], by_scheduler, ("MSS_PULL_IMAGES",)),
-        (s.scheduler in SCALE_ONLY, by_scheduler, ("MSS_ORPHANS", "MSS_PASS_ENV")),
+        (s.scheduler in SCALE_ONLY, by_scheduler, ("MSS_ORPHANS", "MSS_PASS_ENV", "MSS_WARM_MEMORY")),
         (s.scheduler == "COMPOSE", by_scheduler, ("MSS_ORPHANS", "MSS_PASS_ENV")),
         (s.scheduler in ("MARATHON", "TOY"), by_scheduler, ("MSS_LEASE",)),
         (s.scheduler == "SWARM" and s.config == "SERVICES", by_scheduler, ("MSS_COMPOSE_PROJECT",)),

@@ -55,6 +55,8 @@ ELSEWHERE = {
     ("plugins.md", "toml"): "tests/test_plugins_page.py",
     ("plugins.md", "json"): "tests/test_plugins_page.py",
     ("swarm.md", "sh"): "tests/integration/test_swarm.py",
+    ("warm.md", "sh"): "tests/integration/test_warm.py",
+    ("warm.md", "python"): "tests/integration/test_warm.py",
     ("security.md", "text"): "tests/integration/test_socket_proxy.py",
     ("quickstart.md", "text"): "tests/test_quickstart.py",
     ("notifications.md", "json"): "tests/notify/test_notifier.py",

@@ -62,6 +62,7 @@ DEFAULTS = {
     "dry_run": False,
     "state_dir": "",
     "orphans": "keep",
+    "warm_memory": None,
     "health_file": "",
     "warn_after_s": 600.0,
     "notify_url": "",

@@ -59,6 +59,8 @@ def task_detail(task: Task) -> dict[str, Any]:
         detail["drainSeconds"] = _seconds(left_s)
     if task.frozen:
         detail["frozen"] = task.frozen
+    if task.warm_bytes:
+        detail["warmBytes"] = task.warm_bytes
     if task.parked:
         detail["parked"] = task.parked
     if task.resting:

@@ -8,7 +8,7 @@ from typing import Any
 
 from microscaling.control.client import AgentError, agents, ask
 from microscaling.target.told import per_time
-from microscaling.utils.text import few, nearest, one_line, quoted, span
+from microscaling.utils.text import few, in_bytes, nearest, one_line, quoted, span
 
 Write = Callable[[str], object]
 HEAD = ("TASK", "PRIORITY", "RUNNING", "WANTED", "MIN-MAX", "READING", "TARGET", "STATE", "SINCE")
@@ -60,7 +60,8 @@ def status(environ: Mapping[str, str], write: Write, as_json: bool = False, colo
             if task.get("waits"):
                 write(f"{one_line(task['name'])} {task['waits']}\n")
             if task.get("frozen"):
-                write(f"{one_line(task['name'])}: {task['frozen']} frozen, beside those that run\n")
+                size = f"; {in_bytes(task['warmBytes'])} in warm ones" if task.get("warmBytes") else ""
+                write(f"{one_line(task['name'])}: {task['frozen']} frozen, beside those that run{size}\n")
             if task.get("rolling"):
                 write(f"{one_line(task['name'])}: {one_line(task['rolling'])}\n")
             if schedule := task.get("schedule"):

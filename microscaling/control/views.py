@@ -96,6 +96,7 @@ def _task(task: Task, tasks: Tasks) -> dict[str, Any]:
         "schedule": _schedule(task),
         "rolling": task.rolling,
         "frozen": task.frozen,
+        "warmBytes": task.warm_bytes,
         "warnings": [masked(text) for text in task.warnings.values()],
         "problem": masked(
             task.override or task.falling_back or task.held or task.resting or task.metric.lacking

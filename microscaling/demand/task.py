@@ -131,6 +131,8 @@ class Task:
     """Its containers load first, and wait for go, some of them frozen; None: they work from their start."""
     frozen: int = 0
     """Its frozen containers, which take no places under the cap. Only the scheduler writes it."""
+    warm_bytes: int = 0
+    """The memory of its warm containers, as far as it is known. Only the scheduler writes it."""
     generation: int = 0
     """That of `Tasks` at which its metric and rule were new: all that is known of its readings is younger."""
 
@@ -226,6 +228,11 @@ class Task:
     def most(self) -> int:
         """Returns the most containers that it can have: its maximum, or what finds a place in the cluster."""
         return self.max_containers if self.room is None else min(self.max_containers, self.room)
+
+    @property
+    def freezes(self) -> bool:
+        """True if its containers are frozen at times."""
+        return self.yielding is not None or self.warm is not None
 
     def is_remainder(self) -> bool:
         """True if the task takes the capacity that the others leave."""

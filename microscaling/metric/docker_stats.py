@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from microscaling.clients.docker.labels import LABEL
-from microscaling.clients.docker.stat import seconds_of
+from microscaling.clients.docker.stat import memory_of, seconds_of
 from microscaling.errors import UNEXPECTED, ConfigError, MetricError
 from microscaling.metric.base import Source
 from microscaling.settings import Settings
@@ -264,13 +264,11 @@ class DockerStats(Source):
             if known is None:
                 return None
             self._known[id] = known
-        memory = stats.get("memory_stats") or {}
-        if "usage" not in memory:
+        memory = memory_of(stats)
+        if memory is None:
             return None
-        of_files = memory.get("stats") or {}
-        files = int(of_files.get("total_inactive_file", of_files.get("inactive_file", 0)))
-        limit = int(memory.get("limit") or 0) if known.limited else 0
-        return Sample(at, used, max(0, int(memory["usage"]) - files), limit)
+        limit = int(stats["memory_stats"].get("limit") or 0) if known.limited else 0
+        return Sample(at, used, memory, limit)
 
     def _inspected(self, id: str, until: float) -> _Known | None:
         found = self._reader.json(f"/containers/{id}/json", until)

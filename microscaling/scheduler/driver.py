@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any, Generic, Protocol, TypeVar
 
 from microscaling.demand.tasks import Tasks
-from microscaling.errors import MicroscalingError, TemporaryError
+from microscaling.errors import MicroscalingError, NotReady, TemporaryError
 from microscaling.scheduler.base import Scheduler
 from microscaling.utils.pool import Pool
 from microscaling.utils.threads import StoppableThread
@@ -165,7 +165,8 @@ class Driver(Scheduler, Generic[R, Operation]):
         except Exception as failed:  # would end the thread, and with it the agent
             log.exception("%s", operation)
             error = TemporaryError(str(failed))  # the outcome is unknown
-        self._count(operation, self.clock() - began, error is not None)
+        if not isinstance(error, NotReady):  # that is an answer, and comes ten times a second
+            self._count(operation, self.clock() - began, error is not None)
         self._done(operation, id, error)
 
     def _count(self, operation: Operation, seconds: float, failed: bool) -> None:

@@ -89,6 +89,8 @@ def _tasks(tasks: list[TaskNow]) -> Iterator[Metric]:
     yield _gauge("task_reading_age_seconds", "Age of the last reading.", _of(tasks, lambda t: t.age_s))
     yield _gauge("task_oldest_job_age_seconds", "Age of the oldest waiting job, if the source tells it.",
                  _of(tasks, lambda t: t.oldest_s))  # fmt: skip
+    yield _gauge("task_warm_memory_bytes", "Memory of the warm containers, as far as it is known.",
+                 _of(tasks, lambda t: t.warm_bytes))  # fmt: skip
     jobs = (((t.name, state), count) for t in tasks for state, count in t.jobs.items())
     yield _gauge("task_jobs", "Jobs by their state, if the source tells it.", jobs, "state")
     holds = (((t.name, name), t.conditions[name]) for t in tasks for name in CONDITIONS)

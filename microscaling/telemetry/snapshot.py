@@ -29,6 +29,7 @@ class TaskNow:
     jobs: dict[str, int] = field(default_factory=dict)
     """By state, as far as the source counts them."""
     oldest_s: float | None = None
+    warm_bytes: int = 0
 
 
 @dataclass(slots=True)
@@ -87,6 +88,7 @@ def _task(task: Task, tasks: Tasks, now: float) -> TaskNow:
         if known:
             counts["busy"] = known.count(Activity.BUSY.value)
     told = TaskNow(task.name, counts, task.priority, conditions(task, tasks), frozenset(task.warnings))
+    told.warm_bytes = task.warm_bytes
     told.target = getattr(task.target, "length", None)
     # The number of a task without a source was set by hand, and has no age.
     if task.measured_at is None or isinstance(task.metric, NullMetric):

@@ -50,6 +50,14 @@ def span(seconds: float) -> str:
     return f"{round(seconds / 60)} min" if seconds >= 120 else f"{max(0, round(seconds))} s"
 
 
+def in_bytes(size: int) -> str:
+    """Returns a number of bytes in words: 800 kB, 240 MB, 1.5 GB."""
+    value, unit = (
+        (size / 1e9, "GB") if size >= 1e9 else (size / 1e6, "MB") if size >= 1e6 else (size / 1e3, "kB")
+    )
+    return f"{value:.3g} {unit}"
+
+
 def clean(text: str) -> str:
     """Replaces lone surrogates, which JSON can express as an escape and UTF-8 cannot encode."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -77,6 +77,14 @@ def containers(value: str) -> int:
     raise ValueError("expected a whole number of containers")
 
 
+def memory(value: str) -> int:
+    """Reads a number of bytes, with a suffix or without: 512m, 2g."""
+    found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)([bkmgt]?)", value.strip().lower())
+    if found is None:
+        raise ValueError("expected a number of bytes such as 512m or 2g")
+    return int(float(found[1]) * 1024.0 ** "bkmgt".index(found[2] or "b"))
+
+
 def _number_or(value: str, other: float) -> float:
     try:
         return number(value)

@@ -321,6 +321,15 @@ def test_a_busy_file_that_an_engine_does_not_show(caplog: pytest.LogCaptureFixtu
     assert named(world.see(replace(in_memory, in_memory=()))) == ["web"]
 
 
+def test_a_handshake_in_memory(caplog: pytest.LogCaptureFixture) -> None:
+    labels = {"warm": "1", "warm-after.file": "/ready", "go.file": "/run/go"}
+    world = World()
+    in_memory = replace(service("web", **labels), in_memory=("/run",))
+    assert named(world.see(in_memory)) == []
+    assert "microscaling.go.file: is below /run, which an engine does not show: use a path" in caplog.text
+    assert named(world.see(replace(in_memory, in_memory=()))) == ["web"]
+
+
 def test_folders_in_memory() -> None:
     found = inspected(of_host={"Tmpfs": {"/run": "size=4m"}})
     found["Mounts"] = [{"Type": "tmpfs", "Destination": "/x"}, {"Type": "volume", "Destination": "/y"}]

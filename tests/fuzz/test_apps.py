@@ -126,7 +126,14 @@ OTHERS = {"networks": {"a": None}, **ASKED}
 TASKS = [app_of(kind, OTHERS if i else BOX) for i, kind in enumerate(METRICS.all())]
 WEB = {"web": True, "unlistSeconds": 3.5, "listAfterSeconds": 2, "webNetworks": ["a"], "networks": ["a"]}
 YIELDS = {"yield": "pause", "yieldPaused": 2, "yieldSeconds": 20, "leaseSeconds": 30}
-SEVERAL = {**ASKED, **WEB, **YIELDS, "sources": [{"metricType": "Redis", "url": "redis://h", "key": "a"}]}
+WARM = {"warm": 2, "warmAfter": {"file": "/tmp/ready"}, "go": {"file": "/tmp/go"}}
+SEVERAL = {
+    **ASKED,
+    **WEB,
+    **YIELDS,
+    **WARM,
+    "sources": [{"metricType": "Redis", "url": "redis://h", "key": "a"}],
+}
 TASKS += [{**QUEUE, "metricType": "Redis", "config": SEVERAL}]
 TASKS[-1] |= {"name": "several"}
 OF_NSQ = {"maxWaitSeconds": 9, "topicName": "t", "channelName": "c"}

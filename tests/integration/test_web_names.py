@@ -14,9 +14,9 @@ import pytest
 from docker.errors import NotFound
 
 from microscaling.demand.task import Task
-from microscaling.errors import TemporaryError
+from microscaling.errors import NotReady, TemporaryError
 from microscaling.scheduler.compose.backend import ComposeBackend
-from microscaling.scheduler.containers.backend import NotReady, Unsafe
+from microscaling.scheduler.containers.backend import Unsafe
 from tests.integration.agents import wait_for
 from tests.integration.composes import Project, engine, project
 from tests.integration.web_stage import FOREVER, FRONT, WEB, Stage

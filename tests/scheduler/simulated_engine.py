@@ -11,12 +11,11 @@ from typing import Any, Protocol
 
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
-from microscaling.errors import PermanentError
+from microscaling.errors import NotReady, PermanentError
 from microscaling.scheduler.containers.backend import (
     BackendUnavailable,
     Event,
     ListedContainer,
-    NotReady,
     State,
     Unanswered,
 )
@@ -100,6 +99,8 @@ class VirtualEngine:
         """Containers that were to die by themselves do not."""
         self.wrong: list[str] = []
         """What must not happen to a container of a task with `warm`."""
+        self.memory = 100_000_000
+        """Bytes that each container uses."""
         self.may_freeze: set[str] = set()
         """Tasks whose containers are frozen in the midst of their work."""
         self._times_away = 0
@@ -243,6 +244,8 @@ class VirtualEngine:
             self._freeze(real, operation.work is Work.FREEZE, by)
         elif operation.work in (Work.READY, Work.GO):
             error = self._shake_hands(real, operation.work)
+        elif operation.work in (Work.WEIGH, Work.LIST, Work.UNLIST):
+            pass
         elif real is not None and operation.work is Work.STOP:
             if real.paused and not self.faults.stops_paused:
                 error = PermanentError("container is running or paused, refusing to clean up")
@@ -251,8 +254,9 @@ class VirtualEngine:
         elif real is not None:
             self.remove(real)
         if reply is not None:
-            delay = self.rng.uniform(0, self.faults.reply_s)
-            self.at(delay, self._answer, operation, reply, error, real.id if real else "", away)
+            delay, found = self.rng.uniform(0, self.faults.reply_s), real.id if real else ""
+            found = str(self.memory) if operation.work is Work.WEIGH else found
+            self.at(delay, self._answer, operation, reply, error, found, away)
 
     def _answer(
         self, operation: Operation, reply: Reply | None, error: Exception | None, id: str, away: int

@@ -9,8 +9,8 @@ import pytest
 from microscaling.demand.drain import Drain
 from microscaling.demand.task import Task
 from microscaling.demand.web import Web
-from microscaling.errors import PermanentError
-from microscaling.scheduler.containers.backend import NotReady, Unsafe
+from microscaling.errors import NotReady, PermanentError
+from microscaling.scheduler.containers.backend import Unsafe
 from microscaling.scheduler.containers.container import Operation, Work
 from microscaling.scheduler.containers.views import views
 from tests.scheduler.busy_engine import BusyEngine, World

@@ -11,8 +11,7 @@ import pytest
 
 from microscaling.demand.task import Task
 from microscaling.demand.warm import Warm
-from microscaling.errors import PermanentError
-from microscaling.scheduler.containers.backend import NotReady
+from microscaling.errors import NotReady, PermanentError
 from microscaling.scheduler.process.backend import ProcessBackend
 from tests.integration.agents import AgentProcess, wait_for
 

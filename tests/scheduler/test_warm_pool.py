@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import random
 
 import pytest
 
 from microscaling.demand.frozen import Yielding
 from microscaling.demand.warm import Warm
+from microscaling.demand.web import Web
 from microscaling.scheduler.containers.container import Phase
 from microscaling.scheduler.containers.drain_file import Kept
 from microscaling.scheduler.containers.listing import Listing
@@ -331,3 +333,59 @@ def check(seed: int) -> None:
     world.decide(dict.fromkeys("abc", 0))
     calm(world)
     assert not world.real
+
+
+def test_their_memory_is_said_and_limited(world: SimulatedEngine, caplog: pytest.LogCaptureFixture) -> None:
+    task = world.tasks.get_task("b")
+    assert task.warm_bytes == 300_000_000
+    world.reconciler.pool.max_bytes = 250e6
+    live(world, 20)
+    assert (len(warm(world)), task.warm_bytes) == (2, 200_000_000)
+    assert "b: no more is made warm, as one needs 100 MB, and MSS_WARM_MEMORY is 250 MB" in caplog.text
+
+
+def test_before_the_first_is_weighed_they_are_made_one_at_a_time(caplog: pytest.LogCaptureFixture) -> None:
+    world = make()
+    world.memory, world.reconciler.pool.max_bytes = 200_000_000, 250e6
+    with caplog.at_level(logging.INFO):
+        world.decide({"b": 2})
+        live(world, 2)
+        assert len(of(world, "b")) == 3
+        live(world, 30)
+    assert (len(told(world)), len(warm(world)), len(world.real)) == (2, 1, 3)
+    assert caplog.text.count("no more is made warm") == 1
+    caplog.clear()
+    world.reconciler.pool.max_bytes = 600e6
+    with caplog.at_level(logging.INFO):
+        live(world, 30)
+    assert len(warm(world)) == 3
+
+
+def test_the_whole_pool_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        world = make()
+        world.decide({"b": 2})
+        live(world, 10)
+        world.decide({"b": 4})
+        live(world, 20)
+    assert caplog.text.count("b: 3 are warm, with 300 MB of memory") == 1
+
+
+def test_what_waits_for_requests_has_its_name_only_when_it_works() -> None:
+    world = make(Warm(2))
+    task = world.tasks.get_task("b")
+    task.web = Web()
+    for container in world.reconciler.all():
+        container.naming.listed = False
+    world.decide({"b": 1})
+    live(world, 10)
+    (working,) = of(world, "b")
+    named = {c.id for c in world.reconciler.containers["b"] if c.naming.listed}
+    assert (named, len(warm(world))) == ({working.id}, 2)
+    world.decide({"b": 3})
+    live(world, 1)
+    mine = [c for c in world.reconciler.containers["b"] if c.naming.listed and not c.warm]
+    assert len(mine) == 3
+    assert [world.reconciler.names.waited(c, world.now)[0] for c in mine if c.handshake.ready] == [
+        float("inf")
+    ] * 2

@@ -134,7 +134,7 @@ class Catalogue:
         problems = list(self.problems(task, service.labels))
         if problems:
             raise ConfigError(*problems)
-        _check_busy_file(task, service)
+        _check_files(task, service)
         _check_web(task, service)
         task = _with_container(task, service)
         _limit(task, service)
@@ -146,16 +146,21 @@ def _note(service: Service) -> None:
         log.warning("service %s: %s", one_line(service.name), note)
 
 
-def _check_busy_file(task: Task, service: Service) -> None:
-    """Raises ConfigError if an engine would not see the busy file of a service."""
+def _check_files(task: Task, service: Service) -> None:
+    """Raises ConfigError if an engine would not see the busy file of a service, or those of its handshake."""
     # Imported only here, like the readers of labels: an agent without services has no use for it.
     from microscaling.api.schema.busy import FILE, UNSEEN, below
+    from microscaling.api.schema.warming import UNSEEN as NOT_SHOWN
     from microscaling.config.services.names import PREFIX, kebab
 
-    path = task.busy.path if task.busy is not None else ""
-    hidden = below(path, service.in_memory) if path else ""
-    if hidden:
-        raise ConfigError(f"{PREFIX}{kebab(FILE.key)}: {UNSEEN.format(hidden)}")
+    warm, busy = task.warm, task.busy
+    found = [(kebab(FILE.key), busy.path if busy is not None else "", UNSEEN)]
+    if warm is not None:
+        found += [("warm-after.file", warm.after, NOT_SHOWN), ("go.file", warm.file, NOT_SHOWN)]
+    for label, path, why in found:
+        hidden = below(path, service.in_memory) if path else ""
+        if hidden:
+            raise ConfigError(f"{PREFIX}{label}: {why.format(hidden)}")
 
 
 def _check_web(task: Task, service: Service) -> None:

@@ -51,12 +51,14 @@ def make(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
             log.warning(FORGOTTEN, why)
         stops = OwnStops(folder, s.docker_host, said=bool(why))
     projects = environ.get("MSS_COMPOSE_PROJECT", "")
-    return ComposeScheduler(
+    scheduler = ComposeScheduler(
         ComposeBackend(
             s.docker_host, s.docker_tls_verify, s.docker_cert_path, s.docker_chosen, projects, stops
         ),
         s.exit_timeout_s,
     )
+    scheduler.max_warm_bytes = float("inf") if s.warm_memory is None else s.warm_memory
+    return scheduler
 
 
 def examine(settings: Settings, environ: Mapping[str, str], tasks: Tasks) -> Iterable[Finding]:

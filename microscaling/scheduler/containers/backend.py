@@ -30,10 +30,6 @@ class Unanswered(TemporaryError):
     the container of the call may be at fault."""
 
 
-class NotReady(TemporaryError):
-    """A container takes no requests yet, so it gets no name yet."""
-
-
 class Unsafe(PermanentError):
     """The address of a container would change, and all that is under way to it would hang."""
 
@@ -190,6 +186,10 @@ class Backend(ABC):
     def say_go(self, task: Task, id: str) -> None:
         """Tells a container go. To say it twice is as good as once."""
         raise PermanentError(f"the {self.name} cannot tell a container go")
+
+    def memory(self, id: str) -> int:
+        """Returns the memory that a container uses, bytes."""
+        raise PermanentError(f"the {self.name} does not tell the memory of a container")
 
     def give_name(self, task: Task, id: str, up_s: float, keep: bool) -> str:
         """Lists a container of a web task in DNS, once it is ready or has run for long enough (`up_s`: the

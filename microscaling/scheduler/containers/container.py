@@ -117,6 +117,8 @@ class Container:
     warm: bool = False
     """It is of the pool: frozen until it is needed, or on its way there."""
     handshake: Handshake = field(default_factory=Handshake)
+    memory: int | None = None
+    """Bytes that it used when it was frozen for the pool; 0: not known; None: not asked yet."""
     restarting: bool = False
     """It has ended, and the engine itself is about to start it again: it keeps its place, and is not
     replaced."""
@@ -243,6 +245,7 @@ class Work(Enum):
     UNLIST = "take its name"
     READY = "see if it is ready"
     GO = "tell go"
+    WEIGH = "measure the memory of"
 
 
 WORK_FOR = {

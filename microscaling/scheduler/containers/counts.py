@@ -32,7 +32,7 @@ class Counts:
 
     def write(self, task: Task, now: float) -> None:
         """Counts one task, and signals the demand engine after a change."""
-        stopping = parked = stubborn = paused = frozen = 0
+        stopping = parked = stubborn = paused = frozen = warm_bytes = 0
         requested = running = self.inventory.books.resting(task.name)
         for container in self.inventory.books.restless(task.name):
             requested += container.wanted
@@ -41,6 +41,7 @@ class Counts:
                 continue
             frozen += container.phase in STILL
             if container.warm:
+                warm_bytes += container.memory or 0
                 continue
             if container.phase in UP and not container.restarting:
                 running += 1
@@ -53,6 +54,7 @@ class Counts:
         news = (requested, running) != (task.requested, task.running)
         task.requested, task.running = requested, running
         task.stopping, task.parked, task.frozen = stopping, parked, frozen
+        task.warm_bytes = warm_bytes
         if self._settling[task.name].look(now) or news:
             self.inventory.tasks.changed.set()
         self.occupied.note(NOT_STOPPING, task.name, stubborn)

@@ -59,6 +59,8 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
     """Runs the tasks' containers on one backend: a Docker engine, or this machine's processes."""
 
     takes_changes = True
+    max_warm_bytes = float("inf")
+    """Memory of all warm containers, at most."""
 
     def __init__(
         self, backend: Backend, stop_orphans: bool = False, exit_timeout_s: float = float("inf")
@@ -88,8 +90,7 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
         """The drains are others than those in the file."""
         self._ending = threading.Event()
         """Ends the waits of the threads."""
-        self._listed = 0.0
-        self._counted = float("inf")
+        self._listed, self._counted = 0.0, float("inf")
         self._reopening = False
         """The event stream is being closed by us, for a new one."""
         self._ended = float("inf")
@@ -231,6 +232,7 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
     def _make(self, tasks: Tasks) -> ContainerReconciler:
         reconciler = ContainerReconciler(tasks)
         reconciler.limits_tasks = self.backend.limits_tasks
+        reconciler.pool.max_bytes = self.max_warm_bytes
         reconciler.refreshed_by = self._supplies.refreshed_by
         reconciler.unmanaged.adopts = reconciler.ends.shared = self.backend.others_create
         reconciler.drains.end_s = max(0.0, self.exit_timeout_s - min(END_S, self.exit_timeout_s / 2))
@@ -294,7 +296,7 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
 
     def _submit(self, operation: Operation) -> None:
         # Starts before creates and stops before removals: other containers wait for their places.
-        if operation.work in (Work.LIST, Work.UNLIST, Work.READY):
+        if operation.work in (Work.LIST, Work.UNLIST, Work.READY, Work.WEIGH):
             pool = self._namers
         else:
             pool = self._starters if operation.work in STARTS else self._stoppers
@@ -366,8 +368,8 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
 
     def _call(self, operation: Operation) -> str:
         container = operation.container
+        assert self.tasks is not None
         if operation.work is Work.CREATE:
-            assert self.tasks is not None
             with self.tasks:  # a copy, as a reload may change it in the midst of the call
                 task = replace(container.task)
                 container.version = task.version
@@ -377,14 +379,13 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
         elif operation.work is Work.STOP:
             self.backend.stop(container.id, container.task.container.stop_grace_s)
         elif operation.work in CALLS:
-            call(self.backend, operation)
+            return call(self.backend, operation)
         elif operation.work is Work.LIST:
             up_s, again = self.reconciler.names.waited(container, self.clock())
             return self.backend.give_name(container.task, container.id, up_s, again)
         elif operation.work is Work.UNLIST:
             self.backend.take_name(container.task, container.id)
         else:
-            assert self.tasks is not None
             log_last_words(self.backend, container, self.tasks)
             self.backend.remove(container.id)
         return ""

@@ -46,7 +46,7 @@ class Freezer:
     @property
     def is_used(self) -> bool:
         """True if a task has its containers frozen."""
-        return any(task.yielding or task.warm for task in self.inventory.by_name.values())
+        return any(task.freezes for task in self.inventory.by_name.values())
 
     def observe(self, now: float, end_by: float) -> None:
         """Marks the frozen containers that are to end; called before each planning. `end_by`: the latest time
@@ -248,10 +248,9 @@ class Freezer:
         """Takes over a paused container. `kept`: what the file of an earlier agent has of it."""
         task, known = container.task, self.inventory.knows_frozen
         since = kept.frozen if kept is not None else None
-        freezes = task.yielding is not None or task.warm is not None
         # No label shows it, as labels cannot change. Without the file, one of a task that freezes was most
         # likely frozen by the agent.
-        if since is None and (known or not freezes or self.inventory.is_others(container.id)):
+        if since is None and (known or not task.freezes or self.inventory.is_others(container.id)):
             self.paused.note(container, True)
             return
         container.phase, container.may_run = Phase.FROZEN, False

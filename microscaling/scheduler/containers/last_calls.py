@@ -14,11 +14,12 @@ from microscaling.secrets.masking import mask
 log = logging.getLogger("mssscheduler")
 
 
-CALLS = (Work.FREEZE, Work.THAW, Work.QUIET, Work.RESUME, Work.READY, Work.GO)
+CALLS = (Work.FREEZE, Work.THAW, Work.QUIET, Work.RESUME, Work.READY, Work.GO, Work.WEIGH)
 
 
-def call(backend: Backend, operation: Operation) -> None:
-    """Freezes or thaws a container, asks it to take no new job, or to take jobs again, or tells it go."""
+def call(backend: Backend, operation: Operation) -> str:
+    """Freezes or thaws a container, asks it to take no new job, or to take jobs again, or tells it go.
+    Returns its memory, if that was the question, else an empty text."""
     if operation.work is Work.FREEZE:
         backend.freeze(operation.container.id)
     elif operation.work is Work.THAW:
@@ -27,8 +28,11 @@ def call(backend: Backend, operation: Operation) -> None:
         backend.check_ready(operation.container.task, operation.container.id)
     elif operation.work is Work.GO:
         backend.say_go(operation.container.task, operation.container.id)
+    elif operation.work is Work.WEIGH:
+        return str(backend.memory(operation.container.id))
     else:
         _quiet_or_resume(backend, operation)
+    return ""
 
 
 def _quiet_or_resume(backend: Backend, operation: Operation) -> None:

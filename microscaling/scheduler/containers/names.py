@@ -9,7 +9,8 @@ import logging
 from collections.abc import Iterator
 
 from microscaling.demand.task import Task
-from microscaling.scheduler.containers.backend import BackendUnavailable, NotReady, Unsafe
+from microscaling.errors import NotReady
+from microscaling.scheduler.containers.backend import BackendUnavailable, Unsafe
 from microscaling.scheduler.containers.container import Container, Operation, Work
 from microscaling.scheduler.containers.drains import Drains
 from microscaling.scheduler.containers.inventory import Inventory

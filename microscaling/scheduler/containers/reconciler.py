@@ -227,8 +227,8 @@ class ContainerReconciler(Inventory):
             self.drains.on_done(operation, error, now)
         elif operation.work in (Work.LIST, Work.UNLIST):
             self.names.on_done(operation, error, now, id)
-        elif operation.work in (Work.READY, Work.GO):
-            self.pool.on_done(operation, error, now)
+        elif operation.work in (Work.READY, Work.GO, Work.WEIGH):
+            self.pool.on_done(operation, error, now, id)
         elif error is not None and operation.work in (Work.FREEZE, Work.THAW):
             self.freezer.failed(operation, error, now)
         elif error is None:
@@ -322,13 +322,13 @@ class ContainerReconciler(Inventory):
             return
         if self.leaving and container.phase is Phase.STARTING:  # without an answer, and not started
             container.unwanted = True
+        if work := self.pool.next_call(container, now):
+            self._plan(work, container, now)
+            return
         if container.phase in STILL:
             self.freezer.next_step(container)
             return
-        work = self.pool.next_call(container, now)
-        if work:
-            self._plan(work, container, now)
-        if work or (container.warm and container.phase is Phase.RUNNING and not container.unwanted):
+        if container.warm and container.phase is Phase.RUNNING and not container.unwanted:
             return
         self.drains.keep_or_give_up(container)
         container.freezes = container.phase is Phase.RUNNING and self.freezer.may_freeze(container)

@@ -158,7 +158,9 @@ class Updates:
         """Returns how many containers the task lacks that run and are to stay. `old`: those that are to go,
         whose health is no reason to wait."""
         mine = [c for c in self.inventory.containers[task.name] if c.wanted and c.is_up]
-        ready = [c for c in mine if c.naming.listed is not False and self.is_ready(c.id)]
+        # One that was not told go does no work, healthy or not.
+        works = [c for c in mine if c.naming.listed is not False and not c.is_fresh]
+        ready = [c for c in works if self.is_ready(c.id)]
         return max(0, task.demand - len({c.id for c in ready}.union(c.id for c in mine if c.id in old)))
 
     def _parked(self, task: Task) -> int:

@@ -7,14 +7,15 @@ Pure: no I/O, no clock, no threads. The caller holds the lock of `Tasks`; times 
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
 
 from microscaling.demand.task import Task
-from microscaling.scheduler.containers.backend import NotReady
+from microscaling.errors import NotReady
 from microscaling.scheduler.containers.container import STILL, UNSTARTED, Container, Operation, Phase, Work
 from microscaling.scheduler.containers.inventory import Inventory
 from microscaling.scheduler.containers.watch import Handshake
-from microscaling.utils.text import span
+from microscaling.utils.text import in_bytes, span
 
 log = logging.getLogger("mssscheduler")
 
@@ -36,6 +37,14 @@ class WarmPool:
 
     def __init__(self, inventory: Inventory) -> None:
         self.inventory = inventory
+        self._tasks: list[Task] = []
+        """Those with a handshake, by priority, at the last `observe`."""
+        self.max_bytes = float("inf")
+        """Memory of all warm containers, at most."""
+        self._sizes: dict[str, int] = {}
+        """By task, the memory of one that was warm, bytes."""
+        self._said: set[tuple[str, bool]] = set()
+        """Tasks whose full pool is logged, with False, or that there is no memory for one, with True."""
         self._rests: dict[str, float] = {}
         """By task, the time before which nothing is added to its pool."""
 
@@ -43,15 +52,20 @@ class WarmPool:
         """Ends what is too much in a pool, or of an earlier configuration; called before each planning."""
         if self.inventory.leaving:
             return
-        for task in self.inventory.by_name.values():
-            mine = [c for c in self.inventory.books.restless(task.name) if c.warm and not c.unwanted]
-            # Those that are ready stay before those that are not.
-            mine.sort(key=lambda c: (c.phase not in STILL, c.order))
-            left = 0 if self._ends_all(task) or task.warm is None else task.warm.count
-            for container in mine:
-                left -= not _is_stale(container)
-                if left < 0 or _is_stale(container):
-                    _end(container)
+        tasks = (task for task in self.inventory.by_name.values() if task.warm is not None)
+        self._tasks = sorted(tasks, key=lambda task: task.priority)
+        self._trim()
+        mine = [c for c in self.inventory.restless() if c.warm and not c.unwanted]
+        # Those that are ready stay before those that are not.
+        mine.sort(key=lambda c: (c.phase not in STILL, c.order))
+        kept: Counter[str] = Counter()
+        for container in mine:
+            task = container.task
+            most = 0 if self._ends_all(task) or task.warm is None else task.warm.count
+            if _is_stale(container) or kept[task.name] >= most:
+                _end(container)
+            else:
+                kept[task.name] += 1
 
     def keeps(self, container: Container) -> bool:
         """True if a container that its task does not need any more goes to the pool."""
@@ -75,7 +89,7 @@ class WarmPool:
     def plan(self, now: float) -> Iterator[Container]:
         """Yields the containers of the pool that give up their places, or else begin now."""
         inventory = self.inventory
-        if inventory.leaving or inventory.draining or not any(t.warm for t in inventory.by_name.values()):
+        if inventory.leaving or inventory.draining or not self._tasks:
             return
         room = inventory.room()
         waiting = [c for c in inventory.restless() if self._waits(c, now)]
@@ -89,7 +103,7 @@ class WarmPool:
             if able and room >= 0 and now >= container.not_before and inventory.has_room(container.task):
                 container.phase = Phase.STARTING
                 yield container
-        for task in sorted(inventory.by_name.values(), key=lambda t: t.priority):
+        for task in self._tasks:
             while room > 0 and now >= self._rests.get(task.name, now) and self._lacks(task) > 0:
                 if not inventory.has_room(task) or not self._has_ports(task):
                     break
@@ -101,6 +115,8 @@ class WarmPool:
     def next_call(self, container: Container, now: float) -> Work | None:
         """Returns the call that a running container needs next on its way to go, or to the pool."""
         warm, shake = container.task.warm, container.handshake
+        if container.phase is Phase.FROZEN and container.warm and container.memory is None:
+            return None if self.inventory.away or container.unwanted else Work.WEIGH
         if container.phase is not Phase.RUNNING or container.unwanted or container.outdated or warm is None:
             return None
         if container.paused or container.restarting or self.inventory.away or self.inventory.leaving:
@@ -123,8 +139,12 @@ class WarmPool:
         shake.may_work = True
         return Work.GO
 
-    def on_done(self, operation: Operation, error: Exception | None, now: float) -> None:
-        """Takes the result of a look whether a container is ready, or of the call that tells it go."""
+    def on_done(self, operation: Operation, error: Exception | None, now: float, found: str) -> None:
+        """Takes the result of a look whether a container is ready, of the call that tells it go, or of the
+        question for its memory, which is `found`."""
+        if operation.work is Work.WEIGH:
+            self._weighed(operation.container, 0 if error is not None else int(found))
+            return
         container, shake = operation.container, operation.container.handshake
         looks, noun = operation.work is Work.READY, self.inventory.tasks.noun
         if error is None:
@@ -163,6 +183,43 @@ class WarmPool:
             if container.task.warm is not None and container.is_up and not container.handshake.told:
                 yield container.handshake.retry_at
 
+    def _weighed(self, container: Container, size: int) -> None:
+        task = container.task
+        container.memory = size
+        # One that was weighed too early, or not at all, says little of the next.
+        self._sizes[task.name] = max(size, self._sizes.get(task.name, 0))
+        mine = [c for c in self.inventory.books.restless(task.name) if c.warm and c.memory is not None]
+        if task.warm is not None and len(mine) == task.warm.count and (task.name, False) not in self._said:
+            self._said.add((task.name, False))
+            log.info("%s: %d are warm, with %s of memory", task.name, len(mine),
+                     in_bytes(sum(c.memory or 0 for c in mine)))  # fmt: skip
+
+    def _trim(self) -> None:
+        """Ends those that need more memory than there may be, the least important first."""
+        mine = [c for c in self.inventory.restless() if c.warm and not c.unwanted and c.memory]
+        used = sum(c.memory or 0 for c in mine)
+        for container in sorted(mine, key=lambda c: (-c.task.priority, -c.order)):
+            if used <= self.max_bytes:
+                return
+            used -= container.memory or 0
+            _end(container)
+
+    def _has_memory(self, task: Task) -> bool:
+        """True if another one of the task may be made warm."""
+        if self.max_bytes == float("inf"):
+            return True
+        every = [c for c in self.inventory.restless() if c.warm and not c.unwanted]
+        used = sum(c.memory or self._sizes.get(c.task.name, 0) for c in every)
+        # Until the first one is weighed, there is one at a time.
+        if task.name not in self._sizes:
+            return used < self.max_bytes and not any(c.task is task for c in every)
+        fits = used + self._sizes[task.name] <= self.max_bytes
+        if not fits and (task.name, True) not in self._said:
+            self._said.add((task.name, True))
+            log.warning("%s: no more is made warm, as one needs %s, and MSS_WARM_MEMORY is %s", task.name,
+                        in_bytes(self._sizes[task.name]), in_bytes(int(self.max_bytes)))  # fmt: skip
+        return fits
+
     def _making_way(self, short: int) -> Iterator[Container]:
         """Yields containers of the pool that give their places to others. `short`: how many are needed."""
         making = [c for c in self.inventory.restless() if c.warm and c.may_run and c.phase not in STILL]
@@ -184,9 +241,9 @@ class WarmPool:
         idle = task.backing_off or task.name in inventory.resting or inventory.leaving
         if task.warm is None or idle or self._ends_all(task):
             return 0
-        return task.warm.count - sum(
-            c.warm and not c.unwanted for c in self.inventory.books.restless(task.name)
-        )
+        mine = (c.warm and not c.unwanted for c in inventory.books.restless(task.name))
+        left = task.warm.count - sum(mine)
+        return left if left > 0 and self._has_memory(task) else 0
 
     def _has_ports(self, task: Task) -> bool:
         """True if another container finds a published port: a frozen one keeps its own."""

@@ -24,14 +24,13 @@ from microscaling.clients.docker.client import connect
 from microscaling.clients.docker.images import fetch, has, is_id, pull
 from microscaling.demand.drain import Activity, Busy, Call
 from microscaling.demand.task import Task
-from microscaling.errors import PermanentError, TemporaryError
+from microscaling.errors import NotReady, PermanentError, TemporaryError
 from microscaling.scheduler.containers.agent_id import Agent, AgentId
 from microscaling.scheduler.containers.backend import (
     Backend,
     Event,
     ListedContainer,
     Missing,
-    NotReady,
     Origin,
 )
 from microscaling.scheduler.docker.body import LABEL, create_body
@@ -272,6 +271,9 @@ class DockerBackend(Backend):
             self._looks.put_file(task.warm.file, id)
         elif task.warm is not None and task.warm.signal:
             self.signal(id, task.warm.signal)
+
+    def memory(self, id: str) -> int:
+        return self._looks.memory(id)
 
     def _call(self, id: str, call: str) -> AbstractContextManager[None]:
         """Hook around a call whose events are the agent's own."""

@@ -17,13 +17,12 @@ import docker
 import requests
 from docker.errors import create_api_error_from_http_exception
 
-from microscaling.clients.docker.stat import LINK, PATH_STAT, seconds_of
+from microscaling.clients.docker.stat import LINK, PATH_STAT, memory_of, seconds_of
 from microscaling.demand.drain import Activity, Busy, Call, Way
 from microscaling.demand.task import Task
 from microscaling.demand.warm import Warm
-from microscaling.errors import PermanentError, TemporaryError
+from microscaling.errors import NotReady, PermanentError, TemporaryError
 from microscaling.scheduler.containers import http_call
-from microscaling.scheduler.containers.backend import NotReady
 from microscaling.scheduler.containers.busy_file import MAX_BYTES, activity_of, until_in
 from microscaling.scheduler.docker.calls import asking, errors
 from microscaling.scheduler.docker.hosts import Hosts
@@ -92,6 +91,15 @@ class DockerLooks:
             archive.addfile(tarfile.TarInfo(posixpath.basename(path)))
         with errors():
             self._client().put_archive(id, posixpath.dirname(path), packed.getvalue())
+
+    def memory(self, id: str) -> int:
+        """Returns the memory of a container in use, bytes; 0 if the engine does not know it."""
+        with asking():
+            # Without `one-shot` the engine would wait for a second measurement.
+            options = {"stream": "false", "one-shot": "true"}
+            answer = self._ask("get", f"containers/{id}/stats", params=options)
+            self._check(answer)
+            return memory_of(answer.json()) or 0
 
     def _has_written(self, path: str, id: str) -> bool:
         """True if a container has written a file, and not in an earlier life."""

@@ -54,7 +54,9 @@ def make(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
     backend = DockerBackend(
         s.docker_host, s.docker_tls_verify, s.docker_cert_path, s.pull_images, agent, s.docker_chosen
     )
-    return ContainerScheduler(backend, s.orphans == "stop", s.exit_timeout_s)
+    scheduler = ContainerScheduler(backend, s.orphans == "stop", s.exit_timeout_s)
+    scheduler.max_warm_bytes = float("inf") if s.warm_memory is None else s.warm_memory
+    return scheduler
 
 
 def takes(word: str) -> bool:

@@ -201,6 +201,9 @@ class ProcessBackend(Backend):
         elif unit is not None and not unit.over and warm is not None:
             looks.put_file(warm.file, unit)
 
+    def memory(self, id: str) -> int:
+        return looks.memory(self._get(id))
+
     def call(self, task: Task, id: str, call: Call) -> None:
         unit = self._get(id)
         if unit is not None and not unit.over:
@@ -214,10 +217,8 @@ class ProcessBackend(Backend):
     def list(self) -> builtins.list[ListedContainer]:
         self._opened()
         self._look_at_all()
-        tasks = {p.task: self._tasks.get(p.task, UNKNOWN) for p in self._all()}
         # Of other tasks a stop is none of the agent's business.
-        freeze = {name for name, task in tasks.items() if task.yielding or task.warm}
-        return [p.seen(p.task in freeze) for p in self._all()]
+        return [p.seen(self._tasks.get(p.task, UNKNOWN).freezes) for p in self._all()]
 
     def end_command(self, task: str, seen: Sequence[ListedContainer]) -> str:
         """Returns the command to kill these processes. All of them are ours: the last owner of the folder has

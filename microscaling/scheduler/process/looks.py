@@ -14,8 +14,7 @@ from typing import Any
 
 from microscaling.demand.drain import Activity, Busy, Call, Way
 from microscaling.demand.warm import Warm
-from microscaling.errors import PermanentError, TemporaryError
-from microscaling.scheduler.containers.backend import NotReady
+from microscaling.errors import NotReady, PermanentError, TemporaryError
 from microscaling.scheduler.containers.busy_file import MAX_BYTES, activity_of, until_in
 from microscaling.scheduler.process.program import Program
 from microscaling.scheduler.process.unit import Unit, file_of
@@ -65,6 +64,16 @@ def put_file(path: str, unit: Unit) -> None:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644))
     except OSError as error:
         raise PermanentError(f"{path}: {cause_of(error, error.strerror)}") from error
+
+
+def memory(unit: Unit | None) -> int:
+    """Returns the memory of the processes in the session of a unit, bytes; 0 if it is not known."""
+    leader, total = unit.handle if unit is not None else None, 0
+    for row in snapshot().values() if has_proc() else ():
+        if leader is not None and leader.pid in (row.pid, row.session):
+            with contextlib.suppress(OSError), open(f"{PROC}/{row.pid}/statm", "rb") as file:
+                total += int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return total
 
 
 def _own(path: str, unit: Unit) -> str:

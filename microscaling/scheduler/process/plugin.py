@@ -31,7 +31,9 @@ def make(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
     # The state folder's default depends on more of the environment than the processes get.
     folder = settings.state_dir or default_folder(environ)
     backend = ProcessBackend(folder, own(environ), alone=True)
-    return ContainerScheduler(backend, settings.orphans == "stop", settings.exit_timeout_s)
+    scheduler = ContainerScheduler(backend, settings.orphans == "stop", settings.exit_timeout_s)
+    scheduler.max_warm_bytes = float("inf") if settings.warm_memory is None else settings.warm_memory
+    return scheduler
 
 
 def check(tasks: Iterable[Task]) -> None:

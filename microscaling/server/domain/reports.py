@@ -61,6 +61,8 @@ class TaskReport:
     """The end of the last of them at the latest, monotonic seconds here."""
     frozen: int = 0
     """Containers that take no place under the cap, beside those in `running`."""
+    warm_bytes: int = 0
+    """The memory of its warm containers, as far as it is known."""
     parked: int = 0
     """Containers in `requested` that wait for a place under the cap."""
     rule: str = ""
@@ -242,6 +244,7 @@ def _read_drains(told: TaskReport, entry: Mapping[str, Any]) -> None:
 def _read_places(told: TaskReport, entry: Mapping[str, Any]) -> None:
     told.parked = _whole("parked", entry.get("parked"), MAX_COUNT) or 0
     told.frozen = _whole("frozen", entry.get("frozen"), MAX_COUNT) or 0
+    told.warm_bytes = _whole("warmBytes", entry.get("warmBytes"), MAX_METRIC) or 0
 
 
 def _read_will(told: TaskReport, entry: Mapping[str, Any]) -> None:

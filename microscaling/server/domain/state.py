@@ -47,13 +47,14 @@ class Sum:
         "starting",
         "stopping",
         "told",
+        "warm_bytes",
         "warnings",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.told: TaskReport | None = None
         self.agents = self.running = self.requested = self.demand = self.starting = self.stopping = 0
-        self.frozen = 0
+        self.frozen = self.warm_bytes = 0
         self.metric: int | None = None
         """The largest number of items that an agent has sent; None: no agent has."""
         self.measured: Measurement | None = None
@@ -82,6 +83,7 @@ class Sum:
             self.stopping += running - requested
         if told.frozen:
             self.frozen += told.frozen
+            self.warm_bytes += told.warm_bytes
         if wanted is None:
             wanted = requested if told.demand is None else told.demand
         self.demand += wanted
@@ -268,6 +270,7 @@ def _task(
         "starting": of.starting,
         "stopping": of.stopping,
         "frozen": of.frozen,
+        "warmBytes": of.warm_bytes,
         "backingOff": of.backing_off,
         "resting": of.resting,
         "failing": of.failing,

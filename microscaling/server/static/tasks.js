@@ -246,7 +246,8 @@ export class Tasks {
     const free = Math.min(most, MOST_CELLS) - drawn.length;
     drawCells(parts.cells, [...drawn, ...repeat(free, ["free", ""])].slice(0, MOST_CELLS));
     const hidden = most - MOST_CELLS;
-    const beside = [hidden > 0 && `and room for ${number(hidden)} more`, task.frozen && `${number(task.frozen)} frozen`];
+    const beside = [hidden > 0 && `and room for ${number(hidden)} more`, task.frozen && `${number(task.frozen)} frozen`,
+      task.warmBytes && `${number(Math.round(task.warmBytes / 1e6))} MB in warm ones`];
     say(parts.more, beside.filter(Boolean).join(", "));
     const label = task.reported ? inWords(counts) : "not known";
     const limit = task.max === null ? "" : `, at most ${number(most)}`;
