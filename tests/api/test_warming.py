@@ -79,6 +79,10 @@ def test_both_ways_of_freezing_go_together() -> None:
         ),
         ({"warm": 2, **READY, "go": {"file": "/run/x/"}}, "config.go.file: expected the absolute path"),
         ({"warm": 2, **READY, "go": {"file": "/tmp/ready"}}, "config.go.file: is the file of warmAfter"),
+        (
+            {"warm": 2, **GO, **READY, "volumes": ["all:/tmp"]},
+            "is below /tmp, which all its containers share",
+        ),
         ({"warm": 2, **GO, **READY, "tmpfs": ["/tmp"]}, "is below /tmp, which an engine does not show"),
     ],
 )

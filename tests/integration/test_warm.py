@@ -121,6 +121,7 @@ def test_a_job_is_never_given_to_a_frozen_worker(
             client.rpush("jobs", *names)
             sent += jobs
             wait_for(lambda: client.llen("done") == sent, f"for {sent} jobs to be done")  # noqa: B023
+        agent.says("3 are warm, with")
         assert client.llen("jobs") == 0
         assert sorted(client.lrange("done", 0, -1)) == sorted(b"job %d" % number for number in range(sent))
         assert agent.stop() == 0

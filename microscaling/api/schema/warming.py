@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 
-from microscaling.api.schema.busy import hidden_by
+from microscaling.api.schema.busy import below, hidden_by
 from microscaling.api.schema.key import Key
 from microscaling.api.schema.section import Section, shown
 from microscaling.demand.task import Task
@@ -60,7 +60,8 @@ GO = Key(
 )
 KEYS = (WARM, AFTER, GO)
 """Keys of `config` for warm containers."""
-UNSEEN = "is below {}, which an engine does not show: use a path on the container's own disk or on a volume"
+UNSEEN = "is below {}, which an engine does not show: use a path on the container's own disk"
+SHARED = "is below {}, which all its containers share, so it would be that of all: use one on their own disks"
 
 
 def read_warm(config: Section, task: Task) -> Warm | None:
@@ -162,4 +163,6 @@ def _file(section: Section, task: Task) -> str:
         )
     elif hidden := hidden_by(path, task.container):
         section.notes.problem(section.at("file"), UNSEEN.format(hidden))
+    elif shared := below(path, [mount.target for mount in task.container.mounts]):
+        section.notes.problem(section.at("file"), SHARED.format(shared))
     return path
