@@ -77,6 +77,17 @@ def test_its_whole_group_is_frozen_and_goes_on(backend: ProcessBackend, tmp_path
     wait_for(lambda: count.stat().st_size > size)
 
 
+def test_a_shell_that_starts_programs_all_the_time(backend: ProcessBackend, tmp_path: Path) -> None:
+    """One that is stopped in a moment at which it waits for the exec of a child does not show as stopped."""
+    loop = task(tmp_path)
+    loop.command = "sh -c 'while :; do /bin/true; done'"
+    id = started(backend, loop)
+    for _ in range(40):
+        backend.freeze(id)
+        assert of(backend, id).paused
+        backend.thaw(id)
+
+
 def test_a_frozen_one_can_be_removed(backend: ProcessBackend, tmp_path: Path) -> None:
     id = started(backend, task(tmp_path))
     backend.freeze(id)

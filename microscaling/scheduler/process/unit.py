@@ -88,13 +88,18 @@ class Unit:
 
     def freeze(self) -> None:
         """Stops all processes of its group. Raises PermanentError if its leader goes on."""
-        self._signal_group(signal.SIGSTOP)
         until = time.monotonic() + FREEZE_S
+        # The leader first: a child that is stopped between vfork and exec has it wait, and it does not stop.
+        if self.family is not None and not self.over:
+            with self.lock:
+                self.family.leader.signal(signal.SIGSTOP)
         # Not at once, as the kernel stops a process when it next runs.
         while has_proc() and not self.over and not self.is_stopped():
             if time.monotonic() >= until:
+                self.thaw()
                 raise PermanentError("it goes on after SIGSTOP")
             self.ended.wait(0.005)
+        self._signal_group(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Lets all processes of its group go on."""
