@@ -73,4 +73,5 @@ def messages(stream: Iterable[Any]) -> Iterator[Any]:
     """Iterates over the stream's messages."""
     # Only errors of the stream are converted: those in the handling of an event are not its fault.
     with asking():
-        yield from stream
+        for message in stream:  # noqa: UP028 - `yield from` would close it, too, though it may have ended
+            yield message

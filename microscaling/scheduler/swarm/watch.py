@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -82,7 +83,11 @@ class Watcher(StoppableThread):
                 self._hear(event)
         finally:
             with self._lock:
-                self._stream = None
+                left, self._stream = self._stream, None
+            # An event whose service cannot be read leaves it open.
+            with contextlib.suppress(OSError, AttributeError):
+                if left is not None:
+                    left.close()
             client.close()
 
     def _hear(self, event: Any) -> None:
