@@ -121,6 +121,16 @@ def test_labels_for_a_swarm_are_mistakes_elsewhere() -> None:
     assert problem == "microscaling.duringUpdate: is for MSS_SCHEDULER=SWARM: leave it out"
 
 
+def test_the_cap_stays_while_managers_that_have_just_elected_a_leader_know_no_node() -> None:
+    manager = Manager()
+    manager.serve("web", cpus=1)
+    manager.node("one", 4, state="unknown")
+    manager.node("two", 4, state="unknown")
+    discovery = found(manager, by_nodes=True)
+    discovery.services()
+    assert discovery.cap() == 8
+
+
 def test_the_cap_is_what_the_nodes_have_room_for() -> None:
     manager = Manager()
     manager.serve("web", 0.5)

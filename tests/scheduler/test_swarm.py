@@ -188,6 +188,46 @@ def test_one_that_has_run_for_5_s_is_steady() -> None:
         assert census.of("id-web").steady == steady
 
 
+@pytest.mark.parametrize(
+    ("state", "ready", "confirmed"),
+    [("ready", True, True), ("unknown", True, False), ("down", False, False), ("disconnected", False, False)],
+)
+def test_the_state_of_a_node(state: str, ready: bool, confirmed: bool) -> None:
+    """After the election of a leader all are unknown: none of them has gone."""
+    node = node_of({"ID": "n", "Spec": {"Availability": "active"}, "Status": {"State": state}})
+    assert (node.ready, node.confirmed) == (ready, confirmed)
+    census = Census()
+    census.look([one("a", node="n")], [node], 0.0)
+    counts = census.of("id-web")
+    assert (counts.running, counts.steady) == ((1, 1) if ready else (0, 0))
+
+
+def test_what_a_node_refuses_that_has_just_joined_is_no_failed_start() -> None:
+    """So says an engine of 20.10 of which the swarm has tasks run again before it is a part of it itself."""
+    census = Census()
+    refused = {"error": "cannot create a swarm scoped network when swarm is not active"}
+    tasks = [one("a")]
+    down, back = SwarmNode("n2", False, True), SwarmNode("n2", True, True)
+    asked = SwarmNode("n2", True, True, confirmed=False)
+    steps: list[tuple[float, str, SwarmNode, int]] = [
+        (0.0, "n1", down, 1),
+        (1.0, "n2", asked, 0),
+        *((2.0 + second, "n2", back, int(second >= 15)) for second in range(20)),
+        (22.0, "n2", asked, 0),
+        (23.0, "n2", back, 0),
+        (24.0, "n1", back, 1),
+        (25.0, "gone", back, 0),
+        (26.0, "", back, 1),
+        # The agent was cut off: it could not see which nodes have been away.
+        (36.0, "n1", back, 0),
+    ]
+    census.look(tasks, [NODES[0], back], -1.0)
+    for now, on, other, failures in steps:
+        tasks.append(one(f"at {now}", "rejected", "shutdown", on, **refused))
+        census.look(tasks, [NODES[0], other], now)
+        assert len(census.of("id-web").failures) == failures, now
+
+
 def test_room_may_have_come_with_a_node_or_the_end_of_a_task() -> None:
     census = Census()
     small = SwarmNode("n1", True, True, memory=1)

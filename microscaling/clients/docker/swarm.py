@@ -34,6 +34,8 @@ GRACE_S = 10.0
 """Seconds that the engine waits for the end of a container without a StopGracePeriod."""
 OUT_OF_SEQUENCE = "out of sequence"
 """In the answer to an update at another version than the present one."""
+READY, UNKNOWN = "ready", "unknown"
+"""States of nodes; the others are down and disconnected."""
 MAX_REPLICAS = 2**31 - 1
 MAX_SHOWN = 100
 
@@ -76,11 +78,14 @@ class SwarmNode:
 
     id: str
     ready: bool
+    """As far as the swarm knows: it is not down."""
     takes_tasks: bool
     """It is active: neither drained nor paused."""
     nano_cpus: int = 0
     memory: int = 0
     """Bytes."""
+    confirmed: bool = True
+    """It has reported to the managers that lead now."""
 
 
 def service_of(found: Mapping[str, Any]) -> SwarmService:
@@ -187,12 +192,16 @@ def task_of(found: Mapping[str, Any]) -> SwarmTask:
 def node_of(found: Mapping[str, Any]) -> SwarmNode:
     """Parses a node. Raises as `service_of`."""
     resources = (found.get("Description") or {}).get("Resources") or {}
+    state = found["Status"]["State"]
     return SwarmNode(
         id=str(found["ID"]),
-        ready=found["Status"]["State"] == "ready",
+        # Managers that have just elected a leader know no node's state, until each has reported. Taken for
+        # down, all nodes would be without tasks, and without a place for any.
+        ready=state in (READY, UNKNOWN),
         takes_tasks=found["Spec"].get("Availability", "active") == "active",
         nano_cpus=int(resources.get("NanoCPUs") or 0),
         memory=int(resources.get("MemoryBytes") or 0),
+        confirmed=state == READY,
     )
 
 

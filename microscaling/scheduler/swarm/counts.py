@@ -14,6 +14,10 @@ from microscaling.utils.text import one_line
 
 HOLDS_S = 5.0
 """A task that has run for this long has not failed at its start."""
+JOINS_S = 15.0
+"""A node that has come, or has come back, for a shorter time may refuse tasks for reasons of its own."""
+BLIND_S = 5.0
+"""After a longer time between two looks any node may have gone and come back."""
 RUNNING, PENDING = "running", "pending"
 ENDED = ("failed", "rejected")
 BEGINNING = ("new", "allocated", "assigned", "accepted", "preparing", "ready", "starting")
@@ -60,11 +64,22 @@ class Census:
         self._known: set[str] | None = None
         """Ids of the tasks that had ended at the last look; None before the first."""
         self._nodes: dict[str, SwarmNode] = {}
+        self._joined: dict[str, float] = {}
+        """By id of a node that is ready for certain, the local time of the first such look in a row."""
         self._placed = 0
+        self._looked = float("-inf")
+        """Local time of the last look."""
 
     def look(self, tasks: Iterable[SwarmTask], nodes: Iterable[SwarmNode], now: float) -> None:
         """Takes over a listing of all tasks and nodes."""
         nodes_now = {node.id: node for node in nodes}
+        # Those that are there when the agent comes have been there for long.
+        first = now if self._known is not None else now - JOINS_S
+        before = self._joined if now - self._looked <= BLIND_S else {}
+        self._looked = now
+        self._joined = {
+            id: before.get(id, first) for id, node in nodes_now.items() if node.ready and node.confirmed
+        }
         found: dict[str, TaskCounts] = {}
         began: dict[str, tuple[float | None, float]] = {}
         known: set[str] = set()
@@ -78,7 +93,8 @@ class Census:
                 self._runs(task, counts, node, began, now)
             elif task.state in ENDED:
                 known.add(task.id)
-                if self._known is not None and task.id not in self._known and self._is_early(task):
+                is_new = self._known is not None and task.id not in self._known
+                if is_new and self._is_early(task) and self._has_settled(task.node, now):
                     counts.failures.append(_why(task))
             elif task.desired == RUNNING:
                 _waits(task, counts)
@@ -117,6 +133,11 @@ class Census:
         """True for a task that has ended within 5 s of its start, by the swarm's own clock."""
         began = self._began.get(task.id, (None, 0.0))[0]
         return began is None or task.at is None or task.at - began < HOLDS_S
+
+    def _has_settled(self, node: str, now: float) -> bool:
+        """True unless the node has just joined the swarm. No node at all is no excuse."""
+        # A dead manager's engine takes tasks again before it can run any ("swarm is not active").
+        return not node or now - self._joined.get(node, now) >= JOINS_S
 
 
 def _waits(task: SwarmTask, counts: TaskCounts) -> None:
