@@ -70,6 +70,8 @@ def test_both_ways_of_freezing_go_together() -> None:
         ({"warm": 2, "warmAfter": {"file": "ready"}, **GO}, "config.warmAfter.file: expected the absolute"),
         ({"warm": 2, "warmAfter": {"file": "/dev/shm/r"}, **GO}, "warmAfter.file: is below /dev/shm, which"),
         ({"warm": 2, "warmAfter": {"signal": "STOP"}, **GO}, "PID 1 of a container cannot stop itself"),
+        ({"warm": 2, **GO, **READY, "read_only": True}, "is read-only: use warmAfter: healthy"),
+        ({"warm": 2, **GO, "warmAfter": "healthy", "read_only": True}, "read-only: use go: {signal: CONT}"),
         ({"warm": 2, **READY, "go": {}}, "config.go: expected signal or file in it"),
         ({"warm": 2, **READY, "go": {**GO["go"], **ON_CONT["go"]}}, "config.go: has signal and file"),
         ({"warm": 2, **READY, "go": "CONT"}, "config.go: expected {file: /tmp/go} or {signal: CONT}, got"),

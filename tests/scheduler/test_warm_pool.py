@@ -113,6 +113,15 @@ def test_one_that_makes_itself_warm_gives_up_its_place_at_once() -> None:
     assert not world.excess
 
 
+def test_under_a_lower_cap_those_that_load_go_first() -> None:
+    world = make()
+    world.decide({"b": 2})
+    live(world, 2)
+    world.tasks.max_containers = 4
+    live(world, 1)
+    assert len(of(world, "b")) == 4, "two at work, and two that load"
+
+
 def test_one_that_loads_already_is_not_started_anew() -> None:
     world = make()
     world.decide({"b": 2})

@@ -8,6 +8,11 @@ from typing import Any
 import pytest
 import websocket
 
+from microscaling.api.agent_report import agent_detail
+from microscaling.control.views import status
+from microscaling.demand.task import Task
+from microscaling.demand.tasks import Tasks
+from microscaling.telemetry.snapshot import snapshot
 from tests.server.conftest import Start
 from tests.server.running import PLAN, Running, until
 
@@ -113,6 +118,19 @@ def test_details_are_asked_for_and_shown(server: Running) -> None:
                 "target": 9, "metric": 12, "held": "no answer", "backingOff": True, "reason": "because",
                 "fallback": "refused", "max": 6}  # fmt: skip
     assert state["tasks"][0].items() >= expected.items()
+
+
+def test_frozen_ones_and_the_memory_of_warm_ones_are_shown(server: Running) -> None:
+    """From the agent's tasks to the page, and to the agent's own command and metrics."""
+    tasks = Tasks([Task("a", running=3, requested=3, frozen=2, warm_bytes=120_000_000)], 9)
+    with server.agent("frozen") as agent:
+        agent.report(agent_detail(tasks, "box", "LOCAL"), a=(3, 3, 0))
+        [shown] = until(lambda: server.get("/api/users/frozen")["tasks"])
+    assert (shown["frozen"], shown["warmBytes"]) == (2, 120_000_000)
+    with tasks:
+        (told,) = status(tasks, "DOCKER")["tasks"]
+    assert (told["frozen"], told["warmBytes"]) == (2, 120_000_000)
+    assert snapshot(tasks).tasks[0].warm_bytes == 120_000_000
 
 
 def test_the_jobs_behind_a_reading_are_shown(server: Running) -> None:

@@ -163,6 +163,9 @@ def _file(section: Section, task: Task) -> str:
         )
     elif hidden := hidden_by(path, task.container):
         section.notes.problem(section.at("file"), UNSEEN.format(hidden))
+    elif task.container.request.get("HostConfig.ReadonlyRootfs"):
+        other = f"{GO.key}: {{signal: CONT}}" if section.place.endswith(GO.key) else f"{AFTER.key}: {HEALTHY}"
+        section.notes.problem(section.at("file"), f"the disk of its containers is read-only: use {other}")
     elif shared := below(path, [mount.target for mount in task.container.mounts]):
         section.notes.problem(section.at("file"), SHARED.format(shared))
     return path

@@ -93,8 +93,8 @@ class WarmPool:
             return
         room = inventory.room()
         waiting = [c for c in inventory.restless() if self._waits(c, now)]
-        if waiting:
-            yield from self._making_way(len(waiting) - max(0, room))
+        if waiting or room < 0:
+            yield from self._making_way(len(waiting) - room)
             return
         unstarted = [c for c in inventory.restless() if c.warm and not c.unwanted and not c.may_run]
         for container in [c for c in unstarted if c.phase not in STILL]:
