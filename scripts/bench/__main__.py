@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from scripts import bench_scaling
-from scripts.bench import against, agent, books, chart, containers, services
+from scripts.bench import against, agent, books, chart, containers, services, warm
 from scripts.bench import jump as jumps
 from scripts.bench.engine import Floor, Witness, clean, connect, make_image
 from scripts.bench.ours import ROOT
@@ -58,6 +58,17 @@ def frozen(witness: Witness, floor: Floor, rounds: int) -> Results:
             for who, case in cases.items():
                 times[who].append(case.ours(witness, share))
     return {FROZEN: times}
+
+
+def warmed(witness: Witness, floor: Floor, rounds: int) -> Results:
+    """With `warm` and `yield: pause`; without them, and by an earlier build, all are started anew."""
+    with against.tree(AGAINST) as then:
+        times: dict[str, list[float]] = {"started": [], "ours": []}
+        for share in shares(rounds):
+            build = containers.Build(then or ROOT)
+            times["started"].append(warm.jump_to_ready(build, witness, share, warm=False))
+            times["ours"].append(warm.jump_to_ready(containers.OURS, witness, share, warm=True))
+    return {WARM: times}
 
 
 def scale(witness: Witness, floor: Floor, rounds: int) -> Results:
@@ -169,11 +180,13 @@ def earlier(witness: Witness, floor: Floor, rounds: int) -> Results:
 FLEET = 100_000
 LAST = "10,000 tasks, only the last can give, by turns"
 FROZEN = "8 change hands, frozen"
+WARM = "8 change hands, each 3 s until it is ready"
 IDLE_S = 60.0
 AGAINST = ""
 CASES: dict[str, Callable[[Witness, Floor, int], Results]] = {
     "hand-over": hand_over,
     "frozen": frozen,
+    "warm": warmed,
     "scale": scale,
     "labels": labelled,
     "start": start,
@@ -199,6 +212,7 @@ def limit(case: str, results: dict[str, list[float]]) -> float | None:
         against.DOWN: 1.05 * before,
         "8 change hands": 1.15 * floor,
         FROZEN: 0.35 * floor,
+        WARM: 0.12 * statistics.median(results.get("started", [0.0])),
         "queue jumps to decision": 0.06,
         f"{FLEET:,} containers known: event": 0.00002,
         LAST: 0.8 * before if before else math.inf,

@@ -19,9 +19,9 @@ WAITS = "while :; do sleep 3600 & wait $!; done"
 BEGIN = 'id=$(cat /proc/sys/kernel/random/uuid); trap "exit 0" TERM'
 LOADS = f"sleep {START_S} & wait $!"
 COLD = f"{BEGIN}; {LOADS}; touch /bench/$id; {WAITS}"
-WARM = f'{BEGIN}; trap "touch /bench/$id" CONT; {LOADS}; touch /tmp/ready; {WAITS}'
+WARM = f'{BEGIN}; trap "touch /bench/$id" CONT; {LOADS}; touch /ready; {WAITS}'
 WARM_KEYS: dict[str, Any] = {
-    "warm": HIGH - 1, "warmAfter": {"file": "/tmp/ready"}, "go": {"signal": "CONT"}  # nosec: in a container
+    "warm": HIGH - 1, "warmAfter": {"file": "/ready"}, "go": {"signal": "CONT"}  # nosec: in a container
 }  # fmt: skip
 FREEZES = {"yield": "pause", "leaseSeconds": 600}
 

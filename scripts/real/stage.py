@@ -127,13 +127,15 @@ class Stage:
         return sorted(took)[len(took) // 2]
 
     def run(self, name: str, rule: dict[str, Any], arrivals: Sequence[float], seconds: float, job_s: float,
-            cap: int) -> Happened:  # fmt: skip
-        """Has an agent with this rule (keys of an app, and of its `config`) scale the workers of a topic."""
+            cap: int, start: Sequence[str] = (), warm: int = 0) -> Happened:  # fmt: skip
+        """Has an agent with this rule (keys of an app, and of its `config`) scale the workers of a topic.
+        `start`: how they start; `warm`: so many containers are frozen before the first job comes."""
         topic = f"real-{name.lower()}-{os.getpid()}"
         self.ask("POST", f"/topic/create?topic={topic}")
         self.ask("POST", f"/channel/create?topic={topic}&channel={CHANNEL}")
         happened = Happened(seconds=seconds)
-        config = {"image": self.image, "command": self.command(topic, job_s), "volumes": self.volumes,
+        command = [*self.command(topic, job_s), *start]
+        config = {"image": self.image, "command": command, "volumes": self.volumes,
                   "networkMode": "host", "init": True, "topicName": topic, "channelName": CHANNEL,
                   "stopGraceSeconds": 10, "nsqd": f"127.0.0.1:{self.http}", **rule["config"]}  # fmt: skip
         app = {"name": topic, "priority": 1, "maxContainers": cap, "metricType": "NSQ"}
@@ -141,6 +143,7 @@ class Stage:
         tasks = self.folder / f"{topic}.json"
         tasks.write_text(json.dumps({"maxContainers": cap, "apps": [app]}))
         with self._agent(tasks, name), self._events(topic, happened) as begun:
+            self._until(lambda: self._frozen(topic) == warm, f"{warm} are frozen")
             begun.append(time.time())
             sampler = threading.Thread(target=self._sample, args=(topic, begun[0], happened))
             sampler.start()
@@ -148,6 +151,10 @@ class Stage:
             sampler.join()
         happened.jobs = self._of(topic, arrivals, begun[0], seconds)
         return happened
+
+    def _frozen(self, topic: str) -> int:
+        filters = {"label": f"{LABEL}={topic}", "status": "paused"}
+        return len(self.engine.api.containers(filters=filters))
 
     def _publish(self, topic: str, arrivals: Sequence[float], begin: float) -> None:
         with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.http, timeout=10)) as one:
@@ -186,7 +193,7 @@ class Stage:
         filters = {
             "label": f"{LABEL}={task}",
             "type": "container",
-            "event": ["create", "start", "kill", "die"],
+            "event": ["create", "start", "kill", "die", "pause", "unpause"],
         }
         stream = self.engine.events(decode=True, filters=filters)
 
@@ -194,11 +201,13 @@ class Stage:
 
         def follow() -> None:
             for event in stream:
+                if not begun:  # what is made before the first job
+                    continue
                 at, one = event["timeNano"] / 1e9 - begun[0], event["Actor"]["ID"]
                 if at > happened.seconds:
                     continue
-                if event["Action"] in ("start", "die"):
-                    up = event["Action"] == "start"
+                if event["Action"] in ("start", "die", "pause", "unpause"):
+                    up = event["Action"] in ("start", "unpause")
                     happened.moves.append((at, 1 if up else -1))
                     if one in since:
                         (happened.starts if up else happened.stops).append(at - since.pop(one))

@@ -1,6 +1,9 @@
 """A worker in a container: takes messages of NSQ one at a time, and works as long as it is told, at random.
 
-    python worker.py HOST:PORT TOPIC CHANNEL SECONDS FOLDER
+    python worker.py HOST:PORT TOPIC CHANNEL SECONDS FOLDER [START_SECONDS [READY_FILE]]
+
+A start takes START_SECONDS, as with a program that has much to load. With READY_FILE the worker writes that
+file then, and waits for SIGCONT before it connects.
 
 Writes the times of each job to a file of its own in FOLDER: when it was published (the message says it), when
 it was taken, and when it was done. Runs alone, with nothing but the standard library.
@@ -16,6 +19,19 @@ import struct
 import sys
 import time
 import uuid
+
+
+def load(seconds: str = "0", ready: str = "") -> None:
+    """Takes as long to start as it is told, and waits until it may connect."""
+    going = []
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGCONT, lambda *_: going.append(True))
+    time.sleep(float(seconds))
+    if ready:
+        with open(ready, "w", encoding="ascii"):
+            pass
+        while not going:
+            time.sleep(0.01)
 
 
 class Worker:
@@ -77,5 +93,6 @@ class Worker:
 
 
 if __name__ == "__main__":
-    address, topic, channel, seconds, folder = sys.argv[1:]
+    address, topic, channel, seconds, folder = sys.argv[1:6]
+    load(*sys.argv[6:])
     Worker(address, topic, channel).work(float(seconds), os.path.join(folder, f"{uuid.uuid4().hex}.txt"))

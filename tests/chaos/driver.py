@@ -90,7 +90,8 @@ class Driver:
     def _well(self) -> bool:
         counts = self.stage.witness.counts()
         low = any(counts[part.name] < part.least for part in self.scene.parts)
-        return self.stage.witness.known and not low and sum(counts.values()) == self.scene.cap
+        wanted = self.scene.cap - self.scene.spare
+        return self.stage.witness.known and not low and wanted <= sum(counts.values()) <= self.scene.cap
 
     def _settle(self, waiting: dict[str, int]) -> None:
         wanted = self.scene.share(waiting)

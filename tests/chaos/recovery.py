@@ -46,7 +46,7 @@ def _low(history: History, state: State, t: float) -> str:
 def _unused(history: History, state: State, t: float) -> int:
     """The places that somebody could use; one that backs off may be about to be tried."""
     backing_off = sum(1 for part in history.scene.parts if backs_off(history, part.name, t))
-    return max(0, history.scene.cap - len(state.running) - backing_off)
+    return max(0, history.scene.cap - history.scene.spare - len(state.running) - backing_off)
 
 
 def settlings(history: History) -> list[tuple[float, float | None, str]]:

@@ -59,6 +59,8 @@ class Scene:
     """How long it may take until all is well after the last fault."""
     stops_after_s: float = 0.0
     """How long it may take from a decision to the stop of a container that is at work."""
+    spare: int = 0
+    """Places that nobody wants if all queues are empty."""
     freezes: bool = False
     """Whether the agent freezes containers: one that is paused does not run, unless somebody else has
     paused it, who holds its place."""

@@ -142,7 +142,13 @@ class Project:
 
     def close(self) -> None:
         engines.remove(self.engine, list(self.containers().values()))
-        self.run("down", "-v")
+        try:
+            self.run("down", "-v")
+        except AssertionError as error:
+            # Docker 20.10 under load may count an endpoint too many: the network has no container, and stays
+            # until the engine is restarted.
+            if "has active endpoints" not in str(error) or self.containers():
+                raise
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ from tests.chaos.excuses import (
     spans,
     without,
 )
-from tests.chaos.frozen.scene import Yielding
+from tests.chaos.frozen.scene import GO, Yielding
 from tests.chaos.history import Happening, History, states
 from tests.chaos.invariants import Violation
 from tests.chaos.readings import stopped
@@ -49,6 +49,8 @@ def freezes(history: History) -> list[Freeze]:
     since: dict[str, Happening] = {}
     found = []
     for happening in history.of("pause", "unpause", "kill", "die", "destroy"):
+        if happening.kind == "kill" and happening.detail == GO:
+            continue
         if happening.kind == "pause" and happening.task and happening.id not in by_hand:
             since[happening.id] = happening
         elif begun := since.pop(happening.id, None):
@@ -89,6 +91,10 @@ def nothing_goes_without_a_reading(history: History) -> list[Violation]:
     by_hand = {h.id for h in history.of("by hand")}
     happenings: list[Happening] = []
     for number, happening in enumerate(history.happenings):
+        if happening.kind == "kill" and happening.detail == GO:
+            continue
+        if happening.kind == "pause" and happening.task in _warm(history):
+            continue  # with one more that is started ahead nothing is taken away
         if happening.kind == "pause" and happening.task and happening.id not in by_hand:
             # Each freeze of a container counts, and only the first of its stops.
             happenings.append(replace(happening, kind="kill", id=f"{happening.id} {number}", detail="15"))
@@ -116,6 +122,8 @@ def frozen_ones_end_in_time(history: History) -> list[Violation]:
     for freeze in freezes(history):
         part = history.scene.part(freeze.task)
         assert isinstance(part, Yielding)
+        if part.warm:
+            continue
         lasted, slow = freeze.end - freeze.begin, busy(history, freeze.end)
         # It counts from the moment at which the agent asked for it, which may have been long before.
         asked_s = lasted + delay(history, freeze.begin, "engine", "link", "agent")
@@ -144,6 +152,51 @@ def _may_end(history: History, freeze: Freeze, part: Yielding) -> bool:
     return by_hand or others > part.paused or engine or ending(history, freeze.end)
 
 
+def warm_ones_are_told(history: History) -> list[Violation]:
+    """What was told go is never frozen again, and what runs and is not on its way to be frozen is told soon:
+    else it would never begin to work."""
+    found = []
+    for id, (task, happenings) in _lives(history).items():
+        by_hand = {h.t for h in history.of("by hand") if h.id == id}
+        told = next((h.t for h in happenings if h.detail == GO), float("inf"))
+        again = [h for h in happenings if h.kind == "pause" and h.t > told]
+        if again and not by_hand:
+            what = f"{task} {id[:12]} was frozen {again[0].t - told:.1f} s after it was told go"
+            found.append(Violation("go", again[0].t, what))
+        untold = [(a, min(b, told)) for a, b in _runs(happenings, history.last) if a < told]
+        for begin, end in without(untold, _unable(history)):
+            if end - begin > STARTS_S * busy(history, begin) and not by_hand:
+                what = f"{task} {id[:12]} ran for {end - begin:.1f} s and was not told go"
+                found.append(Violation("go", end, what))
+    return found
+
+
+def _warm(history: History) -> set[str]:
+    return {part.name for part in history.scene.parts if isinstance(part, Yielding) and part.warm}
+
+
+def _lives(history: History) -> dict[str, tuple[str, list[Happening]]]:
+    """What happened to each container of tasks with warm ones."""
+    lives: dict[str, tuple[str, list[Happening]]] = {}
+    for happening in history.of("start", "pause", "unpause", "kill", "die", "destroy"):
+        if happening.task in _warm(history):
+            lives.setdefault(happening.id, (happening.task, []))[1].append(happening)
+    return lives
+
+
+def _runs(happenings: list[Happening], last: float) -> Iterator[Span]:
+    """When it ran, until it was asked to end."""
+    since: float | None = None
+    for happening in happenings:
+        if happening.kind in ("start", "unpause"):
+            since = happening.t
+        elif since is not None and happening.detail != GO:
+            yield since, happening.t
+            since = None
+    if since is not None:
+        yield since, last
+
+
 def _unable(history: History) -> list[Span]:
     """When the agent was not there, or could do nothing, and the time that it has after it."""
     found = [(a, _after(history, b)) for a, b in _absent(history)]
@@ -162,11 +215,13 @@ def _after(history: History, t: float) -> float:
 
 
 def freezes_of(history: History) -> dict[str, int]:
-    """How many freezes there were, how many of them ended with a thaw, and how many with the container."""
+    """How many freezes there were, how many of them ended with a thaw, and how many with the container; and
+    how many containers were told go."""
     all_of_them = freezes(history)
+    told = sum(1 for h in history.of("kill") if h.detail == GO)
     thawed = sum(f.over == "unpause" for f in all_of_them)
     ended = sum(f.over in ("kill", "die", "destroy") for f in all_of_them)
-    return {"freezes": len(all_of_them), "thaws": thawed, "ended frozen": ended}
+    return {"freezes": len(all_of_them), "thaws": thawed, "ended frozen": ended, "told go": told}
 
 
 CHECKERS = (
@@ -178,4 +233,5 @@ CHECKERS = (
         if checker not in (invariants.cap_holds, invariants.nothing_goes_without_a_reading)
     ),
     frozen_ones_end_in_time,
+    warm_ones_are_told,
 )

@@ -9,9 +9,10 @@ from tests.chaos.frozen.invariants import (
     freezes_of,
     frozen_ones_end_in_time,
     nothing_goes_without_a_reading,
+    warm_ones_are_told,
 )
 from tests.chaos.frozen.plan import DECK
-from tests.chaos.frozen.scene import PARTS, SCENE
+from tests.chaos.frozen.scene import GO, PARTS, SCENE
 from tests.chaos.history import Fault, Happening, History, states
 from tests.chaos.plan import make_plan
 from tests.chaos.scene import CAP, MAX_WAITING
@@ -109,12 +110,33 @@ def test_a_freeze_that_was_asked_for_long_before() -> None:
     assert not frozen_ones_end_in_time(history(*early, faults=(Fault("agent frozen", "agent", 12, 19),)))
 
 
+G = "c" * 64
+"""A container of gamma, which has warm ones."""
+
+
+def of_g(t: float, kind: str, detail: object = None) -> Happening:
+    return at(t, kind, "gamma", G, detail)
+
+
+WARMED = [of_g(20, "start"), of_g(21, "pause"), of_g(60, "unpause")]
+
+
+def test_warm_ones_are_told_to_go_and_are_not_frozen_then() -> None:
+    assert not warm_ones_are_told(history(*WARMED, of_g(60.1, "kill", GO)))
+    assert warm_ones_are_told(history(*WARMED))
+    assert warm_ones_are_told(history(*WARMED, of_g(60.1, "kill", GO), of_g(70, "pause")))
+    assert warm_ones_are_told(history(of_g(20, "start"), of_g(40, "kill", GO)))
+    assert not warm_ones_are_told(history(of_g(20, "start"), of_g(21, "kill", "15")))
+    assert not nothing_goes_without_a_reading(history(*WARMED))
+    assert not frozen_ones_end_in_time(history(*WARMED, of_g(21.5, "kill", "9")))
+
+
 def test_nobody_is_blamed_while_there_is_no_agent() -> None:
     assert not frozen_ones_end_in_time(history(PAUSE, of_b(60, "unpause"), faults=AWAY))
 
 
 def test_figures_and_plan() -> None:
-    assert freezes_of(history(PAUSE, UNPAUSE)) == {"freezes": 1, "thaws": 1, "ended frozen": 0}
+    assert freezes_of(history(PAUSE, UNPAUSE)) == {"freezes": 1, "thaws": 1, "ended frozen": 0, "told go": 0}
     rounds = make_plan(1, 30, deck=DECK)
     assert rounds == make_plan(1, 30, deck=DECK)
     assert {f.kind for r in rounds for f in r.faults} == DECK.kinds.keys()
