@@ -6,7 +6,6 @@ from typing import Any
 
 from microscaling.demand.task import Task
 from microscaling.target.base import Target
-from microscaling.target.wait import WaitTarget
 
 LARGEST = 1e12
 """Nothing longer or more is told: a queue of this wait is of one that no container serves."""
@@ -23,9 +22,9 @@ def learned_of(task: Task) -> dict[str, Any] | None:
 
 def of_rule(rule: Target) -> dict[str, Any] | None:
     """Returns what this rule has learned; None if it does not learn."""
-    if not isinstance(rule, WaitTarget):
-        return None
     found = rule.learned()
+    if found is None:
+        return None
     return {
         "promiseSeconds": found.promise_s,
         "arrivals": _short(found.arrivals),

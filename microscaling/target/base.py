@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from microscaling.metric.measurement import Measurement
 from microscaling.plugins import Field, Group
 from microscaling.settings import Settings
+from microscaling.target.told import Learned
 
 __all__ = ["LENGTH", "RULES", "Observation", "Target", "comfortable"]
 
@@ -121,6 +122,10 @@ class Target:
         """Returns for how long (seconds) a queue has to be empty, at least, before all its containers are
         given back, minimum aside."""
         return 0.0
+
+    def learned(self) -> Learned | None:
+        """Returns what the rule has learned about its queue; None for a rule that does not learn."""
+        return None
 
     def at_this_moment(self) -> Worded:
         """Returns the object that describes a reading as the rule sees it now, for the reason of a change; a

@@ -13,6 +13,7 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
+from microscaling.clients.http import library
 from microscaling.clients.http.body import MAX_OF_TOLD, quotation, unpacked
 from microscaling.clients.http.deadline import deadline_pools, limit_call, time_left
 from microscaling.clients.http.kept import KeptConnection, Prepared, Response, Whole
@@ -307,6 +308,7 @@ def reason_of(error: BaseException, deadline_s: float) -> str:
 
 def _new_session() -> requests.Session:
     """Returns a session whose connections keep to the deadline, also through a proxy."""
+    library.load()
     import requests
     from requests.adapters import HTTPAdapter
     from urllib3 import PoolManager

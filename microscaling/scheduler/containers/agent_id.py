@@ -17,7 +17,6 @@ import logging
 import os
 import re
 import time
-import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -97,7 +96,7 @@ class AgentId:
         except OSError as error:
             self.close()
             self.problem = f"{self.folder} cannot be used: {error.strerror or error}"
-        self.id = self.id or uuid.uuid4().hex[:12]
+        self.id = self.id or os.urandom(6).hex()
         return self.id
 
     def look(self, ids: Iterable[str]) -> tuple[dict[str, Agent], frozenset[str] | None]:
@@ -181,7 +180,7 @@ class AgentId:
                     continue
             if kept > MAX_KEPT:
                 os.unlink(self._path(id))
-        self.id = chosen or uuid.uuid4().hex[:12]
+        self.id = chosen or os.urandom(6).hex()
         self._fd = os.open(self._path(self.id), os.O_RDWR | os.O_CREAT, 0o600)
         if not _lock(self._fd):
             raise OSError(f"{self._path(self.id)} is locked")

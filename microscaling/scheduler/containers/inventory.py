@@ -4,7 +4,7 @@ state of engine and agent."""
 from __future__ import annotations
 
 import itertools
-import uuid
+import os
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 
@@ -32,7 +32,7 @@ class Inventory:
         """Names of tasks that are no more, and whose last containers are still to go."""
         self.by_id: dict[str, Container] = {}
         self.by_nonce: dict[str, Container] = {}
-        self.instance = uuid.uuid4().hex[:12]
+        self.instance = os.urandom(6).hex()
         self.touches = 0
         self.tombstones: dict[str, int] = {}
         """Ids of removed containers, with the generation of their removal: listings and events come late."""

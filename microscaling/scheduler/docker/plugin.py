@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from microscaling.clients.docker.nameless import why_nameless
+from microscaling.clients.http import library
 from microscaling.demand.drain_checks import of_containers
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
@@ -30,6 +31,7 @@ def with_engine(settings: Settings, environ: Mapping[str, str]) -> Settings:
     ConfigError for an engine that can never answer."""
     from microscaling.clients.docker.engine import check_rights, choose
 
+    library.load()  # before Docker's library, which imports it
     engine = choose(environ)
     log.info("Docker engine %s: %s", engine.host, engine.why)
     check_rights(engine)

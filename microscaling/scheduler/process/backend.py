@@ -11,7 +11,6 @@ import queue
 import signal
 import threading
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 
 from microscaling.demand.drain import Activity, Busy, Call
@@ -95,7 +94,7 @@ class ProcessBackend(Backend):
         program = process_command.program(task, self._environ)
         with self._lock:
             self._last_created = max(time.time(), self._last_created + 1e-6)
-            process = Unit(uuid.uuid4().hex, task.name, nonce, self._last_created, task.version)
+            process = Unit(os.urandom(16).hex(), task.name, nonce, self._last_created, task.version)
             process.program = program
             self._processes[process.id] = process
         self._emit(process.event("create"))

@@ -8,9 +8,9 @@ its own clock may take it over, so no two clocks are ever compared (as in client
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
-import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -79,7 +79,7 @@ class Lease(StoppableThread):
         self.store = store
         self.on_change = on_change
         self.clock = clock
-        self.holder = holder or uuid.uuid4().hex[:12]
+        self.holder = holder or os.urandom(6).hex()
         self.other = ""
         """The name of the agent that holds it, if it is another one."""
         self._until = float("-inf")
