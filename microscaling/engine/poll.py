@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,6 +52,8 @@ class Poll:
         self.answers, self.errors, self.seconds = 0, 0, 0.0
         """The requests that have ended, those of them that failed, and the time of all. Only `finish` writes
         them."""
+        self.is_quick = False
+        """True if the last request was answered, and one of the last answers was quick."""
         self._took: deque[float] = deque(maxlen=LATELY)
         self._asked = float("-inf")
         self._patience_s = 0.0
@@ -71,17 +74,13 @@ class Poll:
         self.answers += 1
         self.errors += bool(error)
         self.seconds += max(0.0, now - self._asked)
-        self.took(float("inf") if error else now - self._asked)
+        self.took(math.inf if error else now - self._asked)
         self.busy = False
 
     def took(self, seconds: float) -> None:
         """Notes the time of an answer; infinite for a failure."""
         self._took.append(seconds)
-
-    @property
-    def is_quick(self) -> bool:
-        """True if the last request was answered, and one of the last answers was quick."""
-        return bool(self._took) and self._took[-1] != float("inf") and min(self._took) <= QUICK_S
+        self.is_quick = seconds != math.inf and min(self._took) <= QUICK_S
 
     def ask(self, clock: Callable[[], float]) -> None:
         """Asks the source, however long that takes, and stores the result. Never raises."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 from collections.abc import Callable, Iterable
@@ -82,18 +83,20 @@ class SourceThread(StoppableThread):
         try:
             answer = self.poll.source.fetch()
         except Exception:  # the next beat finds it again, and logs it
-            self.poll.took(float("inf"))
+            self.poll.took(math.inf)
             return
         taken = self.clock()
         # On a machine that is busy, each look takes longer, and so they become fewer.
         self.poll.took(taken - asked)
         # A source that has found nothing new may return the same object, and to compare that is not free.
-        new = answer is not self._last and answer != self._last
-        if new and self.early is not None and not self.stopped.is_set():
+        self._took = taken - asked
+        if answer is self._last or answer == self._last:
+            return
+        if self.early is not None and not self.stopped.is_set():
             self._last = answer
             if self.readings.promises(self.poll, answer, taken):
                 self.early.saw(self.poll, Reading(taken, asked, answer))
-        self._took = self.clock() - asked
+            self._took = self.clock() - asked
 
     def on_exit(self) -> None:
         self.poll.source.close()

@@ -18,7 +18,7 @@ from microscaling.clients.http.body import MAX_OF_TOLD, quotation, unpacked
 from microscaling.clients.http.deadline import deadline_pools, limit_call, time_left
 from microscaling.clients.http.kept import KeptConnection, Prepared, Response, Whole
 from microscaling.clients.http.proxies import by_proxy, is_loopback, proxy_variable
-from microscaling.clients.http.retry_after import Pause, pause_s
+from microscaling.clients.http.retry_after import STATUSES, Pause, pause_s
 from microscaling.errors import TemporaryError
 from microscaling.secrets.masking import secrets_of_headers, secrets_of_url
 from microscaling.utils.text import cause_of, one_line
@@ -143,7 +143,7 @@ class Client:
         try:
             answer = self._answer(question)
             time_left()  # raises: if the process was frozen meanwhile, the answer is out of date
-            if seconds := pause_s(answer.status, answer.headers):
+            if answer.status in STATUSES and (seconds := pause_s(answer.status, answer.headers)):
                 until = time.monotonic() + seconds
                 self._pause = Pause(question.method, question.url, until, answer.status, seconds)
             return answer
