@@ -45,6 +45,7 @@ class SourceThread(StoppableThread):
         self._last: Any = None
         """The last answer."""
         self._took = 0.0
+        """Seconds of the last look, or of the last answer at a beat if that is younger."""
         if early is not None:
             poll.source.news = partial(early.tell, poll)
         # An Event takes twice the processor time for a wait, which counts at twenty a second.
@@ -67,7 +68,9 @@ class SourceThread(StoppableThread):
         if not self.stopped.is_set():
             self.poll.ask(self.clock)
             reading = self.poll.reading
-            self._last = reading.answer if reading else None
+            if reading is not None:
+                # Else a look that once took longer than a tenth of a beat would have been the last one.
+                self._last, self._took = reading.answer, reading.taken - reading.asked
             self.answered.set()
             if self.early is not None:
                 self.early.finished(self.poll)
@@ -81,7 +84,7 @@ class SourceThread(StoppableThread):
         """Asks the source between two beats, and wakes the engine if a task needs more by its answer."""
         asked = self.clock()
         try:
-            answer = self.poll.source.fetch()
+            answer = self._last if self.poll.source.unchanged() else self.poll.source.fetch()
         except Exception:  # the next beat finds it again, and logs it
             self.poll.took(math.inf)
             return

@@ -37,6 +37,11 @@ class Source(ABC):
         Slow work (parsing) belongs here: the answer is passed to every metric of this source.
         """
 
+    def unchanged(self) -> bool:
+        """Asks if the answer of the last `fetch` still holds, where that is cheaper than to `fetch` it again.
+        False: it does not, or that is not known. Raises any error; called from the thread of `fetch`."""
+        return False
+
     news: Callable[[], None] | None = None
     """Set by an engine that can look before the next beat. A source that is told of changes calls it, from
     any thread, when a look at once would find another number."""

@@ -97,8 +97,10 @@ class NSQSource(Source):
     def fetch(self) -> Depths:
         until = time.monotonic() + self._deadline_s
         self._client.deadline_s = self._deadline_s
+        settled, self._settled = self._settled, None
         depths = self._ask(self._questions[self._by_channel])
-        if depths is self._settled:
+        if depths is settled:
+            self._settled = settled
             return depths
         # A second request, if any, has to end by the same deadline.
         self._client.deadline_s = max(0.01, round(until - time.monotonic(), 2))
@@ -114,6 +116,9 @@ class NSQSource(Source):
         complete = all(queue in depths.channels for queue in self.queues)
         self._settled = depths if complete and self._by_channel else None
         return depths
+
+    def unchanged(self) -> bool:
+        return self._settled is not None and self._client.same(self._deadline_s)
 
     def close(self) -> None:
         self._client.close()

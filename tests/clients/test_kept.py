@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -115,3 +116,75 @@ def test_what_comes_after_the_end_of_the_process_of_a_server_is_read(client: Cli
         assert client.fetch(url) == b"good"
     with pytest.raises(FetchError):
         client.fetch(url)
+
+
+def test_a_question_is_asked_again_for_little(client: Client) -> None:
+    with Server(parts(FORMS["as a whole"])) as server:
+        assert not client.same(10.0), "nothing was asked yet"
+        client.fetch(server.url("/a"))
+        assert client.same(10.0)
+        assert client.same(10.0)
+        assert client.fetch(server.url("/b")) == b"good"
+        assert server.paths() == ["/a", "/a", "/a", "/b"]
+        assert server.connections == 1
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_answer_that_is_another_one_is_the_next(form: str, client: Client) -> None:
+    other = HEAD + b"\r\nlast"
+    with Server(parts([other])) as server:
+        assert client.fetch(server.url()) == b"last"
+        server.behave = parts(FORMS[form])
+        assert not client.same(10.0)
+        answer = client.good_answer(server.url())
+        assert (answer.status, answer.body, answer.headers["x-A"]) == (200, b"good", "1, 2")
+        assert len(server) == 2, "it is not asked for twice"
+        assert client.same(10.0) == (form == "as a whole")
+        assert server.connections == 1
+
+
+def test_an_answer_that_is_another_one_is_none_to_another_question(client: Client) -> None:
+    with Server(parts([HEAD + b"\r\nlast"])) as server:
+        client.fetch(server.url("/a"))
+        server.behave = parts(FORMS["in the middle of a header"])
+        assert not client.same(10.0)
+        server.behave = parts([HEAD + b"\r\nmine"])
+        assert client.fetch(server.url("/b")) == b"mine"
+        assert server.paths() == ["/a", "/a", "/b"]
+
+
+def test_a_server_that_has_closed_the_connection_is_asked_anew(client: Client) -> None:
+    with Server(parts(FORMS["as a whole"], stays=False)) as server:
+        assert client.fetch(server.url()) == b"good"
+        deadline = time.monotonic() + 30
+        while server.open:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert not client.same(10.0)
+        assert client.fetch(server.url()) == b"good"
+        assert (len(server), server.connections) == (2, 2)
+
+
+def test_a_server_that_falls_silent_is_given_up_and_asked_anew(client: Client) -> None:
+    with Server(parts(FORMS["as a whole"])) as server:
+        client.fetch(server.url())
+        server.behave = lambda server, sock: not server.closing.wait(0.5)
+        with pytest.raises(TimeoutError):
+            client.same(0.1)
+        server.behave = parts(FORMS["as a whole"])
+        assert not client.same(10.0), "a late answer is that to an earlier question"
+        assert client.fetch(server.url()) == b"good"
+        assert server.connections == 2
+
+
+def test_what_was_no_good_answer_is_never_the_same() -> None:
+    client = Client(deadline_s=10.0, max_bytes=3)
+    with Server(parts(FORMS["as a whole"])) as server:
+        with pytest.raises(FetchError):
+            client.fetch(server.url())
+        assert not client.same(10.0)
+        server.behave = parts([b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"])
+        with pytest.raises(FetchError):
+            client.fetch(server.url())
+        assert not client.same(10.0)
+    client.close()

@@ -6,6 +6,7 @@ import json
 import queue
 import random
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.engine.local import LocalEngine
 from microscaling.engine.poll import LATELY, QUICK_S, Poll, Reading
-from microscaling.metric.base import Measurement
+from microscaling.metric.base import Measurement, Metric, Source
 from microscaling.metric.http import HTTPMetric, HTTPSource, Question
 from microscaling.metric.nsq import NSQMetric
 from microscaling.metric.nsq_stats import parse_stats
@@ -212,6 +213,73 @@ def test_an_engine_looks_between_its_beats_and_decides_at_once(quick: None) -> N
             assert engine.counts().sources[0].answers == 1, "there was one beat only"
         finally:
             engine.stop_demand(slot)
+
+
+class Told(Source):
+    """A source that knows by itself if its answer still holds."""
+
+    key, name, cheap = "told", "told", True
+
+    def __init__(self) -> None:
+        self.length, self.holds = 20, True
+        self.fetched = self.checked = 0
+        self.takes_s = 0.0
+
+    def fetch(self) -> int:
+        self.fetched += 1
+        return self.length
+
+    def unchanged(self) -> bool:
+        self.checked += 1
+        time.sleep(self.takes_s)
+        return self.holds
+
+
+class ToldMetric(Metric):
+    def __init__(self, told: Told) -> None:
+        self.source = told
+
+    def read(self, answer: int) -> int:
+        return answer
+
+    glance = read
+
+
+def told_task(told: Told) -> Task:
+    task = Task("web", 1, 1, 1, priority=1, max_containers=9, max_delta=9, target=PerContainerTarget(50))
+    task.metric = ToldMetric(told)
+    return task
+
+
+def test_an_answer_that_still_holds_is_not_fetched_again(quick: None) -> None:
+    told = Told()
+    task = told_task(told)
+    engine, slot = LocalEngine(beat_s=600.0, look_s=0.01), queue.Queue[bool | None](maxsize=1)
+    engine.get_demand(Tasks([task], 10), slot)
+    try:
+        wait_for(lambda: told.checked > 5)
+        assert told.fetched == 1, "at the beat"
+        told.length, told.holds = 200, False
+        wait_for(lambda: task.demand == 4)
+        assert engine.counts().sources[0].answers == 1
+    finally:
+        engine.stop_demand(slot)
+
+
+def test_a_slow_look_is_not_the_last_one(quick: None) -> None:
+    told = Told()
+    engine, slot = LocalEngine(beat_s=0.2, look_s=0.01), queue.Queue[bool | None](maxsize=1)
+    engine.get_demand(Tasks([told_task(told)], 10), slot)
+    try:
+        wait_for(lambda: told.checked)
+        told.takes_s = 0.3  # ten times as long is longer than a beat
+        seen = told.checked
+        wait_for(lambda: told.checked > seen)
+        told.takes_s = 0.0
+        seen = told.checked
+        wait_for(lambda: told.checked > seen + 10)
+    finally:
+        engine.stop_demand(slot)
 
 
 @pytest.mark.parametrize("more", [{"look_s": 0.0}, {"look_s": 0.01, "interval_s": 3.0}])

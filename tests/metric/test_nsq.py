@@ -295,11 +295,16 @@ def test_an_answer_of_a_real_nsqd_at_rest_is_not_read_anew(nsqd):
     wait_for(lambda: ("jobs", "work") in nsq.source.fetch().channels)
     first = nsq.source.fetch()
     assert all(nsq.source.fetch() is first for _ in range(3))
+    # The head of an answer has the time, in seconds.
+    wait_for(lambda: nsq.source.fetch() is first and nsq.source.unchanged())
     nsqd.post("/mpub?topic=jobs", b"one\ntwo")
     wait_for(lambda: nsq.update() or nsq.current == 2)
     assert nsq.source.fetch() is not first
+    nsqd.post("/pub?topic=jobs", b"three")
+    wait_for(lambda: not nsq.source.unchanged() and nsq.source.fetch().channels == {("jobs", "work"): 3})
     nsq.source.ask_for([("jobs", "other")])  # another question, with the same answer but for the new channel
-    assert nsq.source.fetch().channels == {("jobs", "work"): 2}
+    assert not nsq.source.unchanged()
+    assert nsq.source.fetch().channels == {("jobs", "work"): 3}
     nsq.source.close()
 
 

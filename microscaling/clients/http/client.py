@@ -128,6 +128,12 @@ class Client:
         """
         return self._ask(_Question(method, url, headers or {}, body))
 
+    def same(self, seconds: float) -> bool:
+        """Asks the last question again, for the processor time of a few system calls: True if the answer is
+        the same, byte for byte. False: it is another, which the next `fetch` of the same question returns, or
+        it cannot be compared. Raises OSError, after so many seconds without an answer, too."""
+        return self._known is not None and self._kept.again(seconds)
+
     def close(self) -> None:
         """Closes the connections; the next `fetch` opens a new one."""
         self._kept.close()

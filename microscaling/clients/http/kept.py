@@ -113,6 +113,10 @@ class KeptConnection:
         """What can be read from the socket."""
         self._last: tuple[bytes, Whole] | None = None
         """The last answer that came in one piece, and its bytes."""
+        self._asked: Prepared | None = None
+        """The last question."""
+        self._begun = b""
+        """What `again` has read of an answer that is another one."""
 
     def __del__(self) -> None:
         # A client that is only forgotten leaves no socket open, as with requests.
@@ -121,22 +125,47 @@ class KeptConnection:
     def ask(self, prepared: Prepared) -> Response:
         """Returns the answer, of which the body is still to be read. One with the same bytes as the last is
         the same object. Raises OSError or HTTPException."""
-        sock = self._connected(prepared.place)
+        if self._begun and prepared is not self._asked:
+            self.close()  # the rest of that answer may still come
+        begun, self._begun = self._begun, b""
+        try:
+            begun = begun or self._sent(prepared)
+            return self._whole(begun) or self._in_parts(prepared.method, begun)
+        except BaseException:
+            self.close()
+            raise
+
+    def again(self, seconds: float) -> bool:
+        """Asks the last question again, with so many seconds for the answer. True if that is the last one
+        again, byte for byte. If it is another, the next `ask` of that question returns it. False, too, if the
+        last answer did not come in one piece. Raises OSError."""
+        if self._sock is None or self._asked is None or self._last is None or self._early.poll(0):
+            return False
+        try:
+            self._sock.settimeout(seconds)
+            self._sock.sendall(self._asked.sent)
+            begun = self._sock.recv(READ_AT_ONCE)
+        except BaseException:
+            self.close()
+            raise
+        if begun == self._last[0]:
+            return True
+        self._begun = begun
+        return False
+
+    def _sent(self, prepared: Prepared) -> bytes:
+        """Sends a question, and returns the beginning of the answer."""
+        sock, self._asked = self._connected(prepared.place), prepared
         sock.settimeout(time_left())
         try:
             sock.sendall(prepared.sent)
         except BrokenPipeError:
             pass  # a server may answer, and close, before it has read all
-        try:
-            if self._last is None and hasattr(socket, "TCP_QUICKACK"):
-                # A server that writes head and body apart may wait up to 40 ms for this.
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-            sock.settimeout(time_left())
-            begun = sock.recv(READ_AT_ONCE)
-            return self._whole(begun) or self._in_parts(sock, prepared.method, begun)
-        except BaseException:
-            self.close()
-            raise
+        if self._last is None and hasattr(socket, "TCP_QUICKACK"):
+            # A server that writes head and body apart may wait up to 40 ms for this.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        sock.settimeout(time_left())
+        return sock.recv(READ_AT_ONCE)
 
     def done(self, response: Response) -> None:
         """Keeps the connection if the answer was read to its end, and the server keeps it too."""
@@ -161,8 +190,9 @@ class KeptConnection:
         self._last = begun, Whole(((name, value.strip()) for name, _, value in headers), body)
         return self._last[1]
 
-    def _in_parts(self, sock: socket.socket, method: str, begun: bytes) -> Response:
-        raw = DeadlineResponse(sock, method=method, begun=begun)
+    def _in_parts(self, method: str, begun: bytes) -> Response:
+        assert self._sock is not None
+        raw = DeadlineResponse(self._sock, method=method, begun=begun)
         try:
             raw.begin()
         except BaseException:
@@ -176,6 +206,7 @@ class KeptConnection:
             self._early.unregister(self._sock)
             self._sock.close()
             self._sock = self._last = None
+            self._begun = b""
 
     def _connected(self, place: tuple[str, int]) -> socket.socket:
         # What can be read before anything was asked is the end of the connection.
