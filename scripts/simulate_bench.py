@@ -1,6 +1,7 @@
 """The rules side by side on simulated queues: `make simulate-bench`, or python -m scripts.simulate_bench.
 
-Prints the medians over all seeds as a table in Markdown, beside the limits of each row.
+Prints the medians over all seeds as tables in Markdown, beside the limits of each row: the rules against a
+promise, and PerContainer against HPA by the target that both have.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from microscaling.target.simple_queue import SimpleQueueLengthTarget
 from microscaling.target.wait import WaitTarget
 
 CAP = 40
+HPA_EVERY_S, HPA_WINDOW_S = 15.0, 300.0
+"""How often Kubernetes' autoscaler looks, and its default window."""
 PICTURES = ("step", "sine", "spikes")
 
 
@@ -65,17 +68,31 @@ ROWS = {
 }
 
 
+AT_TARGET: dict[str, tuple[float, float]] = {
+    "PerContainer": (1.0, 0.0),
+    "PerContainer, window 60 s": (1.0, 60.0),
+    "PerContainer, window 300 s": (1.0, 300.0),
+    "PerContainer at half of it, window 60 s": (0.5, 60.0),
+    "HPA": (1.0, HPA_WINDOW_S),
+}
+"""The part of the target that a rule is given, and its scale-down window (seconds)."""
+
+
 def rules(row: Row) -> dict[str, Callable[[], Target]]:
     """The rules to compare, each with the target that fits the promise, with the service rate known."""
-    each = max(1, round(row.promise * row.world.rate))
     length = max(13, round(row.promise * row.world.rate * 5))
     return {
         "Wait": lambda: WaitTarget(row.promise, row.age_s, row.world.start_s if row.age_s else None),
-        "PerContainer": lambda: PerContainerTarget(max(1, each // 2)),
+        "PerContainer": lambda: PerContainerTarget(per_container(row)),
         "Queue": lambda: QueueLengthTarget(min(50, length), Settings()),
         "SimpleQueue": lambda: SimpleQueueLengthTarget(min(50, length)),
-        "HPA": lambda: PerContainerTarget(max(1, each // 2)),
+        "HPA": lambda: PerContainerTarget(per_container(row)),
     }
+
+
+def per_container(row: Row) -> int:
+    """The items for each container that one does in half of the promise."""
+    return max(1, max(1, round(row.promise * row.world.rate)) // 2)
 
 
 def one(asked: tuple[str, str, int]) -> Figures:
@@ -90,14 +107,30 @@ def one(asked: tuple[str, str, int]) -> Figures:
 
 def run_of(row: Row, rule: str, seed: int) -> Run:
     """One run. HPA: the rule of Kubernetes' autoscaler, every 15 s, with its window of 300 s."""
+    window_s = HPA_WINDOW_S if rule == "HPA" else None
+    return _run(row, rules(row)[rule](), window_s, seed, HPA_EVERY_S if rule == "HPA" else 0.0)
+
+
+def _run(row: Row, target: Target, window_s: float | None, seed: int, every_s: float) -> Run:
     world = replace(row.world, seed=seed)
     load = shape(f"walk:seed={seed}") if row.load == "walk" else shape(row.load)
-    task = Task("a", max_containers=CAP, max_delta=CAP, target=rules(row)[rule]())
-    if rule == "HPA":
-        task.scale_down_window_s = 300.0
-        world = replace(world, reading_interval_s=15.0)
+    task = Task("a", max_containers=CAP, max_delta=CAP, target=target)
+    task.scale_down_window_s = window_s
+    if every_s:
+        world = replace(world, reading_interval_s=every_s)
     task.metric.with_running = task.target.with_running
     return simulate([task], CAP, {"a": load}, world)
+
+
+def at_target(asked: tuple[str, str, int]) -> Figures:
+    """Runs PerContainer, or HPA, on one row with one seed; `over` is the time over HPA's target."""
+    name, rule, seed = asked
+    row, (part, window_s) = ROWS[name], AT_TARGET[rule]
+    length = per_container(row)
+    target = PerContainerTarget(round(part * length))
+    run = _run(row, target, window_s, seed, HPA_EVERY_S if rule == "HPA" else 0.0)
+    target.length = length  # `figures` judges it by that of both
+    return figures(run, rule, row.world.seconds)[0]
 
 
 def middle(found: list[Figures]) -> dict[str, float]:
@@ -125,6 +158,30 @@ def table(seeds: int, names: list[str]) -> None:
             print(
                 f"| {name} | {rule} | {got['over']:.1%} | {got['p50']:.1f} s | {got['p99']:.1f} s | "
                 f"{got['mean']:.2f} | {got['times_fewest']:.2f} | {got['moves']:.0f} | {shown} |"
+            )
+
+
+def table_at_target(seeds: int, names: list[str]) -> None:
+    """Prints PerContainer against HPA by the time over their target, with windows that a user can set."""
+    # As in `verdict`: where PerContainer is told the rate that holds.
+    names = [name for name in names if ROWS[name].promise == 5 and not ROWS[name].since]
+    asked = [(name, rule, seed) for name in names for rule in AT_TARGET for seed in range(1, seeds + 1)]
+    with ProcessPoolExecutor() as pool:
+        found = dict(zip(asked, pool.map(at_target, asked, chunksize=4), strict=True))
+    print("| load | rule | over the target | x HPA's | containers | x HPA's | starts and stops | |")
+    print("|---|---|---|---|---|---|---|---|")
+    for name in names:
+        middles = {
+            rule: middle([found[name, rule, seed] for seed in range(1, seeds + 1)]) for rule in AT_TARGET
+        }
+        hpa = middles["HPA"]
+        for rule, got in middles.items():
+            over, mean = got["over"] / hpa["over"], got["mean"] / hpa["mean"]
+            kept = "kept" if over <= 0.1 and mean <= 0.8 else "MISSED"
+            shown = "" if rule == "HPA" else f"<= 0.1 x, 0.8 x: {kept}"
+            print(
+                f"| {name} | {rule} | {got['over']:.1%} | {over:.2f} | {got['mean']:.2f} | {mean:.2f} | "
+                f"{got['moves']:.0f} | {shown} |"
             )
 
 
@@ -160,6 +217,8 @@ def main() -> None:
     asked = parser.parse_args()
     names = [name for name in ROWS if not asked.rows or any(word in name for word in asked.rows)]
     table(asked.seeds, names)
+    print()
+    table_at_target(asked.seeds, names)
     if asked.pictures:
         pictures(asked.pictures)
 
