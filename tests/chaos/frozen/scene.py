@@ -59,10 +59,11 @@ NAMES = tuple(part.name for part in PARTS)
 
 def apps(endpoints: Mapping[str, str]) -> list[dict[str, Any]]:
     """The tasks as a configuration has them."""
-    return [_app(part, endpoints) for part in PARTS]
+    return [app_of(part, endpoints) for part in PARTS]
 
 
-def _app(part: Yielding, endpoints: Mapping[str, str]) -> dict[str, Any]:
+def app_of(part: Yielding, endpoints: Mapping[str, str]) -> dict[str, Any]:
+    """One of them."""
     config: dict[str, Any] = {"networkMode": "none", **part.config()}
     if part.measured:
         config["targetQueueLength"] = TARGET

@@ -1,0 +1,1 @@
+"""Chaos with containers that are started ahead, frozen, and told go."""
