@@ -299,7 +299,7 @@ def test_where_starts_fail_the_pool_waits_too() -> None:
     assert starts.count("start") < 10
 
 
-@pytest.mark.parametrize("seed", [*range(5), 83])
+@pytest.mark.parametrize("seed", [*range(5), 34, 83])
 def test_whatever_goes_wrong_the_cap_holds_and_none_is_frozen_with_a_job(seed: int) -> None:
     check(seed)
 

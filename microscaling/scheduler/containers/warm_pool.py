@@ -37,6 +37,8 @@ class WarmPool:
 
     def __init__(self, inventory: Inventory) -> None:
         self.inventory = inventory
+        self._now = 0.0
+        """The time of the last `observe`."""
         self._tasks: list[Task] = []
         """Those with a handshake, by priority, at the last `observe`."""
         self.max_bytes = float("inf")
@@ -50,6 +52,7 @@ class WarmPool:
 
     def observe(self, now: float) -> None:
         """Ends what is too much in a pool, or of an earlier configuration; called before each planning."""
+        self._now = now
         if self.inventory.leaving:
             return
         tasks = (task for task in self.inventory.by_name.values() if task.warm is not None)
@@ -70,7 +73,9 @@ class WarmPool:
     def keeps(self, container: Container) -> bool:
         """True if a container that its task does not need any more goes to the pool."""
         others = self.inventory.is_others(container.id) or container.restarting or container.paused
-        container.warm = container.is_fresh and not others and self._lacks(container.task) > 0
+        # The engine may still let it go on, without a place.
+        able = not others and self._now >= container.late_thaw_until
+        container.warm = container.is_fresh and able and self._lacks(container.task) > 0
         return container.warm
 
     def give(self, task: Task, missing: int) -> int:
