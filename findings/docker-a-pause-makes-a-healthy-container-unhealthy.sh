@@ -9,7 +9,7 @@
 # An autoscaler that keeps copies paused in reserve, to have them at once, has them refused by whoever goes by health: proxies
 # that read it (Traefik), `depends_on: service_healthy`, tools that restart what is unhealthy; and one that follows events alone
 # thinks it healthy all the time. Give it a short interval, and do not restart what is paused.
-# Seen with Docker 20.10.24 (daemon/health.go, stopHealthchecks). Needs a Docker engine and a static busybox.
+# Seen with Docker 20.10.24 (container/health.go: CloseMonitorChannel). Needs a Docker engine and a static busybox.
 set -euo pipefail
 
 dir=$(mktemp -d)

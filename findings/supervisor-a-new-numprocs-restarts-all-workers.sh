@@ -7,7 +7,7 @@
 # ended are the new ones started. That goes up as well as down; the answer is "stopped" and "updated process group", exit code 0.
 # Who scales workers by writing numprocs into the file cuts off every job at each step (SIGKILL after stopwaitsecs, 10 s), and
 # has no worker at all while the longest of them ends. Write the largest number once, with autostart=false, and scale by
-# `supervisorctl start worker:worker_2` and `stop`. Seen with supervisor 4.3.0 (supervisorctl.py, do_update; options.py).
+# `supervisorctl start worker:worker_2` and `stop`. Seen with supervisor 4.3.0 (supervisorctl.py, do_update); its issue 177.
 set -euo pipefail
 
 dir=$(mktemp -d)
