@@ -106,13 +106,22 @@ def nothing_goes_without_a_reading(history: History) -> list[Violation]:
     as_stops = History(happenings, history.faults, history.scene)
     unread = [*invariants.nothing_goes_without_a_reading(History(
         [h for h in history.happenings if h.kind != "kill"], history.faults, history.scene))]  # fmt: skip
-    unread = [violation for violation in unread if "paused from outside" not in violation.what]
     theirs = [(f.begin, _after(history, f.over(history.last))) for f in faults_of(history, "held", "frozen")]
+    unread = [
+        violation
+        for violation in unread
+        if "paused from outside" not in violation.what
+        and not ("above its maximum" in violation.what and _within(theirs, violation.t))
+    ]
     return unread + [
         Violation("reading", t, f"without a reading {what}")
         for t, what in stopped(as_stops)
-        if not any(begin <= t <= end for begin, end in theirs)
+        if not _within(theirs, t)
     ]
+
+
+def _within(found: list[Span], t: float) -> bool:
+    return any(begin <= t <= end for begin, end in found)
 
 
 def frozen_ones_end_in_time(history: History) -> list[Violation]:

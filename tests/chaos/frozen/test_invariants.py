@@ -73,6 +73,9 @@ def test_what_others_pause_takes_a_place_and_what_they_unpause() -> None:
     lowered = at(20, "decided", "rest", detail=[3, 2, reason])
     assert not nothing_goes_without_a_reading(history(PAUSE, lowered, faults=theirs))
     assert nothing_goes_without_a_reading(history(of_b(40, "pause"), lowered, faults=theirs))
+    above = at(23, "decided", "rest", detail=[8, 6, "above its maximum: gives back 2"])
+    assert not nothing_goes_without_a_reading(history(above, faults=theirs))
+    assert nothing_goes_without_a_reading(history(above))
 
 
 BROKEN = [
