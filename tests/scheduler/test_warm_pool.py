@@ -240,6 +240,8 @@ def test_an_agent_that_is_killed_while_it_freezes_loses_none(world: SimulatedEng
     following = successor(world, kept)
     if not paused:  # the engine carries the call of the killed agent out
         following.decide({"b": 3})
+        live(following, 0.5)
+        assert not following.real[one.id].told
         real = following.real[one.id]
         real.paused = real.frozen = True
         following._tell("pause", real)
@@ -342,6 +344,49 @@ def check(seed: int) -> None:
     world.decide(dict.fromkeys("abc", 0))
     calm(world)
     assert not world.real
+
+
+def replace_agent(world: SimulatedEngine) -> None:
+    """The agent is killed, with calls under way, and another one is started."""
+    kept = world.reconciler.drains.kept()
+    world.reconciler = ContainerReconciler(world.tasks)
+    world.listing = Listing(world.reconciler)
+    world.reconciler.kept, world.reconciler.knows_frozen = dict(kept), True
+    world.run(world.rng.choice([0.0, 0.5]))
+    world.list()
+    world.run(0.5)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_agents_that_are_killed_at_any_moment(seed: int) -> None:
+    check_kills(seed)
+
+
+def check_kills(seed: int) -> None:
+    rng = random.Random(seed)
+    faults = Faults(effect_s=rng.choice([0.05, 0.5]), load_s=rng.choice([0.0, 2.0]), dies=0.02)
+    world = make(Warm(rng.choice([1, 4]), "/r", file="/go"), faults, seed)
+    for _ in range(40):
+        wants = {"b": rng.randint(0, CAP)}
+        wants["a"] = rng.randint(0, CAP - wants["b"])
+        world.decide(wants)
+        live(world, rng.choice([0.25, 1.0, 5.0]))
+        world.run(rng.uniform(0.0, 0.5))
+        if rng.random() < 0.4:
+            replace_agent(world)
+    for _ in range(6):
+        calm(world)
+        world.decide({"a": 2, "b": 3, "c": 0})
+    live(world, 90)
+    calm(world)
+    assert (len(of(world, "a")), len(told(world)), len(of(world, "b"))) == (2, 3, 3)
+    pool = [c for c in world.reconciler.containers["b"] if c.warm]
+    assert {c.id for c in pool} == {real.id for real in warm(world)}
+    task = world.tasks.get_task("b")
+    assert len(pool) == (task.warm.count if task.warm else 0)
+    assert len(world.real) == 5 + len(pool)
+    assert not world.wrong
+    assert not world.tasks.hold
 
 
 def test_their_memory_is_said_and_limited(world: SimulatedEngine, caplog: pytest.LogCaptureFixture) -> None:

@@ -13,6 +13,8 @@ from microscaling.scheduler.containers.watch import Draining
 
 log = logging.getLogger("mssscheduler")
 
+PAUSES_S = 2.0
+"""For this long after the start, a container that was about to be frozen is not told go (seconds)."""
 # An engine may carry out a call late, without its agent; agents wait 10 s for an answer. A container that has
 # not started after this time is not started any more.
 LEFTOVER_S = 15.0
@@ -150,8 +152,9 @@ class UnmanagedContainers:
         if state is State.RUNNING and seen.paused:
             self.freezer.adopt(container, kept, now)
         elif kept is not None and kept.frozen is not None:
-            # The engine may still carry out the pause of an agent that was killed.
+            # The engine may still carry out the pause of an agent that was killed: no job before that.
             container.late_pause_until = now + LATE_S
+            container.handshake.retry_at = now + PAUSES_S
 
     def _goes_on(self, container: Container, kept: Kept) -> None:
         """Takes over the drain that an earlier agent has begun."""
