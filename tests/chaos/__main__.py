@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from tests.chaos import report
-from tests.chaos.kinds import DOCKER, DRAINS, FROZEN, WARM, with_compose
+from tests.chaos.kinds import DOCKER, DRAINS, FROZEN, with_compose
 from tests.chaos.run import run
 from tests.integration.engines import Missing
 
@@ -22,7 +22,6 @@ def main() -> int:
     parser.add_argument("--scheduler", choices=("DOCKER", "COMPOSE"), default="DOCKER")
     parser.add_argument("--drains", action="store_true", help="with containers that are at work when they go")
     parser.add_argument("--frozen", action="store_true", help="with containers that are frozen, not stopped")
-    parser.add_argument("--warm", action="store_true", help="with containers that are started ahead")
     parser.add_argument("--compose", default="docker-compose", help="with COMPOSE: the command of Compose")
     parser.add_argument(
         "--own-service", action="store_true", help="with COMPOSE: the agent is a service, too"
@@ -44,9 +43,6 @@ def main() -> int:
     elif given.frozen:
         replay += " --frozen"
         chaos = FROZEN
-    elif given.warm:
-        replay += " --warm"
-        chaos = WARM
     print(f"{replay}: logs in {folder}", file=sys.stderr)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # nothing is left behind then either
     try:

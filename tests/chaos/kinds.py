@@ -1,5 +1,5 @@
-"""The kinds of runs: with the scheduler DOCKER, there also with drains, with frozen or with warm
-containers, or with COMPOSE and a person."""
+"""The kinds of runs: with the scheduler DOCKER, there also with drains or with frozen containers, or with
+COMPOSE and a person."""
 
 from __future__ import annotations
 
@@ -27,8 +27,6 @@ from tests.chaos.frozen.faults import FrozenDriver
 from tests.chaos.frozen.stage import FrozenStage
 from tests.chaos.history import History
 from tests.chaos.stage import Stage
-from tests.chaos.warm import invariants as of_warm
-from tests.chaos.warm import scene as pooled
 
 
 @dataclass(frozen=True)
@@ -50,15 +48,6 @@ DRAINS = Chaos(
 )
 FROZEN = Chaos(
     yielding.SCENE, with_frozen.DECK, FrozenStage, FrozenDriver, of_frozen.CHECKERS, of_frozen.freezes_of
-)
-
-WARM = Chaos(
-    pooled.SCENE,
-    with_frozen.DECK,
-    pooled.WarmStage,
-    FrozenDriver,
-    of_warm.CHECKERS,
-    of_warm.handshakes_of,
 )
 
 

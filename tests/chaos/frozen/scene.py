@@ -59,11 +59,10 @@ NAMES = tuple(part.name for part in PARTS)
 
 def apps(endpoints: Mapping[str, str]) -> list[dict[str, Any]]:
     """The tasks as a configuration has them."""
-    return [app_of(part, endpoints) for part in PARTS]
+    return [_app(part, endpoints) for part in PARTS]
 
 
-def app_of(part: Yielding, endpoints: Mapping[str, str]) -> dict[str, Any]:
-    """One of them."""
+def _app(part: Yielding, endpoints: Mapping[str, str]) -> dict[str, Any]:
     config: dict[str, Any] = {"networkMode": "none", **part.config()}
     if part.measured:
         config["targetQueueLength"] = TARGET

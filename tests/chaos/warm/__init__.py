@@ -1,1 +1,0 @@
-"""Chaos with containers that are started ahead, frozen, and told go."""
