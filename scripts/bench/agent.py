@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.server
 import json
-import os
 import queue
 import re
 import statistics
@@ -21,7 +20,7 @@ from microscaling.engine.local import LocalEngine
 from microscaling.metric.nsq import NSQMetric
 from microscaling.target.queue import QueueLengthTarget
 from scripts.bench.engine import MINE, Witness
-from scripts.bench.ours import ROOT, OurAgent, Queue, queue_app, rest_app
+from scripts.bench.ours import ROOT, OurAgent, Queue, compiled, environment, queue_app, rest_app
 
 BEAT_S = 0.5
 TASKS = 2000
@@ -30,13 +29,13 @@ TASKS = 2000
 def first_decision() -> float:
     """From process start to the first decision, with the TOY scheduler: seconds."""
     data = json.dumps({"maxContainers": 4, "apps": [{"name": "a", "priority": 1, "maxContainers": 4}]})
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("MSS_")}
     toy = {"MSS_SCHEDULER": "TOY", "MSS_CONFIG": "ENVVAR", "MSS_CONFIG_DATA": data, "MSS_MONITOR": "none"}
+    compiled(ROOT)
     began = time.monotonic()
     process = subprocess.Popen(
         [sys.executable, "-m", "microscaling"],
         cwd=ROOT,
-        env={**kept, **toy},
+        env={**environment(), **toy},
         stderr=subprocess.PIPE,
         text=True,
     )

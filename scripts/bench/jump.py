@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import queue
 import random
 import subprocess
@@ -15,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from scripts.bench.agent import NSQ
-from scripts.bench.ours import ROOT
+from scripts.bench.ours import ROOT, compiled, environment
 
 FULL, EMPTY = 5000, 0
 MOST = 9
@@ -35,12 +34,11 @@ class Agent:
             "config": {"topicName": "t0", "channelName": "c", "targetQueueLength": 50},
         }  # fmt: skip
         data = json.dumps({"maxContainers": MOST, "apps": [app]})
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("MSS_")}
         toy = {"MSS_SCHEDULER": "TOY", "MSS_CONFIG": "ENVVAR", "MSS_CONFIG_DATA": data, "MSS_MONITOR": "none"}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "microscaling"],
-            cwd=tree,
-            env={**kept, **toy, "NSQ_STATS_ENDPOINT": nsq.endpoint},
+            cwd=compiled(tree),
+            env={**environment(), **toy, "NSQ_STATS_ENDPOINT": nsq.endpoint},
             stderr=subprocess.PIPE,
             text=True,
         )
