@@ -102,7 +102,7 @@ chaos: ## faults at random on real parts, for minutes (ARGS="--seed 1 --minutes 
 	@scripts/venv test
 	@$(bin)/python -m tests.chaos $(ARGS)
 
-swarm: ## a real Swarm of three managers: scaling, nodes that die, agents that die (20 minutes; as root, with dockerd)
+swarm: ## a real Swarm of three managers: scaling, nodes and agents that die; ARGS=--chaos (20 minutes; as root, with dockerd)
 	@scripts/venv test
 	@$(bin)/python -m tests.swarm $(ARGS)
 

@@ -120,6 +120,7 @@ class Manager(http.server.ThreadingHTTPServer):
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are two packets
     server: Manager
 
     def do_GET(self) -> None:
