@@ -55,6 +55,7 @@ def _check(environ: MutableMapping[str, str], report: Report, strict: bool) -> i
         return refused.exit_code
     report.add([ok(_summary(settings, tasks))])
     report.add(_of_backend(settings, environ, tasks))
+    report.add(_of_lock(settings, environ))
     # A queue with another name is named at once, and not after a minute as by an agent that runs.
     missing.HINT_AFTER_S = 0.0
     if settings.demand_engine == "LOCAL":
@@ -101,6 +102,20 @@ def _of_backend(settings: Settings, environ: Mapping[str, str], tasks: Tasks) ->
     finally:
         scheduler.cleanup()
     return [ok(f"{settings.scheduler}: {sum(task.running for task in tasks.tasks)} {tasks.nouns} run")]
+
+
+def _of_lock(settings: Settings, environ: Mapping[str, str]) -> Iterable[Finding]:
+    """Yields the finding about a lease in the state folder, if there is to be one."""
+    lock = factory.make_lock(settings, environ)
+    if lock is None:
+        return
+    try:
+        holder = lock.examine()
+    except ConfigError as failure:
+        yield error(str(failure))
+        return
+    has = f"{holder} has it, and another agent would stand by" if holder else "no agent has it"
+    yield ok(f"MSS_LEASE ({lock.path}): {has}")
 
 
 def _summary(settings: Settings, tasks: Tasks) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from microscaling import factory
+from microscaling.check.command import check
 from microscaling.errors import ConfigError
 from microscaling.scheduler.containers.lease_lock import LeaseLock
 from microscaling.settings import Settings
@@ -39,6 +40,38 @@ def test_one_at_a_time_has_it(pair: tuple[LeaseLock, LeaseLock]) -> None:
     first.close()
     assert second.take()
     assert not first.take()
+
+
+def test_a_look_at_it_changes_nothing(pair: tuple[LeaseLock, LeaseLock]) -> None:
+    first, second = pair
+    assert second.examine() == ""
+    assert not os.path.exists(first.folder)
+    assert first.take()
+    assert second.examine().startswith(f"process {os.getpid()} on ")
+    first.close()
+    assert second.examine() == ""
+    assert first.take()
+
+
+def test_a_check_says_who_has_it(tmp_path: Path) -> None:
+    file = tmp_path / "apps.json"
+    file.write_text('{"maxContainers": 1, "apps": [{"name": "a", "config": {"command": "sleep 1"}}]}')
+    state = str(tmp_path / "state")
+    environ = {"MSS_SCHEDULER": "PROCESS", "MSS_LEASE": "shop", "MSS_STATE_DIR": state, "MSS_MONITOR": "none"}
+    environ |= {"MSS_CONFIG": "FILE", "MSS_CONFIG_FILE": str(file)}
+
+    def said() -> str:
+        lines: list[str] = []
+        check({**environ}, lines.append)
+        (line,) = (line for line in lines if "MSS_LEASE" in line)
+        return line
+
+    about = f"ok       MSS_LEASE ({state}/lease-shop.lock): "
+    assert said() == f"{about}no agent has it\n"
+    with contextlib.closing(LeaseLock(state, "shop")) as lock:
+        assert lock.take()
+        assert said().startswith(f"{about}process {os.getpid()} on ")
+        assert said().endswith(" has it, and another agent would stand by\n")
 
 
 def test_a_file_that_is_removed_is_made_again(pair: tuple[LeaseLock, LeaseLock]) -> None:

@@ -46,6 +46,24 @@ class LeaseLock:
             raise ConfigError(f"MSS_STATE_DIR: cannot use {self.folder}: {error.strerror or error}") from None
         return True
 
+    def examine(self) -> str:
+        """Returns the agent that has it, "" if none has; changes nothing. Raises ConfigError if the folder
+        cannot be used."""
+        try:
+            fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            raise ConfigError(f"MSS_STATE_DIR: cannot use {self.path}: {error.strerror or error}") from None
+        try:
+            # Shared, so that checks are not in each other's way; it is gone with the file.
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return ""
+        except BlockingIOError:
+            return _holder(fd)
+        finally:
+            os.close(fd)
+
     def keep(self) -> bool:
         """Makes the file again if it was removed. Returns False if another agent has the lease by now."""
         # Some systems remove the folders of a user who logs out, and old temporary files.
@@ -70,7 +88,7 @@ class LeaseLock:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            self.other = one_line(os.pread(fd, MAX_SHOWN, 0).decode(errors="replace"))
+            self.other = _holder(fd)
             os.close(fd)
             return False
         os.ftruncate(fd, 0)
@@ -82,3 +100,7 @@ class LeaseLock:
             return os.path.samestat(os.stat(self.path), os.fstat(fd))
         except OSError:
             return False
+
+
+def _holder(fd: int) -> str:
+    return one_line(os.pread(fd, MAX_SHOWN, 0).decode(errors="replace"))
