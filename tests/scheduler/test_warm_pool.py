@@ -122,6 +122,15 @@ def test_under_a_lower_cap_those_that_load_go_first() -> None:
     assert len(of(world, "b")) == 4, "two at work, and two that load"
 
 
+def test_what_waits_for_its_image_holds_up_no_pool() -> None:
+    world = make()
+    world.tasks.get_task("a").image = "new"
+    world.reconciler.refreshed_by = lambda: {"new": world.now + 5}
+    world.decide({"a": 2, "b": 2})
+    live(world, 10)
+    assert (len(of(world, "a")), len(warm(world))) == (0, 3)
+
+
 def test_one_that_loads_already_is_not_started_anew() -> None:
     world = make()
     world.decide({"b": 2})

@@ -57,8 +57,8 @@ class WarmPool:
             return
         tasks = (task for task in self.inventory.by_name.values() if task.warm is not None)
         self._tasks = sorted(tasks, key=lambda task: task.priority)
-        self._trim()
         mine = [c for c in self.inventory.restless() if c.warm and not c.unwanted]
+        self._trim(mine)
         # Those that are ready stay before those that are not.
         mine.sort(key=lambda c: (c.phase not in STILL, c.order))
         kept: Counter[str] = Counter()
@@ -199,11 +199,11 @@ class WarmPool:
             log.info("%s: %d are warm, with %s of memory", task.name, len(mine),
                      in_bytes(sum(c.memory or 0 for c in mine)))  # fmt: skip
 
-    def _trim(self) -> None:
+    def _trim(self, mine: list[Container]) -> None:
         """Ends those that need more memory than there may be, the least important first."""
-        mine = [c for c in self.inventory.restless() if c.warm and not c.unwanted and c.memory]
-        used = sum(c.memory or 0 for c in mine)
-        for container in sorted(mine, key=lambda c: (-c.task.priority, -c.order)):
+        weighed = [c for c in mine if c.memory]
+        used = sum(c.memory or 0 for c in weighed)
+        for container in sorted(weighed, key=lambda c: (-c.task.priority, -c.order)):
             if used <= self.max_bytes:
                 return
             used -= container.memory or 0
@@ -237,8 +237,12 @@ class WarmPool:
 
     def _waits(self, container: Container, now: float) -> bool:
         """True for a container that is to work, and needs a place."""
-        waits = container.wanted and container.phase in UNSTARTED and now >= container.not_before
-        return waits and self.inventory.has_room(container.task)
+        if not container.wanted or container.phase not in UNSTARTED or now < container.not_before:
+            return False
+        inventory, image = self.inventory, container.task.image
+        # What cannot start yet needs no place yet.
+        held = now < inventory.refreshed_by().get(image, now) or inventory.is_quiet(container, now)
+        return not held and inventory.has_room(container.task)
 
     def _lacks(self, task: Task) -> int:
         """Returns how many containers its pool may get."""
