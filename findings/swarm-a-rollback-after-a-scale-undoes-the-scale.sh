@@ -4,8 +4,8 @@
 # One would assume that a rollback leads back to what was there before the last deployment, as its page has it ("a service to its
 # previous version"), and that a number of replicas is no version: `docker service scale` starts nothing anew either.
 # Each update of a service, a scale too, makes what was there the one previous specification, and a rollback swaps the two. So
-# after image 2 and one scale, a rollback brings back the old number with image 2; a second one the new number, with image 2. The
-# answer is "rollback completed" and the exit code 0.
+# after image 2 and one scale, a rollback brings back the old number with image 2; a second one the new number, with image 2.
+# Both end with the exit code 0.
 # With an autoscaler at work the previous specification is nearly always the one before its last step: the usual way out of a bad
 # deployment halves or doubles the copies of it. Deploy the old image by its name; or keep the autoscaler off first, and let
 # somebody note the image, as the second rollback does not bring it back. Seen with Docker 20.10.24 (swarmkit: controlapi/service.go).
