@@ -7,8 +7,8 @@
 # after image 2 and one scale, a rollback brings back the old number with image 2; a second one the new number, with image 2.
 # Both end with the exit code 0.
 # With an autoscaler at work the previous specification is nearly always the one before its last step: the usual way out of a bad
-# deployment halves or doubles the copies of it. Deploy the old image by its name; or keep the autoscaler off first, and let
-# somebody note the image, as the second rollback does not bring it back. Seen with Docker 20.10.24 (swarmkit: controlapi/service.go).
+# deployment halves or doubles the copies of it. Deploy the old image by its name, and have that written down somewhere,
+# as no rollback brings it back. Seen with Docker 20.10.24 (swarmkit: controlapi/service.go).
 # It starts an engine of its own in a network of its own: needs root, dockerd, ip and unshare; no container is started.
 set -euo pipefail
 
