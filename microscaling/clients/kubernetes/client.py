@@ -143,7 +143,7 @@ class Kube:
         body = {"spec": {"replicas": replicas}}
 
         def patch(logged_in: client.ApiClient) -> Any:
-            time_left()  # raises: a renewed login may have taken all of it
+            time_left()  # raises: a new login, or a freeze of this process, may have taken all of it
             api = client.AppsV1Api(logged_in)
             return api.patch_namespaced_deployment_scale(name, self.namespace, body, **_call_options())
 
