@@ -13,7 +13,7 @@ from tests.integration.engines import BUSYBOX, LABEL
 LEASE_S = 60
 GO = "18"
 """SIGCONT, as the engine's events have it: a container is told that it is to work."""
-LOADS = "trap 'exit 0' TERM; trap : CONT; : >/ready; while :; do sleep 3600 & wait $!; done"
+LOADS = "trap 'exit 0' TERM; trap : CONT; sleep 1; : >/ready; while :; do sleep 3600 & wait $!; done"
 
 
 @dataclass(frozen=True)
