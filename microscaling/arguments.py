@@ -69,7 +69,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "tasks": ("MSS_CONFIG",),
     "what runs them": (
         "MSS_SCHEDULER", "MSS_MAX_CONTAINERS", "MSS_PULL_IMAGES", "MSS_PASS_ENV", "MSS_ORPHANS",
-        "MSS_STATE_DIR", "DOCKER_", "MSS_KUBE_", "MSS_MARATHON_",
+        "MSS_STATE_DIR", "MSS_WARM_MEMORY", "DOCKER_", "MSS_KUBE_", "MSS_MARATHON_",
     ),
     "deciding": (
         "MSS_DEMAND_ENGINE", "MSS_K", "MSS_TU", "MSS_VEL_SAMPLES", "MSS_SCALE_DOWN_WINDOW_S",
@@ -267,8 +267,11 @@ def _commands() -> str:
 
 
 def _environment() -> str:
+    from microscaling.scheduler.lease import LEASE
+
     lines = ["environment variables (defaults and meanings: docs/variables.md):"]
-    for title, names in (by_group() | {"your Compose services": _of_services()}).items():
+    of_plugins = {"your Compose services": _of_services(), "two agents": [LEASE.name]}
+    for title, names in (by_group() | of_plugins).items():
         text = f"{title}: {', '.join(names)}"
         lines += textwrap.wrap(
             text, 100, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False
