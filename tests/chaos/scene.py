@@ -111,15 +111,24 @@ def apps(endpoints: Mapping[str, str], folder: Path) -> list[dict[str, Any]]:
 
 def _app(part: Part, endpoints: Mapping[str, str], folder: Path) -> dict[str, Any]:
     config: dict[str, Any] = {"networkMode": "none"}
-    if part.measured:
-        config["targetQueueLength"] = TARGET
-    if part.name == "alpha":
-        config |= {"topicName": "alpha", "channelName": "work"}
-    elif part.measured:
-        config["url"] = f"http://{endpoints[part.name]}/stats?format=json"
-        config["path"] = "topics[0].channels[0].depth"
     if part.name == "flaky":
         config["volumes"] = [f"{folder}:/chaos:ro"]
+    if part.name == "alpha":
+        return app_of(part, {**config, "topicName": "alpha", "channelName": "work"}, "NSQ")
+    return app_of(part, config | by_http(part, endpoints))
+
+
+def by_http(part: Part, endpoints: Mapping[str, str]) -> dict[str, Any]:
+    """Where the queue of a task is asked for, if it has one."""
+    if not part.measured:
+        return {}
+    url = f"http://{endpoints[part.name]}/stats?format=json"
+    return {"url": url, "path": "topics[0].channels[0].depth"}
+
+
+def app_of(part: Part, config: Mapping[str, Any], metric: str = "HTTP") -> dict[str, Any]:
+    """A task as a configuration has it. `config`: its own, with all that the metric needs."""
+    target = {"targetQueueLength": TARGET} if part.measured else {}
     return app(
         part.name,
         part.priority,
@@ -127,6 +136,6 @@ def _app(part: Part, endpoints: Mapping[str, str], folder: Path) -> dict[str, An
         minContainers=part.least,
         maxContainers=part.most,
         ruleType=part.rule,
-        metricType="NSQ" if part.name == "alpha" else "HTTP" if part.measured else "",
-        config=config,
+        metricType=metric if part.measured else "",
+        config={**config, **target},
     )

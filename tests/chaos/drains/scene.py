@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.scene import CAP, TARGET, Part, Scene
-from tests.integration.agents import app
+from tests.chaos.scene import CAP, Part, Scene, app_of, by_http
 from tests.integration.engines import BUSYBOX, LABEL
 
 WORKER = """\
@@ -100,17 +99,4 @@ def apps(endpoints: Mapping[str, str], folder: Path) -> list[dict[str, Any]]:
 def _app(part: Worker, endpoints: Mapping[str, str], folder: Path) -> dict[str, Any]:
     words = ["sh", "/chaos/worker.sh", "never" if part.never_idle else "work"]
     config = {"networkMode": "none", "command": words, "volumes": [f"{folder}:/chaos"], **part.config()}
-    if part.measured:
-        config["targetQueueLength"] = TARGET
-        config["url"] = f"http://{endpoints[part.name]}/stats?format=json"
-        config["path"] = "topics[0].channels[0].depth"
-    return app(
-        part.name,
-        part.priority,
-        part.image,
-        minContainers=part.least,
-        maxContainers=part.most,
-        ruleType=part.rule,
-        metricType="HTTP" if part.measured else "",
-        config=config,
-    )
+    return app_of(part, config | by_http(part, endpoints))

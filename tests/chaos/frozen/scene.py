@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.chaos.scene import CAP, SLOW, TARGET, Part, Scene
-from tests.integration.agents import app
+from tests.chaos.scene import CAP, SLOW, Part, Scene, app_of, by_http
 from tests.integration.engines import BUSYBOX, LABEL
 
 LEASE_S = 60
@@ -59,22 +58,5 @@ NAMES = tuple(part.name for part in PARTS)
 
 def apps(endpoints: Mapping[str, str]) -> list[dict[str, Any]]:
     """The tasks as a configuration has them."""
-    return [_app(part, endpoints) for part in PARTS]
-
-
-def _app(part: Yielding, endpoints: Mapping[str, str]) -> dict[str, Any]:
-    config: dict[str, Any] = {"networkMode": "none", **part.config()}
-    if part.measured:
-        config["targetQueueLength"] = TARGET
-        config["url"] = f"http://{endpoints[part.name]}/stats?format=json"
-        config["path"] = "topics[0].channels[0].depth"
-    return app(
-        part.name,
-        part.priority,
-        part.image,
-        minContainers=part.least,
-        maxContainers=part.most,
-        ruleType=part.rule,
-        metricType="HTTP" if part.measured else "",
-        config=config,
-    )
+    none = {"networkMode": "none"}
+    return [app_of(part, none | part.config() | by_http(part, endpoints)) for part in PARTS]
