@@ -32,6 +32,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    lanes.check(items)  # always: pytest-xdist does not show why a worker ended
     if "PYTEST_XDIST_WORKER" in os.environ:
         lanes.arrange(items)
 

@@ -11,12 +11,10 @@ FIRST = (ENGINE, "tests/browser/", "tests/contract/", "tests/integration/", "tes
 """The lanes that take longest begin first."""
 BESIDE_OTHERS = (
     "tests/integration/test_compose_copies.py",
-    "tests/integration/test_compose_drain.py",
     "tests/integration/test_compose_filter.py",
     "tests/integration/test_compose_limits.py",
     "tests/integration/test_compose_live.py",
     "tests/integration/test_compose_living.py",
-    "tests/integration/test_compose_source.py",
     "tests/integration/test_compose_versions.py",
     "tests/integration/test_compose_yield.py",
     "tests/integration/test_drain_restarts.py",
@@ -47,12 +45,16 @@ def lane(nodeid: str) -> str:
     return f"{file} {scheduler[1]}" if scheduler else file
 
 
-def arrange(items: list[pytest.Item]) -> None:
-    """Puts the tests into the order in which their lanes begin."""
+def check(items: list[pytest.Item]) -> None:
+    """Raises UsageError for a test that needs the engine of this machine alone, and is not in its lane."""
     for item in items:
         if "engine_to_ourselves" in getattr(item, "fixturenames", ()) and lane(item.nodeid) != ENGINE:
             # It would wait for the process of that lane to end, and that for all tests to be done.
             raise pytest.UsageError(f"{item.nodeid} uses {ENGINE}: tests/lanes.py has to say so")
+
+
+def arrange(items: list[pytest.Item]) -> None:
+    """Puts the tests into the order in which their lanes begin."""
     items.sort(key=lambda item: _rank(lane(item.nodeid)))
 
 
