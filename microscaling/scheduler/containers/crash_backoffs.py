@@ -93,6 +93,15 @@ class CrashBackoffs:
                 self._try_again(backoff)
             elif backoff.probing and self._crowded(backoff.task):
                 backoff.suspend()
+            elif backoff.probing and self._is_met(backoff.task):
+                backoff.held()
+
+    def _is_met(self, task: Task) -> bool:
+        """True if the containers of a task that have proved themselves are all that it is to have."""
+        # One that was about to go, and is wanted again, takes the place of a probe; none would prove itself.
+        books = self.inventory.books
+        trying = any(container.wanted for container in books.restless(task.name))
+        return not trying and 0 < task.demand <= books.resting(task.name)
 
     def excuse(self, since: float) -> None:
         """Forgives the failures of an outage: the engine was away from `since` (monotonic seconds) on. Later
