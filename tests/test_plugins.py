@@ -105,6 +105,7 @@ def test_only_the_chosen_one_is_imported(others: Stage) -> None:
     assert [name for name in found if name.startswith(NAME)] == [NAME, f"{NAME}.paper"]
     assert {name.removeprefix(OURS) for name in found if name.startswith(OURS)} == {
         "base",
+        "lease",
         "process",
         "process.plugin",
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import threading
 import time
 from typing import Any
 
@@ -57,9 +56,30 @@ def test_a_connection_that_the_server_closes_is_opened_anew(closes: bytes, clien
     with Server(parts([HEAD + closes + b"\r\ngood"], stays=False)) as server:
         for number in range(1, 4):
             assert client.fetch(server.url()) == b"good"
-            done = threading.Event()
-            done.wait(0.1)  # so that the end has come
             assert server.connections == number
+
+
+def test_a_connection_that_the_server_closes_as_the_question_comes(client: Client) -> None:
+    """A GET is asked again, once, over a new connection; what may have an effect is not."""
+    answered: set[socket.socket] = set()
+
+    def behave(server: Any, sock: socket.socket) -> bool:
+        if first := sock not in answered:
+            answered.add(sock)
+            sock.sendall(HEAD + b"\r\ngood")
+        return first
+
+    with Server(behave) as server:
+        for number in range(1, 4):
+            assert client.fetch(server.url()) == b"good"
+            assert server.connections == number
+        with pytest.raises(FetchError):
+            client.ask("POST", server.url(), body=b"x")
+        assert [head.split()[0] for head in server.heads] == [b"GET"] * 5 + [b"POST"]
+        server.behave = lambda server, sock: False
+        with pytest.raises(FetchError):
+            client.fetch(server.url())
+        assert len(server.heads) == 7
 
 
 def test_an_answer_that_ends_too_early_is_none(client: Client) -> None:

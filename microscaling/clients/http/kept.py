@@ -109,6 +109,8 @@ class KeptConnection:
     def __init__(self) -> None:
         self._sock: socket.socket | None = None
         self._place = ("", 0)
+        self._was_kept = False
+        """Whether the last question went over a connection from before."""
         self._early = select.poll()
         """What can be read from the socket."""
         self._last: tuple[bytes, Whole] | None = None
@@ -131,8 +133,11 @@ class KeptConnection:
         try:
             begun = begun or self._sent(prepared)
             return self._whole(begun) or self._in_parts(prepared.method, begun)
-        except BaseException:
+        except BaseException as error:
             self.close()
+            # A server may close a connection that is at rest just as the question comes.
+            if self._was_kept and isinstance(error, ConnectionResetError) and prepared.method == "GET":
+                return self.ask(prepared)
             raise
 
     def again(self, seconds: float) -> bool:
@@ -212,6 +217,7 @@ class KeptConnection:
         # What can be read before anything was asked is the end of the connection.
         if self._sock is not None and (place != self._place or self._early.poll(0)):
             self.close()
+        self._was_kept = self._sock is not None
         if self._sock is None:
             self._sock, self._place = connect(*place, time_left), place
             self._early.register(self._sock, select.POLLIN)
