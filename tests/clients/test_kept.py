@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import socket
 import time
 from typing import Any
@@ -85,6 +87,13 @@ def test_a_connection_that_the_server_closes_as_the_question_comes(client: Clien
 def test_an_answer_that_ends_too_early_is_none(client: Client) -> None:
     with Server(parts([HEAD + b"\r\ngo"], stays=False)) as server, pytest.raises(FetchError, match="2 more"):
         client.fetch(server.url())
+
+
+def test_a_client_that_has_asked_nothing_can_be_copied(client: Client) -> None:
+    """As the server does with a task, and what that has of its metric."""
+    with Server(parts(FORMS["as a whole"])) as server, contextlib.closing(copy.deepcopy(client)) as other:
+        assert other.fetch(server.url()) == client.fetch(server.url()) == b"good"
+        assert server.connections == 2
 
 
 def test_another_question_and_another_server_get_their_own(client: Client) -> None:

@@ -145,3 +145,19 @@ def test_another_answer(answer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     source = consumers_of(RabbitMQMetric("http://rabbitmq:15672", "jobs"))
     with pytest.raises(MetricError, match="not an answer of RabbitMQ's management"):
         source.ask()
+
+
+def test_what_has_just_gone_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seen with RabbitMQ 3.10 for a moment after the end of a consumer: [] in place of an object."""
+    details = {"name": "172.18.0.2:5 -> 172.18.0.3:5672 (1)", "peer_host": "172.18.0.2"}
+    one = {"queue": {"name": "jobs"}, "ack_required": True, "channel_details": details}
+    channel = {"name": details["name"], "vhost": "/", "connection_details": details}
+    gone = {"name": "another", "vhost": "/", "connection_details": []}
+    answers = {"consumers": [one, one | {"channel_details": []}], "channels": [channel, gone]}
+
+    def fetch(client: object, url: str) -> bytes:
+        return json.dumps(answers["channels" if "channels" in url else "consumers"]).encode()
+
+    monkeypatch.setattr(of_rabbitmq.Client, "fetch", fetch)
+    found = consumers_of(RabbitMQMetric("http://rabbitmq:15672", "jobs")).ask()
+    assert found == [Consumer("", True, "172.18.0.2")]

@@ -111,8 +111,8 @@ class KeptConnection:
         self._place = ("", 0)
         self._was_kept = False
         """Whether the last question went over a connection from before."""
-        self._early = select.poll()
-        """What can be read from the socket."""
+        self._early: select.poll | None = None
+        """What can be read from the socket. Only with one, as a task that was never asked may be copied."""
         self._last: tuple[bytes, Whole] | None = None
         """The last answer that came in one piece, and its bytes."""
         self._asked: Prepared | None = None
@@ -144,7 +144,7 @@ class KeptConnection:
         """Asks the last question again, with so many seconds for the answer. True if that is the last one
         again, byte for byte. If it is another, the next `ask` of that question returns it. False, too, if the
         last answer did not come in one piece. Raises OSError."""
-        if self._sock is None or self._asked is None or self._last is None or self._early.poll(0):
+        if self._sock is None or self._asked is None or self._last is None or self._has_ended():
             return False
         try:
             self._sock.settimeout(seconds)
@@ -208,20 +208,23 @@ class KeptConnection:
     def close(self) -> None:
         """Closes the connection; the next `ask` opens a new one."""
         if self._sock is not None:
-            self._early.unregister(self._sock)
             self._sock.close()
-            self._sock = self._last = None
+            self._sock = self._last = self._early = None
             self._begun = b""
 
     def _connected(self, place: tuple[str, int]) -> socket.socket:
-        # What can be read before anything was asked is the end of the connection.
-        if self._sock is not None and (place != self._place or self._early.poll(0)):
+        if self._sock is not None and (place != self._place or self._has_ended()):
             self.close()
         self._was_kept = self._sock is not None
         if self._sock is None:
             self._sock, self._place = connect(*place, time_left), place
+            self._early = select.poll()
             self._early.register(self._sock, select.POLLIN)
         return self._sock
+
+    def _has_ended(self) -> bool:
+        # What can be read before anything was asked is the end of the connection.
+        return self._early is not None and bool(self._early.poll(0))
 
 
 def _joined(headers: Iterable[tuple[str, str]]) -> Mapping[str, str]:

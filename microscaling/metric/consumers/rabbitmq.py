@@ -38,13 +38,16 @@ class RabbitMQConsumers(Consumers):
     def fetch(self) -> Sequence[Consumer]:
         until = time.monotonic() + DEADLINE_S
         try:
-            consumers = self._ask(f"consumers/{quote(self.vhost, safe='')}", until)
+            found = self._ask(f"consumers/{quote(self.vhost, safe='')}", until)
+            # Of a channel that has just gone RabbitMQ says [].
+            consumers = [one for one in found if one["channel_details"]]
             mine = list(self._of_queue(consumers))
             ours = {_address(one) for one in mine}
             self._check_celery(consumers, ours)
             channels = self._ask(CHANNELS, until)
             self._check_shown(mine, channels)
-            busy = {peer(one["connection_details"]) for one in channels if self._has_message(one)}
+            there = [one for one in channels if one["connection_details"]]
+            busy = {peer(one["connection_details"]) for one in there if self._has_message(one)}
             return [Consumer("", address in busy, address) for address in sorted(ours)]
         except FetchError as error:
             raise MetricError(str(error)) from None
