@@ -148,7 +148,7 @@ def test_another_answer(answer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_has_just_gone_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seen with RabbitMQ 3.10 for a moment after the end of a consumer: [] in place of an object."""
+    """RabbitMQ 3.10 has a list in place of an object for a moment after the end of a consumer."""
     details = {"name": "172.18.0.2:5 -> 172.18.0.3:5672 (1)", "peer_host": "172.18.0.2"}
     one = {"queue": {"name": "jobs"}, "ack_required": True, "channel_details": details}
     channel = {"name": details["name"], "vhost": "/", "connection_details": details}
