@@ -40,6 +40,7 @@ from microscaling.supervision.heartbeat import STARTING, Heartbeat
 from microscaling.supervision.signals import caught, report_unheeded
 from microscaling.supervision.systemd import SystemdNotifier
 from microscaling.utils.flag import Flag
+from microscaling.utils.reader import Unwritable, for_reader
 from microscaling.utils.threads import StoppableThread
 from microscaling.variables import check_names, report_ignored
 from microscaling.watch.thread import WatchThread
@@ -59,10 +60,13 @@ OF_HEALTH = ("MSS_HEALTH_FILE", "MSS_SERVER_ADDRESS")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the agent, or the server, with the settings of the environment, or prints the schema. Returns
     the exit code: 0 after a request to stop, 1 after a failure, 2 with bad settings."""
-    given = sys.argv[1:] if arguments is None else arguments
+    return for_reader(partial(_main, sys.argv[1:] if arguments is None else arguments), gone=FAILED)
+
+
+def _main(given: Sequence[str]) -> int:
     if given[:1] == ["simulate"]:
         return simulate(given[1:])
-    asked = parse(arguments)
+    asked = parse(given)
     if asked.file:
         os.environ |= {"MSS_CONFIG": "FILE", "MSS_CONFIG_FILE": asked.file}
     if asked.dry_run:
@@ -82,6 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return serve(os.environ) if asked.command == "server" else run(os.environ)
     except ConfigError as error:
         return _say(error)
+    except Unwritable:
+        raise
     except Exception as error:
         log.critical("unexpected failure", exc_info=True)
         log.critical("stopped with exit code 1: %r", error)
@@ -114,15 +120,16 @@ def ask_agents(environ: MutableMapping[str, str], asked: argparse.Namespace) -> 
     from microscaling.control.client import AgentError
 
     privileges.drop(environ, engine=False)  # the folder of the socket depends on the user
-    write = sys.stdout.write
+    write, complain = sys.stdout.write, sys.stderr.write
     try:
         if asked.command == "status":
-            return command.status(environ, write, asked.json, logs.takes_colour(sys.stdout, environ))
+            coloured = logs.takes_colour(sys.stdout, environ)
+            return command.status(environ, write, asked.json, coloured, complain)
         if asked.command == "explain":
-            return command.explain(environ, asked.words[0], write, asked.json)
+            return command.explain(environ, asked.words[0], write, asked.json, complain)
         if asked.command == "reload":
-            return command.reload(environ, asked.yes, write, sys.stderr.write)
-        return command.order(environ, asked.command, asked.words, asked.seconds, write, asked.down)
+            return command.reload(environ, asked.yes, write, complain)
+        return command.order(environ, asked.command, asked.words, asked.seconds, write, asked.down, complain)
     except (AgentError, LookupError) as error:
         sys.stderr.write(f"microscaling: {error}\n")
         return FAILED
@@ -133,12 +140,9 @@ def check(strict: bool) -> int:
     from microscaling.check import command
 
     coloured = logs.takes_colour(sys.stdout, os.environ)
-
-    def write(line: str) -> None:
-        sys.stdout.write(line)
-        sys.stdout.flush()  # one may take its time
-
-    return command.check(os.environ, write, strict, coloured)
+    write = partial(print, end="", flush=True)  # one may take its time
+    draws = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    return command.check(os.environ, write, strict, coloured, draws)
 
 
 def run(environ: MutableMapping[str, str]) -> int:
@@ -298,7 +302,8 @@ def _control(
     monitors: Iterable[Monitor],
 ) -> ControlServer:
     """Returns the control socket; tasks that are paused or pinned are so from the first decision on."""
-    file = file_of(settings.state_dir or default_folder(environ), settings.docker_host, source_of(settings))
+    folder, project = settings.state_dir or default_folder(environ), environ.get("MSS_COMPOSE_PROJECT", "")
+    file = file_of(folder, settings.docker_host, source_of(settings), project)
     wishes = Wishes(tasks, file, decides=settings.demand_engine == "LOCAL")
     wishes.load()
     for monitor in monitors if wishes.decides else ():
@@ -309,17 +314,17 @@ def _control(
         wishes.expire()
         changes.look()
 
-    return ControlServer(own_socket(environ), answers, every)
+    return ControlServer(own_socket(environ), answers, every, lambda: own_socket(environ))
 
 
 def _introduce(settings: Settings, tasks: Tasks) -> None:
     """Logs the first line of the agent."""
     log.info(
-        "microscaling %s: %s scheduler, %s configuration, %d tasks share %d %s%s",
+        "microscaling %s: %s scheduler, %s configuration, %s %d %s%s",
         __version__,
         settings.scheduler,
         settings.config,
-        len(tasks.tasks),
+        "1 task shares" if len(tasks.tasks) == 1 else f"{len(tasks.tasks)} tasks share",
         tasks.max_containers,
         tasks.nouns,
         ", dry run" if settings.dry_run else "",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
@@ -19,16 +20,30 @@ COMMANDS = {
     "server": "the server, with its web page, for agents with MSS_CONFIG=SERVER or MSS_MONITOR=SERVER",
     "check": "looks at a configuration and all that it needs, asks every source once, and touches nothing",
     "status": "prints the tasks of the running agents: what each has, wants and reads",
-    "explain": "prints all about a task, its last decisions included: explain TASK",
-    "pause": "a task, or all, keep their containers whatever they read, or with --down have none: "
-    "pause [TASK] [--down] [--for 2h]",
-    "pin": "a task gets a fixed number of containers: pin TASK NUMBER [--for 2h]",
-    "resume": "ends pause and pin: resume [TASK]",
-    "reload": "has the agents read their configurations again: reload [--yes]",
-    "restart": "replaces all containers of a task, a few at a time: restart TASK",
-    "simulate": "tries a configuration on simulated queues, and shows what the rules do: simulate --help",
+    "explain": "prints all about a task, its last decisions included",
+    "pause": "a task, or all, keep their containers whatever they read, or with --down have none",
+    "pin": "a task gets a fixed number of containers",
+    "resume": "ends pause and pin",
+    "reload": "has the agents read their configurations again",
+    "restart": "replaces all containers of a task, a few at a time",
+    "simulate": "tries a configuration on simulated queues, and shows what the rules do",
     "schema": "prints the JSON Schema of a configuration, for editors",
 }
+USAGE = {
+    RUN: "[-f FILE] [--max N] [--dry-run]",
+    "server": "[--health]",
+    "check": "[FILE] [--max N] [--strict]",
+    "status": "[--json]",
+    "explain": "TASK [--json]",
+    "pause": "[TASK] [--down] [--for TIME]",
+    "pin": "TASK NUMBER [--for TIME]",
+    "resume": "[TASK]",
+    "reload": "[--yes]",
+    "restart": "TASK",
+    "simulate": "FILE --load SHAPE",
+    "schema": "",
+}
+"""The words and options of each command."""
 EXAMPLES = """\
 examples:
   microscaling -f apps.yml                               containers of the local Docker engine
@@ -40,6 +55,18 @@ examples:
                                                          decides and logs, and touches nothing
   microscaling --health                                  how the running agent is
   MSS_SERVER_ADDRESS=127.0.0.1:8000 microscaling server  the server"""
+EXAMPLE = {
+    "check": "microscaling check apps.yml --strict",
+    "status": "microscaling status --json | jq '.tasks[] | [.name, .state]'",
+    "explain": "microscaling explain mailer",
+    "pause": "microscaling pause mailer --for 30m",
+    "pin": "microscaling pin mailer 3 --for 2h",
+    "resume": "microscaling resume mailer",
+    "reload": "microscaling reload",
+    "restart": "microscaling restart mailer",
+    "schema": "microscaling schema > microscaling.schema.json",
+}
+"""One of each command that has a help of its own."""
 OF_AGENTS = ("status", "explain", "pause", "pin", "resume", "reload", "restart")
 """Commands for agents that run."""
 WORDS = {
@@ -51,18 +78,19 @@ WORDS = {
     "restart": (1, 1),
 }
 """The least and the most words after a command; none after the others."""
-DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]+)?)([smhd])")
+DURATION = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]+)?[smhd])+")
+PART = re.compile(r"([0-9.]+)([smhd])")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     "--file": (RUN, "check"),
-    "--max": (RUN, "check"),
-    "--dry-run": (RUN,),
-    "--strict": ("check",),
-    "--json": ("status", "explain"),
-    "--for": ("pause", "pin"),
-    "--yes": ("reload",),
-    "--down": ("pause",),
     "--health": (RUN, "server"),
+    "--dry-run": (RUN,),
+    "--max": (RUN, "check"),
+    "--strict": ("check",),
+    "--for": ("pause", "pin"),
+    "--down": ("pause",),
+    "--json": ("status", "explain"),
+    "--yes": ("reload",),
 }
 """Option -> the commands for which it has a meaning."""
 GROUPS: Mapping[str, tuple[str, ...]] = {
@@ -107,7 +135,9 @@ class _Parser(argparse.ArgumentParser):
 
     def format_help(self) -> str:
         # Only now, as the names of some variables are in modules that few starts need.
-        self.epilog = f"{_commands()}\n\n{EXAMPLES}\n\n{_environment()}\n\ndocumentation: README.md and docs/"
+        self.epilog = self.epilog or (
+            f"{_commands()}\n\n{EXAMPLES}\n\n{_environment()}\n\ndocumentation: README.md and docs/"
+        )
         return super().format_help()
 
     def error(self, message: str) -> NoReturn:
@@ -118,59 +148,71 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Parses the arguments: `command` (one of COMMANDS, or None: the agent), `file` (a path, or None),
     `health`, `strict`, `json`, `seconds` (of --for, or None) and `words` after the command. Ends the process
     with code 0 after --help and --version, and with 2 and one line on bad arguments."""
-    parser = _parser()
+    given = sys.argv[1:] if arguments is None else arguments
+    parser = _parser(_helped(given))
     if "_ARGCOMPLETE" in os.environ:
         # Imported only here: the shell asks, and no start does.
         from microscaling.control.completion import complete
 
-        complete(parser, COMMANDS)
-    asked, unknown = parser.parse_known_args(arguments)
+        complete(parser, COMMANDS, OPTIONS)
+    asked, unknown = parser.parse_known_args(given)
     if unknown:
         parser.error(_unknown(unknown[0], [*OPTIONS, "--version", "--help", *COMMANDS]))
     _check(parser, asked)
     return asked
 
 
-def _parser() -> _Parser:
+def _helped(given: Sequence[str]) -> str:
+    """Returns the command whose own help is asked for; "" if it is that of all, as for the agent and the
+    server, which have the variables."""
+    command = given[0] if given else ""
+    return command if command in EXAMPLE and {"-h", "--help"} & {*given} else ""
+
+
+def _parser(command: str = "") -> _Parser:
+    """Returns the parser of all arguments; with a command, one for its help."""
     parser = _Parser(
         prog="microscaling",
         usage="microscaling [run] [-f FILE] [--max N] [--dry-run]\n"
         "       microscaling check [FILE] [--strict] | status [--json] | explain TASK [--json]\n"
         "       microscaling pause [TASK] [--down] [--for 2h] | pin TASK NUMBER [--for 2h] | resume [TASK]\n"
-        "       microscaling reload [--yes] | restart TASK\n"
+        "       microscaling reload [--yes] | restart TASK | simulate FILE --load SHAPE\n"
         "       microscaling [server] --health | server | schema",
         description="Shares a fixed number of containers between services, by priority.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"microscaling {__version__}")
-    parser.add_argument(
-        "-f",
-        "--file",
-        help="the configuration, JSON or YAML: MSS_CONFIG=FILE and MSS_CONFIG_FILE in one",
-    )
-    parser.add_argument(
-        "--health",
-        action="store_true",
-        help="print the health of the agent (`server`: the server) on this machine; exit code 1 if unhealthy",
-    )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="decide and log, and touch nothing: MSS_DRY_RUN=true"
-    )
-    parser.add_argument(
-        "--max",
-        metavar="N",
-        help="containers that all tasks share, in place of maxContainers of the configuration: "
+    texts = {
+        "--file": "the configuration, JSON or YAML: MSS_CONFIG=FILE and MSS_CONFIG_FILE in one",
+        "--health": "print the health of the agent (`server`: the server) on this machine; exit code 1 if "
+        "unhealthy",
+        "--dry-run": "decide and log, and touch nothing: MSS_DRY_RUN=true",
+        "--max": "containers that all tasks share, in place of maxContainers of the configuration: "
         "MSS_MAX_CONTAINERS",
-    )
-    parser.add_argument("--strict", action="store_true", help="check: exit code 3 if there is a warning")
-    parser.add_argument("--for", metavar="TIME", help="pause, pin: the end, after 90s, 30m, 2h or 1d")
-    parser.add_argument("--down", action="store_true", help="pause: without containers until it is resumed")
-    parser.add_argument("--json", action="store_true", help="status, explain: JSON, an object a line")
-    parser.add_argument(
-        "--yes", action="store_true", help="reload: also if a task goes, with MSS_RELOAD=watch"
-    )
-    parser.add_argument("command", nargs="?", help="one of those below; without one the agent runs")
-    parser.add_argument("words", nargs="*", metavar="FILE | TASK", help="of the command")
+        "--strict": "check: exit code 3 if there is a warning",
+        "--for": "pause, pin: the end, after 90s, 30m, 2h30m or 1d",
+        "--down": "pause: without containers until it is resumed",
+        "--json": "status, explain: JSON, an object a line",
+        "--yes": "reload: also if a task goes, with MSS_RELOAD=watch",
+    }
+    values = {"--max": "N", "--for": "TIME", "--file": "FILE"}
+    if not command:
+        parser.add_argument("--version", action="version", version=f"microscaling {__version__}")
+    for option, text in texts.items():
+        if command and command not in OPTIONS[option]:
+            continue
+        names = ["-f", option] if option == "--file" else [option]
+        text = text.partition(": ")[2] if command and text.startswith(OPTIONS[option]) else text
+        if option in values:
+            parser.add_argument(*names, metavar=values[option], help=text)
+        else:
+            parser.add_argument(*names, action="store_true", help=text)
+    if command:
+        parser.usage = f"microscaling {command} {USAGE[command]}".rstrip()
+        parser.description = COMMANDS[command]
+        parser.epilog = f"example: {EXAMPLE[command]}\n\nmicroscaling --help has all commands and variables"
+    hidden = argparse.SUPPRESS if command else None
+    parser.add_argument("command", nargs="?", help=hidden or "one of those below; without one the agent runs")
+    parser.add_argument("words", nargs="*", metavar="FILE | TASK", help=hidden or "of the command")
     return parser
 
 
@@ -187,8 +229,10 @@ def _check(parser: _Parser, asked: argparse.Namespace) -> None:
         parser.error(_unknown(asked.words[min(most, len(asked.words) - 1)], [*OPTIONS, *COMMANDS]))
     if command == "pin" and len(asked.words) == 1:
         parser.error(f"pin: to how many containers? pin {one_line(asked.words[0])} NUMBER")
+    if command == "pin" and len(asked.words) == 2 and not re.fullmatch("[0-9]{1,6}", asked.words[1]):
+        parser.error(f"pin: expected a whole number of containers, got {quoted(asked.words[1])}")
     if len(asked.words) < least:
-        parser.error(f"{command}: which task? {COMMANDS[command]}; microscaling status lists them")
+        parser.error(f"{command}: which task? {command} {USAGE[command]}; microscaling status lists them")
     if command == "check" and asked.words:
         asked.file = asked.words[0]
     asked.seconds = _seconds(parser, getattr(asked, "for"))
@@ -206,10 +250,13 @@ def _check(parser: _Parser, asked: argparse.Namespace) -> None:
 
 def _seconds(parser: _Parser, text: str | None) -> float | None:
     """Returns a duration such as 2h in seconds."""
-    found = DURATION.fullmatch(text or "")
-    if text is not None and (found is None or not float(found[1])):
-        parser.error(f"argument --for: expected a time such as 90s, 30m, 2h or 1d, got {quoted(text)}")
-    return float(found[1]) * SECONDS[found[2]] if found else None
+    if text is None:
+        return None
+    parts = PART.findall(text) if DURATION.fullmatch(text) else []
+    seconds = sum(float(number) * SECONDS[unit] for number, unit in parts)
+    if not seconds:
+        parser.error(f"argument --for: expected a time such as 90s, 30m, 2h30m or 1d, got {quoted(text)}")
+    return seconds
 
 
 def _unknown(argument: str, known: Sequence[str] | Mapping[str, str]) -> str:
@@ -256,8 +303,9 @@ def _of_services() -> list[str]:
 def _commands() -> str:
     lines = ["commands:"]
     for name, meaning in COMMANDS.items():
+        usage = f": {name} {USAGE[name]}" if USAGE[name] else ""
         lines += textwrap.wrap(
-            meaning,
+            f"{meaning}{usage}",
             100,
             initial_indent=f"  {name:<10}",
             subsequent_indent=" " * 12,

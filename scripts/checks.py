@@ -243,6 +243,13 @@ BACKENDS = (
         variables={"MSS_PULL_IMAGES": "false"},
     ),
     Case(
+        "an image that cannot be pulled",
+        'mailer: config.image: "127.0.0.1:1/mailer:1" is not on the engine, and cannot be pulled: ',
+        1,
+        (IMAGE, "image: 127.0.0.1:1/mailer:1"),
+        scheduler=ENGINE,
+    ),
+    Case(
         "an image by an id that is not there",
         'mailer: config.image: "0123456789abcdef" is not on the engine, and an id cannot be pulled: load it, or give the name of an image',
         1,

@@ -52,7 +52,9 @@ apps:
 NAMES = re.compile(r"\b(mailer|resizer|batch|mialer)\b")
 DAY, TIME = "2026-11-29", "07:29:12"
 ASKING = ("status", "explain")
-PATIENCE_S, SETTLES_S = 20.0, 2.0
+OTHERS = re.compile(r"^microscaling: the agent at .*\n|; the agent at .*", re.MULTILINE)
+"""Other agents of this user that do not answer just then are named, too."""
+PATIENCE_S, SETTLES_S = 60.0, 2.0
 
 
 class Scene:
@@ -103,7 +105,7 @@ class Scene:
         )  # fmt: skip
         out = self._ours(done.stdout) if words[1:2] == ["status"] else done.stdout
         code = f"(exit code {done.returncode})\n" if done.returncode else ""
-        return self._alike(out + done.stderr) + code
+        return self._alike(out + OTHERS.sub("", done.stderr)) + code
 
     def _ours(self, out: str) -> str:
         pid = self.process.pid if self.process else 0

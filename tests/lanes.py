@@ -22,6 +22,7 @@ BESIDE_OTHERS = (
     "tests/integration/test_engine_tls.py",
     "tests/integration/test_leave.py",
     "tests/integration/test_podman.py",
+    "tests/integration/test_podman_frozen.py",
     "tests/integration/test_swarm.py",
     "tests/integration/test_two_agents.py",
     "tests/integration/test_unstoppable.py",

@@ -8,11 +8,17 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 GRACE_S = 10.0
 PROC = Path("/proc")
+
+
+def of_each_process(name: str) -> Iterator[Path]:
+    """Yields that file of each process, which may have gone by now. A glob fails if one goes just then."""
+    return (PROC / pid / name for pid in os.listdir(PROC) if pid.isdigit())
 
 
 def sockets() -> frozenset[str]:
@@ -30,7 +36,7 @@ def children() -> frozenset[str]:
     """The child processes, those included that have ended and that nobody has waited for. But for ended
     orphans of local processes, for which only an agent as it is run waits."""
     found = set()
-    for entry in PROC.glob("[0-9]*/stat"):
+    for entry in of_each_process("stat"):
         try:
             name, _, rest = entry.read_text().rpartition(")")
         except OSError:

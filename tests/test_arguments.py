@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from microscaling.__main__ import main
-from microscaling.arguments import COMMANDS, by_group, parse
+from microscaling.arguments import COMMANDS, EXAMPLE, OPTIONS, USAGE, by_group, parse
 from microscaling.config.services.plugin import TYPE as SERVICES
 from microscaling.settings import variables
 
@@ -35,9 +35,15 @@ from microscaling.settings import variables
         (["--health", "-f", "a"], "argument --file: has no meaning with --health"),
         (
             ["pause", "--for", "soon"],
-            'argument --for: expected a time such as 90s, 30m, 2h or 1d, got "soon"',
+            'argument --for: expected a time such as 90s, 30m, 2h30m or 1d, got "soon"',
         ),
-        (["pause", "--for", "0h"], 'argument --for: expected a time such as 90s, 30m, 2h or 1d, got "0h"'),
+        (["pause", "--for", "0h"], 'argument --for: expected a time such as 90s, 30m, 2h30m or 1d, got "0h"'),
+        (
+            ["pause", "--for", "2h3"],
+            'argument --for: expected a time such as 90s, 30m, 2h30m or 1d, got "2h3"',
+        ),
+        (["pin", "mailer", "-1"], 'pin: expected a whole number of containers, got "-1"'),
+        (["pin", "mailer", "1.5"], 'pin: expected a whole number of containers, got "1.5"'),
         (["pin", "mailer"], "pin: to how many containers? pin mailer NUMBER"),
         (["run", "--max", "many"], 'argument --max: expected a whole number of containers, got "many"'),
         (["status", "--max", "3"], "argument --max: has no meaning with status"),
@@ -65,6 +71,13 @@ def test_a_wrong_argument_is_one_line_with_the_right_one(
     out, err = capsys.readouterr()
     assert err == f"microscaling: {says}; microscaling --help lists the arguments\n"
     assert out == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("1.5h", 5400), ("2h30m", 9000), ("1d12h", 129_600)]
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert parse(["pause", "mailer", "--for", text]).seconds == seconds
 
 
 @pytest.mark.parametrize("words", [["explain"], ["pin"]])
@@ -95,6 +108,28 @@ def test_help_has_examples_and_every_variable(
     out = capsys.readouterr().out
     assert "microscaling -f apps.yml" in out
     assert all(name in out for name in (*variables(), *(v.name for v in SERVICES.variables), "MSS_LEASE"))
+
+
+@pytest.mark.parametrize("command", [*EXAMPLE])
+def test_a_command_has_a_help_of_its_own(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse([command, "--help"])
+    assert not ended.value.code
+    out = capsys.readouterr().out
+    assert out.startswith(f"usage: microscaling {command} {USAGE[command]}".rstrip() + "\n")
+    assert COMMANDS[command] in out
+    assert f"\nexample: {EXAMPLE[command]}\n" in out
+    assert EXAMPLE[command].startswith(f"microscaling {command}")
+    shown = {*re.findall(r"^  (?:-f FILE, )?(--[a-z-]+)", out, re.MULTILINE)}
+    assert shown == {option for option, of in OPTIONS.items() if command in of}
+    assert {*re.findall(r"--[a-z-]+", USAGE[command])} <= shown
+    assert len(out.splitlines()) < 20
+
+
+def test_every_command_has_help_with_examples() -> None:
+    assert {*COMMANDS} == {*EXAMPLE, "run", "server", "simulate"}
+    assert {*USAGE} == {*COMMANDS}
+    parse(EXAMPLE["pin"].split()[1:])
 
 
 def test_every_variable_is_in_one_group() -> None:

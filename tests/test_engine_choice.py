@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.test_docker_client import Engine, engine
+from tests.services.service import free_port
 from tests.test_main import ROOT, TOY, run, start
 
 __all__ = ["engine"]
@@ -245,8 +246,7 @@ def test_while_it_waits_another_cause_is_said_too(tmp_path: Path) -> None:
 
 
 def test_a_closed_port_is_waited_for(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        host = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+    host = f"tcp://127.0.0.1:{free_port()}"
     with start(**environ(tmp_path, DOCKER_HOST=host)) as process:
         line = told(process, "waiting")
         said = f"cannot connect to the Docker daemon at {host} (from DOCKER_HOST): connection refused"

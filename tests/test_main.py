@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from subprocess import DEVNULL
 from typing import Any
@@ -16,6 +18,8 @@ from typing import Any
 import pytest
 
 from microscaling import __version__
+from microscaling.control.client import ask
+from microscaling.control.place import found_sockets
 from microscaling.supervision.signals import ONE_REQUEST_S
 
 ROOT = Path(__file__).parents[1]
@@ -49,8 +53,100 @@ def run(*arguments: str, **environ: str) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
+def socket_of(pid: int, environ: Mapping[str, str]) -> str:
+    """The control socket of an agent, once it answers there; until then empty."""
+    for path in found_sockets(environ):
+        with contextlib.suppress(ProcessLookupError):  # its file is there before anybody listens
+            if path.endswith(f"-{pid}.sock") and ask(path, "GET /status"):
+                return path
+    return ""
+
+
+def _until_it_answers(agent: subprocess.Popen[bytes], environ: Mapping[str, str]) -> None:
+    deadline = time.monotonic() + 60
+    while not socket_of(agent.pid, environ):
+        assert agent.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_version() -> None:
     assert run("--version") == (0, f"microscaling {__version__}\n", "")
+
+
+@pytest.mark.parametrize("arguments", [("schema",), ("check",)])
+def test_a_reader_that_has_seen_enough(arguments: tuple[str, ...]) -> None:
+    """As `| head -1`: no traceback."""
+    reads, writes = os.pipe()
+    os.close(reads)  # before it begins to write
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "microscaling", *arguments],
+            cwd=ROOT,
+            env={**os.environ, **TOY},
+            stdout=writes,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    finally:
+        os.close(writes)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.parametrize(
+    "arguments",
+    [("schema",), ("check",), ("--health",), ("status",), ("simulate", "apps.json", "--load", "step")],
+)
+def test_output_that_cannot_be_written(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    """As into a file on a full disk: a line, and no traceback."""
+    config = {"topicName": "jobs", "channelName": "all", "targetPerContainer": 5}
+    queue = {"ruleType": "PerContainer", "metricType": "NSQ", "config": config}
+    (tmp_path / "apps.json").write_text(json.dumps({**APPS, "apps": [{**APPS["apps"][0], **queue}]}))
+    environ = {**os.environ, **TOY, "PYTHONPATH": str(ROOT), "XDG_RUNTIME_DIR": str(tmp_path)}
+    agent = subprocess.Popen([sys.executable, "-m", "microscaling"], env=environ, stderr=subprocess.PIPE)
+    try:
+        _until_it_answers(agent, environ)  # before that, `status` has nothing to write
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(
+                [sys.executable, "-m", "microscaling", *arguments],
+                cwd=tmp_path,
+                env=environ,
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=60,
+            )
+    finally:
+        agent.terminate()
+        agent.communicate(timeout=60)
+    said = "microscaling: standard output: cannot be written: No space left on device"
+    assert (done.returncode, done.stderr.splitlines()[-1:]) == (1, [said])
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("closed", ["1>&-", "2>&-", "0<&- 1>&- 2>&-"])
+def test_standard_streams_that_are_closed(closed: str, tmp_path: Path) -> None:
+    """The first files, sockets among them, do not get their numbers."""
+    environ = {**os.environ, **TOY, "PYTHONPATH": str(ROOT), "XDG_RUNTIME_DIR": str(tmp_path)}
+
+    def shell(arguments: str) -> subprocess.Popen[bytes]:
+        line = f"exec {sys.executable} -m microscaling {arguments} {closed}"
+        return subprocess.Popen(["sh", "-c", line], env=environ)
+
+    assert shell("check").wait(60) == 0
+    agent = shell("")
+    try:
+        # By any of its folders: the path below this one may be too long for a socket.
+        _until_it_answers(agent, environ)
+        for number in range(3):
+            if f"{number}>&-" in closed or f"{number}<&-" in closed:
+                assert os.readlink(f"/proc/{agent.pid}/fd/{number}") == os.devnull
+    finally:
+        agent.terminate()
+        code = agent.wait(60)
+    assert code == 0
 
 
 OLDEST = "3.10"
@@ -113,7 +209,7 @@ def test_the_first_that_says_it_is_the_cap(
     said = next(process.stderr)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
-    assert f"1 tasks share {cap} containers" in said
+    assert f"1 task shares {cap} containers" in said
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -22,8 +22,10 @@ import pytest
 from microscaling import factory, log
 from microscaling.settings import Settings
 from tests.fakes.server import FakeServer, wait_for
+from tests.leaks import of_each_process
 from tests.metric.faulty import Server
 from tests.server.running import PLAN, Running
+from tests.services.service import free_port
 
 pytest.importorskip("redis", reason="redis is not here: pip install '.[redis]'")
 
@@ -128,7 +130,7 @@ def clean() -> dict[str, str]:
 def command_lines(pid: int) -> dict[int, bytes]:
     """Of a process and of all that descend from it."""
     parents = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
+    for stat in of_each_process("stat"):
         with contextlib.suppress(OSError):
             parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
     family = {pid}
@@ -172,8 +174,7 @@ def test_nothing_secret_leaves_an_agent_whose_sources_fail(scheduler: str, form:
     told: dict[str, str] = {}
     with FakeServer() as server, Server(echoes) as echo, telling_redis() as redis:
         server.headers = [(b"Microscaling-Detail", b"1")]
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            closed = f"127.0.0.1:{listener.getsockname()[1]}"
+        closed = f"127.0.0.1:{free_port()}"
         described = apps(echo, redis, closed)
         environ = ENVIRON | {
             "MSS_SCHEDULER": scheduler,

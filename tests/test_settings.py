@@ -197,6 +197,16 @@ def test_every_bad_variable_at_once() -> None:
     ]
 
 
+def test_bytes_that_are_no_text_are_only_in_paths() -> None:
+    """The environment of a process may have any bytes but zero."""
+    with pytest.raises(ConfigError) as caught:
+        Settings.from_env({"MSS_USER_ID": "\udcff", "MSS_NOTIFY_TEMPLATE": "\udcff$text"})
+    assert [problem.partition(", got")[0] for problem in caught.value.problems] == [
+        "MSS_USER_ID: expected text in UTF-8", "MSS_NOTIFY_TEMPLATE: expected text in UTF-8",
+    ]  # fmt: skip
+    assert Settings.from_env({"MSS_STATE_DIR": "/srv/\udcff"}).state_dir == "/srv/\udcff"
+
+
 @pytest.mark.parametrize("token", ["a b", "a\nb", "é", "\x7f", " "])
 def test_a_token_that_does_not_fit_into_a_header_is_refused_and_not_shown(token: str) -> None:
     with pytest.raises(ConfigError, match=r"^MSS_API_TOKEN: expected .* got a value that is not shown$"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -58,8 +59,11 @@ class Agent:
 
     def holds(self) -> tuple[int, int]:
         """How many threads and sockets it has."""
-        links = [os.readlink(entry) for entry in self.proc.glob("fd/*")]
-        return len(list(self.proc.glob("task/*"))), sum(link.startswith("socket:") for link in links)
+        links = []
+        for number in os.listdir(self.proc / "fd"):
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                links.append(os.readlink(self.proc / "fd" / number))
+        return len(os.listdir(self.proc / "task")), sum(link.startswith("socket:") for link in links)
 
     def used_s(self) -> float:
         """Seconds of a core that it has used."""
@@ -91,7 +95,7 @@ def test_asked_heard_and_told(tmp_path: Path, server: FakeServer) -> None:
     assert all("\r\nAuthorization: Bearer t0ken-5\r\n" in head for head in server.heads)
     assert link.headers["origin"] == "http://localhost/"
     assert link.messages[-1]["user"] == "hello"
-    assert link.closed_as_it_should
+    wait_for(lambda: link.closed_as_it_should)  # read by a thread, perhaps after the agent has ended
     assert "t0ken" not in agent.log()
 
 
@@ -110,7 +114,8 @@ def test_the_server_is_stopped_and_started_20_times(tmp_path: Path, server: Fake
             assert server.link
             took.append(time.monotonic() - began)
             assert server.messages()[0]["metrics"]["tasks"][0]["runningCount"] == 7
-        wait_for(lambda: agent.holds() == before)
+        # Fewer is no leak: somebody may have asked for its status at the first look.
+        wait_for(lambda: all(now <= then for now, then in zip(agent.holds(), before, strict=True)))
         server.demand(p1=3)
         wait_for(lambda: last(server)["runningCount"] == 3)
     # One that is late on a busy machine is no proof of anything.

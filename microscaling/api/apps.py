@@ -40,6 +40,7 @@ from microscaling.api.schema.variables import fill_in
 from microscaling.api.schema.warming import read_warm
 from microscaling.api.schema.web import read_web
 from microscaling.api.schema.yielding import read_yielding
+from microscaling.api.schema.zero_bytes import note_zero_bytes
 from microscaling.demand.task import Task
 from microscaling.errors import ConfigError
 from microscaling.settings import Settings
@@ -105,6 +106,7 @@ def _is_object(entry: Any, place: str, notes: Notes) -> bool:
 def _task(
     entry: Mapping[str, Any] | None, place: str, notes: Notes, settings: Settings, files: Files
 ) -> Task:
+    note_zero_bytes({key: value for key, value in (entry or {}).items() if key != "name"}, place, notes)
     app = Section(entry or {}, place, notes)
     name, priority, config = _name(app), app.whole("priority"), app.section("config", SPELLINGS)
     fill_in(config, (IMAGE, COMMAND, *KEYS))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from microscaling.api.members import members_of
@@ -21,22 +21,26 @@ VALID_S = 600.0
 """The age (seconds) above which an answer would not be used: longer than a check takes."""
 
 
-def measured(tasks: Tasks, scale_down_window_s: float) -> Iterator[Finding]:
+def measured(
+    tasks: Tasks, scale_down_window_s: float, doing: Callable[[str], object] = str
+) -> Iterator[Finding]:
     """Asks all sources; yields one finding for each of them, and one for each task with its number and the
-    containers that it would have. Nothing is carried out."""
+    containers that it would have. Nothing is carried out. `doing` gets what is waited for."""
     readings = Readings(tasks.tasks, VALID_S)
     took: dict[Poll, float] = {}
 
-    def ask(poll: Poll) -> Poll:
+    def ask(poll: Poll) -> None:
         began = time.monotonic()
         poll.ask(time.monotonic)
         took[poll] = time.monotonic() - began
         poll.source.close()  # in this thread, as some libraries want it
-        return poll
 
     polls = readings.start(time.monotonic(), VALID_S)
     with ThreadPoolExecutor(AT_ONCE, "mss-check") as pool:
-        for poll in pool.map(ask, polls):
+        answers = [pool.submit(ask, poll) for poll in polls]
+        for n, (poll, answer) in enumerate(zip(polls, answers, strict=True), 1):
+            doing(f"asking {poll.source.name} ({n} of {len(polls)} sources) ...")
+            answer.result()
             if poll.reading is not None and not poll.reading.error:
                 yield ok(f"{poll.source.name}: answers in {took[poll] * 1000:.0f} ms")
     # Each number counts from here on as that of a running agent would: only the first decision is asked for.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from microscaling.log import COMPONENTS, masked
+from microscaling.log import CLEAR, COMPONENTS, masked
 from microscaling.utils.finding import ERROR, OK, WARNING, Finding
 from microscaling.utils.text import one_line
 
@@ -16,11 +17,12 @@ COLOURS = {OK: 32, WARNING: 33, ERROR: 31}
 
 class Report:
     """Takes findings, and passes each to `write` as a line, with secrets masked. A finding that was there
-    before is left out."""
+    before is left out. `draws`: it is a terminal, whose last line shows what is waited for."""
 
-    def __init__(self, write: Callable[[str], object], coloured: bool = False) -> None:
+    def __init__(self, write: Callable[[str], object], coloured: bool = False, draws: bool = False) -> None:
         self._write = write
         self._coloured = coloured
+        self._draws = draws
         self._found: dict[Finding, None] = {}
 
     def add(self, findings: Iterable[Finding]) -> None:
@@ -28,7 +30,12 @@ class Report:
         for finding in findings:
             if finding not in self._found:
                 self._found[finding] = None
-                self._write(self._line(finding))
+                self._write((CLEAR if self._draws else "") + self._line(finding))
+
+    def doing(self, what: str) -> None:
+        """Shows what is waited for, until the next finding; "": nothing any more."""
+        if self._draws:
+            self._write(CLEAR + one_line(masked(what))[: shutil.get_terminal_size().columns - 1])
 
     def has(self, level: str) -> bool:
         """Returns whether there is a finding of this level."""

@@ -42,6 +42,8 @@ def ask(path: str, what: str, **query: str) -> Any:
     except (FileNotFoundError, ConnectionRefusedError):
         raise ProcessLookupError(path) from None
     except (OSError, HTTPException, ValueError) as error:
+        if isinstance(error, (ConnectionResetError, BrokenPipeError)) and _has_ended(path):
+            raise ProcessLookupError(path) from None
         raise AgentError(f"the agent at {one_line(path)} does not answer: {error}") from None
     finally:
         connection.close()
@@ -52,6 +54,20 @@ def ask(path: str, what: str, **query: str) -> Any:
     if answer.status != 200:
         raise AgentError(f"the agent at {one_line(path)}: {body.get('error', answer.status)}")
     return body
+
+
+def _has_ended(path: str) -> bool:
+    """True if nothing listens at this socket any more: an agent that ends resets what waits."""
+    connection = _Connection(path)
+    try:
+        connection.connect()
+    except (FileNotFoundError, ConnectionRefusedError):
+        return True
+    except OSError:
+        return False
+    finally:
+        connection.close()
+    return False
 
 
 def agents(environ: Mapping[str, str], silent: list[str] | None = None) -> list[tuple[str, Any]]:

@@ -38,15 +38,20 @@ STATES = {
 }
 
 
-def status(environ: Mapping[str, str], write: Write, as_json: bool = False, coloured: bool = False) -> int:
+def _unheard(line: str) -> None:
+    """Drops a line that a caller does not want."""
+
+
+def status(
+    environ: Mapping[str, str],
+    write: Write,
+    as_json: bool = False,
+    coloured: bool = False,
+    write_error: Write = _unheard,
+) -> int:
     """Writes the state of all agents of this user. Returns the exit code: 1 if there is none."""
     silent: list[str] = []
-    found = [told for _, told in agents(environ, silent)]
-    if not found:
-        raise AgentError(NONE_RUNS)
-    for line in () if as_json else silent:
-        write(f"{line}\n")
-    for told in found:
+    for _, told in _found(environ, silent):
         if as_json:
             write(json.dumps(told) + "\n")
             continue
@@ -60,29 +65,38 @@ def status(environ: Mapping[str, str], write: Write, as_json: bool = False, colo
             if task.get("waits"):
                 write(f"{one_line(task['name'])} {task['waits']}\n")
             if task.get("frozen"):
-                size = f"; {in_bytes(task['warmBytes'])} in warm ones" if task.get("warmBytes") else ""
-                write(f"{one_line(task['name'])}: {task['frozen']} frozen, beside those that run{size}\n")
+                write(f"{one_line(task['name'])}: {task['frozen']} frozen, {_beside(task)}\n")
             if task.get("rolling"):
                 write(f"{one_line(task['name'])}: {one_line(task['rolling'])}\n")
             if schedule := task.get("schedule"):
                 write(f"{one_line(task['name'])}: {one_line(_windows(schedule))}\n")
             for warning in task.get("warnings", ()):
                 write(f"{one_line(task['name'])}: {one_line(warning)}\n")
+        for line in _left_alone(told).values():
+            write(f"{line}\n")
+    for line in silent:
+        write_error(f"microscaling: {line}\n")
     return 0
 
 
-def explain(environ: Mapping[str, str], name: str, write: Write, as_json: bool = False) -> int:
+def explain(
+    environ: Mapping[str, str],
+    name: str,
+    write: Write,
+    as_json: bool = False,
+    write_error: Write = _unheard,
+) -> int:
     """Writes all that the agents know of one task. Returns the exit code: 1 if no agent has it."""
-    found = agents(environ)
-    if not found:
-        raise AgentError(NONE_RUNS)
-    _check_name(name, [each for _, told in found for each in _names(told)])
+    refused: list[str] = []
+    done = 0
     # Agents of different engines may have tasks of the same name: each answers for its own.
-    having = [(path, told) for path, told in found if name in _names(told)]
-    for told, answer in _answers(having, "GET /explain", task=name):
+    for told, answer in _answers(_having(environ, name, write_error), "GET /explain", refused, task=name):
         for line in [json.dumps(answer)] if as_json else _explained(answer, told["noun"]):
             write(f"{line}\n")
-    return 0
+        done += 1
+    for line in refused:
+        write_error(f"microscaling: {line}\n")
+    return 0 if done else 1
 
 
 def order(
@@ -92,32 +106,42 @@ def order(
     seconds: float | None,
     write: Write,
     down: bool = False,
+    write_error: Write = _unheard,
 ) -> int:
     """Has agents carry out `pause`, `resume` or `pin`; `words`: the task, if there is one, and the number of
-    containers; `down`: a pause is one without containers. Without a task it goes to all agents of this user.
-    Returns the exit code."""
-    found = agents(environ)
-    if not found:
-        raise AgentError(NONE_RUNS)
+    containers; `down`: a pause is one without containers. Without a task it goes to all agents of this user,
+    and one that refuses keeps no other from it. Returns the exit code: 1 if one refuses, but 0 for a `resume`
+    that found something to resume."""
+    silent: list[str] = []
+    resumes = command == "resume"
+    # To resume also a task that was paused, and is no more: it would be so again when it comes back.
+    found = _having(environ, words[0], write_error, or_all=resumes) if words else _found(environ, silent)
     query = {"task": words[0]} if words else {}
     query |= {"containers": words[1]} if len(words) > 1 else {}
-    query |= {"seconds": f"{seconds:g}"} if seconds else {}
+    query |= {"seconds": str(seconds)} if seconds else {}
     query |= {"down": "true"} if down else {}
-    if words:
-        _check_name(words[0], [each for _, told in found for each in _names(told)])
-        found = [(path, told) for path, told in found if words[0] in _names(told)]
-    for _, answer in _answers(found, f"POST /{command}", **query):
+    refused: list[str] = []
+    done = 0
+    for _, answer in _answers(found, f"POST /{command}", refused, **query):
         write(f"{answer['said']}\n")
-    return 0
+        done += 1
+    if resumes and words and not done and not any(words[0] in _names(told) for _, told in found):
+        raise AgentError(_unknown(words[0], found))
+    if done and resumes:
+        refused = []  # by agents that have nothing to resume
+    for line in (*silent, *refused):
+        write_error(f"microscaling: {line}\n")
+    return 1 if silent or refused else 0
 
 
 def reload(environ: Mapping[str, str], yes: bool, write: Write, write_error: Write) -> int:
     """Has all agents of this user read their configurations again; `yes`: tasks may go. Returns the exit
     code: 1 if one of them refuses."""
-    found = agents(environ)
-    if not found:
-        raise AgentError(NONE_RUNS)
-    refused = False
+    silent: list[str] = []
+    found = _found(environ, silent)
+    refused = bool(silent)
+    for line in silent:
+        write_error(f"microscaling: {line}\n")
     for path, told in found:
         try:
             answer = ask(path, "POST /reload", yes="1" if yes else "0")
@@ -133,14 +157,58 @@ def reload(environ: Mapping[str, str], yes: bool, write: Write, write_error: Wri
     return 1 if refused else 0
 
 
-def _answers(found: Iterable[tuple[str, Any]], what: str, **query: str) -> Iterator[tuple[Any, Any]]:
+def _found(environ: Mapping[str, str], silent: list[str] | None = None) -> list[tuple[str, Any]]:
+    """Returns the sockets of the agents of this user, each with the agent's status. Raises AgentError if
+    none runs."""
+    found = agents(environ, silent)
+    if not found:
+        raise AgentError(NONE_RUNS)
+    return found
+
+
+def _having(
+    environ: Mapping[str, str], name: str, write_error: Write, or_all: bool = False
+) -> list[tuple[str, Any]]:
+    """Returns those that have this task; if none has, all of them with `or_all`. Writes which do not answer,
+    as they may have it, too. Raises AgentError, with the name that is probably meant, if there is none."""
+    silent: list[str] = []
+    found = _found(environ, silent)
+    having = [(path, told) for path, told in found if name in _names(told)]
+    if not having and not or_all:
+        raise AgentError("; ".join([_unknown(name, found), *silent]))
+    for line in silent:
+        write_error(f"microscaling: {line}\n")
+    return having or found
+
+
+def _unknown(name: str, found: Iterable[tuple[str, Any]]) -> str:
+    """Describes that no agent has a task: why, or with the name that is probably meant."""
+    found = list(found)
+    for _, told in found:
+        if line := _left_alone(told).get(name):
+            return line
+    names = [each for _, told in found for each in _names(told)]
+    meant = nearest(name, names)
+    known = few(sorted({*names}))
+    hint = f"; did you mean {meant}?" if meant else f"; there are {known}" if names else ""
+    return f"no agent has a task {quoted(name)}{hint}"
+
+
+def _answers(
+    found: Sequence[tuple[str, Any]], what: str, refused: list[str], **query: str
+) -> Iterator[tuple[Any, Any]]:
     """Yields the status and the answer of each of these agents that has not ended meanwhile. Raises
-    AgentError if all have."""
+    AgentError if all have; one that refuses is noted in `refused`."""
     none = True
     for path, told in found:
         try:
             answer = ask(path, what, **query)
         except ProcessLookupError:
+            continue
+        except (AgentError, LookupError) as error:
+            none = False
+            whose = f"process {told['pid']}: " if len(found) > 1 else ""
+            refused.append(f"{whose}{one_line(str(error))}")
             continue
         none = False
         yield told, answer
@@ -152,12 +220,13 @@ def _names(told: Mapping[str, Any]) -> list[str]:
     return [task["name"] for task in told["tasks"]]
 
 
-def _check_name(name: str, names: Sequence[str]) -> None:
-    """Raises AgentError, with the name that is probably meant, if no agent has the task."""
-    if name not in names:
-        meant = nearest(name, names)
-        hint = f"; did you mean {meant}?" if meant else f"; there are {few(sorted(names))}" if names else ""
-        raise AgentError(f"no agent has a task {quoted(name)}{hint}")
+def _left_alone(told: Mapping[str, Any]) -> dict[str, str]:
+    """Returns a line for each service with a mistake in its labels, by name."""
+    # Missing in the answer of an agent of an earlier version.
+    return {
+        each["name"]: f"{one_line(each['name'])} is left alone: {one_line(each['problem'])}"
+        for each in told.get("leftAlone", ())
+    }
 
 
 def columns(rows: Iterable[Sequence[str]]) -> Iterator[str]:
@@ -173,6 +242,8 @@ def _summary(told: Mapping[str, Any]) -> str:
     used = sum(task["requested"] for task in told["tasks"])
     agent = f"microscaling {told['version']}, process {told['pid']}, {told['scheduler']}"
     line = f"{agent}: {used} of {told['cap']} {_plural(told['noun'])} in use, {told['free']} free"
+    if told.get("takenBy"):  # missing in the answer of an agent of an earlier version
+        line += f"; {told['taken']} taken by {one_line(told['takenBy'])}"
     return f"{line}; {told['hold']}" if told["hold"] else line
 
 
@@ -192,6 +263,12 @@ def _row(task: Mapping[str, Any]) -> tuple[str, ...]:
         task["state"],
         (task["since"] or "-").replace("T", " ").rstrip("Z"),
     )
+
+
+def _beside(task: Mapping[str, Any]) -> str:
+    """Describes its frozen containers."""
+    size = f"; {in_bytes(task['warmBytes'])} in warm ones" if task.get("warmBytes") else ""
+    return f"beside those that run{size}"
 
 
 def _windows(schedule: Mapping[str, Any]) -> str:
@@ -246,6 +323,8 @@ def _explained(told: Mapping[str, Any], noun: str) -> Iterator[str]:
     yield f"{told['name']}: {told['state']}: {STATES.get(told['state'], '')}"
     limits = f"from {told['min']} to {told['max']}, priority {told['priority']}"
     yield f"  has      {told['running']} of {told['requested']} {nouns}; wants {told['wanted']} ({limits})"
+    if told.get("frozen"):
+        yield f"  frozen   {told['frozen']}, {_beside(told)}"
     if told.get("rolling"):
         yield f"  rolls    {told['rolling']}"
     if schedule := told.get("schedule"):

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from microscaling.control.client import AgentError, agents
 
-OF_TASKS = ("explain", "pause", "pin", "resume")
+OF_TASKS = ("explain", "pause", "pin", "restart", "resume")
 FILES = ("json", "yml", "yaml")
 
 
-def complete(parser: argparse.ArgumentParser, commands: Iterable[str]) -> None:
-    """Answers the shell, and ends the process; without the library it offers nothing."""
+def complete(
+    parser: argparse.ArgumentParser, commands: Collection[str], options: Mapping[str, Collection[str]]
+) -> None:
+    """Answers the shell, and ends the process; without the library it offers nothing. `options`: the commands
+    of each option."""
     try:
         import argcomplete
         from argcomplete.completers import FilesCompleter
     except ImportError:
         raise SystemExit(0) from None  # to go on would run the command that is still being typed
+
+    typed = os.environ.get("COMP_LINE", "")[: int(os.environ.get("COMP_POINT") or 0)].split(" ")[1:]
+    if typed[:1] == ["simulate"] and len(typed) > 1:  # it has a parser of its own
+        from microscaling.simulate.arguments import parser as of_simulate
+
+        os.environ["_ARGCOMPLETE"] = str(int(os.environ["_ARGCOMPLETE"]) + 1)
+        argcomplete.autocomplete(of_simulate(), always_complete_options="long")
 
     def words(prefix: str, parsed_args: argparse.Namespace, **_: object) -> Iterable[str]:
         if parsed_args.command == "check":
@@ -34,7 +44,10 @@ def complete(parser: argparse.ArgumentParser, commands: Iterable[str]) -> None:
             action.completer = words  # type: ignore[attr-defined]
         elif action.dest == "file":
             action.completer = FilesCompleter(FILES)  # type: ignore[attr-defined]
-    argcomplete.autocomplete(parser, always_complete_options="long")
+    command = typed[0] if typed[:1] and typed[0] in commands else ""
+    others = [option for option, having in options.items() if command and command not in having]
+    others += ["--version"] if command else []
+    argcomplete.autocomplete(parser, always_complete_options="long", exclude=others)
 
 
 def _tasks() -> list[str]:

@@ -31,18 +31,28 @@ Handler = Callable[[Mapping[str, str]], Answer]
 class ControlServer(Listener):
     """Answers one request at a time. `handlers`: method and path, such as "GET /status", to the function for
     them; `every`: called about once a second. A socket that cannot be made is logged, and the agent goes on
-    without it."""
+    without it. One whose file disappears is made anew, at the path that `elsewhere` gives."""
 
     def __init__(
-        self, path: str, handlers: Mapping[str, Handler], every: Callable[[], object] = lambda: None
+        self,
+        path: str,
+        handlers: Mapping[str, Handler],
+        every: Callable[[], object] = lambda: None,
+        elsewhere: Callable[[], str] | None = None,
     ) -> None:
         super().__init__("mss-control")
         self.path = path
         self.handlers = handlers
         self._every = every
+        self._elsewhere = elsewhere or (lambda: path)
 
     def every(self) -> None:
         self._every()
+        # As with the health file: logind removes the folders of a user who has logged out.
+        if self._listening is not None and not os.path.exists(self.path):
+            self._listening.close()
+            self._listening, self.path = None, self._elsewhere()
+            log.info("the control socket was removed: there is another one")
 
     def on_exit(self) -> None:
         made = self._listening is not None

@@ -43,7 +43,12 @@ def status(tasks: Tasks, scheduler: str) -> dict[str, Any]:
             "noun": tasks.noun,
             "cap": tasks.cap,
             "free": max(0, tasks.places() - used),
+            "taken": tasks.occupied + tasks.outside,
+            "takenBy": masked(_taken_by(tasks)),
             "hold": masked(tasks.hold),
+            "leftAlone": [
+                {"name": name, "problem": masked(mistake)} for name, mistake in tasks.left_alone.items()
+            ],
             "tasks": [_task(task, tasks) for task in tasks.by_priority()],
         }
 
@@ -77,8 +82,14 @@ def explain(tasks: Tasks, name: str) -> dict[str, Any] | None:
         return told
 
 
+def _taken_by(tasks: Tasks) -> str:
+    """Describes the containers that take places under the cap, and are in no task's demand."""
+    outside = tasks.orphans or f"{tasks.outside} of no task" if tasks.outside else ""
+    return " and ".join(filter(None, (tasks.occupied_by, outside)))
+
+
 def _task(task: Task, tasks: Tasks) -> dict[str, Any]:
-    least, most = task.own_limits or (task.min_containers, task.max_containers)
+    least, most = task.own_limits()
     return {
         "name": task.name,
         "priority": task.priority,

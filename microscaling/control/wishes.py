@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import json
 import logging
 import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
-from typing import Any
 
+from microscaling.control.overrides_file import OverridesFile
 from microscaling.control.server import Answer, Handler
-from microscaling.demand.override import Override
+from microscaling.demand.override import MAX_CONTAINERS, Override
 from microscaling.demand.tasks import Tasks
 from microscaling.utils.text import few, quoted
 
 log = logging.getLogger("mssagent")
 
-MAX_CONTAINERS = 100_000
 MAX_SECONDS = 10 * 365 * 86_400.0
+MAX_DIGITS = len(str(MAX_CONTAINERS))
 
 
 class Refused(Exception):
@@ -36,25 +33,30 @@ class Wishes:
         self, tasks: Tasks, path: str, decides: bool = True, clock: Callable[[], float] = time.time
     ) -> None:
         self.tasks = tasks
-        self.path = path
+        self.file = OverridesFile(path)
         self.decides = decides
         self.clock = clock
         self._warned = False
+        self._kept: dict[str, Override] = {}
+        """As the file has them, as far as they are of this agent."""
         self._keeping = threading.Lock()
 
     def load(self) -> None:
         """Takes over what an earlier agent has kept."""
+        if not self.decides:
+            return
         try:
-            with open(self.path, encoding="utf-8") as file:
-                kept = {name: Override(**each) for name, each in json.load(file).items()}
+            kept = self.file.read()
         except FileNotFoundError:
             return
-        except (OSError, ValueError, TypeError, AttributeError) as error:
-            log.warning("%s: cannot be read (%s): no task is paused or pinned", self.path, error)
+        except (OSError, ValueError) as error:
+            log.warning("%s: cannot be read (%s): no task is paused or pinned", self.file.path, error)
             return
+        self._kept = kept
         with self.tasks as tasks:
             tasks.overrides.update(kept)
-        for name, override in kept.items():
+        self.expire()  # before the first decision: its time may have ended while no agent ran
+        for name, override in self.tasks.overrides.items():
             log.warning("%s: is still %s; microscaling resume %s ends it", name, override.words(), name)
 
     def expire(self) -> None:
@@ -107,13 +109,15 @@ class Wishes:
     def _pin(self, query: Mapping[str, str]) -> str:
         if not query.get("task"):
             raise Refused("pin: which task? one at a time")
-        (name,) = self._names(query)
         text = query.get("containers", "")
-        if not text.isdecimal() or int(text) > MAX_CONTAINERS:
+        if not text.isdecimal() or len(text) > MAX_DIGITS or int(text) > MAX_CONTAINERS:
             raise Refused(f"expected a number of containers, got {quoted(text)}")
         with self.tasks as tasks:
+            (name,) = self._names(query)
             task = tasks.get_task(name)
-            most = task.own_limits[1] if task.own_limits else task.max_containers
+            moves, most = task.is_scalable or task.overruled is not None, task.own_limits()[1]
+        if not moves:
+            raise Refused(f"{name}: nothing moves it, as its image has the label is-scalable with false")
         if int(text) > most:
             raise Refused(f"{name}: its maxContainers is {most}: pin it to so many at most")
         override = Override(int(text), self._until(query))
@@ -145,7 +149,7 @@ class Wishes:
         except ValueError:
             seconds = 0.0
         if not 0 < seconds <= MAX_SECONDS:
-            raise Refused(f"expected a number of seconds above 0, got {quoted(text)}")
+            raise Refused(f"expected a number of seconds above 0, at most 10 years, got {quoted(text)}")
         return float(int(self.clock() + seconds))
 
     def _put(self, overrides: Mapping[str, Override]) -> None:
@@ -155,29 +159,22 @@ class Wishes:
     def _keep(self) -> None:
         # Two threads have orders: that of the control socket, and that of the connection to a server.
         with self._keeping:
-            self._write()
-
-    def _write(self) -> None:
-        with self.tasks as tasks:
-            kept: dict[str, Any] = {name: asdict(override) for name, override in tasks.overrides.items()}
-        try:
-            if not kept:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(self.path)
-                return
-            os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
-            # Whole or not at all: a file that is cut off would unpin everything.
-            new = f"{self.path}.new"
-            with open(new, "w", encoding="utf-8") as file:
-                json.dump(kept, file)
-            os.replace(new, self.path)
-        except OSError as error:
-            if not self._warned:
-                self._warned = True
-                log.warning("MSS_STATE_DIR: %s: the next agent will forget the paused tasks", error)
+            with self.tasks as tasks:
+                now = dict(tasks.overrides)
+            put = {name: override for name, override in now.items() if self._kept.get(name) != override}
+            try:
+                self.file.change(put, self._kept.keys() - now.keys())
+            except OSError as error:
+                if not self._warned:
+                    self._warned = True
+                    log.warning("MSS_STATE_DIR: %s: the next agent will forget the paused tasks", error)
+            else:
+                self._kept = now
 
 
-def file_of(folder: str, engine: str, source: str) -> str:
-    """Returns the path of the file for the agent of this engine with the tasks of this source."""
-    key = hashlib.sha256(f"{engine} {source}".encode()).hexdigest()[:12]
+def file_of(folder: str, engine: str, source: str, project: str = "") -> str:
+    """Returns the path of the file for the agent of this engine with the tasks of this source, or of one
+    project alone."""
+    # Agents of several projects have one source, and may have tasks of one name.
+    key = hashlib.sha256(f"{engine} {source} {project}".strip().encode()).hexdigest()[:12]
     return os.path.join(folder, f"overrides-{key}.json")

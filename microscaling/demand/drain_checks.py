@@ -32,11 +32,17 @@ def of_processes(task: Task) -> Iterator[str]:
         )
     if task.busy is not None and task.busy.way is Way.SOURCE:
         yield "config.busy: local processes all have the host name of the machine: use busyFile"
-    if task.warm is not None and not task.warm.after:
-        yield "config.warmAfter: local processes have no health check: use {file: /tmp/ready-{number}}"
-    if task.warm is not None and task.warm.signal == "CONT":
+    if task.warm is not None and not (task.warm.after or task.warm.stops):
+        yield (
+            "config.warmAfter: local processes have no health check: use {file: /tmp/ready-{number}} or "
+            "{signal: STOP}"
+        )
+    if task.warm is not None and task.warm.signal == "CONT" and not task.warm.stops:
         # It is thawed by this signal, and perhaps frozen again: a program that goes on then has a job.
-        yield "config.go.signal: CONT ends the stop of a local process, so it is no sign: use URG or file"
+        yield (
+            "config.go.signal: CONT ends the stop of a local process, so it is no sign: use URG or file, or "
+            "warmAfter: {signal: STOP}"
+        )
     for place, path in _files_of(task):
         if IN_PATH not in path:
             name = READY_FILE if place == "warmAfter.file" else GO_FILE

@@ -5,6 +5,10 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+MAX_CONTAINERS = 100_000
+LAST = 253_402_300_799.0
+"""The last second (since 1970) of the year 9999."""
+
 
 @dataclass(frozen=True, slots=True)
 class Override:

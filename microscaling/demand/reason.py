@@ -118,7 +118,7 @@ def explained(last: Reason | None, before: int) -> Reason | None:
     else:
         up = last.after > before
         if (steps[0].after > before) == up:
-            said = "; then ".join(map(str, steps))
+            said = "; then ".join(dict.fromkeys(map(str, steps)))  # both steps may be by one override
         else:
             # A number does not rise because a part of it was given away, so that part comes last.
             along = [str(step) for step in steps if (step.after > step.before) == up]

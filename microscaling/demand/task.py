@@ -11,6 +11,7 @@ from microscaling.demand.drain import Busy, Drain
 from microscaling.demand.fallback import Fallback
 from microscaling.demand.frozen import Yielding
 from microscaling.demand.history import Decision
+from microscaling.demand.override import Override
 from microscaling.demand.reason import Reason
 from microscaling.demand.schedule import Limits, Schedule, Window
 from microscaling.demand.shown import Failure
@@ -145,6 +146,7 @@ class Task:
         for name in CONFIGURED:
             setattr(self, name, getattr(new, name))
         self.own = None
+        self.override, self.overruled = "", None
         self.version, self.measures, self.decides = new.version, new.measures, new.decides
         # While a fallback is in force, it has the rule of the task inside.
         place: Any = self.target if hasattr(self.target, "usual") and not anew else None
@@ -175,6 +177,27 @@ class Task:
             self.target.max_containers = self.max_containers
         return self.window is not before
 
+    def overrule(self, override: Override | None) -> None:
+        """Puts the will of a person into force; None: its own limits hold again. Paused, it is like a task
+        that is not scalable: no reading moves it, and it gives nothing. Pinned, its number is minimum and
+        maximum, so that the guard raises it as it would to a minimum."""
+        if self.overruled is not None:
+            self.is_scalable, self.min_containers, self.max_containers, self.max_delta = self.overruled
+            self.override, self.overruled = "", None
+        if override is None or not self.is_scalable:  # otherwise nothing moves it anyway
+            return
+        self.overruled = self.is_scalable, self.min_containers, self.max_containers, self.max_delta
+        self.override = override.words()
+        if override.containers is None:
+            self.is_scalable = False
+        else:
+            self.min_containers = self.max_containers = min(override.containers, self.max_containers)
+            self.max_delta = max(self.max_containers, self.requested)  # at once, and not in steps
+
+    def own_limits(self) -> tuple[int, int]:
+        """Returns its minimum and maximum by the configuration, even while it is pinned to others."""
+        return self.overruled[1:3] if self.overruled else (self.min_containers, self.max_containers)
+
     def begin_anew(self) -> None:
         """Forgets its readings: until the next one it is held."""
         self.held = NOT_YET if self.metric.sources else ""
@@ -182,11 +205,11 @@ class Task:
 
     warnings: Mapping[str, str] = field(default_factory=lambda: NO_WARNINGS)  # one for thousands of tasks
     """What a person should know of it, by kind. Only the watch writes it, and replaces it as a whole."""
-    own_limits: tuple[int, int] | None = None
-    """Its minimum and maximum by the configuration, while it is pinned to others. Only the engine writes
-    it."""
+    overruled: tuple[bool, int, int, int] | None = None
+    """Whether it is scalable, its minimum, its maximum and its largest change by the configuration, while the
+    will of a person replaces them."""
     override: str = ""
-    """A person's will in force in place of its rule, in words; empty: none. Only the engine writes it."""
+    """A person's will in force in place of its rule, in words; empty: none."""
     history: list[Decision] = field(default_factory=list)
     """The last changes of `demand`, the oldest first."""
     weight: float | None = None

@@ -55,6 +55,9 @@ class Tasks:
         the scheduler writes it; it is called with the lock held."""
         self.seen: Callable[[str], list[ContainerView]] | None = None
         """The same, with their activity as it is known: no container is looked at for it."""
+        self.left_alone: dict[str, str] = {}
+        """The mistakes in the labels of services, by their names: they are no tasks until it is mended. Only
+        the configuration writes it."""
         self.tally: Tally | None = None
         """The counters for the metrics; None: they are off."""
         self.occupied = 0
@@ -104,8 +107,10 @@ class Tasks:
                 task.begin_anew()
             elif task.configure(new):
                 task.generation = self.generation
-            # At once: until the next beat a task must not lose what only its window gives it.
+            # At once: until the next beat a task must not lose what only its window gives it, nor be moved
+            # against the will of a person.
             task.follow_schedule(self.wall())
+            task.overrule(self.overrides.get(task.name))
         if change.cap is not None:
             self.cap = change.cap
         place = {name: n for n, name in enumerate(change.order)}

@@ -127,7 +127,9 @@ def _raise(movable: list[Task], free: int, by_readings: bool) -> tuple[bool, int
 
 def _take(task: Task, wants: int, takes: int, free: int, given: Given) -> None:
     before, after = task.demand, task.demand + takes
-    if given:
+    if task.override:  # the minimum is not that of the configuration
+        task.reason = Reason(task.override, before, after).on_top_of(task.reason)
+    elif given:
         gift = sum(given.values())
         by, was = names(given), task.reason
         task.reason = Reason(MINIMUM_TOOK, before, after, wants, free, by, given=gift).on_top_of(was)

@@ -93,7 +93,7 @@ def allocate(tasks: Tasks) -> bool:
             wanted = task.ideal_containers > requested
             if wanted and requested < task.min_containers:
                 wanted = not task.target.meeting(task.metric.current)
-            rule = UP if wanted else BELOW_MINIMUM
+            rule = UP if wanted else task.override or BELOW_MINIMUM
             metric = task.metric
             task.reason = Reason(
                 rule,

@@ -6,15 +6,16 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 from microscaling import __version__
-from microscaling.errors import ConfigError, PermanentError, TemporaryError
+from microscaling.errors import ConfigError, PermanentError
 from microscaling.notify.destination import Destination, destinations
 from microscaling.notify.message import Message
 from microscaling.settings import Settings
 from microscaling.utils.backoff import Backoff
 from microscaling.utils.failure_log import FailureLog
+from microscaling.utils.finding import Finding, ok
 from microscaling.utils.text import alternatives, nearest, quoted
 from microscaling.utils.threads import StoppableThread
 from microscaling.watch.events import KINDS, USUAL, Event
@@ -87,7 +88,7 @@ class Notifier(StoppableThread):
             self._drop(waiting[1])
             try:
                 self.destination.send(waiting[1])
-            except (TemporaryError, PermanentError):
+            except Exception:  # a library of others may raise anything
                 break  # the next one would only cost the agent's end the same time again
         self.destination.close()
 
@@ -127,6 +128,14 @@ def notifiers(settings: Settings) -> list[Notifier]:
     for each in made:
         log.info("messages go to %s: %s", each.destination.name, ", ".join(kinds))
     return made
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Yields a finding for each destination, and sends nothing. Raises ConfigError."""
+    kinds = kinds_of(settings.notify_events)
+    for destination in destinations(settings):
+        destination.close()
+        yield ok(f"messages would go to {destination.name}: {', '.join(kinds)}")
 
 
 def kinds_of(text: str) -> tuple[str, ...]:

@@ -53,17 +53,23 @@ TEXTS = {
 
 def arguments_of(arguments: Sequence[str]) -> argparse.Namespace:
     """Parses the arguments. Ends the process: with code 0 after --help, with 2 and one line on bad ones."""
+    return parser().parse_args(arguments)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Returns the parser of the arguments."""
     shapes = "; ".join(
         f"{name} ({meaning}: {', '.join(f'{key}={value:g}' for key, value in values.items())})"
         for name, (_, values, meaning) in SHAPES.items()
     )
-    parser = _Parser(
+    made = _Parser(
         prog="microscaling simulate",
         description="Tries a configuration on simulated queues: the real decision, in virtual time. Nothing "
         "is asked, started or stopped.",
-        epilog=f"shapes, with their defaults in jobs per second and seconds: {shapes}",
+        epilog=f"shapes, with their defaults in jobs per second and seconds: {shapes}. Example: microscaling "
+        "simulate apps.yml --load step:low=5,high=40 --seconds 300",
     )
-    add = parser.add_argument
+    add = made.add_argument
     add("config", metavar="CONFIG", help="the configuration, JSON or YAML")
     add("--load", action="append", required=True, metavar="[TASK=]FILE|SHAPE", help=TEXTS["--load"])
     add("--rule", action="append", default=[], metavar="RULE", help=TEXTS["--rule"])
@@ -80,7 +86,7 @@ def arguments_of(arguments: Sequence[str]) -> argparse.Namespace:
     add("--decisions", metavar="FILE", help="write all decisions with their reasons")
     add("--picture", metavar="FILE", help="draw queues and containers, .svg or .png (extra: simulate)")
     add("--quiet", action="store_true", help="no progress bar")
-    return parser.parse_args(arguments)
+    return made
 
 
 def _time(text: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 
 from microscaling.errors import ConfigError
@@ -11,8 +12,13 @@ VARIABLE = "MSS_METRICS_ADDRESS"
 BACKLOG = 16
 
 
+class PortTaken(ConfigError):
+    """Another program listens at this port, or another agent."""
+
+
 def listen(text: str) -> socket.socket:
-    """Returns a socket that listens at this address, as the settings have checked it. Raises ConfigError."""
+    """Returns a socket that listens at this address, as the settings have checked it. Raises ConfigError,
+    and PortTaken."""
     host, port = address_of(text)
     try:
         # The first answer, as for every server: with `localhost` that is one of the loopback addresses.
@@ -30,7 +36,8 @@ def listen(text: str) -> socket.socket:
     except OSError as error:
         listening.close()
         why = error.strerror or str(error)
-        raise ConfigError(f"{VARIABLE}: {text} cannot be listened at ({why}): choose another port") from None
+        kind_of = PortTaken if error.errno == errno.EADDRINUSE else ConfigError
+        raise kind_of(f"{VARIABLE}: {text} cannot be listened at ({why}): choose another port") from None
     return listening
 
 

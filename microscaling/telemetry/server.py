@@ -15,8 +15,9 @@ from microscaling.demand.tasks import Tasks
 from microscaling.engine.base import Engine
 from microscaling.errors import ConfigError
 from microscaling.settings import Settings
-from microscaling.telemetry.address import VARIABLE, is_loopback, listen, shown
+from microscaling.telemetry.address import VARIABLE, PortTaken, is_loopback, listen, shown
 from microscaling.utils.failure_log import FailureLog
+from microscaling.utils.finding import Finding, ok, warning
 from microscaling.utils.listener import Listener, Reply, Request
 
 if TYPE_CHECKING:  # the library is imported only if the metrics are on
@@ -75,15 +76,31 @@ class MetricsServer(Listener):
         return generate_latest(self.collector, escaping=ALLOWUTF8), kind
 
 
-def metrics_server(settings: Settings, tasks: Tasks, engine: Engine) -> MetricsServer:
-    """Returns the thread. Its port is taken now, so that the start fails if another program has it. Raises
-    ConfigError."""
+def examine(settings: Settings) -> Finding:
+    """Returns the finding about the address of the metrics. Raises ConfigError if no agent can have it."""
+    _collector()
+    try:
+        listen(settings.metrics_address).close()
+    except PortTaken as taken:
+        # An agent may run beside the check.
+        return warning(f"{taken.problems[0]}, unless it is this agent that runs already")
+    return ok(f"{VARIABLE}: {settings.metrics_address} is free")
+
+
+def _collector() -> type[AgentCollector]:
     try:
         from microscaling.telemetry.families import AgentCollector
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("microscaling"):
             raise
         raise ConfigError(NEEDS_LIBRARY) from None
+    return AgentCollector
+
+
+def metrics_server(settings: Settings, tasks: Tasks, engine: Engine) -> MetricsServer:
+    """Returns the thread. Its port is taken now, so that the start fails if another program has it. Raises
+    ConfigError."""
+    collector = _collector()
     listening = listen(settings.metrics_address)
     about = {
         "version": __version__,
@@ -99,4 +116,4 @@ def metrics_server(settings: Settings, tasks: Tasks, engine: Engine) -> MetricsS
         log.warning(
             "%s: others than this machine can read the metrics, names of tasks and sources included", VARIABLE
         )
-    return MetricsServer(listening, AgentCollector(tasks, engine, about))
+    return MetricsServer(listening, collector(tasks, engine, about))

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 
 PROC = "/proc"
+STILL = (b"T", b"t", b"D", b"Z", b"X")
+"""The states of threads that run nothing of their programs, see proc(5)."""
+KERNEL_THREAD = 0x00200000
+"""PF_KTHREAD of linux/sched.h."""
+EXEC_S = 1.0
+"""Longest wait for the begin of a program: on a busy machine it takes up to a tenth of that."""
+POLL_S = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +30,8 @@ class Row:
     zombie: bool
     stopped: bool = False
     """By SIGSTOP, or another signal of that kind."""
+    waits: bool = False
+    """For what no signal interrupts, such as the exec of a child after vfork."""
 
 
 def start_time(pid: int) -> str | None:
@@ -67,24 +77,76 @@ def row(pid: int) -> Row | None:
     return _row(pid) if has_proc() else None
 
 
+def may_run(pid: int, group: int) -> bool:
+    """True if a process of this group has a thread that may run its program: one that has neither stopped,
+    nor ended, nor waits in the kernel for what no signal interrupts. Only with /proc."""
+    try:
+        threads = os.listdir(f"{PROC}/{pid}/task")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return any(_may_run(f"{pid}/task/{thread}", group) for thread in threads)
+
+
+def _may_run(path: str, group: int) -> bool:
+    fields = _fields(path)
+    return fields is not None and int(fields[2]) == group and fields[0] not in STILL
+
+
 def has_variable(pid: int, name: str, value: str) -> bool:
     """Whether the process was started with this variable and value; False if that cannot be read."""
     try:
-        with open(f"{PROC}/{pid}/environ", "rb") as environ:
-            return f"{name}={value}".encode() in environ.read().split(b"\0")
+        return f"{name}={value}".encode() in _environ(pid).split(b"\0")
     except OSError:
         return False
 
 
-def _row(pid: int) -> Row | None:
+def _environ(pid: int) -> bytes:
+    """Returns the environment of a process. Raises OSError."""
+    # While a program is loaded in place of the one before, until the kernel has laid out its memory, it shows
+    # neither its environment nor its arguments; one that shows the same arguments twice has no environment.
+    until = time.monotonic() + EXEC_S
+    shown = b""
+    while not (environ := _read(pid, "environ")):
+        before, shown = shown, _read(pid, "cmdline")
+        if (shown and shown == before) or time.monotonic() >= until:
+            break
+        if not shown:
+            if _shows_nothing(pid):
+                break
+            time.sleep(POLL_S)
+    return environ
+
+
+def _shows_nothing(pid: int) -> bool:
+    """True for a process that has ended, or is the kernel's own."""
+    fields = _fields(str(pid))
+    return fields is None or fields[0] in (b"Z", b"X") or bool(int(fields[6]) & KERNEL_THREAD)
+
+
+def _read(pid: int, name: str) -> bytes:
+    with open(f"{PROC}/{pid}/{name}", "rb") as file:
+        return file.read()
+
+
+def _fields(path: str) -> list[bytes] | None:
+    """Returns the fields of the file `stat` from the third on, the state; None if there is no such task."""
     try:
-        with open(f"{PROC}/{pid}/stat", "rb", buffering=0) as stat:
+        with open(f"{PROC}/{path}/stat", "rb", buffering=0) as stat:
             # The name, in parentheses, may itself have blanks and parentheses: count from its end.
-            fields = stat.read().rpartition(b")")[2].split()
+            return stat.read().rpartition(b")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
+
+
+def _row(pid: int) -> Row | None:
+    fields = _fields(str(pid))
+    if fields is None:
+        return None
     state, parent, group, session = fields[:4]
-    return Row(pid, int(parent), int(group), int(session), fields[19].decode(), state in b"ZX", state == b"T")
+    since = fields[19].decode()
+    return Row(
+        pid, int(parent), int(group), int(session), since, state in b"ZX", state == b"T", state == b"D"
+    )
 
 
 def _rows_by_ps(*which: str) -> dict[int, Row]:

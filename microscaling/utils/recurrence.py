@@ -186,7 +186,7 @@ def _date(text: str) -> tuple[int, int, int]:
     if parts is not None:
         year, month, day = int(parts[1] or 0), int(parts[2]), int(parts[3])
         try:
-            date(year or LEAP_YEAR, month, day)
+            date(year if parts[1] else LEAP_YEAR, month, day)
         except ValueError:
             raise ConfigError(f"there is no such day, got {quoted(text)}") from None
         return year, month, day

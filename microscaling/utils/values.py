@@ -18,7 +18,14 @@ class Fallback(Exception):
 
 
 def text(value: str) -> str:
-    """Returns the value as it is."""
+    """Returns the value. Raises ValueError for bytes that are no UTF-8, which no request can have in it."""
+    if any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise ValueError("expected text in UTF-8")
+    return value
+
+
+def raw(value: str) -> str:
+    """Returns the value as it is: a path may be any bytes."""
     return value
 
 

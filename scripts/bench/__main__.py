@@ -282,6 +282,7 @@ def main() -> int:
     (asked.out / "results.svg").write_text(chart.bars({c: by for c, by in results.items() if len(by) > 1}))
     print("Seconds, unless the case says otherwise.\n")
     print(table(results))
+    print("\n".join(["", *against.by_round(results)]))
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -61,3 +62,22 @@ def compare(witness: Witness, shares: list[float], before: Path) -> dict[str, di
         # The first of a round may find the engine at the removals of the one before.
         turns = [*turns[1:], turns[0]]
     return times
+
+
+def by_round(results: dict[str, dict[str, list[float]]]) -> list[str]:
+    """How this build compares with the earlier one round by round, a line for each case that has both.
+
+    All of a round fall into the same part of the beat, which moves a time by more than the builds differ.
+    """
+    lines = []
+    for case, by in results.items():
+        before = by.get("before", [])
+        for who, values in by.items():
+            if who == "before" or len(values) != len(before) or len(values) < 2:
+                continue
+            ratios = sorted(now / then for now, then in zip(values, before, strict=True))
+            lines.append(
+                f"{case}: {who} took {statistics.median(ratios):.2f} of before in the median of "
+                f"{len(ratios)} rounds, {ratios[0]:.2f} to {ratios[-1]:.2f}"
+            )
+    return lines

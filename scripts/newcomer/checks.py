@@ -24,7 +24,7 @@ def scales(stage: Stage) -> None:
         wait_for("3 jobs and one to spare: 4 sheets", lambda: text_of(stage.sheets) == "clerk 4\n")
         stage.jobs.write_text("0")
         wait_for("no job and one to spare: 1 sheet", lambda: text_of(stage.sheets) == "clerk 1\n")
-        assert any("PAPER scheduler, ENVVAR configuration, 1 tasks share 5 sheets" in line for line in log())
+        assert any("PAPER scheduler, ENVVAR configuration, 1 task shares 5 sheets" in line for line in log())
         assert not [line for line in log() if "WARNING" in line], log()
     assert text_of(stage.sheets) == "clerk 0\n", "stopped, as no MSS_ON_EXIT was given"
 

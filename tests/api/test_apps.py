@@ -132,6 +132,24 @@ def test_problem(app: dict[str, Any], problem: str) -> None:
     assert found[0].startswith(problem)
 
 
+@pytest.mark.parametrize(
+    ("app", "place"),
+    [
+        ({"config": {"command": "sleep \0"}}, "apps[0].config.command"),
+        ({"config": {"command": ["sleep", "1\0"]}}, "apps[0].config.command[1]"),
+        ({"config": {"env": {"A": "\0"}}}, "apps[0].config.env.A"),
+        ({"config": {"env": {"A\0": "b"}}}, r"apps[0].config.env.A\x00"),
+        ({"metricType": "NSQ", "metrics": [{"topicName": "a\0"}]}, "apps[0].metrics[0].topicName"),
+    ],
+)
+def test_a_zero_byte(app: dict[str, Any], place: str) -> None:
+    data = json.dumps({"maxContainers": 1, "apps": [{"name": "a", "maxContainers": 1, "x-a": "\0", **app}]})
+    with pytest.raises(ConfigError) as caught:
+        apps_from_data(data.encode())
+    line = caught.value.problems[0]
+    assert line.startswith(f"{place}: has a zero byte in it")
+
+
 def test_all_problems_at_once() -> None:
     data = {
         "maxContainers": "x",

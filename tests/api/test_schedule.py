@@ -56,6 +56,7 @@ def test_all_of_it() -> None:
          "Europe/Berlin"),
         ({**DAY, "timezone": "../etc/passwd"}, '.timezone: there is no time zone "../etc/passwd": expected a '
          "name such as Europe/Berlin"),
+        ({"dates": ["0000-12-24"]}, '.dates[0]: there is no such day, got "0000-12-24"'),
         ({"dates": ["12-32"]}, '.dates[0]: there is no such day, got "12-32"'),
         ({"dates": ["2027-02-29"]}, '.dates[0]: there is no such day, got "2027-02-29"'),
         ({"dates": ["Christmas"]}, '.dates[0]: expected a date such as "2026-12-25" or, for every year, '

@@ -66,6 +66,8 @@ def test_values_with_a_metric(config: dict[str, Any], yielding: Yielding) -> Non
             {"yield": "pause", "leaseSeconds": 60},
             "config.yieldSeconds: is 300, and leaseSeconds is 60: a job that is frozen for longer",
         ),
+        ({"yield": "pause", "yieldSeconds": 0, "leaseSeconds": 60}, "config.yieldSeconds: expected a number"),
+        ({"yield": "pause", "leaseSeconds": 0}, "config.leaseSeconds: expected a number of seconds from 1"),
         ({"yield": "pause", "leaseSeconds": "soon"}, "config.leaseSeconds: expected a number of seconds"),
     ],
 )

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from tests.browser import chromium
-from tests.integration.agents import AgentProcess, Queues, queue_app
+from tests.integration.agents import PATIENCE_S, AgentProcess, Queues, queue_app
 from tests.integration.conftest import engine, engine_to_ourselves, engine_with_images, prefix  # noqa: F401
 from tests.server.running import Running
+from tests.services.service import free_port
 
 TOKEN = "correct-horse-battery-staple"
 USER = "shop"
@@ -39,7 +40,7 @@ def open_page(browser: Any) -> Iterator[Open]:
     def open_page(url: str, width: int = 1280, height: int = 900, **options: Any) -> Any:
         contexts.append(browser.new_context(viewport={"width": width, "height": height}, **options))
         page = contexts[-1].new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(PATIENCE_S * 1000)
         page.console = chromium.Console(page)
         consoles.append(page.console)
         load(page, url)
@@ -82,8 +83,9 @@ class Site:
     def __init__(self, folder: Path, **environ: str) -> None:
         self.folder = folder
         self.environ = environ
-        self.running = Running(folder, **environ)
-        self.address = f"127.0.0.1:{self.running.port}"
+        # Nobody else is given this port while the server is stopped.
+        self.address = f"127.0.0.1:{free_port()}"
+        self.running = Running(folder, address=self.address, **environ)
         self.url = f"{self.running.url}/?user={USER}"
         self.queues = Queues(folder)
 

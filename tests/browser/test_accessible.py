@@ -9,6 +9,7 @@ import pytest
 from tests.browser.chromium import violations
 from tests.browser.conftest import TOKEN, USER, Open, Site
 from tests.browser.test_page import cells, expect_count, open_form, text
+from tests.integration.agents import wait_for
 
 LOOKS = [{"color_scheme": "light"}, {"color_scheme": "dark"}, {"color_scheme": "dark", "width": 390}]
 
@@ -62,7 +63,7 @@ def test_login(guarded: Site, open_page: Open, look: dict[str, Any]) -> None:
     page = open_page(f"{guarded.running.url}/login?failed=1", **look)
     page.locator("#failed").wait_for()
     assert violations(page) == []
-    assert page.evaluate("document.activeElement.id") == "token"
+    wait_for(lambda: page.evaluate("document.activeElement.id") == "token")
     page.keyboard.type(TOKEN)
     page.keyboard.press("Enter")
     page.locator("#attach").wait_for()
@@ -90,7 +91,8 @@ def test_keyboard_alone(site: Site, open_page: Open) -> None:
     page.locator("#app-dialog").wait_for()
     page.keyboard.press("Escape")
     page.locator("#app-dialog").wait_for(state="hidden")
-    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Edit checkout"
+    focus = "document.activeElement.getAttribute('aria-label')"
+    wait_for(lambda: page.evaluate(focus) == "Edit checkout")
 
 
 def test_screen_reader_is_told_politely_and_seldom(site: Site, open_page: Open) -> None:

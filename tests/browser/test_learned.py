@@ -35,16 +35,16 @@ def test_what_a_real_rule_has_learned(site: Site, open_page: Open, engine: str) 
     site.configure("queue", wait_app(site))
     page = open_page(site.url)
     site.queues.put("checkout", 40)
-    with site.agent(MSS_DEMAND_ENGINE=engine):
+    with site.agent(MSS_DEMAND_ENGINE=engine) as agent:
         expect_count(cells(page, "checkout"), 8)  # nothing takes the jobs, so it tries all it has
-        wait_for(lambda: len(lines(page)) == 2, "two lines", within_s=60)
-        learned, promise = lines(page)
+        learned, promise = wait_for(lambda: len(found := lines(page)) == 2 and found, "two lines")
         assert learned.startswith("Learned: ")
         assert " come, one container does " in learned
         assert promise.startswith("Promise: 5 s at most; now about ")
         assert "in the last 10 minutes at most " in promise
-        assert card(page, "checkout").locator(".learned.broken").count() == 1, "it waits for longer"
+        expect_count(card(page, "checkout").locator(".learned.broken"), 1)  # it waits for longer
         text(page, "#tasks .metric", "^40 waiting$")
+        assert agent.stop() == 0
 
 
 def test_what_an_agent_tells(site: Site, open_page: Open) -> None:

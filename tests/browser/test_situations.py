@@ -1,4 +1,4 @@
-"""Six situations in which a person opens the page, each light, dark and on a phone, with a real agent.
+"""Seven situations in which a person opens the page, each light, dark and on a phone, with a real agent.
 
 With MSS_TEST_SHOTS=FOLDER every view is kept there as a picture, for people to look at.
 """
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.browser.chromium import violations
-from tests.browser.conftest import Open, Site
+from tests.browser.conftest import USER, Open, Site
 from tests.browser.test_page import card, cells, expect_count, text
 from tests.browser.test_why import says
 from tests.integration.agents import queue_app, wait_for
@@ -130,8 +130,46 @@ def ten_tasks(site: Site) -> Callable[[Any], None]:
     return see
 
 
+WAITS = 'sh -c \': >"$MSS_READY_FILE"; until [ -e "$MSS_GO_FILE" ]; do sleep 0.1; done; exec sleep 3600\''
+
+
+BROKEN = """all => all.map(one => {
+  const range = document.createRange();
+  range.selectNodeContents(one);
+  return [one.textContent, range.getClientRects().length];
+}).filter(([text, lines]) => lines > text.split(" ").length)"""
+"""The texts of which a word does not stand in one line."""
+
+
+def frozen(site: Site) -> Callable[[Any], None]:
+    """Of one task two are ready and none runs, of another two have given way."""
+    first, second = tasks_of(site, "checkout", "mailer", most=4)
+    files = {
+        "warmAfter": {"file": f"{site.folder}/ready-{{number}}"},
+        "go": {"file": f"{site.folder}/go-{{number}}"},
+    }
+    first["config"] |= {"command": WAITS, "warm": 2, **files}
+    last = {**rest(), "maxContainers": 5, "config": {**SLEEP["config"], "yield": "pause"}}
+    site.configure("queue", {**first, "minContainers": 0}, second, last)
+    plan = site.config()
+    site.running.put(f"/api/users/{USER}/config", {"version": 1, "config": {**plan, "maxContainers": 7}})
+
+    def see(page: Any) -> None:
+        beside = card(page, "checkout").locator(".more")
+        says(beside, r"^2 frozen, \d[\d.]* [kM]B in warm ones$")
+        site.queues.put("mailer", 400)
+        says(card(page, "batch").locator(".more"), "^2 frozen$")
+        for task, words in (("checkout", ["warm"] * 2), ("batch", ["running"] * 3 + ["frozen"] * 2)):
+            card(page, task).get_by_text("Containers", exact=True).click()
+            states = card(page, task).locator(".containers tbody td:nth-child(3)")
+            wait_for(lambda: sorted(states.all_text_contents()) == sorted(words), f"{words}")  # noqa: B023
+            assert states.evaluate_all(BROKEN) == []
+
+    return see
+
+
 Situation = tuple[str, Callable[[Any], None], Site]
-SITUATIONS = (held, failing, at_the_cap, paused, manual, ten_tasks)
+SITUATIONS = (held, failing, at_the_cap, paused, manual, ten_tasks, frozen)
 
 
 @pytest.fixture(params=SITUATIONS, ids=lambda make: make.__name__)

@@ -18,6 +18,7 @@ import pytest
 
 from microscaling.clients.http.client import Client, FetchError, fetch, is_loopback, public_url
 from tests.metric.faulty import Server, answers, breaks_off, drips, faults
+from tests.services.service import free_port
 
 GOOD = b'{"good": "answer"}'
 FAULTS = faults(GOOD)
@@ -48,8 +49,10 @@ def test_a_fault_is_an_error_within_the_deadline(fault):
     ],
 )
 def test_the_error_says_what_happened(fault, says):
+    # Of the others even a busy machine has the answer by its deadline.
+    deadline_s = 0.4 if "within" in says else 30.0
     with Server(FAULTS[fault]) as server, pytest.raises(FetchError) as caught:
-        fetch(server.url(), deadline_s=0.4, max_bytes=100_000)
+        fetch(server.url(), deadline_s=deadline_s, max_bytes=100_000)
     assert str(caught.value) == f"{server.url()}: {says}"
 
 
@@ -92,8 +95,7 @@ def test_a_body_of_exactly_the_cap_is_taken():
 
 
 def test_nobody_there():
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        url = f"http://127.0.0.1:{free.getsockname()[1]}/"
+    url = f"http://127.0.0.1:{free_port()}/"
     with pytest.raises(FetchError, match="Connection refused"):
         fetch(url)
 
@@ -117,13 +119,13 @@ def test_connections_are_kept_alive():
 
 
 def test_a_client_comes_back_after_any_fault():
-    client = Client(deadline_s=0.3, max_bytes=100_000)
+    client = Client(max_bytes=100_000)
     with Server(answers(GOOD)) as server:
         for fault in ("drips its body", "drips its head", "reset half way", "endless body", "not HTTP"):
-            server.behave = FAULTS[fault]
+            server.behave, client.deadline_s = FAULTS[fault], 0.3
             with pytest.raises(FetchError):
                 client.fetch(server.url())
-            server.behave = answers(GOOD)
+            server.behave, client.deadline_s = answers(GOOD), 30.0  # which a busy machine may take
             assert client.fetch(server.url()) == GOOD
         client.close()
 
@@ -133,18 +135,18 @@ def test_what_a_frozen_process_finds_when_it_goes_on_is_out_of_date():
 
     def behave(server, sock):
         asked.set()
-        answer.wait(20)
+        answer.wait(60)
         return answers(GOOD)(server, sock)
 
     code = "import sys; from microscaling.clients.http.client import fetch; fetch(sys.argv[1], deadline_s=1)"
     with Server(behave) as server:
         frozen = subprocess.Popen([sys.executable, "-c", code, server.url()], stderr=subprocess.PIPE)
-        assert asked.wait(20)
+        assert asked.wait(60)
         frozen.send_signal(signal.SIGSTOP)
         answer.set()
         time.sleep(1.1)
         frozen.send_signal(signal.SIGCONT)
-        assert b"no complete answer within 1 s" in frozen.communicate(timeout=20)[1]
+        assert b"no complete answer within 1 s" in frozen.communicate(timeout=60)[1]
 
 
 def test_a_client_comes_back_after_the_server_restarted():
@@ -370,7 +372,7 @@ def test_https(tls):
 def test_https_that_fails(fault, tls):
     with Server(FAULTS[fault], tls) as server, pytest.raises(FetchError):
         fetch(server.url(scheme="https"), deadline_s=0.6)
-    assert len(server) == 1
+    assert len(server) <= 1, "asked once, if the machine was not too busy even for that"
 
 
 def test_https_with_a_certificate_that_nobody_knows(tls, monkeypatch):

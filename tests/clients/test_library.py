@@ -40,7 +40,7 @@ def test_an_agent_for_an_engine_has_no_more_than_it_needs() -> None:
 
 
 def test_a_question_needs_no_detector_of_encodings() -> None:
-    ask = "from microscaling.clients.http.client import fetch; fetch(sys.argv[1])"
+    ask = "from microscaling.clients.http.client import fetch; fetch(sys.argv[1], deadline_s=60)"
     with Server(answers(b"good")) as server:
         found = loaded(ask, server.url())
     assert "requests" in found

@@ -293,6 +293,27 @@ def test_an_agent_follows_its_configuration_to_its_end() -> None:
     assert not thread.is_alive()
 
 
+def test_those_that_are_left_alone_are_known_to_whoever_asks() -> None:
+    """From the start on, as the log may be long gone, and no longer than their labels are wrong."""
+    now = [service("web"), service("mail", max="many")]
+
+    class Config(ServicesConfig):
+        def _discovered(self) -> list[Service]:
+            return now
+
+    config = Config(Settings(), {"MSS_MAX_CONTAINERS": "10"})
+    tasks = Tasks(*config.get_apps("u"))
+    config.follow(tasks, tasks.apply)
+    many = 'microscaling.max: expected a whole number, got "many"'
+    assert tasks.left_alone == {"mail": many}
+    now[:] = [service("web", max="few"), service("mail", max="many")]
+    config.look(tasks.apply)
+    assert tasks.left_alone == {"mail": many, "web": many.replace("many", "few")}
+    now[:] = [service("mail", max="3")]
+    config.look(tasks.apply)
+    assert (tasks.left_alone, [task.name for task in tasks.tasks]) == ({}, ["mail"])
+
+
 class Still(ToyScheduler):
     takes_changes = False
 

@@ -27,6 +27,7 @@ from microscaling.utils.threads import StoppableThread, stop_all
 from tests.contract.proxy import FAULTS, Proxy
 from tests.fakes.kubernetes import FakeKubernetes
 from tests.fakes.marathon import FakeMarathon
+from tests.leaks import of_each_process
 
 if TYPE_CHECKING:
     from tests.integration.agents import Witness
@@ -249,7 +250,7 @@ class Process(Case):
     def _pids(self, name: str) -> list[int]:
         end = self.task(name).command.replace("sleep ", "\0").encode() + b"\0"
         found = []
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
+        for path in of_each_process("cmdline"):
             with contextlib.suppress(OSError):
                 if path.read_bytes().endswith(end):
                     found.append(int(path.parent.name))

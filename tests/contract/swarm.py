@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
+
+from requests import HTTPError
 
 from microscaling.demand.task import Task
 from microscaling.scheduler.base import SCHEDULERS, Scheduler
@@ -60,9 +62,21 @@ def create_service(client: APIClient, name: str, replicas: int = 0, **spec: Any)
 
 def scale_service(client: APIClient, id: str, replicas: int) -> None:
     """Sets the number as `docker service scale` does."""
-    found = client.inspect_service(id)
-    found["Spec"]["Mode"]["Replicated"]["Replicas"] = replicas
-    update_service(client, id, found["Spec"], found["Version"]["Index"])
+    change_service(client, id, lambda spec: spec["Mode"]["Replicated"].update(Replicas=replicas))
+
+
+def change_service(client: APIClient, id: str, change: Callable[[dict[str, Any]], object]) -> None:
+    """Changes the spec of a service, which an agent may change at the same time: then again."""
+    for _ in range(20):
+        found = client.inspect_service(id)
+        change(found["Spec"])
+        try:
+            update_service(client, id, found["Spec"], found["Version"]["Index"])
+            return
+        except HTTPError as error:
+            if error.response is None or "out of sequence" not in error.response.text:
+                raise
+    raise AssertionError(f"service {id} is changed all the time")
 
 
 def update_service(client: APIClient, id: str, spec: dict[str, Any], version: int) -> None:

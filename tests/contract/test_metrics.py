@@ -93,5 +93,5 @@ def answers(metric: Metric) -> bool:
 
 
 def measure(metric: Metric) -> int:
-    metric.update()
+    wait_for(lambda: answers(metric))
     return metric.current

@@ -21,7 +21,7 @@ STATE = {
     "reallocated", "overdue", "stopping", "parked", "falling_back", "measured_at", "measured_s", "failure",
     "generation", "history", "override", "resting", "draining", "drains_until", "own", "window", "changes_at",
     "version", "frozen", "warm_bytes", "measures", "decides", "rolling",
-    "warnings", "own_limits", "room", "unplaced",
+    "warnings", "overruled", "room", "unplaced",
 }  # fmt: skip
 
 

@@ -126,7 +126,7 @@ def test_reasons_do_not_pile_up(beats: int) -> None:
             assert task.reason is None or getattr(task.reason, "earlier", None) is None
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.integers(1, 9), st.integers(1, 9))
 def test_demand_that_ran_ahead_is_brought_back_in_words(requested: int, demand: int) -> None:
     web = Task("web", demand, requested, requested, priority=1, max_containers=20, max_delta=1)

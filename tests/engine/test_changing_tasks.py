@@ -167,13 +167,13 @@ def test_the_end_does_not_wait_for_the_source_of_a_task_that_went() -> None:
             change(run, gone="a")
             wait_for(lambda: hanging not in run.engine.threads)
             run.decisions(toy, 2)
-        hanging.join(20)
+        hanging.join(60)
         assert not hanging.is_alive()
 
 
 def test_an_engine_without_tasks_takes_the_first_that_comes() -> None:
     with Server(answers(stats(150))) as server, Run() as run:
-        assert run.engine.decided.wait(20)
+        assert run.engine.decided.wait(60)
         change(run, task("a", server.endpoint))
         wait_for(lambda: run.tasks.get_task("a").demand > 3)
 
@@ -205,8 +205,8 @@ def test_measurements_for_the_server_follow_too() -> None:
             assert len(threads) == 2
         finally:
             meter.stop()
-            meter.join(20)
+            meter.join(60)
             for thread in meter.threads:
                 thread.stop()
                 if thread.ident is not None:
-                    thread.join(20)
+                    thread.join(60)

@@ -190,6 +190,8 @@ def run(
     server: Server, beat_s: float, look_s: float, interval_s: float = 0.0
 ) -> tuple[LocalEngine, Task, Any]:
     metric = HTTPMetric(server.url("/"), "jobs")
+    assert metric.source is not None
+    metric.source.limit(60.0)  # the first beat may be the only one, also on a busy machine
     metric.interval_s = interval_s
     task = Task("web", 1, 1, 1, priority=1, max_containers=9, max_delta=9, target=PerContainerTarget(50))
     task.metric = metric

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import queue
+import re
 import threading
 import time
 
@@ -90,16 +91,18 @@ class Run:
 
 @pytest.fixture
 def said(caplog):
+    """What the engine has logged besides its decisions, and besides beats that a busy machine has skipped."""
     caplog.set_level(logging.INFO, "mssengine")
-    return lambda: [m for m in caplog.messages if "->" not in m and " run" not in m]
+    others = ("->", " run", "too busy")
+    return lambda: [m for m in caplog.messages if not any(words in m for words in others)]
 
 
 def test_the_first_decision_is_made_on_real_readings(caplog):
     caplog.set_level(logging.INFO, "mssengine")
     # The first question loads the HTTP client: two beats of half a second may not be enough for that.
     with Server(answers(stats(120))) as server, Run(task("p1", server.endpoint), beat_s=5.0) as run:
-        assert run.slot.get(timeout=20) is TOKEN
-        assert run.engine.decided.wait(20)
+        assert run.slot.get(timeout=60) is TOKEN
+        assert run.engine.decided.wait(60)
         p1 = run.tasks.get_task("p1")
         assert (p1.metric.current, p1.demand) == (120, 4)
     assert caplog.messages[0] == f"p1: 3 -> 4 ({p1.reason})"
@@ -107,7 +110,7 @@ def test_the_first_decision_is_made_on_real_readings(caplog):
 
 def test_no_decision_is_made_blind_while_a_source_hangs():
     with Server(hangs) as server, Run(task("p1", server.endpoint, 30), task("toy")) as run:
-        assert run.engine.decided.wait(20)
+        assert run.engine.decided.wait(60)
         p1, toy = run.tasks.tasks
         assert (p1.held, p1.demand, p1.target.seen) == (f"NSQ at {server.url()[:-1]}: no answer yet", 3, [])
         assert toy.target.seen
@@ -119,12 +122,12 @@ def test_a_source_that_hangs_for_10_s_delays_no_other_task():
     stuck, free = task("stuck", bad.endpoint, 30), task("free", good.endpoint, 30)
     with bad, good, Run(stuck, free, beat_s=0.4) as run:
         run.decisions(free, 2)
-        bad.behave = hangs
-        asked = len(bad)
-        wait_for(lambda: len(bad) > asked)
+        hanging = []
+        bad.behave = lambda server, sock: hanging.append(sock) or hangs(server, sock)
+        wait_for(lambda: hanging)
         before = len(free.target.seen)
         run.decisions(free, 8)
-        assert len(bad) == asked + 1
+        assert len(hanging) == 1
         assert stuck.held == f"{stuck.metric.source.name}: no answer for more than 1.2 s"
         # As a rule each decision has a reading of its own beat; on a busy machine, of the one before.
         assert len(set(free.target.seen[before:])) >= 4
@@ -182,12 +185,12 @@ def test_what_the_scheduler_writes_between_two_beats_is_used_at_once():
     p2 = task("p2", priority=2)
     p1.metric.current, p2.metric.current = 120, TARGET
     with Run(p1, p2, cap=6, beat_s=3600) as run:
-        assert run.slot.get(timeout=20) is TOKEN
+        assert run.slot.get(timeout=60) is TOKEN
         assert (p1.demand, p2.demand) == (3, 2)
         with run.tasks as tasks:
             p2.requested = p2.running = 2
             tasks.changed.set()
-        assert run.slot.get(timeout=20) is TOKEN
+        assert run.slot.get(timeout=60) is TOKEN
         assert (p1.demand, p2.demand) == (4, 2)
         assert not run.tasks.changed.is_set()
 
@@ -195,7 +198,7 @@ def test_what_the_scheduler_writes_between_two_beats_is_used_at_once():
 def test_the_lock_is_free_while_a_source_hangs():
     with Server(hangs) as server, Run(task("p1", server.endpoint, 30)) as run:
         wait_for(lambda: len(server) == 1)
-        assert run.tasks.lock.acquire(timeout=20)
+        assert run.tasks.lock.acquire(timeout=60)
         run.tasks.lock.release()
 
 
@@ -213,13 +216,13 @@ def test_stop_while_a_source_hangs_leaves_closed_last():
         toy = task("toy")
         toy.metric.current = 120
         with Run(task("p1", server.endpoint, deadline_s=2), toy) as run:
-            assert run.engine.decided.wait(20)
+            assert run.engine.decided.wait(60)
             wait_for(lambda: len(server) == 1)
             asking = run.engine.threads[1]
         assert asking.is_alive()  # stopped without waiting for it
         assert [run.slot.get_nowait(), run.slot.empty()] == [CLOSED, True]
         decided = len(toy.target.seen)
-        asking.join(20)
+        asking.join(60)
         assert len(toy.target.seen) == decided
 
 
@@ -234,7 +237,7 @@ def test_stop_during_the_first_wait():
 
 def test_stop_between_two_beats_that_are_far_apart():
     with Run(task("toy"), beat_s=3600) as run:
-        assert run.engine.decided.wait(20)
+        assert run.engine.decided.wait(60)
     assert not run.engine.threads[0].is_alive()
 
 
@@ -248,7 +251,7 @@ def test_stop_twice_and_without_a_start():
 
 def test_every_thread_can_be_seen_and_ends():
     with Server(numbered) as server, Run(task("p1", server.endpoint), task("toy")) as run:
-        assert run.engine.decided.wait(20)
+        assert run.engine.decided.wait(60)
         names = [thread.name for thread in run.engine.threads]
         assert names == ["local engine", f"source NSQ at {server.url()[:-1]}"]
     assert not any(thread.is_alive() for thread in run.engine.threads)
@@ -258,11 +261,11 @@ def test_a_mistake_in_a_target_ends_the_thread_and_is_there_to_be_found():
     broken = task("broken")
     broken.target.seen = None
     with Run(broken) as run:
-        run.engine.threads[0].join(20)
+        run.engine.threads[0].join(60)
     assert isinstance(run.engine.threads[0].error, AttributeError)
 
 
-def test_a_machine_that_sleeps_misses_beats_and_says_so_once(said):
+def test_a_machine_that_sleeps_misses_beats_and_says_so_once(caplog):
     jump = [0.0]
     toy = task("toy")
     run = Run(toy, beat_s=0.4)
@@ -273,7 +276,8 @@ def test_a_machine_that_sleeps_misses_beats_and_says_so_once(said):
             jump[0] += 1000.0
             run.decisions(toy, 2)
     assert len(toy.target.seen) < 100
-    assert len([m for m in said() if m.startswith("too busy for a beat every 0.4 s: ")]) == 2
+    missed = [re.fullmatch(r"too busy for a beat every 0.4 s: (\d+) skipped", m) for m in caplog.messages]
+    assert len([found for found in missed if found and int(found[1]) > 1000]) == 2
 
 
 def test_after_a_freeze_nothing_is_decided_by_what_was_measured_before_it():
@@ -288,7 +292,7 @@ def test_after_a_freeze_nothing_is_decided_by_what_was_measured_before_it():
         return False
 
     with run:
-        assert run.slot.get(timeout=20) is TOKEN
+        assert run.slot.get(timeout=60) is TOKEN
         run.engine.threads[0].decider.reallocate = reallocate
         run.tasks.changed.set()
         wait_for(lambda: extras)  # so it waits for the next beat, or for another change
@@ -315,7 +319,7 @@ def test_closing_the_slot_while_somebody_takes_from_it():
     taker.start()
     put_token(slot)
     put_closed(slot)
-    taker.join(20)
+    taker.join(60)
     assert taken in ([], [TOKEN])
 
 

@@ -54,6 +54,13 @@ def test_a_pinned_task_takes_from_less_important_ones_and_stays_within_the_cap()
     assert run.for_s(2, a=60, b=5000) == [12, 8]
 
 
+def test_the_reason_is_the_person() -> None:
+    run = Driven(queue_task("a", 5), queue_task("b", 13, priority=2))
+    run.tasks.overrides["a"] = pinned(12)
+    run.for_s(2, a=50, b=5000)
+    assert str(run.tasks.tasks[0].reason) == "pinned to 12 by hand"
+
+
 def test_a_less_important_one_takes_free_places_only() -> None:
     run = Driven(queue_task("a", 15), queue_task("b", 0, priority=2))
     run.tasks.overrides["b"] = pinned(10)
@@ -110,3 +117,61 @@ def test_one_that_is_not_scalable_stays_as_it_is() -> None:
 )
 def test_words(override: Override, words: str) -> None:
     assert override.words() == words
+
+
+def test_a_pin_that_is_made_permanent() -> None:
+    """The file gets the numbers that it is pinned to; they hold after the pin, and not the earlier ones."""
+    task = queue_task("a", 4, min_containers=1, max_containers=8)
+    run = Driven(task)
+    run.tasks.overrides["a"] = pinned(3)
+    run.for_s(2, a=60)
+    new = dataclasses.replace(task, min_containers=3, max_containers=3, override="", overruled=None)
+    with run.tasks as tasks:
+        tasks.apply(Change((new,)))
+    run.for_s(2, a=60)
+    del run.tasks.overrides["a"]
+    run.for_s(2, a=60)
+    assert (task.min_containers, task.max_containers) == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("override", "has", "number"),
+    [(PAUSED, 4, 4), (Override(0, down=True), 0, 0), (pinned(2), 2, 2)],
+    ids=lambda value: value.words() if isinstance(value, Override) else None,
+)
+def test_a_reload_does_not_move_it_not_even_for_a_moment(override: Override, has: int, number: int) -> None:
+    """The engine may share out anew before its next beat, as the reload has changed the tasks."""
+    task = queue_task("a", has, max_containers=8)
+    run = Driven(task)
+    run.tasks.overrides["a"] = override
+    run.for_s(2, a=5000)
+    new = dataclasses.replace(
+        task, min_containers=5, max_containers=9, is_scalable=True, override="", overruled=None
+    )
+    with run.tasks as tasks:
+        tasks.apply(Change((new,)))
+        assert task.override == override.words()
+        assert task.own_limits() == (5, 9)
+    run.decider.reallocate()
+    assert task.demand == number
+    assert run.for_s(2, a=5000) == [number]
+
+
+def test_a_task_that_comes_is_paused_from_its_first_moment_on() -> None:
+    run = Driven(queue_task("a", 4))
+    run.tasks.overrides["b"] = Override(0, down=True)
+    new = queue_task("b", 0, min_containers=3)
+    with run.tasks as tasks:
+        tasks.apply(Change((new,)))
+    run.decider.reallocate()
+    assert run.demand() == [4, 0]
+
+
+def test_a_pin_is_one_step_however_small_those_of_its_rule_are() -> None:
+    run = Driven(queue_task("a", 9, min_containers=8, max_containers=10, max_delta=2))
+    run.for_s(2, a=60)
+    run.tasks.overrides["a"] = Override(0, down=True)
+    assert run.measure(a=60) == [0]
+    del run.tasks.overrides["a"]
+    run.for_s(5, a=60)
+    assert run.tasks.tasks[0].max_delta == 2

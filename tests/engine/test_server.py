@@ -49,7 +49,7 @@ class Run:
         wait_for(lambda: self.demands() == demands)
 
     def token(self):
-        return self.slot.get(timeout=30)
+        return self.slot.get(timeout=60)
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ def test_while_all_tasks_are_held_nothing_is_decided_but_kept_in_mind():
     with Run(task("p1")) as run:
         run.tasks.hold = "a second agent is at work"
         run.server.demand(p1=7)
-        assert run.engine.decided.wait(30)
+        assert run.engine.decided.wait(60)
         assert run.demands() == {"p1": 0}
         run.tasks.hold = ""
         run.becomes(p1=7)

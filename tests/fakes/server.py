@@ -21,12 +21,14 @@ from wsproto import ConnectionType, WSConnection
 from wsproto import events as ws
 from wsproto.utilities import RemoteProtocolError
 
+from tests.services.service import free_port
+
 APPS = {"maxContainers": 10, "apps": [{"name": "p1", "priority": 1, "maxContainers": 10}]}
 Answer = tuple[str, bytes]
 """Status line and body."""
 
 
-def wait_for(what: Callable[[], Any], within_s: float = 30.0) -> Any:
+def wait_for(what: Callable[[], Any], within_s: float = 60.0) -> Any:
     deadline = time.monotonic() + within_s
     while not (answer := what()):
         assert time.monotonic() < deadline, "waited in vain"
@@ -70,10 +72,9 @@ class FakeServer:
         self._socks: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._listening: socket.socket | None = None
-        listening = socket.create_server(("127.0.0.1", port))
-        self.port = listening.getsockname()[1]
+        # Nobody else is given it while it is stopped.
+        self.port = port or free_port()
         self.endpoint = f"127.0.0.1:{self.port}"
-        listening.close()
 
     def __enter__(self) -> FakeServer:
         self.start()
@@ -179,8 +180,8 @@ class FakeServer:
             self.violations.append(repr(error))
             return
         link = Link(sock, request)
-        self.links.append(link)
         self.open.append(link)
+        self.links.append(link)  # last, as tests wait for it, and then talk to what is open
         try:
             self._listen(link, talk)
         except RemoteProtocolError as error:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from microscaling.metric.base import Measurement, Metric
+from tests.services.patience import time_for_answers  # noqa: F401
 from tests.services.postgresql import PostgreSQL
 from tests.services.redis import RedisServer
 

@@ -21,6 +21,7 @@ from typing import Any
 
 from tests.frameworks.stage import Stage
 from tests.integration.agents import AgentProcess
+from tests.leaks import of_each_process
 
 CAP = 4
 PER_WORKER = 4
@@ -156,7 +157,7 @@ class Workers(threading.Thread):
 
 def children(parent: int) -> Iterator[tuple[int, str]]:
     """The living children of a process, by number and time of start."""
-    for path in Path("/proc").glob("[0-9]*/stat"):
+    for path in of_each_process("stat"):
         try:
             words = path.read_text().rpartition(")")[2].split()
         except OSError:

@@ -79,9 +79,9 @@ def test_a_connection_that_is_lost_is_opened_again(
     with DatabaseStage(postgresql, redis.url, tmp_path, "procrastinate_jobs") as stage:
         stage.ask("create")
         with only_early(ProcrastinateMetric(stage.url, "jobs")) as task:
-            wait_for(lambda: stage.do(LISTENS)[0][0] == 1)
+            lost = wait_for(lambda: stage.do(LISTENS))
             stage.do("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN %'")
-            wait_for(lambda: stage.do(LISTENS)[0][0] == 1)
+            wait_for(lambda: {*stage.do(LISTENS)} - {*lost})  # the lost one may still be there for a moment
             stage.ask("enqueue", 1)
             wait_for(lambda: task.demand > 0)
 
@@ -99,6 +99,6 @@ def test_behind_a_pool_there_is_no_listening(
         url = f"{pool.url.rpartition('/')[0]}/{stage.database}"
         with only_early(ProcrastinateMetric(url, "jobs")) as task:
             wait_for(lambda: "is behind a pool" in caplog.text)
-            assert stage.do(LISTENS) == [(0,)]
+            assert stage.do(LISTENS) == []
             assert not task.held
     assert caplog.text.count("looked at every beat only") == 1

@@ -50,7 +50,8 @@ def test_every_state(postgresql: Any, redis: Any, look: Any, tmp_path: Path) -> 
         with stage.worker(*WORKER, "2") as worker:
             until(lambda: (stage.started(), measure()), (4, Measurement(3, 2, stuck=2, future=4)))
             stage.ask("retry_stalled")
-            assert measure() == Measurement(5, 2, future=4)
+            # As the heartbeat of the other two may be late on a busy machine.
+            until(measure, Measurement(5, 2, future=4))
             stage.release()
             # All but those behind the lock of a job for later.
             until(lambda: (stage.done(), measure()), (9, Measurement(0, 0, future=4)))

@@ -136,6 +136,8 @@ SEVERAL = {
 }
 TASKS += [{**QUEUE, "metricType": "Redis", "config": SEVERAL}]
 TASKS[-1] |= {"name": "several"}
+STOPS = {"warm": 2, "warmAfter": {"signal": "STOP"}, "go": {"signal": "CONT"}}
+TASKS += [{**QUEUE, "name": "stops", "metricType": "Redis", "config": {**SEVERAL, **STOPS}}]
 OF_NSQ = {"maxWaitSeconds": 9, "topicName": "t", "channelName": "c"}
 METRICS_OF_ONE = [
     {"ruleType": "PerContainer", "targetPerContainer": 5, "activation": 2, "count": "waiting"},

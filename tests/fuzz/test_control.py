@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +13,8 @@ from hypothesis import given
 from microscaling.api.orders import COMMANDS, read_order
 from microscaling.control.server import ControlServer
 from microscaling.control.views import handlers
-from microscaling.control.wishes import MAX_CONTAINERS, Wishes
+from microscaling.control.wishes import Wishes
+from microscaling.demand.override import MAX_CONTAINERS
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.engine.local import LocalEngine
@@ -51,7 +51,7 @@ def control(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ControlS
     wishes = Wishes(tasks(), str(folder / "overrides.json"))
     made = ControlServer(str(folder / "c.sock"), handlers(wishes.tasks, "TOY") | wishes.handlers())
     made.start()
-    wait_for(lambda: Path(made.path).exists())
+    wait_for(lambda: listens(made.path))  # its file is there before that
     yield made, wishes
     end(made)
 
@@ -64,9 +64,14 @@ def metrics() -> Iterator[MetricsServer]:
     end(made)
 
 
+def listens(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as sock:
+        return sock.connect_ex(path) == 0
+
+
 def end(made: Listener) -> None:
     made.stop()
-    made.join(20)
+    made.join(60)
     assert made.over
     assert made.error is None
 
@@ -74,7 +79,7 @@ def end(made: Listener) -> None:
 def answer(family: int, address: Any, request: bytes) -> tuple[int, bytes]:
     """Status and body; 0 if it hangs up on a request without an end."""
     with socket.socket(family) as sock:
-        sock.settimeout(30)
+        sock.settimeout(60)
         sock.connect(address)
         try:
             sock.sendall(request)

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 from docker import APIClient
+from docker.errors import NotFound
 
 from microscaling.clients.docker.compose import COPY_OF, NUMBER, PROJECT, SERVICE
 from microscaling.scheduler.compose.backend import ComposeBackend
@@ -76,6 +78,8 @@ class Project:
         self.name = f"t{uuid.uuid4().hex[:6]}"
         self.file = folder / "docker-compose.yml"
         self.state = folder / "state"
+        self.runtime = Path(tempfile.gettempdir(), f"mss-{self.name}")
+        """A short one, for the socket by which a person gives orders to its agents."""
         self.services: dict[str, Any] = {}
         self.networks: dict[str, Any] = {"back": {}, "front": {}}
         (folder / "key").write_text("s3cret")
@@ -126,6 +130,16 @@ class Project:
     def inspected(self, name: str) -> dict[str, Any]:
         return self.engine.inspect_container(self.containers()[name]["Id"])
 
+    def environments(self, variable: str) -> list[str]:
+        """What each container that runs has of a variable, as NAME=value. One that goes is left out: an agent
+        may remove it between the listing and the look at it."""
+        found: list[str] = []
+        for one in self.containers(running=True).values():
+            with contextlib.suppress(NotFound):
+                entries = self.engine.inspect_container(one["Id"])["Config"]["Env"]
+                found += [entry for entry in entries if entry.startswith(f"{variable}=")]
+        return sorted(found)
+
     def backend(self) -> ComposeBackend:
         made = ComposeBackend(self.host, projects=self.name)
         made.begin(["web"])
@@ -137,10 +151,14 @@ class Project:
             "MSS_SCHEDULER": "COMPOSE", "MSS_CONFIG": "", "MSS_CONFIG_FILE": "", "DOCKER_HOST": self.host,
             "MSS_MAX_CONTAINERS": str(cap), "MSS_COMPOSE_PROJECT": self.name,
             "MSS_STATE_DIR": str(self.state),
+            # An order to a task called web, of another test or of a person, is not for them.
+            "XDG_RUNTIME_DIR": str(self.runtime),
         }  # fmt: skip
+        self.runtime.mkdir(mode=0o700, exist_ok=True)
         return AgentProcess(self.file.parent, [], **settings | environ)
 
     def close(self) -> None:
+        shutil.rmtree(self.runtime, ignore_errors=True)
         engines.remove(self.engine, list(self.containers().values()))
         try:
             self.run("down", "-v")

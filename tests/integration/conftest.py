@@ -71,6 +71,16 @@ def engine(engine_with_images: None, prefix: str) -> Iterator[APIClient]:
 
 
 @pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine an engine takes longer than an agent waits, which is not what is tested."""
+    monkeypatch.setattr("microscaling.scheduler.docker.names.CALL_S", 60.0)
+    monkeypatch.setattr("microscaling.scheduler.docker.looks.LOOK_S", 60.0)
+    monkeypatch.setattr("microscaling.scheduler.docker.looks.EXEC_S", 60.0)
+    monkeypatch.setattr("microscaling.scheduler.docker.backend.CALL_TIMEOUT_S", 60)
+    monkeypatch.setattr("microscaling.scheduler.containers.http_call.DEADLINE_S", 60.0)
+
+
+@pytest.fixture
 def witness(engine: APIClient, prefix: str) -> Iterator[Witness]:
     """What the engine says of the containers of this run, its events from now on included."""
     with Witness(engine, prefix) as witness:

@@ -23,6 +23,8 @@ from docker import APIClient
 from docker.errors import APIError, DockerException, NotFound
 from requests.exceptions import RequestException
 
+from tests.leaks import of_each_process
+
 LABEL = "com.microscaling.microscaling-in-a-box"
 BUSYBOX = "mss-test/busybox"
 IMAGES = {
@@ -123,6 +125,31 @@ def remove(client: APIClient, containers: list[dict]) -> None:
         except APIError as error:
             if error.status_code != 409:  # somebody else is removing it
                 raise
+
+
+def output_of(client: APIClient, container: str, *command: str) -> str:
+    """Runs a command that prints something in a container; returns that, once it is there."""
+    deadline = time.monotonic() + 30
+    while True:
+        made = client.exec_create(container, list(command))["Id"]
+        output = str(client.exec_start(made).decode(errors="replace"))
+        code = exit_code_of(client, made)
+        if output:
+            assert code == 0, output
+            return output
+        # Docker loses what a command prints if that has ended before anybody is there to read (moby#27289).
+        assert time.monotonic() < deadline, f"{command} prints nothing"
+
+
+def exit_code_of(client: APIClient, made: str) -> int:
+    """The exit code of a command in a container that has closed its output, once it has ended as well."""
+    deadline = time.monotonic() + 60
+    # An engine is told of the end of a process after that of its output: until then Docker has no code, and
+    # Podman has 0.
+    while (found := client.exec_inspect(made))["Running"] or found["ExitCode"] is None:
+        assert time.monotonic() < deadline, f"a command does not end: {found}"
+        time.sleep(0.02)
+    return int(found["ExitCode"])
 
 
 def make_images(client: APIClient) -> None:
@@ -296,7 +323,7 @@ class OwnEngine:
     def helpers(self) -> list[int]:
         """The pids of what dockerd has started: containerd and its shims name our folder."""
         found = []
-        for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        for entry in of_each_process("cmdline"):
             try:
                 program, _, words = entry.read_bytes().partition(b"\0")
             except OSError:
@@ -308,7 +335,7 @@ class OwnEngine:
 
 def _children(parents: list[int]) -> list[int]:
     found = []
-    for entry in Path("/proc").glob("[0-9]*/stat"):
+    for entry in of_each_process("stat"):
         try:
             after_the_name = entry.read_text().rpartition(")")[2].split()
         except OSError:

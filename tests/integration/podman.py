@@ -10,9 +10,10 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from tests.integration.engines import OWN_NETWORK, Missing, connect
+from tests.integration.engines import OWN_NETWORK, Missing, connect, give_up, make_images
 
 CONF = """\
 [containers]
@@ -68,9 +69,9 @@ class OwnPodman:
 
     @property
     def inside(self) -> list[str]:
-        """Begins a command of this Podman: in its network, with its folders."""
-        assert self.process is not None
-        return ["nsenter", f"--net=/proc/{self.process.pid}/ns/net", *self.command]
+        """Begins a command of this Podman: in its network, while its service runs, with its folders."""
+        network = [] if self.process is None else ["nsenter", f"--net=/proc/{self.process.pid}/ns/net"]
+        return [*network, *self.command]
 
     def script(self) -> Path:
         """A program as `podman` is one, for other programs."""
@@ -92,18 +93,44 @@ class OwnPodman:
         )
         return done.stdout
 
+    def stop(self) -> None:
+        """Ends the service; its containers run on."""
+        process, self.process = self.process, None
+        if process is None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(10)
+
     def remove(self) -> None:
         """Ends it, and removes all that it made: containers, mounts, files."""
         with contextlib.suppress(subprocess.SubprocessError):
             self.run("rm", "--all", "--force", "--time", "0")
-        if self.process is not None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(20)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait(10)
+        self.stop()
         mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
         for mount in sorted((m for m in mounts if m.startswith(f"{self.folder}/")), reverse=True):
             subprocess.run(["umount", "-l", mount], check=False, stdin=subprocess.DEVNULL)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def started() -> Iterator[OwnPodman]:
+    """One with the test images, for the time of the block; the test is skipped where there is none."""
+    try:
+        own = OwnPodman()
+    except Missing as missing:
+        give_up(missing)
+    try:
+        own.start()
+        with contextlib.closing(connect(own.host)) as client:
+            make_images(client)
+    except Missing as missing:
+        own.remove()
+        give_up(missing)
+    try:
+        yield own
+    finally:
+        own.remove()

@@ -12,6 +12,7 @@ from types import TracebackType
 from docker import APIClient
 
 from tests.integration.engines import Missing
+from tests.services.service import free_port
 
 PROGRAM = "docker-registry"
 
@@ -23,8 +24,7 @@ class RealRegistry:
         program = shutil.which(PROGRAM)
         if program is None:
             raise Missing(f"no registry: apt-get install {PROGRAM}")
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.host = f"127.0.0.1:{free.getsockname()[1]}"
+        self.host = f"127.0.0.1:{free_port()}"
         config = folder / "registry.yml"
         config.write_text(
             f"version: 0.1\nlog: {{level: error}}\nhttp: {{addr: '{self.host}'}}\n"

@@ -23,7 +23,7 @@ TARGETS = """basic final local-fs multi-user network network-online paths shutdo
 timers umount"""
 TOKEN = "of-a-test-0123456789"
 DROP_IN = """[Service]
-WatchdogSec=5
+WatchdogSec=10
 StandardOutput=append:/opt/log/agent.log
 StandardError=append:/opt/log/agent.log
 """

@@ -7,7 +7,6 @@ import http.client
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from docker import APIClient
 
 from tests.integration import engines
 from tests.integration.engines import give_up
+from tests.services.service import free_port
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "mss-test-compose"
@@ -41,8 +41,7 @@ def compose_command() -> list[str]:
 @pytest.fixture(scope="module")
 def port() -> str:
     """Of the server, on this machine."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return str(listener.getsockname()[1])
+    return str(free_port())
 
 
 @pytest.fixture
@@ -80,7 +79,8 @@ def counts(engine: APIClient, *names: str) -> tuple[int, ...]:
     return tuple(tasks.count(name) for name in names)
 
 
-def publish(jobs: int) -> None:
+def publish(jobs: int, compose: Callable[..., str]) -> None:
+    until(lambda: answers("http://127.0.0.1:4151/ping"), compose)  # Compose does not wait for nsqd itself
     nsqd = http.client.HTTPConnection("127.0.0.1", 4151, timeout=10)
     nsqd.request("POST", "/mpub?topic=microscaling-demo", body="\n".join(["job"] * jobs))
     assert nsqd.getresponse().status == 200
@@ -98,14 +98,14 @@ def until(holds: Callable[[], Any], compose: Callable[..., str], timeout_s: floa
 def answers(url: str) -> bool:
     try:
         return requests.get(url, timeout=5).ok
-    except requests.ConnectionError:
+    except requests.RequestException:  # a busy one may take longer than that
         return False
 
 
 def states(port: str, user: str, timeout_s: float = 90) -> Iterator[dict[str, Any]]:
     """What the page is sent of a user, as it comes."""
     deadline = time.monotonic() + timeout_s
-    with requests.get(f"http://127.0.0.1:{port}/live?user={user}", stream=True, timeout=20) as answer:
+    with requests.get(f"http://127.0.0.1:{port}/live?user={user}", stream=True, timeout=60) as answer:
         event = ""
         for line in answer.iter_lines(chunk_size=1):
             assert time.monotonic() < deadline, "waited in vain"
@@ -142,7 +142,7 @@ def test_two_services_of_the_file_share_ten_containers(
     compose("up", "-d", "--build")
     until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), compose)
     assert "<title>Microscaling</title>" in requests.get(f"http://127.0.0.1:{port}/", timeout=10).text
-    publish(jobs=200)
+    publish(200, compose)
     until(lambda: (of_service(engine, "checkout"), of_service(engine, "batch")) == (9, 1), compose)
     shown = next(state for state in states(port, "compose") if running(state) == {"checkout": 9, "batch": 1})
     assert shown["cap"] == 10
@@ -156,7 +156,6 @@ def test_from_nothing_to_what_moves_on_the_page(
 ) -> None:
     compose("--profile", "go", "up", "-d", "--build", "agent")
     until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), compose)
-    until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), compose)
     seen: set[int] = set()
     for state in states(port, "5k5gk"):
         shown = running(state)
@@ -165,7 +164,8 @@ def test_from_nothing_to_what_moves_on_the_page(
             seen.add(shown["priority-1"])
         if len(seen) > 2:
             break
-    assert sum(counts(engine, "priority-1", "priority-2")) in (8, 9, 10)  # some may be changing hands
+    # Some may be changing hands, and on a busy machine many.
+    until(lambda: sum(counts(engine, "priority-1", "priority-2")) in (8, 9, 10), compose)
     until(lambda: healths(engine) == {"server": "healthy", "agent": "healthy"}, compose)
     compose("--profile", "go", "down")
     assert demo_containers(engine) == []
@@ -174,7 +174,7 @@ def test_from_nothing_to_what_moves_on_the_page(
 def test_by_the_length_of_a_real_queue(engine: APIClient, compose: Callable[..., str], port: str) -> None:
     compose("--profile", "nsq", "up", "-d", "--build", "nsq")
     until(lambda: counts(engine, "consumer", "remainder") == (1, 9), compose)
-    publish(jobs=150)
+    publish(150, compose)
     until(lambda: counts(engine, "consumer", "remainder") == (9, 1), compose)
     shown = next(state for state in states(port, "nsq") if running(state) == {"consumer": 9, "remainder": 1})
     assert shown["agents"]["shown"][0]["engine"] == "LOCAL"

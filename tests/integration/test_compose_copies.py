@@ -121,20 +121,17 @@ def test_after_a_change_all_have_the_new_configuration(project: Project) -> None
     project.web(environment={"VERSION": "1"})
     project.run("up", "-d")
 
-    def versions() -> set[str]:
-        found = [project.engine.inspect_container(one["Id"]) for one in project.containers(True).values()]
-        return {
-            f"{len(found)} {entry}" for one in found for entry in one["Config"]["Env"] if "VERSION" in entry
-        }
+    def versions() -> list[str]:
+        return project.environments("VERSION")
 
     with project.agent():
-        wait_for(lambda: versions() == {"4 VERSION=1"}, "for three copies")
+        wait_for(lambda: versions() == ["VERSION=1"] * 4, "for three copies")
         project.web(environment={"VERSION": "2"})
         project.run("up", "-d")
-        wait_for(lambda: versions() == {"4 VERSION=2"}, "for copies of the new one")
+        wait_for(lambda: versions() == ["VERSION=2"] * 4, "for copies of the new one")
         project.web(environment={"VERSION": "3"})
         project.run("up", "-d", "--scale", "web=3")  # two of the copies become Compose's own
-        wait_for(lambda: versions() == {"4 VERSION=3"}, "for copies of the newest one")
+        wait_for(lambda: versions() == ["VERSION=3"] * 4, "for copies of the newest one")
 
 
 def test_a_restart_by_compose_changes_no_number(project: Project) -> None:

@@ -91,8 +91,7 @@ def test_a_busy_copy_is_stopped_after_its_job_and_never_taken_for_a_stop_by_a_pe
     def run(id: str, line: str) -> int:
         made = engine.exec_create(id, ["sh", "-c", line])["Id"]
         engine.exec_start(made)
-        code: int = engine.exec_inspect(made)["ExitCode"]
-        return code
+        return engines.exit_code_of(engine, made)
 
     decide(3)
     until(lambda: task.running == 3 and len(copies()) == 2)

@@ -109,8 +109,8 @@ def test_exactly_the_rules_are_needed(project: Project, tmp_path: Path, engine_s
     assert {status for status, _, _ in asked} <= {200, 201, 204, 304, 404}
     rules = RULES | OPTIONAL
     used = {name for name, rule in rules.items() if any(allows(rule, *request) for _, *request in asked)}
-    # The tests of metricType Docker and of web services, below, have most of those that are missing here.
-    assert used == set(rules) - {"pull", "stats", "network", "disconnect"} - SWARM
+    # Those that are missing here are of metricType Docker and web services, below, and of `warmAfter`.
+    assert used == set(rules) - {"pull", "stats", "network", "disconnect", "top"} - SWARM
     assert set(project.containers()) == {"web_1"}
 
 
@@ -129,7 +129,7 @@ def test_a_service_that_is_measured_by_its_own_containers(
         project.agent(DOCKER_HOST=proxy.host, MSS_ON_EXIT="stop") as agent,
     ):
         wait_for(lambda: len(project.containers(running=True)) == 2, "for a copy")
-        assert "web: 1 -> 2" in agent.log()
+        agent.says("web: 1 -> 2")
         assert agent.stop() == 0
         assert "refused" not in agent.log()
     assert any(allows(OPTIONAL["stats"], *request) for _, *request in proxy.asked())

@@ -115,7 +115,12 @@ def test_what_is_wanted_survives_other_labels(project: Project) -> None:
             serve(project, "web", min="1", max="4", **nsq, **{"metric.topic_name": "u"})
             project.run("up", "-d")
             waits(project, agent, web=4)
-            changes = re.findall(r"web: (\d+) -> (\d+)", agent.log())
-            assert changes[-1] == ("6", "4"), "as the new maximum says"
-            assert all(int(before) < int(after) for before, after in changes[:-1])
+            log = agent.log()
+            changes = re.findall(r"web: (\d+) -> (\d+)", log)
+            assert changes[-1][1] == "4"
+            falls = [(old, new) for old, new in changes if int(old) > int(new)]
+            # Where Compose takes its time between the old container and the new one, the service has none of
+            # its own for a moment: it rests, and begins anew.
+            begun_anew = "web: rests" in log[log.rindex("-> 6") :]
+            assert falls == [("6", "4")] or (begun_anew and not falls), "as the new maximum says"
             assert agent.stop() == 0

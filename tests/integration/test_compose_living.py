@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import signal
 import threading
 import time
@@ -119,12 +120,8 @@ def test_copies_of_an_earlier_configuration_are_replaced_one_after_the_other(pro
         made = copy_of(old, number, SLEEPER, client.api_version)
         client.start(client.create_container_from_config(made.body, made.name)["Id"])
 
-    def versions() -> list[str]:
-        found = [client.inspect_container(one["Id"]) for one in project.containers(True).values()]
-        return sorted(e for one in found for e in one["Config"]["Env"] if e.startswith("VERSION"))
-
     with project.agent(cap=5) as agent:
-        wait_for(lambda: versions() == ["VERSION=2"] * 4, "for copies of the new one")
+        wait_for(lambda: project.environments("VERSION") == ["VERSION=2"] * 4, "for copies of the new one")
         agent.says("web: 3 of an earlier configuration are replaced, 2 at a time")
 
 
@@ -261,7 +258,9 @@ def test_what_an_agent_makes_in_the_instant_of_a_down_goes_again(project: Projec
 @pytest.fixture
 def own_project(own_engine: engines.OwnEngine, tmp_path: Path) -> Iterator[Project]:
     client = engines.connect(own_engine.host)
-    yield Project(client, own_engine.host, tmp_path, composes.compose_of(composes.USUAL))
+    made = Project(client, own_engine.host, tmp_path, composes.compose_of(composes.USUAL))
+    yield made
+    shutil.rmtree(made.runtime, ignore_errors=True)
     client.close()
 
 

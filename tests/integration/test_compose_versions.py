@@ -174,15 +174,22 @@ class Life:
         """Each command shows the copies as Compose's own."""
         project = self.project
         names = [project.name_of(f"web_{number}") for number in range(1, count + 1)]
-        shown = {command: project.run(*command.split()) for command in ("ps", "top web", "logs web")}
+        shown = {command: project.run(*command.split()) for command in ("ps", "top web")}
+
+        def logs() -> str:
+            text = project.run("logs", "web")
+            return text if text.count("begun") == count else ""
+
+        shown["logs web"] = wait_for(logs, "for the word of each")
         for number, name in enumerate(names, 1):
             assert name in shown["ps"]
             # Version 5 has a table, with columns for service and number.
             assert name in shown["top web"] or re.search(rf"^web +{number} ", shown["top web"], re.MULTILINE)
             assert name.removeprefix(f"{project.name}{project.compose.separator}") in shown["logs web"]
-        assert shown["logs web"].count("begun") == count
         for number in range(1, count + 1):
-            inside = project.run("exec", "-T", "--index", str(number), "web", "hostname").strip()
+            # Again if the engine has lost what it printed: see engines.output_of.
+            host = ("exec", "-T", "--index", str(number), "web", "hostname")
+            inside = wait_for(lambda host=host: project.run(*host).strip(), "for the name of its host")
             assert inside == project.inspected(f"web_{number}")["Id"][:12]
 
 

@@ -17,7 +17,9 @@ from microscaling.scheduler.docker.backend import DockerBackend
 from tests.integration import engines
 from tests.integration.agents import wait_for
 
-SCRIPT = "mkdir /tmp; trap 'exit 0' TERM; trap 'echo cont >>/heard' CONT; while :; do sleep 0.05; done"
+pytestmark = pytest.mark.usefixtures("patient")
+SCRIPT = "trap 'exit 0' TERM; trap 'echo cont >>/heard' CONT; mkdir /tmp; while :; do sleep 0.05; done"
+STOPS = "sleep 1000 & touch /loaded; kill -STOP $$; touch /works; while :; do sleep 0.05; done"
 HEALTH = {"Test": ["CMD-SHELL", "test -e /healthy"], "Interval": 300_000_000, "Retries": 1}
 
 
@@ -29,12 +31,12 @@ def backend(engine: APIClient) -> Iterator[DockerBackend]:
 
 @pytest.fixture
 def run(backend: DockerBackend, prefix: str) -> Callable[..., tuple[Task, str]]:
-    def run(warm: Warm, **request: Any) -> tuple[Task, str]:
+    def run(warm: Warm, script: str = SCRIPT, **request: Any) -> tuple[Task, str]:
         task = Task(f"{prefix}warm", image=engines.BUSYBOX, max_containers=4, network_mode="none", warm=warm)
-        task.container = ContainerOptions(command=("sh", "-c", SCRIPT), request=request)
+        task.container = ContainerOptions(command=("sh", "-c", script), request=request)
         id = backend.create(task, "n")
         backend.start(id)
-        wait_for(lambda: in_it(backend, id, "test -e /tmp"))
+        wait_for(lambda: in_it(backend, id, "test -e /tmp -o -e /loaded"))
         return task, id
 
     return run
@@ -45,7 +47,7 @@ def in_it(backend: DockerBackend, id: str, line: str) -> bool:
     try:
         made = client.exec_create(id, ["sh", "-c", line])["Id"]
         client.exec_start(made)
-        return bool(client.exec_inspect(made)["ExitCode"] == 0)
+        return engines.exit_code_of(client, made) == 0
     finally:
         client.close()
 
@@ -92,3 +94,44 @@ def test_health(backend: DockerBackend, run: Callable[..., tuple[Task, str]]) ->
     blind, other = run(Warm(1, file="/tmp/go"))
     with pytest.raises(NotReady, match="has no health check and no open port"):
         backend.check_ready(blind, other)
+
+
+def test_a_program_that_stops_itself(backend: DockerBackend, run: Callable[..., tuple[Task, str]]) -> None:
+    task, id = run(Warm(1, signal="CONT", stops=True), STOPS, **{"HostConfig.Init": True})
+    wait_for(lambda: is_ready(backend, task, id))
+    backend.freeze(id)
+    backend.thaw(id)
+    assert is_ready(backend, task, id), "the end of a pause is no go"
+    assert not in_it(backend, id, "test -e /works")
+    for _ in range(2):
+        backend.say_go(task, id)
+    wait_for(lambda: in_it(backend, id, "test -e /works"))
+    with pytest.raises(NotReady, match="has not stopped itself"):
+        backend.check_ready(task, id)
+
+
+IN_A_SHELL = "touch /loaded; sh -c 'kill -STOP $$; touch /works'; sleep 9"
+
+
+@pytest.mark.parametrize(
+    "script", [STOPS, STOPS.replace("sleep 1000 & ", ""), IN_A_SHELL], ids=["child", "alone", "shell"]
+)
+def test_pid_1_cannot_stop_itself(
+    backend: DockerBackend, run: Callable[..., tuple[Task, str]], script: str
+) -> None:
+    """Nor would the signal that is go reach a child of it. The first look says so, whatever runs then."""
+    task, id = run(Warm(1, signal="CONT", stops=True), script)
+    with pytest.raises(PermanentError, match="its service needs init: true"):
+        backend.check_ready(task, id)
+
+
+def test_one_that_has_just_ended_is_not_ready(
+    backend: DockerBackend, run: Callable[..., tuple[Task, str]]
+) -> None:
+    """And neither is the engine away for it."""
+    for warm in (Warm(1, signal="CONT", stops=True), Warm(1, "/tmp/ready", file="/tmp/go"), Warm(1)):
+        task, id = run(warm)
+        for end in (lambda: backend.stop(id, 0), lambda: backend.remove(id)):  # noqa: B023
+            end()
+            with pytest.raises(NotReady):
+                backend.check_ready(task, id)

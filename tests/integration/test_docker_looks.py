@@ -17,7 +17,9 @@ from microscaling.scheduler.containers.backend import BackendUnavailable
 from microscaling.scheduler.docker import looks
 from microscaling.scheduler.docker.backend import DockerBackend
 from tests.integration import engines
+from tests.integration.agents import wait_for
 
+pytestmark = pytest.mark.usefixtures("patient")
 BUSY, IDLE = Activity.BUSY, Activity.IDLE
 FILE = Busy(Way.FILE, "/jobs/busy")
 SERVE = (
@@ -35,7 +37,7 @@ def backend(engine: APIClient) -> Iterator[DockerBackend]:
 
 
 @pytest.fixture
-def run(backend: DockerBackend, prefix: str) -> Callable[..., tuple[Task, str]]:
+def run(engine: APIClient, backend: DockerBackend, prefix: str) -> Callable[..., tuple[Task, str]]:
     def run(busy: Busy, before: str = "", **more: object) -> tuple[Task, str]:
         task = Task(f"{prefix}looks", image=engines.BUSYBOX, max_containers=4, network_mode="none")
         task.container = ContainerOptions(command=("sh", "-c", f"mkdir /jobs; {before}{WAIT}"))
@@ -44,6 +46,8 @@ def run(backend: DockerBackend, prefix: str) -> Callable[..., tuple[Task, str]]:
             setattr(task, name, value)
         id = backend.create(task, "n")
         backend.start(id)
+        if "container" not in more:
+            wait_for(lambda: in_it(engine, id, "test ! -e /jobs || echo there"))
         return task, id
 
     return run
@@ -52,7 +56,7 @@ def run(backend: DockerBackend, prefix: str) -> Callable[..., tuple[Task, str]]:
 def in_it(engine: APIClient, id: str, line: str) -> str:
     made = engine.exec_create(id, ["sh", "-c", line])["Id"]
     output = engine.exec_start(made).decode()
-    assert engine.exec_inspect(made)["ExitCode"] == 0, output
+    assert engines.exit_code_of(engine, made) == 0, output
     return output
 
 
@@ -114,7 +118,7 @@ def test_a_busy_file_on_a_volume_and_in_a_paused_container(
         command=("sh", "-c", f"touch /jobs/busy; {WAIT}"), mounts=(Mount("volume", "", "/jobs"),)
     )
     task, id = run(FILE, container=options)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while look(backend, task, id) is IDLE:
         assert time.monotonic() < deadline
     engine.pause(id)
@@ -146,7 +150,9 @@ def test_a_probe_in_the_container(
     for _ in range(3):
         with pytest.raises(TemporaryError, match="takes longer than 0"):
             backend.look(task, hangs, [id])
-    assert in_it(engine, id, "wc -l </jobs/runs").strip() == "1", "only one hangs at a time"
+    wait_for(lambda: in_it(engine, id, "test ! -e /jobs/runs || echo there"))
+    runs = engines.output_of(engine, id, "sh", "-c", "wc -l </jobs/runs")
+    assert runs.strip() == "1", "only one hangs at a time"
 
 
 def test_requests_to_the_address_of_the_container(
@@ -154,7 +160,7 @@ def test_requests_to_the_address_of_the_container(
 ) -> None:
     call = Call(port=8080, path="/cgi-bin/busy")
     task, id = run(Busy(Way.HTTP, call=call), f"echo 200 >/status; {SERVE}", network_mode="bridge")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while True:
         try:
             assert look(backend, task, id) is IDLE
@@ -196,7 +202,7 @@ def test_signals_and_hooks_in_the_container(
     engine: APIClient, backend: DockerBackend, run: Callable[..., tuple[Task, str]]
 ) -> None:
     task, id = run(FILE)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while "usr1" not in in_it(engine, id, "cat /heard 2>/dev/null || true"):
         backend.signal(id, "USR1")
         assert time.monotonic() < deadline

@@ -91,7 +91,7 @@ def test_what_containers_use_and_which_of_them_count(engine: APIClient, make: Ma
     assert burn[0] not in known(), "a frozen one is left out"
     engine.unpause(burn[0])
     engine.remove_container(burn[1], force=True)
-    assert set(known()) & set(burn) == {burn[0]}
+    until(lambda: set(known()) & set(burn) == {burn[0]})
     engine.restart(burn[0], timeout=0)
     is_number(processor, lambda hundredths: 1 <= hundredths <= 40)
 
@@ -112,7 +112,7 @@ def test_a_task_follows_the_load_of_its_own_containers(
     task = app(f"{prefix}web", 1, minContainers=1, maxContainers=3, ruleType="PerContainer")
     with AgentProcess(tmp_path, [{**task, "metricType": "Docker", "config": config}], cap=3) as agent:
         witness.wait(web=3)
-        assert "1 -> 3" in agent.log()
+        agent.says("-> 3 (")  # by way of 2, where a busy machine leaves it little of the processor
         ids = witness.running(f"{prefix}web")
         for id in ids:
             engine.exec_start(engine.exec_create(id, ["touch", "/idle"])["Id"])

@@ -41,7 +41,9 @@ def test_it_waits_for_an_engine_that_comes_late(tmp_path: Path, own_engine: engi
         client = engines.connect(own_engine.host)
         witness = Witness(client, "late-")
         witness.wait(a=2)
-        assert agent.log().count("waiting:") == 1
+        said = [line for line in agent.log().splitlines() if "waiting:" in line]
+        # An engine that is slow to begin takes the connection before it answers, which is another cause.
+        assert len({line.partition("waiting:")[2] for line in said}) == len(said), "each cause once"
         assert agent.stop() == 0
         assert not witness.left()
         client.close()

@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from tests.integration import engines
 from tests.integration.agents import AgentProcess, Witness, app, wait_for
 from tests.integration.engines import OwnEngine, give_up
 from tests.integration.test_socket_proxy import CONFIG, Proxy
+from tests.services.service import free_port
 
 BIND = "    bind unix@/run/socket-proxy/docker.sock mode 666\n"
 
@@ -27,8 +27,7 @@ def host(tmp_path: Path, own_engine: OwnEngine, certificate: tuple[Path, Path]) 
     """Where it listens. Its certificate vouches for itself, and for its clients."""
     if not shutil.which("haproxy"):
         give_up("HAProxy is missing (the package haproxy)")
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        host = f"127.0.0.1:{listener.getsockname()[1]}"
+    host = f"127.0.0.1:{free_port()}"
     cert, key = certificate
     both = tmp_path / "both.pem"
     both.write_text(cert.read_text() + key.read_text())

@@ -236,10 +236,8 @@ def test_the_server_runs_sealed_and_keeps_its_store_in_a_volume(engine: APIClien
         engine.start(made["Id"])
         ask = "from urllib.request import urlopen; print(urlopen('http://127.0.0.1:8000/readyz').status)"
         wait_for(lambda: within(engine, made["Id"], PYTHON, "-c", ask) == (0, "200\n"), "the server")
-        there = within(
-            engine, made["Id"], PYTHON, "-c", "import os; print(os.listdir('/var/lib/microscaling'))"
-        )
-        assert "server.db" in there[1]
+        listing = "import os; print(os.listdir('/var/lib/microscaling'))"
+        assert "server.db" in engines.output_of(engine, made["Id"], PYTHON, "-c", listing)
         engine.stop(made["Id"], timeout=30)
         assert engine.wait(made["Id"], timeout=30)["StatusCode"] == 0, said(engine, made["Id"])
     finally:
@@ -250,13 +248,12 @@ def within(engine: APIClient, container: str, *command: str) -> tuple[int, str]:
     """Runs a command in a container. Returns its exit code, and what it printed."""
     made = engine.exec_create(container, list(command))
     output = engine.exec_start(made["Id"]).decode(errors="replace")
-    return engine.exec_inspect(made["Id"])["ExitCode"], output
+    return engines.exit_code_of(engine, made["Id"]), output
 
 
 def status_of_its_process(engine: APIClient, container: str) -> dict[str, str]:
     """Who the agent is and what it may do, as the kernel says."""
-    code, status = within(engine, container, PYTHON, "-c", "print(open('/proc/1/status').read())")
-    assert code == 0, status
+    status = engines.output_of(engine, container, PYTHON, "-c", "print(open('/proc/1/status').read())")
     return {name: value.strip() for name, _, value in (line.partition(":") for line in status.splitlines())}
 
 

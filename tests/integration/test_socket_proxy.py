@@ -9,7 +9,9 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +21,11 @@ import pytest
 from docker import APIClient
 from docker.errors import APIError, NotFound
 
+from microscaling.demand.container import ContainerOptions
 from microscaling.demand.task import Task
+from microscaling.demand.warm import Warm
+from microscaling.errors import NotReady, PermanentError
+from microscaling.scheduler.docker.backend import DockerBackend
 from microscaling.scheduler.docker.body import create_body
 from tests.fakes.server import FakeServer
 from tests.integration import engines
@@ -43,6 +49,7 @@ REQUESTS = {
     for name, method, path in re.findall(r"^\| `(\w+)` \| (\w+) \| `(\S+)` \|", DOCS, re.MULTILINE)
 }
 """Name -> request, as the documentation writes it."""
+STOPPED = Warm(1, signal="CONT", stops=True)
 LABELLED = 'FROM mss-test/sleeper\nLABEL com.microscaling.max-containers="2"\n'
 
 
@@ -61,7 +68,7 @@ class Proxy:
         command = ["haproxy", "-W", "-f", str(self.config)]
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        wait_for(self.socket.exists, "for HAProxy")
+        wait_for(self._listens, "for HAProxy")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -70,9 +77,31 @@ class Proxy:
         print(self.log_path.read_text())  # shown if the test fails
 
     def reload(self, text: str) -> None:
-        """With other rules; what is under way is cut off within 5 s."""
+        """With other rules; what is under way is cut off within 5 s. Returns once nobody has the old ones."""
         self._write(text)
-        self.process.send_signal(signal.SIGUSR2)
+        before, old = self._workers(), self._running()
+
+        def begins() -> bool:
+            # Its master hears no signal while it runs itself anew, as it does right after its start, too.
+            self.process.send_signal(signal.SIGUSR2)
+            time.sleep(0.5)
+            return self._workers() > before
+
+        wait_for(begins, "for a worker with the new rules")
+        wait_for(lambda: not old & self._running(), "for the end of the worker with the old ones")
+
+    def _listens(self) -> bool:
+        # Its socket has its name a moment before it listens there. And `reload` counts from the first worker.
+        with socket.socket(socket.AF_UNIX) as client:
+            return self._workers() > 0 and client.connect_ex(str(self.socket)) == 0
+
+    def _workers(self) -> int:
+        """How many it has started so far."""
+        return self.log_path.read_text().count("New worker")
+
+    def _running(self) -> set[str]:
+        """The pids of its workers."""
+        return set(Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split())
 
     def asked(self) -> set[tuple[int, str, str]]:
         """Status, method and path of each request so far."""
@@ -156,11 +185,13 @@ def apps(prefix: str, images: dict[str, str], networks: list[str]) -> list[dict[
 
 
 @contextlib.contextmanager
-def agent_behind(host: str, folder: Path, apps: list[dict[str, Any]]) -> Iterator[AgentProcess]:
-    """An agent that also pulls, and reads labels."""
+def agent_behind(
+    host: str, folder: Path, apps: list[dict[str, Any]], end_s: int = 40
+) -> Iterator[AgentProcess]:
+    """An agent that also pulls, and reads labels; it gives up its end after `end_s`."""
     with FakeServer({"maxContainers": 10, "apps": apps}) as server:
         settings = {"MSS_CONFIG": "LABEL", "MSS_API_ADDRESS": server.endpoint, "MSS_PULL_IMAGES": "true"}
-        settings |= {"DOCKER_HOST": host, "MSS_EXIT_TIMEOUT_S": "3"}
+        settings |= {"DOCKER_HOST": host, "MSS_EXIT_TIMEOUT_S": f"{end_s}"}
         with AgentProcess(folder, [], **settings) as agent:
             yield agent
 
@@ -218,7 +249,8 @@ def test_a_rule_that_is_missing_is_named(
     witness = Witness(engine, prefix)
     with (
         Proxy(tmp_path, engine_socket, without(rule)) as proxy,
-        agent_behind(proxy.host, tmp_path, apps) as agent,
+        # Only where something is left does it take that long.
+        agent_behind(proxy.host, tmp_path, apps, 3 if code else 40) as agent,
     ):
         witness.wait(**{"a": 0, "c": 0} | runs)
         if code == 0:
@@ -416,3 +448,37 @@ def test_there_is_one_list_of_rules() -> None:
     assert {name for name, mark, *_ in others if mark} == set(OPTIONAL)
     keys = re.findall(r"^#?(SP_\w+)=", WOLLOMATIC, re.MULTILINE)
     assert len(keys) == len(set(keys)) == len(rules) + 3
+
+
+def test_a_program_that_stops_itself_needs_one_rule_more(
+    engine: APIClient, engine_socket: Path, tmp_path: Path, prefix: str
+) -> None:
+    task = Task(f"{prefix}a", image=engines.BUSYBOX, network_mode="none", warm=STOPPED)
+    command = ("sh", "-c", "kill -STOP $$; sleep 9")
+    task.container = ContainerOptions(command=command, request={"HostConfig.Init": True})
+
+    def is_ready(backend: DockerBackend, id: str) -> bool:
+        with contextlib.suppress(NotReady):
+            backend.check_ready(task, id)
+            return True
+        return False
+
+    text = re.sub(r"^( +)#(?=http-request allow .* # top$)", r"\1", CONFIG, flags=re.MULTILINE)
+    for config, allowed in ((CONFIG, False), (text, True)):
+        (folder := tmp_path / f"{allowed:d}").mkdir()  # a longer one may be too long for a socket
+        with (
+            Proxy(folder, engine_socket, config) as proxy,
+            contextlib.closing(DockerBackend(proxy.host, pull_images=False)) as backend,
+        ):
+            id = backend.create(task, "n")
+            try:
+                backend.start(id)
+                if allowed:
+                    wait_for(lambda: is_ready(backend, id))  # noqa: B023
+                else:
+                    with pytest.raises(PermanentError, match="/top is refused"):
+                        backend.check_ready(task, id)
+                    with pytest.raises(PermanentError, match="/stats is refused"):
+                        backend.memory(id)
+            finally:
+                backend.remove(id)

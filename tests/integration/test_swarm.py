@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,10 @@ import pytest
 import yaml
 
 from tests.contract.swarm import (
+    change_service,
     restarted,
     running_in,
     swarm_of_one,
-    update_service,
 )
 from tests.integration.agents import ROOT, wait_for
 from tests.integration.engines import Missing, give_up
@@ -34,6 +34,10 @@ def host() -> Iterator[str]:
             yield own.host
     except Missing as missing:
         give_up(missing)
+
+
+def with_image(image: str) -> Callable[[dict[str, Any]], object]:
+    return lambda spec: spec["TaskTemplate"]["ContainerSpec"].update(Image=image)
 
 
 def drained(node: dict[str, Any]) -> dict[str, Any]:
@@ -74,9 +78,7 @@ def test_services_come_change_and_go(world: World) -> None:
         mail = world.serve("mail", 2, world.labels("mail", priority="2", min="1"))
         agent.says("service mail: ")
         world.has(mail, 1)
-        found = world.client.inspect_service(mail)
-        found["Spec"]["Labels"]["microscaling.min"] = "2"
-        update_service(world.client, mail, found["Spec"], found["Version"]["Index"])
+        change_service(world.client, mail, lambda spec: spec["Labels"].update({"microscaling.min": "2"}))
         world.has(mail, 2)
         world.numbers.counts["web"] = 9
         world.has(web, 7)
@@ -100,9 +102,7 @@ def test_what_crashes_gives_its_share_to_others(world: World) -> None:
         agent.says("bad: backing off, as ")
         agent.says("non-zero exit (3)")
         wait_for(lambda: world.replicas(good) == 8, "for its share")
-        found = world.client.inspect_service(bad)
-        found["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"] = "mss-test/sleeper"
-        update_service(world.client, bad, found["Spec"], found["Version"]["Index"])
+        change_service(world.client, bad, with_image("mss-test/sleeper"))
         wait_for(lambda: world.replicas(bad) == 8, "for it to be mended")
         wait_for(lambda: world.replicas(good) == 2, "for the other to give way")
 
@@ -115,9 +115,7 @@ def test_a_roll_back_of_the_users_still_rolls_back(world: World) -> None:
     with world.agent() as agent:
         world.has(web, 2)
         agent.says("web: ")
-        found = world.client.inspect_service(web)
-        found["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"] = "mss-test/exits"
-        update_service(world.client, web, found["Spec"], found["Version"]["Index"])
+        change_service(world.client, web, with_image("mss-test/exits"))
         world.numbers.counts["web"] = 6
         agent.says("web: it is being updated, and is not scaled until that has ended")
 

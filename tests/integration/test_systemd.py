@@ -6,7 +6,6 @@ import contextlib
 import json
 import re
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from http.client import HTTPConnection
@@ -19,6 +18,7 @@ from microscaling.settings import files
 from tests.integration import engines
 from tests.integration.agents import ROOT, wait_for
 from tests.integration.systemd import TOKEN, Missing, Systemd
+from tests.services.service import free_port
 
 UNIT = ROOT / "deploy/microscaling.service"
 SERVER = ROOT / "deploy/microscaling-server.service"
@@ -119,8 +119,7 @@ def test_bad_settings_are_not_tried_again(systemd: Systemd) -> None:
 
 @pytest.fixture
 def port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture

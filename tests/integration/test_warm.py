@@ -30,6 +30,12 @@ BY_SIGNAL = {
     "go": {"signal": "CONT"},
     "command": ["sh", "-c", WAITS.format("trap 'go=1' CONT", ON_SIGNAL)],
 }
+BY_STOP = {
+    "warmAfter": {"signal": "STOP"},
+    "go": {"signal": "CONT"},
+    "init": True,
+    "command": ["sh", "-c", WAITS.format(":", "kill -STOP $$")],
+}
 
 
 def at_work(client: APIClient, ids: list[str]) -> set[str]:
@@ -37,7 +43,7 @@ def at_work(client: APIClient, ids: list[str]) -> set[str]:
     return {id for id in ids if any(change["Path"] == "/works" for change in client.diff(id) or ())}
 
 
-@pytest.mark.parametrize("handshake", [BY_FILE, BY_SIGNAL], ids=["file", "signal"])
+@pytest.mark.parametrize("handshake", [BY_FILE, BY_SIGNAL, BY_STOP], ids=["file", "signal", "stop"])
 def test_warm_ones_go_first_and_the_cap_holds(
     tmp_path: Path, prefix: str, engine: APIClient, witness: Witness, handshake: dict[str, Any]
 ) -> None:

@@ -34,6 +34,8 @@ for _ in range(4):
     threading.Thread(target=go_on).start()
 """
 """Asks for the name and opens a connection for each request, with nothing in between."""
+UNLIST_S = 6
+"""The longest request takes 2 s; on a busy machine its client may come late with it."""
 
 
 @pytest.fixture
@@ -79,7 +81,7 @@ def test_no_request_is_lost_while_containers_come_and_go(
     with Numbers() as numbers:
         numbers.counts["web"] = 1
         config = {
-            "networks": [network], "web": True, "unlistSeconds": 3, "targetPerContainer": 1,
+            "networks": [network], "web": True, "unlistSeconds": UNLIST_S, "targetPerContainer": 1,
             "url": numbers.url("web"), "idleSeconds": 0,
         }  # fmt: skip
         web = app(
@@ -118,6 +120,6 @@ def test_no_request_is_lost_while_containers_come_and_go(
                 lines = engine.logs(client).decode().splitlines()
             assert agent.stop() == 0
             assert "without being unlisted" not in agent.log()
-            assert agent.log().count("is unlisted, and stops in 3 s") >= 2
+            assert agent.log().count(f"is unlisted, and stops in {UNLIST_S} s") >= 2
     assert [line for line in lines if not line.startswith("answer")] == []
     assert not witness.left()

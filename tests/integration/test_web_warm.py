@@ -9,7 +9,7 @@ from docker import APIClient
 from docker.errors import NotFound
 
 from tests.integration.agents import AgentProcess, Witness, app, wait_for
-from tests.integration.test_web_docker import client_of, image, network
+from tests.integration.test_web_docker import UNLIST_S, client_of, image, network
 from tests.integration.test_yield import frozen
 from tests.services.numbers import Numbers
 
@@ -32,7 +32,7 @@ def test_warm_ones_get_their_name_when_they_go_on(
     with Numbers() as numbers:
         numbers.counts["web"] = 1
         config = {
-            "networks": [network], "web": True, "unlistSeconds": 3, "targetPerContainer": 1,
+            "networks": [network], "web": True, "unlistSeconds": UNLIST_S, "targetPerContainer": 1,
             "url": numbers.url("web"), "idleSeconds": 0, "warm": 2, "warmAfter": "healthy",
         }  # fmt: skip
         web = app(name, 1, image, ruleType="PerContainer", metricType="HTTP", config=config)

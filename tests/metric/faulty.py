@@ -72,9 +72,9 @@ class Server:
                 self.heads.append(head)
                 if not self.behave(self, sock):
                     break
-        self.open -= {plain, sock}
         sock.close()
         plain.close()
+        self.open -= {plain, sock}  # last, as tests wait for it
 
 
 def shut(sock: socket.socket) -> None:

@@ -19,7 +19,7 @@ MESSAGE = 2
 """The type of a frame (NSQ, "TCP Protocol Spec")."""
 
 
-def wait_for(what, within_s=20.0):
+def wait_for(what, within_s=60.0):
     deadline = time.monotonic() + within_s
     while not what():
         assert time.monotonic() < deadline, "waited in vain"
@@ -58,7 +58,7 @@ class Nsqd:
 
     def post(self, path: str, data: bytes = b"") -> None:
         # urllib, so that what is tested does not test itself; no proxy for what runs here
-        with build_opener(ProxyHandler({})).open(f"http://{self.endpoint}{path}", data, 10):
+        with build_opener(ProxyHandler({})).open(f"http://{self.endpoint}{path}", data, 60):
             pass
 
 
@@ -77,7 +77,7 @@ class Consumer:
 
     def __init__(self, nsqd: Nsqd, topic: str, channel: str, ready: int) -> None:
         host, _, port = nsqd.tcp.rpartition(":")
-        self.socket = socket.create_connection((host, int(port)), timeout=20)
+        self.socket = socket.create_connection((host, int(port)), timeout=60)
         self.stream = self.socket.makefile("rb")
         self.socket.sendall(f"  V2SUB {topic} {channel}\nRDY {ready}\n".encode())
 

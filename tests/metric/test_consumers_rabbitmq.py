@@ -14,7 +14,7 @@ import pytest
 
 from microscaling.errors import MetricError
 from microscaling.metric.consumers import rabbitmq as of_rabbitmq
-from microscaling.metric.consumers.base import Consumer
+from microscaling.metric.consumers.base import Consumer, Consumers
 from microscaling.metric.consumers.choice import consumers_of
 from microscaling.metric.rabbitmq import RabbitMQMetric
 from tests.services.rabbitmq import RabbitMQ
@@ -74,20 +74,28 @@ def until(what: Any, expected: object) -> None:
         time.sleep(0.2)
 
 
+def told(source: Consumers) -> object:
+    """The consumers, or why they are not known: one that has just come or gone may be shown in part."""
+    try:
+        return list(source.ask())
+    except MetricError as error:
+        return str(error)
+
+
 def test_a_consumer_with_a_message_is_busy(broker: RabbitMQ) -> None:
     source = consumers_of(RabbitMQMetric(broker.url.replace("://", "://guest:guest@"), "jobs"))
     with contextlib.closing(source):
         with python(CONSUME, address(broker), "ack", "jobs") as consumer:
             assert consumer.stdout is not None
             assert consumer.stdout.readline() == "there\n"
-            until(source.ask, [Consumer("", False, "127.0.0.1")])
+            until(lambda: told(source), [Consumer("", False, "127.0.0.1")])
             subprocess.run(
                 [sys.executable, "-c", PUBLISH, address(broker), "jobs"],
                 env={"PYTHONPATH": str(stage.PACKAGES)}, check=True,
             )  # fmt: skip
             assert consumer.stdout.readline() == "got\n"
-            until(source.ask, [Consumer("", True, "127.0.0.1")])
-        until(source.ask, [])
+            until(lambda: told(source), [Consumer("", True, "127.0.0.1")])
+        until(lambda: told(source), [])
 
 
 @pytest.mark.parametrize(
@@ -104,8 +112,7 @@ def test_consumers_that_look_idle_at_work_are_refused(
     with contextlib.closing(source), python(CONSUME, address(broker), acks, *queues) as consumer:
         assert consumer.stdout is not None
         assert consumer.stdout.readline() == "there\n"
-        with pytest.raises(MetricError, match=said):
-            until(source.ask, None)
+        until(lambda: said in str(told(source)), True)
 
 
 def test_a_user_who_may_not_see_others_sees_no_idle_consumer(broker: RabbitMQ) -> None:
@@ -121,7 +128,7 @@ def test_a_user_who_may_not_see_others_sees_no_idle_consumer(broker: RabbitMQ) -
     ):
         assert consumer.stdout is not None
         assert consumer.stdout.readline() == "there\n"
-        until(whole.ask, [Consumer("", False, "127.0.0.1")])
+        until(lambda: told(whole), [Consumer("", False, "127.0.0.1")])
         assert source.ask() == []
 
 

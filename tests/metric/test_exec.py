@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import time
 from pathlib import Path
@@ -70,9 +71,9 @@ def test_at_the_deadline_its_whole_group_is_killed(tmp_path: Path) -> None:
     script = f"trap '' TERM; sleep 600 & echo $! >> {pids}; echo $$ >> {pids}; echo 7; wait"
     metric = ExecMetric(f"sh -c '{script.replace(chr(39), chr(34))}'")
     assert metric.source is not None
-    metric.source.limit(1.0)
+    metric.source.limit(3.0)  # which a busy machine may take for the start of the shell
     before = time.monotonic()
-    with pytest.raises(MetricError, match="command sh: has not ended within 1 s"):
+    with pytest.raises(MetricError, match="command sh: has not ended within 3 s"):
         metric.update()
     assert time.monotonic() - before < 600
     for pid in pids.read_text().split():
@@ -93,6 +94,7 @@ def test_it_has_the_agents_environment_and_no_input(monkeypatch: pytest.MonkeyPa
 
 
 def test_no_descriptor_is_left() -> None:
+    gc.collect()  # what tests before this one have left is not closed meanwhile
     before = sorted(os.listdir("/proc/self/fd"))
     for command in ("echo 7", "false", "/no/such/program"):
         with contextlib.suppress(MetricError):

@@ -39,7 +39,7 @@ def put(nsqd: Nsqd, count: int, topic: str = "mails", query: str = "") -> None:
 
 
 def test_every_state(tmp_path: Path, look: Any) -> None:  # noqa: F811
-    with Nsqd(tmp_path, "-msg-timeout=2s") as nsqd:
+    with Nsqd(tmp_path, "-msg-timeout=4s") as nsqd:
         metric = NSQMetric("mails", "workers", nsqd.endpoint)
         measure = look(metric)
         measure()

@@ -1,4 +1,4 @@
-"""The metric of a query, with a real Prometheus that scrapes several times a second."""
+"""The metric of a query, with a real Prometheus."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ import pytest
 from tests.integration import engines
 from tests.integration.agents import AgentProcess, wait_for
 from tests.integration.engines import Missing, give_up
-from tests.reloads.storm import storm
+from tests.reloads.storm import LAST_S, storm
 
 pytestmark = pytest.mark.integration
 RELOADS, SECONDS = 10, 20.0
@@ -126,7 +126,8 @@ def test_never_fewer_than_seven_of_eight_are_ready(eight: tuple[Eight, Any], cap
         with Ready(stage.host) as ready:
             stage.write(agent, labels={"v": "2"})
             agent.process.send_signal(1)
-            agent.says("all are of the present configuration")
+            # One after the other, each for more than 5 s.
+            wait_for(lambda: "all are of the present configuration" in agent.log(), "for the last", LAST_S)
             wait_for(lambda: stage.labels(client) == ["2"] * EIGHT, "for the new ones")
         assert ready.fewest >= EIGHT - 1
         assert ready.most <= cap

@@ -16,7 +16,7 @@ FAMILY = Task("family", command="sh -c 'sleep 300 & echo $! && wait'")
 ORPHANS = Task("orphans", command="sh -c 'sleep 300 & echo $!; sleep 0.1; exit 3'")
 
 
-def wait_for(what, within_s=20.0):
+def wait_for(what, within_s=60.0):
     deadline = time.monotonic() + within_s
     while not (found := what()):
         assert time.monotonic() < deadline, "waited in vain"
@@ -31,7 +31,7 @@ class Watcher(threading.Thread):
         super().__init__(daemon=True)
         self.backend, self.ready, self.events = backend, threading.Event(), []
         self.start()
-        assert self.ready.wait(10)
+        assert self.ready.wait(60)
 
     def run(self):
         self.backend.watch(self.ready.set, self.events.append)

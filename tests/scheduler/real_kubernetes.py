@@ -8,7 +8,6 @@ import http.client
 import json
 import os
 import shutil
-import socket
 import ssl
 import subprocess
 import threading
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.services.service import free_port
 
 FOLDER = os.environ.get("MSS_TEST_KUBERNETES", "")
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager")
@@ -43,9 +44,10 @@ def find(program: str) -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [sock.getsockname()[1] for sock in sockets]
+    found = set[int]()
+    while len(found) < count:
+        found.add(free_port())
+    return [*found]
 
 
 class RealKubernetes:

@@ -99,10 +99,12 @@ class VirtualEngine:
         """Containers that were to die by themselves do not."""
         self.wrong: list[str] = []
         """What must not happen to a container of a task with `warm`."""
-        self.memory = 100_000_000
-        """Bytes that each container uses."""
+        self.memory: int | None = 100_000_000
+        """Bytes that each container uses; None: the engine refuses to tell."""
         self.may_freeze: set[str] = set()
         """Tasks whose containers are frozen in the midst of their work."""
+        self.stops: set[str] = set()
+        """Tasks of local processes that stop themselves once they have loaded: a thaw is their go."""
         self._times_away = 0
         self._agenda: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._numbers = itertools.count()
@@ -137,10 +139,15 @@ class VirtualEngine:
         return [
             ListedContainer(
                 r.id, r.task, r.state, r.created, r.nonce,
-                exit_code=r.exit_code, paused=r.paused, restarting=r.restarting,
+                exit_code=r.exit_code, paused=r.paused or self.waits_stopped(r), restarting=r.restarting,
             )
             for r in self.real.values()
         ]  # fmt: skip
+
+    def waits_stopped(self, real: Real) -> bool:
+        """Whether it has stopped itself, and waits for go."""
+        loaded = real.state is State.RUNNING and self.now >= real.up_since + self.faults.load_s
+        return real.task in self.stops and loaded and not real.told
 
     def pause(self, real: Real, paused: bool = True) -> None:
         """Somebody freezes it, or thaws it."""
@@ -172,6 +179,11 @@ class VirtualEngine:
         self.kill(real)
         if self.real.pop(real.id, None) is not None:
             self._tell("destroy", real)
+
+    def forget_calls(self) -> None:
+        """The agent has ended, and with it the calls and events that an engine would go on with."""
+        self._agenda = [entry for entry in self._agenda if entry[2] not in (self._take_effect, self._deliver)]
+        heapq.heapify(self._agenda)
 
     def go_away(self, killing: bool) -> None:
         """Nobody answers until `up` is set again; what was under way may be lost. `killing`: the
@@ -244,6 +256,8 @@ class VirtualEngine:
             self._freeze(real, operation.work is Work.FREEZE, by)
         elif operation.work in (Work.READY, Work.GO):
             error = self._shake_hands(real, operation.work)
+        elif operation.work is Work.WEIGH and self.memory is None:
+            error = PermanentError("GET /containers/ID/stats is refused")
         elif operation.work in (Work.WEIGH, Work.LIST, Work.UNLIST):
             pass
         elif real is not None and operation.work is Work.STOP:
@@ -252,6 +266,8 @@ class VirtualEngine:
             else:
                 self.kill(real)
         elif real is not None:
+            if real.task in self.stops and real.told and real.state is State.RUNNING and not real.paused:
+                self.wrong.append(f"{self.now:.2f} s: {real.id} is killed at work")
             self.remove(real)
         if reply is not None:
             delay, found = self.rng.uniform(0, self.faults.reply_s), real.id if real else ""
@@ -281,6 +297,8 @@ class VirtualEngine:
     def _shake_hands(self, real: Real | None, work: Work) -> Exception | None:
         if real is None or real.state is not State.RUNNING:
             return None
+        if work is Work.READY and real.task in self.stops and not self.waits_stopped(real):
+            return NotReady("it is not stopped")
         if work is Work.READY and self.now < real.up_since + self.faults.load_s:
             return NotReady("it still loads")
         if work is Work.GO:
@@ -295,6 +313,7 @@ class VirtualEngine:
         if frozen and real.told and real.task not in self.may_freeze:
             self.wrong.append(f"{self.now:.2f} s: {real.id} is frozen though it was told go")
         real.paused = real.frozen = frozen
+        real.told = real.told or (not frozen and real.task in self.stops)
         if not frozen:
             self.started(real, by)
         self._tell("pause" if frozen else "unpause", real)

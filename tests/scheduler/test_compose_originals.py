@@ -500,3 +500,16 @@ def test_a_folder_that_cannot_be_written_is_said_once(
     kept.write({"a": ""})
     kept.write({"b": ""})
     assert [record.message.partition(":")[0] for record in caplog.records] == ["MSS_STATE_DIR"]
+
+
+def test_a_late_event_of_a_pause_is_not_that_of_others() -> None:
+    """Podman tells of a freeze and a thaw when the container gets its stop already."""
+    world = World()
+    for call in ("freeze", "thaw", "stop"):
+        world.originals.begins("c2", call, 0.0)
+        world.originals.ends("c2", call, 0.0)
+    assert not any(world.event("c2", kind, now=0.3) for kind in ("pause", "unpause", "kill", "die"))
+    assert world.event("c2", "start", now=0.3)
+    world.originals.begins("o1", "stop", 0.0)
+    world.originals.begins("o1", "freeze", 0.1)
+    assert world.event("o1", "kill", TERM, now=0.3), "of an earlier call"

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from microscaling.agent import Agent
+from microscaling.demand.frozen import Yielding
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.engine.base import Slot
 from microscaling.engine.local import LocalEngine
 from microscaling.errors import TemporaryError
 from microscaling.scheduler.containers import driver as runner
+from microscaling.scheduler.containers.drain_file import DrainFile, Kept
 from microscaling.scheduler.containers.driver import ContainerScheduler
 from microscaling.scheduler.containers.reconciler import ContainerReconciler
 from microscaling.scheduler.process.backend import ProcessBackend
@@ -109,3 +112,34 @@ def test_what_is_being_created_at_the_end_is_removed_at_once_and_never_started(
     thread.join(120)
     assert codes == [0]
     assert (backend.started, backend.left) == ([], set())
+
+
+def test_nothing_begins_before_the_file_for_the_next_agent_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if it is another thread that writes what this one has changed: the agent may be killed."""
+    writing, go_on = threading.Event(), threading.Event()
+
+    class SlowDisk(DrainFile):
+        def write(self, kept: Mapping[str, Kept], now: float) -> None:
+            writing.set()
+            assert go_on.wait(60)
+            super().write(kept, now)
+
+    monkeypatch.setattr(runner, "DrainFile", SlowDisk)
+    scheduler = ContainerScheduler(ProcessBackend(str(tmp_path / "state")))
+    tasks = Tasks([Task("a", command="sleep 300", max_containers=1, yielding=Yielding(1))], 1)
+    first = threading.Thread(target=scheduler.count_all_tasks, args=(tasks,))
+    second = threading.Thread(target=scheduler.stop_start_tasks, args=(tasks,))
+    try:
+        first.start()
+        assert writing.wait(60)
+        second.start()
+        second.join(0.3)
+        assert second.is_alive()
+    finally:
+        go_on.set()
+        first.join(60)
+        second.join(60)
+        scheduler.cleanup()
+    assert [first.is_alive(), second.is_alive()] == [False, False]

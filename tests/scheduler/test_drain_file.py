@@ -84,7 +84,7 @@ def test_the_next_agent_goes_on_with_a_drain(tmp_path: Path, resume: bool) -> No
             second.decide(2)
             wait_for(lambda: log.read_text().count("quiet") == 2)
             wait_for(lambda: (second.look().requested, second.task.stopping) == (2, 0))
-            assert json.loads((tmp_path / "state" / "drains.json").read_text()) == {}
+            wait_for(lambda: json.loads((tmp_path / "state" / "drains.json").read_text()) == {})
             assert log.read_text().count("up") == 2
             return
         for file in tmp_path.glob("busy-*"):
@@ -142,6 +142,19 @@ def test_a_folder_that_cannot_be_written_is_said_once(
         file.write({"x": Kept(since, False)}, 3.0)
     [message] = caplog.messages
     assert message.startswith(f"MSS_STATE_DIR: {file.path} cannot be written (")
+
+
+def test_an_old_file_that_cannot_be_replaced_is_removed(tmp_path: Path) -> None:
+    """As on a full disk. What is frozen by now it calls paused by others, and without it nothing does."""
+    file = DrainFile(str(tmp_path / "drains"))
+    file.write({}, 1.0)
+    (tmp_path / "drains.new").mkdir()
+    file.write({"x": Kept(None, False, 1.0)}, 2.0)
+    following = DrainFile(file.path)
+    assert (following.read(3.0), following.found) == ({}, False)
+    (tmp_path / "drains.new").rmdir()
+    file.write({"x": Kept(None, False, 1.0)}, 4.0)
+    assert following.read(5.0) == {"x": Kept(None, False, 1.0)}
 
 
 def test_without_a_path_nothing_is_kept() -> None:

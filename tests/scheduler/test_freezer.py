@@ -11,7 +11,7 @@ from microscaling.demand.drain import Busy, Drain, Way
 from microscaling.demand.frozen import Yielding
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
-from microscaling.scheduler.containers.backend import State
+from microscaling.scheduler.containers.backend import Event, State
 from microscaling.scheduler.containers.container import Phase
 from microscaling.scheduler.containers.drain_file import Kept
 from microscaling.scheduler.containers.views import views
@@ -172,6 +172,55 @@ def test_one_that_cannot_be_thawed_is_removed_and_replaced(
     live(world, 5)
     assert (len(of(world, "b")), len(world.real)) == (8, 8)
     assert caplog.text.count("cannot thaw") == 1
+
+
+class LatePauses:
+    """Keeps the events of pauses and their ends back."""
+
+    def __init__(self, world: SimulatedEngine) -> None:
+        self.kept: list[Event] = []
+        self._deliver, world._deliver = world._deliver, self._keep  # type: ignore[method-assign]
+
+    def _keep(self, event: Event) -> None:
+        self.kept.append(event) if "pause" in event.kind else self._deliver(event)
+
+    def come(self, kind: str) -> None:
+        for event in [event for event in self.kept if event.kind == kind]:
+            self._deliver(event)
+
+
+def test_a_late_event_of_an_earlier_freeze_frees_no_place(world: SimulatedEngine) -> None:
+    late = LatePauses(world)
+    for count in (7, 8):
+        world.decide({"b": count})
+        live(world, 1)
+    world.faults.effect_s = 5.0
+    world.decide({"b": 7, "a": 1})
+    (container,) = [c for c in world.reconciler.all() if c.phase is Phase.FREEZING]
+    late.come("pause")
+    assert (container.phase, container.holds_place) == (Phase.FREEZING, True)
+    live(world, 8)
+    assert (container.phase, len(of(world, "a"))) == (Phase.FROZEN, 1)
+    assert not world.excess
+
+
+def test_a_late_event_of_an_earlier_thaw_is_no_news_of_one_that_is_refused(world: SimulatedEngine) -> None:
+    late = LatePauses(world)
+    for count in (7, 8, 7):
+        world.decide({"b": count})
+        live(world, 1)
+    world.faults.refused, world.faults.reply_s = 1.0, 1.0
+    world.decide({"b": 8})
+    (container,) = [c for c in world.reconciler.all() if c.phase is Phase.THAWING]
+    late.come("unpause")
+    assert container.phase is Phase.THAWING
+    world.run(1.0)
+    world.faults.refused = 0.0
+    live(world, 5)
+    world.list()
+    live(world, 5)
+    assert len(of(world, "b")) == 8
+    assert not any(c.paused for c in world.reconciler.all())
 
 
 @pytest.mark.parametrize("heard", [True, False], ids=["by events", "by listings"])
@@ -450,3 +499,20 @@ def test_the_tasks_have_a_cap_of_their_own() -> None:
     world.decide({"a": 2})
     live(world, 1)
     assert (len(of(world, "a")), len(world.real)) == (2, 2)
+
+
+@pytest.mark.parametrize("most", [0, 1])
+def test_one_that_is_frozen_has_its_grace_under_a_lower_maximum_of_its_task(
+    most: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As by a window, a pin, or a reload: there are free places under the cap."""
+    world = make()
+    world.reconciler.limits_tasks = True
+    world.decide({"b": 5})
+    live(world, 1)
+    task = world.tasks.get_task("b")
+    task.max_containers, task.yielding = most, Yielding(8, 5.0)
+    world.decide({"b": most})
+    live(world, 10)
+    assert (len(of(world, "b")), len(world.real)) == (most, most)
+    assert "is killed" not in caplog.text

@@ -174,14 +174,14 @@ def test_of_two_agents_of_processes_one_decides(tmp_path: Path) -> None:
 def test_one_that_stands_by_can_be_asked_to_stop_and_knows_mistakes(tmp_path: Path) -> None:
     state = tmp_path / "state"
     own = {"MSS_SCHEDULER": "PROCESS", "MSS_LEASE": "shop", "MSS_STATE_DIR": str(state)}
-    own["MSS_HEALTH_FILE"] = str(tmp_path / "health.json")
+    health = tmp_path / "health.json"
+    own["MSS_HEALTH_FILE"] = str(health)
     with contextlib.closing(LeaseLock(str(state), "shop")) as lock:
         assert lock.take()
         with AgentProcess(tmp_path, [], **own) as agent:
             agent.says("stands by: another agent decides")
-            wait_for(
-                lambda: "starting: stands by" in (tmp_path / "health.json").read_text(), "for its health"
-            )
+            words = "starting: stands by"
+            wait_for(lambda: health.exists() and words in health.read_text(), "for its health")
             assert agent.stop() == 0
             agent.says("asked to stop before the start was over")
         bad = [{"name": "web", "priority": 1, "maxContainers": 1, "config": {"memory": "x"}}]

@@ -18,7 +18,7 @@ from microscaling.scheduler.replicas.orchestrator import Conflict, OrchestratorS
 from tests.fakes.marathon import FakeMarathon
 from tests.metric.faulty import Server, answers
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 @pytest.fixture
@@ -42,9 +42,13 @@ class Driven:
     def __init__(self, fake: FakeMarathon, *names: str, cap: int = 10) -> None:
         self.tasks = Tasks([Task(name, priority=i) for i, name in enumerate(names)], cap)
         self.scheduler = OrchestratorScheduler(Marathon(fake.url))
-        for task in self.tasks.tasks:
-            self.scheduler.init_scheduler(task)
-        self.scheduler.count_all_tasks(self.tasks)
+        try:
+            for task in self.tasks.tasks:
+                self.scheduler.init_scheduler(task)
+            self.scheduler.count_all_tasks(self.tasks)
+        except BaseException:
+            self.scheduler.cleanup()
+            raise
 
     def __enter__(self) -> Driven:
         return self
@@ -299,7 +303,7 @@ def test_a_forbidden_app_is_said_once_and_hinders_nobody(fake: FakeMarathon, cap
         driven.until(lambda: driven.counts() == [(2, 2), (4, 4)])
         driven.until(lambda: not driven.tasks.tasks[0].backing_off)
         driven.demand(5, 4)
-        driven.until(lambda: fake.puts("/web") == [403, 403])
+        driven.until(lambda: fake.puts("/web")[:2] == [403, 403])
     assert sum("Not Authorized" in message for message in caplog.messages) == 1
 
 

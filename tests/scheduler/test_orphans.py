@@ -138,6 +138,16 @@ def test_what_does_not_run_takes_no_place() -> None:
     assert tasks.outside == 1, "one of which nobody knows may run"
 
 
+def test_what_is_still_being_ended_does_not_count_twice() -> None:
+    backend, tasks = Origins(Origin.EARLIER, Origin.EARLIER), Tasks([], 5)
+    kept = Orphans(backend, tasks, stop=False)  # type: ignore[arg-type]
+    seen = kept.look([ListedContainer(str(n), "old", State.RUNNING, 0.0) for n in range(2)])
+    kept.apply(seen, True, 0.0, known={"0"})
+    assert tasks.outside == 1
+    kept.apply(seen, True, 0.0, known={"0", "1"})
+    assert (tasks.outside, tasks.orphans) == (0, "")
+
+
 def test_more_than_the_cap_leave_no_place() -> None:
     backend, tasks = Origins(*[Origin.EARLIER] * 9), Tasks([], 5)
     kept = Orphans(backend, tasks, stop=False)  # type: ignore[arg-type]

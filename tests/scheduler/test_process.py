@@ -55,7 +55,7 @@ def test_life_of_a_process(backend):
         id, "sleeper", State.RUNNING, seen.created, "nonce-1", name=f"process {pid}", number=1
     )
     assert os.getsid(pid) == os.getpgid(pid) == pid != os.getpgid(0)
-    backend.stop(id, 5.0)
+    backend.stop(id, 60.0)
     assert states(backend) == {id: State.EXITED}
     backend.remove(id)
     assert states(backend) == {}
@@ -85,7 +85,7 @@ def test_no_member_of_the_group_outlives_its_leader(backend, end):
     id = run(backend, ORPHANS if end == "exit" else FAMILY)
     child = int(wait_for(lambda: backend.last_log_lines(id)))
     if end == "stop":
-        backend.stop(id, 5.0)
+        backend.stop(id, 60.0)
     elif end == "kill":
         os.kill(pid_of(backend, id), signal.SIGKILL)
     wait_for(lambda: states(backend) == {id: State.EXITED})
@@ -165,7 +165,7 @@ def test_calls_for_what_is_not_there_or_done_are_no_error(backend):
     backend.start(id)
     backend.start(id)
     for _ in range(2):
-        backend.stop(id, 5.0)
+        backend.stop(id, 60.0)
     backend.start(id)
     assert states(backend) == {id: State.EXITED}
     for _ in range(2):
@@ -184,7 +184,7 @@ def test_many_threads(backend):
     def live():
         id = run(backend)
         ids.append(id)
-        backend.stop(id, 5.0)
+        backend.stop(id, 60.0)
         backend.remove(id)
 
     threads = [threading.Thread(target=live) for _ in range(20)]
@@ -201,7 +201,7 @@ def test_many_threads(backend):
 def test_watch_ends_with_unwatch_and_begins_anew(backend):
     first = Watcher(backend)
     backend.unwatch()
-    first.join(10)
+    first.join(60)
     assert not first.is_alive()
     again = Watcher(backend)
     id = run(backend)
@@ -214,19 +214,20 @@ def test_close_ends_a_watch_and_leaves_what_runs(make):
     watcher = Watcher(one)
     pid = pid_of(one, run(one))
     one.close()
-    watcher.join(10)
+    watcher.join(60)
     assert not watcher.is_alive()
     assert start_time(pid)
     with pytest.raises(TemporaryError):
         one.list()
 
 
-def test_long_output_is_cut_back(backend, monkeypatch):
+def test_long_output_is_cut_back(backend, monkeypatch, tmp_path):
     monkeypatch.setattr("microscaling.scheduler.process.backend.TRIM_S", 0.05)
-    watcher = Watcher(backend)
-    id = run(backend, Task("flood", command="sh -c 'yes | head -c 3000000; sleep 300'"))
+    Watcher(backend)
+    written = tmp_path / "written"
+    id = run(backend, Task("flood", command=f"sh -c 'yes | head -c 3000000; : >{written}; sleep 300'"))
+    wait_for(written.exists)
     path = backend._folder.log_file(id)
-    wait_for(lambda: (os.path.exists(path) and os.path.getsize(path) >= 3000000) or watcher.events)
     wait_for(lambda: 0 < os.path.getsize(path) <= 1 << 20)
     assert backend.last_log_lines(id).endswith("y")
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,26 +22,38 @@ from microscaling.utils import process as processes
 from microscaling.utils.process import start_time
 from tests.scheduler.processes import Watcher, backends, pid_of, run, states, wait_for
 
+GRACE_S = 60.0
+"""Longer than a busy machine takes for anything: only a test that fails waits for all of it."""
 POOL = """
-# As Celery's pool: the children die of SIGTERM, the leader waits for their jobs.
-trap 'wait $child; echo leader; exit 0' TERM
-(sleep 0.6; echo job done) & child=$!
+# As Celery's pool: the children die of SIGTERM, the leader waits for their jobs. A job ends a while after the
+# leader was asked, however long that takes to come.
+trap ': >"$0.asked"; wait $child; echo leader; exit 0' TERM
+(until [ -e "$0.asked" ]; do sleep 0.05; done; sleep 0.5; echo job done) & child=$!
 echo up
 wait $child
-sleep 300
 """
-HORSE = """
-# As RQ's worker: the job runs in a session of its own; a second SIGTERM kills it.
+HORSE = '''
+# As RQ's worker: the job runs in a session of its own; a second SIGTERM kills it. It ends a while after the
+# first one, however long that takes to come, and after there is a file, if one is named.
 import os, signal, subprocess, sys, time
 def ask(*_):
     print("asked", flush=True)
     signal.signal(signal.SIGTERM, lambda *_: horse.kill())
+    horse.stdin.close()
 signal.signal(signal.SIGTERM, ask)
-job = "import time; time.sleep(%s); print('job done', flush=True)"
-horse = subprocess.Popen([sys.executable, "-c", job], start_new_session=True)
+job = """
+import os, sys, time
+sys.stdin.read()
+while not all(map(os.path.exists, sys.argv[1:])):
+    time.sleep(0.02)
+time.sleep(%s)
+print("job done", flush=True)
+"""
+command = [sys.executable, "-c", job, *sys.argv[1:]]
+horse = subprocess.Popen(command, start_new_session=True, stdin=subprocess.PIPE)
 print("up", flush=True)
 sys.exit(horse.wait() != 0)
-"""
+'''
 DAEMON = """
 import os, sys, time
 if os.fork() == 0:
@@ -49,9 +63,11 @@ if os.fork() == 0:
         os.execvpe("sleep", ["sleep", "300"], {} if "emptied" in sys.argv else os.environ)
     os._exit(0)
 os.wait()
-time.sleep(float(sys.argv[1]))
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.05)
 sys.exit(3)
 """
+"""Its leader ends when there is a file."""
 HIDDEN = """sh -c "setsid sh -c 'setsid sleep 300 & echo \\$\\$ \\$!; wait' & wait" """
 LINGERS = """
 import os, signal, sys, time
@@ -61,6 +77,8 @@ def heard(*_):
     print("still here", flush=True)
 signal.signal(signal.SIGTERM, heard)
 print("up", flush=True)
+for path in sys.argv[1:]:
+    open(path, "w").close()
 while True:
     time.sleep(0.05)
 """
@@ -102,6 +120,18 @@ def said(backend: ProcessBackend, id: str) -> list[str]:
     return backend.last_log_lines(id).splitlines()
 
 
+@contextlib.contextmanager
+def stopping(backend: ProcessBackend, id: str) -> Iterator[None]:
+    """Within the block it is being stopped, and has all the time it needs; at its end it has no more."""
+    stop = threading.Thread(target=backend.stop, args=(id, GRACE_S))
+    stop.start()
+    try:
+        yield
+    finally:
+        backend.stop(id, 0.0)
+        stop.join()
+
+
 AROUND = ["{}", 'sh -c "{}; true"', "sh -c '{} & wait; true'", "sh -c \"sh -c '{}; true'; true\""]
 
 
@@ -109,7 +139,7 @@ AROUND = ["{}", 'sh -c "{}; true"', "sh -c '{} & wait; true'", "sh -c \"sh -c '{
 def test_the_job_of_a_pool_is_not_lost(backend, program, around):
     id = run(backend, program(POOL, around))
     wait_for(lambda: "up" in said(backend, id))
-    backend.stop(id, 20.0)
+    backend.stop(id, GRACE_S)
     assert said(backend, id)[-2:] == ["job done", "leader"]
     assert states(backend) == {id: State.EXITED}
 
@@ -118,14 +148,14 @@ def test_the_job_of_a_pool_is_not_lost(backend, program, around):
 def test_the_job_of_a_work_horse_is_not_lost(backend, program, around):
     id = run(backend, program(HORSE % 0.8, around))
     wait_for(lambda: "up" in said(backend, id))
-    backend.stop(id, 20.0)
+    backend.stop(id, GRACE_S)
     assert said(backend, id) == ["up", "asked", "job done"]
 
 
 def test_a_second_stop_asks_nothing_again(backend, program):
     id = run(backend, program(HORSE % 1.0))
     wait_for(lambda: "up" in said(backend, id))
-    stops = [threading.Thread(target=backend.stop, args=(id, 20.0)) for _ in range(3)]
+    stops = [threading.Thread(target=backend.stop, args=(id, GRACE_S)) for _ in range(3)]
     for stop in stops:
         stop.start()
     for stop in stops:
@@ -134,11 +164,12 @@ def test_a_second_stop_asks_nothing_again(backend, program):
 
 
 @pytest.mark.parametrize("around", AROUND[:2])
-def test_the_next_agent_does_not_ask_again(make, program, around):
+def test_the_next_agent_does_not_ask_again(make, program, tmp_path, around):
     first = make()
-    id = run(first, program(HORSE % 1.5, around))
+    finish = tmp_path / "finish"
+    id = run(first, program(HORSE % 0.5, around, arguments=str(finish)))
     wait_for(lambda: "up" in said(first, id))
-    stop = threading.Thread(target=first.stop, args=(id, 20.0))
+    stop = threading.Thread(target=first.stop, args=(id, GRACE_S))
     stop.start()
     wait_for(lambda: "asked" in said(first, id))
     state = Path(first._folder.path, "state.json")
@@ -146,9 +177,10 @@ def test_the_next_agent_does_not_ask_again(make, program, around):
     # As an agent that is killed: it lets go of the folder, and does nothing more.
     first._folder.close()
     second = make()
-    second.prepare(program("", grace_s=20.0))
+    second.prepare(program("", grace_s=GRACE_S))
     assert states(second) == {id: State.RUNNING}
-    second.stop(id, 20.0)
+    finish.touch()
+    second.stop(id, GRACE_S)
     assert said(second, id) == ["up", "asked", "job done"]
     stop.join()
 
@@ -160,30 +192,47 @@ def test_nothing_is_killed_before_the_grace_is_over(backend, program, monkeypatc
         monkeypatch.delattr(os, "pidfd_open")
     id = run(backend, program(LINGERS, around))
     wait_for(lambda: "up" in said(backend, id))
-    backend.stop(id, 0.8)
+    with stopping(backend, id):
+        wait_for(lambda: "still here" in said(backend, id))
+        assert states(backend) == {id: State.RUNNING}
     assert said(backend, id) == ["up", "heard", "still here"]
     assert states(backend) == {id: State.EXITED}
 
 
-def test_a_place_is_held_until_all_of_it_has_gone(backend, program):
-    id = run(backend, program(LINGERS, "sh -c '{} & read x; sleep 0.3; exit 7'", grace_s=1.5))
+def test_a_place_is_held_until_all_of_it_has_gone(backend, program, tmp_path):
+    up = tmp_path / "up"
+    around = f"sh -c '{{}} & until [ -e {up} ]; do sleep 0.05; done; exit 7'"
+    id = run(backend, program(LINGERS, around, arguments=str(up), grace_s=GRACE_S))
     watcher = Watcher(backend)
     leader = pid_of(backend, id)
     wait_for(lambda: "heard" in said(backend, id))
     assert start_time(leader) is None
     assert states(backend) == {id: State.RUNNING}
     assert watcher.kinds(id) == []
+    wait_for(lambda: "still here" in said(backend, id))
+    assert states(backend) == {id: State.RUNNING}
+    backend.stop(id, 0.0)
     wait_for(lambda: watcher.kinds(id) == ["die"])
     assert watcher.exit_code(id) == 7
     assert said(backend, id) == ["up", "heard", "still here"]
 
 
+def test_what_outlives_its_leader_is_killed_when_the_grace_of_the_task_is_over(backend):
+    # It ignores the signal from its first moment on, as its leader did.
+    command = """sh -c 'trap "" TERM; sleep 300 & echo $!; exit 7'"""
+    id = run(backend, Task("stubborn", command=command, container=ContainerOptions(stop_grace_s=0.3)))
+    child = int(wait_for(lambda: said(backend, id))[0])
+    wait_for(lambda: states(backend) == {id: State.EXITED})
+    assert start_time(child) is None
+
+
 @pytest.mark.parametrize("environment", ["inherited", "emptied"])
 @pytest.mark.parametrize("end", ["stop", "remove", "exit", "kill"])
-def test_a_daemon_of_a_worker_ends_with_it(folder, program, environment, end):
+def test_a_daemon_of_a_worker_ends_with_it(folder, program, tmp_path, environment, end):
     backend = ProcessBackend(folder, os.environ, alone=True)
     watcher = Watcher(backend)
-    id = run(backend, program(DAEMON, arguments=f"{3 if end == 'exit' else 300} {environment}"))
+    finish = tmp_path / "finish"
+    id = run(backend, program(DAEMON, arguments=f"{finish} {environment}"))
     daemon = int(wait_for(lambda: said(backend, id))[0])
     started = start_time(daemon)
     assert os.getsid(daemon) != pid_of(backend, id)
@@ -191,11 +240,13 @@ def test_a_daemon_of_a_worker_ends_with_it(folder, program, environment, end):
     family = backend._processes[id].family
     wait_for(lambda: environment == "inherited" or daemon in family._known)
     if end == "stop":
-        backend.stop(id, 10.0)
+        backend.stop(id, GRACE_S)
     elif end == "remove":
         backend.remove(id)
     elif end == "kill":
         os.kill(pid_of(backend, id), signal.SIGKILL)
+    else:
+        finish.touch()
     wait_for(lambda: "die" in watcher.kinds(id))
     assert start_time(daemon) != started
     backend.remove(id)
@@ -206,6 +257,8 @@ def test_one_that_ends_while_it_is_looked_at_hides_no_other(backend, monkeypatch
     """A parent that is gone before its environment is read: its child was not ours yet, but now is."""
     id = run(backend, Task("daemon", command=HIDDEN))
     middle, daemon = map(int, wait_for(lambda: said(backend, id))[0].split())
+    # Until then it may be between two programs, and has no environment to show.
+    wait_for(lambda: Path(f"/proc/{daemon}/cmdline").read_bytes().startswith(b"sleep\0"))
     started = start_time(daemon)
     has_variable = processes.has_variable
 
@@ -219,6 +272,35 @@ def test_one_that_ends_while_it_is_looked_at_hides_no_other(backend, monkeypatch
     os.kill(pid_of(backend, id), signal.SIGKILL)
     wait_for(lambda: states(backend) == {id: State.EXITED})
     assert start_time(daemon) != started
+
+
+def test_one_that_has_only_just_begun_shows_its_mark(monkeypatch):
+    """Half of all programs show no environment at the moment at which they have been started."""
+    monkeypatch.setattr(processes, "EXEC_S", 60.0)
+    environ = {**os.environ, "MARK": "mine"}
+    for _ in range(100):
+        pid = os.posix_spawn("/bin/sleep", ["sleep", "300"], environ, setsid=True)
+        try:
+            assert processes.has_variable(pid, "MARK", "mine")
+            assert not processes.has_variable(pid, "MARK", "another's")
+        finally:
+            os.kill(pid, signal.SIGKILL)
+            processes.has_variable(pid, "MARK", "mine")  # nor is one waited for that has ended
+            os.waitpid(pid, 0)
+
+
+def test_nobody_waits_for_what_shows_nothing(monkeypatch):
+    monkeypatch.setattr(processes, "EXEC_S", 3600.0)
+    emptied = os.posix_spawn("/bin/sleep", ["sleep", "300"], {}, setsid=True)
+    ended = os.posix_spawn("/bin/true", ["true"], {}, setsid=True)
+    wait_for(lambda: start_time(ended) is None)
+    kernel = [pid for pid, row in processes.snapshot().items() if row.parent == 2]
+    try:
+        assert not any(processes.has_variable(pid, "MARK", "x") for pid in (emptied, ended, *kernel))
+    finally:
+        os.kill(emptied, signal.SIGKILL)
+        for pid in (emptied, ended):
+            os.waitpid(pid, 0)
 
 
 def test_a_leader_that_puts_itself_into_the_background(backend):
@@ -238,19 +320,17 @@ def test_a_worker_killed_in_its_job_leaves_nothing(backend, program):
 
 def test_orphans_are_reaped(folder, program):
     """As PID 1, and as a subreaper: whatever a task has left, it leaves no zombies."""
-    before = set(processes.children())  # such as a server for other tests
-    backend = ProcessBackend(folder, os.environ, alone=True)
-    Watcher(backend)
-    id = run(
-        backend, Task("busy", command="sh -c 'for i in 1 2 3; do (env -i setsid true &); done; sleep 300'")
-    )
-    leader = pid_of(backend, id)
-    time.sleep(0.2)
-    wait_for(lambda: set(processes.children()) <= before | {leader})
-    backend.stop(id, 5.0)
-    assert not [row for row in processes.snapshot().values() if row.parent == os.getpid() and row.zombie]
-    backend.remove(id)
-    backend.close()
+    before = set(processes.children())  # such as a server for other tests, which may end meanwhile
+    with contextlib.closing(ProcessBackend(folder, os.environ, alone=True)) as backend:
+        Watcher(backend)
+        command = "sh -c 'for i in 1 2 3; do (env -i setsid true &); done; sleep 300'"
+        id = run(backend, Task("busy", command=command))
+        leader = pid_of(backend, id)
+        time.sleep(0.2)
+        wait_for(lambda: set(processes.children()) <= before | {leader})
+        backend.stop(id, 60.0)
+        wait_for(lambda: set(processes.children()) <= before)
+        backend.remove(id)
 
 
 def test_children_of_ours_that_no_task_started_are_left_alone(folder):
@@ -260,7 +340,7 @@ def test_children_of_ours_that_no_task_started_are_left_alone(folder):
     Watcher(backend)
     child = subprocess.Popen(["sh", "-c", "sleep 2.5; exit 5"])
     id = run(backend)
-    backend.stop(id, 5.0)
+    backend.stop(id, 60.0)
     backend.remove(id)
     time.sleep(0.1)
     assert child.wait() == 5
@@ -272,16 +352,17 @@ def test_a_child_from_before_the_agent_is_left_alone(folder):
     import subprocess
 
     child = subprocess.Popen(["sleep", "300"], start_new_session=True)
-    backend = ProcessBackend(folder, os.environ, alone=True)
-    orphans = backend._orphans
-    looks, look = [], orphans.look
-    orphans.look = lambda families: looks.append(look(families))
-    Watcher(backend)
-    wait_for(lambda: len(looks) >= 3)  # what is seen twice is settled
-    assert child.poll() is None
-    backend.close()
-    child.kill()
-    child.wait()
+    try:
+        with contextlib.closing(ProcessBackend(folder, os.environ, alone=True)) as backend:
+            orphans = backend._orphans
+            looks, look = [], orphans.look
+            orphans.look = lambda families: looks.append(look(families))
+            Watcher(backend)
+            wait_for(lambda: len(looks) >= 3)  # what is seen twice is settled
+            assert child.poll() is None
+    finally:
+        child.kill()
+        child.wait()
 
 
 @pytest.mark.parametrize("written", [True, False])
@@ -298,9 +379,12 @@ def test_a_leader_that_has_gone_while_its_children_live_is_adopted(make, program
     os.kill(leader, signal.SIGKILL)
     os.waitpid(leader, 0)
     second = make()
-    second.prepare(program("", grace_s=1.5))
+    second.prepare(program("", grace_s=GRACE_S))
     assert states(second) == {id: State.RUNNING}
-    wait_for(lambda: states(second) == {id: State.EXITED})
+    wait_for(lambda: "still here" in said(second, id))
+    assert states(second) == {id: State.RUNNING}
+    second.stop(id, 0.0)
+    assert states(second) == {id: State.EXITED}
     assert said(second, id) == ["up", "heard", "still here"]
     assert [start_time(pid) for pid in rest] == [None]
 
@@ -332,6 +416,8 @@ def test_without_proc_a_group_is_asked_and_ended(make, monkeypatch, program, tmp
     backend = make()
     id = run(backend, program(LINGERS, 'sh -c "{}; true"'))
     wait_for(lambda: "up" in said(backend, id))
-    backend.stop(id, 1.5)
+    with stopping(backend, id):
+        wait_for(lambda: "still here" in said(backend, id))
+        assert states(backend) == {id: State.RUNNING}
     assert said(backend, id) == ["up", "heard", "still here"]
     assert states(backend) == {id: State.EXITED}

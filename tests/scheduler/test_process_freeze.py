@@ -13,7 +13,9 @@ import pytest
 from microscaling.demand.frozen import Yielding
 from microscaling.demand.task import Task
 from microscaling.scheduler.containers.backend import ListedContainer, State
+from microscaling.scheduler.process import unit
 from microscaling.scheduler.process.backend import ProcessBackend
+from microscaling.scheduler.process.unit import Unit
 from microscaling.utils.process import snapshot
 
 COUNTS = """
@@ -25,6 +27,35 @@ while True:
         file.write(".")
     time.sleep(0.01)
 """
+
+
+LATE = """
+# Its child has the lowest claim to the processor that it shares with another one, which is always busy.
+import os, sys, time
+if os.fork() == 0:
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    mine = os.getpid()
+    busy = os.fork()
+    if busy == 0:
+        os.setsid()
+        while os.getppid() == mine:
+            pass
+        os._exit(0)
+    while os.getpgid(busy) == os.getpgid(0):  # until then it is frozen with the others
+        time.sleep(0.001)
+    os.nice(10)
+    open(sys.argv[1], "w").close()
+    while True:
+        time.sleep(0.001)
+while True:
+    time.sleep(1)
+"""
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may take longer than the agent until it has stopped a process."""
+    monkeypatch.setattr(unit, "FREEZE_S", 60.0)
 
 
 @pytest.fixture
@@ -49,7 +80,7 @@ def started(backend: ProcessBackend, task: Task) -> str:
     return id
 
 
-def wait_for(what: object, patience_s: float = 30.0) -> None:
+def wait_for(what: object, patience_s: float = 60.0) -> None:
     deadline = time.monotonic() + patience_s
     while not what():  # type: ignore[operator]
         assert time.monotonic() < deadline
@@ -75,6 +106,39 @@ def test_its_whole_group_is_frozen_and_goes_on(backend: ProcessBackend, tmp_path
     backend.thaw(id)
     assert not of(backend, id).paused
     wait_for(lambda: count.stat().st_size > size)
+
+
+def test_it_is_frozen_only_when_the_last_of_its_group_has_stopped(
+    backend: ProcessBackend, tmp_path: Path
+) -> None:
+    """Else the next one would have its place while a part of it still runs."""
+    late, up = task(tmp_path), tmp_path / "up"
+    (tmp_path / "late.py").write_text(LATE)
+    late.command = f"{sys.executable} {tmp_path / 'late.py'} {up}"
+    id = started(backend, late)
+    wait_for(up.exists)
+    for _ in range(5):
+        backend.freeze(id)
+        group = backend._get(id).handle.pid  # type: ignore[union-attr]
+        assert [row.stopped for row in snapshot().values() if row.group == group] == [True] * 2
+        backend.thaw(id)
+
+
+def test_of_an_agent_that_is_killed_while_it_freezes_no_part_goes_on(
+    backend: ProcessBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id, count = started(backend, task(tmp_path)), tmp_path / "count"
+    wait_for(lambda: count.exists() and count.stat().st_size)
+    group = backend._get(id).handle.pid  # type: ignore[union-attr]
+    with monkeypatch.context() as killed:
+        killed.setattr(Unit, "is_stopped", dies)
+        with pytest.raises(InterruptedError):
+            backend.freeze(id)
+    wait_for(lambda: [row.stopped for row in snapshot().values() if row.group == group] == [True] * 2)
+
+
+def dies(_: object) -> bool:
+    raise InterruptedError
 
 
 def test_a_shell_that_starts_programs_all_the_time(backend: ProcessBackend, tmp_path: Path) -> None:
@@ -110,6 +174,17 @@ def test_the_next_agent_finds_it_frozen(tmp_path: Path) -> None:
     finally:
         second.remove(id)
         second.close()
+
+
+def test_one_that_is_stopped_has_its_grace(backend: ProcessBackend, tmp_path: Path) -> None:
+    """Such as an orphan, which an earlier agent has frozen."""
+    ends = tmp_path / "ends"
+    script = f'trap "touch {ends}; exit" TERM; touch {tmp_path}/up; while :; do sleep 0.05; done'
+    id = started(backend, Task("a", command=f"sh -c '{script}'", max_containers=1, yielding=Yielding(1)))
+    wait_for((tmp_path / "up").exists)
+    backend.freeze(id)
+    backend.stop(id, 60.0)
+    assert ends.exists()
 
 
 def test_of_other_tasks_a_stop_is_nobodys_business(backend: ProcessBackend, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
+from microscaling.demand.warm import Warm
 from microscaling.errors import PermanentError
 from microscaling.scheduler.containers.updates import Updates, is_ready, stale_in
 from tests.scheduler.simulated_engine import Faults, SimulatedEngine
@@ -72,6 +73,19 @@ def test_one_new_one_then_one_old_one(cap: int, fewest: int, most: int) -> None:
     assert (world.task.rolling, world.updates.rolling) == ("", False)
 
 
+def test_at_the_end_of_the_agent_none_is_left_that_waits_for_a_new_one() -> None:
+    world = World()
+    world.roll()
+    world.run(3)
+    assert any(c.outdated and not c.unwanted for c in world.reconciler.all())
+    world.reconciler.drain()
+    for _ in range(40):  # from now on nothing is replaced any more
+        world.engine.decide({"web": 0})
+        world.engine.run(0.5)
+        world.engine.list()
+    assert not world.engine.real
+
+
 def test_several_at_a_time() -> None:
     world = World(cap=20, parallel=4)
     world.roll()
@@ -101,6 +115,17 @@ def test_new_ones_that_fail_stop_it_and_the_old_ones_stay(
     world.roll("3")
     world.run(120)
     assert world.versions() == ["3"] * 8
+
+
+def test_new_ones_that_never_show_that_they_are_ready(caplog: pytest.LogCaptureFixture) -> None:
+    world = World(12, demand=2)
+    world.engine.faults = Faults(load_s=1e6)
+    world.task.warm = Warm(0, "/tmp/ready", file="/tmp/go")
+    world.roll()
+    world.run(80)
+    assert world.versions().count("1") == 2
+    waits = "waits for a new one to show that it is ready, as warmAfter has it, and then be healthy, or up"
+    assert waits in caplog.text
 
 
 def test_back_to_the_version_before_touches_no_old_one() -> None:

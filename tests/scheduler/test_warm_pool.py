@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import random
+from dataclasses import replace
 
 import pytest
 
+from microscaling.demand import limits
+from microscaling.demand.change import Change
 from microscaling.demand.frozen import Yielding
 from microscaling.demand.warm import Warm
 from microscaling.demand.web import Web
-from microscaling.scheduler.containers.container import Phase
+from microscaling.scheduler.containers.container import Phase, Work
 from microscaling.scheduler.containers.drain_file import Kept
 from microscaling.scheduler.containers.listing import Listing
 from microscaling.scheduler.containers.reconciler import ContainerReconciler
@@ -21,6 +24,8 @@ from tests.scheduler.test_freezer import Heard, calm, live, of
 CAP = 8
 LOAD_S = 3.0
 FILES = Warm(3, "/tmp/ready", file="/tmp/go")
+STOPS = Warm(3, signal="CONT", stops=True)
+"""By local processes, whose thaw is their go."""
 
 
 def make(warm: Warm | None = FILES, faults: Faults | None = None, seed: int = 1) -> SimulatedEngine:
@@ -28,6 +33,9 @@ def make(warm: Warm | None = FILES, faults: Faults | None = None, seed: int = 1)
     for task in world.tasks.tasks:
         task.min_containers = 0
     world.tasks.get_task("b").warm = warm
+    if warm is not None and warm.stops:
+        world.stops.add("b")
+        world.reconciler.thaw_is_go = True
     world.list()
     world.run(1.0)
     return world
@@ -188,6 +196,45 @@ def test_fewer_and_other_ones_after_a_change(world: SimulatedEngine) -> None:
     assert (len(of(world, "b")), len(world.real)) == (2, 2)
 
 
+def test_its_task_goes(world: SimulatedEngine) -> None:
+    limits.reconfigure(world.tasks, Change(gone=frozenset({"b"})))
+    world.reconciler.roster.take(Change(gone=frozenset({"b"})), lambda _: False)
+    live(world, 5)
+    assert not world.real
+    assert "b" not in world.reconciler.containers
+
+
+@pytest.mark.parametrize(
+    "go", [Warm(3, "/tmp/ready", file="/tmp/other"), Warm(3, "/tmp/ready", signal="CONT")]
+)
+def test_all_are_told_again_after_a_change_of_go(world: SimulatedEngine, go: Warm) -> None:
+    before = [real.id for real in told(world)]
+    for real in world.real.values():
+        real.told = False
+    world.tasks.get_task("b").warm = go
+    live(world, 3)
+    assert [real.id for real in told(world)] == before
+    assert len(warm(world)) == 3
+    assert world.reconciler.idle
+    world.tasks.get_task("b").warm = replace(go, count=2)
+    live(world, 3)
+    assert not any(c.phase is Phase.RUNNING for c in world.reconciler.books.restless("b"))
+
+
+def test_what_works_when_its_task_becomes_one_with_a_pool_has_its_grace() -> None:
+    world = make(None)
+    world.stops.add("b")  # its removal at work is noted
+    world.decide({"b": 2})
+    live(world, 2)
+    for real in of(world, "b"):
+        real.told = True
+    world.tasks.get_task("b").warm = Warm(1, "/tmp/ready", file="/tmp/go")
+    world.decide({"b": 0})
+    live(world, 2)
+    assert not told(world)
+    assert not world.wrong
+
+
 def test_at_the_end_they_are_removed_without_a_place_and_without_a_grace(world: SimulatedEngine) -> None:
     world.faults.grace_s = 5.0
     heard: list[str] = []
@@ -201,6 +248,22 @@ def test_at_the_end_they_are_removed_without_a_place_and_without_a_grace(world: 
     assert "unpause" not in heard
 
 
+def test_one_that_waited_for_a_place_and_is_too_many_by_now_is_removed(world: SimulatedEngine) -> None:
+    world.decide({"a": 6, "b": 2})
+    live(world, 3)
+    world.decide({"a": 6, "b": 4})
+    live(world, 1)
+    assert sum(c.phase is Phase.CHOSEN for c in world.reconciler.containers["b"]) == 2
+    world.tasks.get_task("b").warm = replace(FILES, count=1)
+    world.decide({"a": 6, "b": 2})
+    live(world, 3)
+    assert (len(told(world)), len(warm(world))) == (2, 1)
+    world.reconciler.drain()
+    world.decide({"a": 0, "b": 0})
+    live(world, 5)
+    assert not world.real
+
+
 def test_what_is_left_stays_frozen(world: SimulatedEngine) -> None:
     world.reconciler.leave()
     world.tick()
@@ -211,11 +274,12 @@ def test_what_is_left_stays_frozen(world: SimulatedEngine) -> None:
 
 def successor(world: SimulatedEngine, kept: dict[str, Kept] | None) -> SimulatedEngine:
     """The next agent, on the same engine. `kept`: the file of the last one."""
-    following = make()
+    following = make(world.tasks.get_task("b").warm)
     following.real, following.now, following._numbers = dict(world.real), world.now, world._numbers
     for real in following.real.values():
-        real.told = False
+        real.told = real.told and bool(world.stops)
     following.reconciler = ContainerReconciler(following.tasks)
+    following.reconciler.thaw_is_go = bool(world.stops)
     following.listing = Listing(following.reconciler)
     following.reconciler.kept, following.reconciler.knows_frozen = dict(kept or {}), kept is not None
     following.list()
@@ -270,6 +334,165 @@ def test_one_that_somebody_unpauses_works_and_counts(world: SimulatedEngine) -> 
     assert not world.wrong
 
 
+@pytest.fixture
+def stopping() -> SimulatedEngine:
+    """As `world`, of programs that stop themselves."""
+    found = make(STOPS)
+    found.decide({"b": 2})
+    live(found, 10)
+    return found
+
+
+def test_programs_that_stop_themselves(stopping: SimulatedEngine) -> None:
+    before = {real.id for real in warm(stopping)}
+    assert (len(told(stopping)), len(before)) == (2, 3)
+    stopping.list()
+    stopping.decide({"b": 4})
+    live(stopping, 10)
+    assert len(before & {real.id for real in told(stopping)}) == 2, "their thaw was go"
+    stopping.list()
+    live(stopping, 1)
+    states = sorted(view.state for view in views(stopping.reconciler, "b", stopping.now))
+    assert states == ["running"] * 4 + ["warm"] * 3
+    assert stopping.reconciler.idle
+    assert not stopping.wrong
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4])
+def test_from_the_moment_of_its_thaw_it_has_its_grace(stopping: SimulatedEngine, after_s: float) -> None:
+    stopping.faults.effect_s = stopping.faults.reply_s = 1.0
+    stopping.decide({"b": 5})
+    stopping.run(after_s)
+    stopping.decide({"b": 0})
+    live(stopping, 20)
+    assert not stopping.wrong
+    stopping.decide({"b": 3})
+    live(stopping, 20)
+    assert (len(told(stopping)), len(warm(stopping))) == (3, 3)
+
+
+def test_a_thaw_that_is_called_off_leaves_it_warm(stopping: SimulatedEngine) -> None:
+    task, before = stopping.tasks.get_task("b"), {real.id for real in warm(stopping)}
+    task.demand = 5
+    stopping.reconciler.reconcile(stopping.now)
+    taken = stopping.reconciler.take()
+    operations = [one for one in taken if one.work is Work.THAW]
+    assert len(operations) == 3
+    for one in taken:
+        if one.work is Work.CREATE:  # those that would be warm in their place
+            stopping.carry_out(one, stopping._done)
+    assert set(kept_warm(stopping)) == before, "nothing is sent yet"
+    task.demand = 2
+    stopping.reconciler.reconcile(stopping.now)
+    assert all(stopping.reconciler.call_off(operation, stopping.now) for operation in operations)
+    live(stopping, 5)
+    assert {real.id for real in warm(stopping)} == before == set(kept_warm(stopping))
+    task.demand = 5
+    stopping.reconciler.reconcile(stopping.now)
+    operations = [one for one in stopping.reconciler.take() if one.work is Work.THAW]
+    assert len(operations) == 3
+    assert not any(stopping.reconciler.call_off(operation, stopping.now) for operation in operations)
+    assert not kept_warm(stopping), "the file has it before the call"
+
+
+def kept_warm(world: SimulatedEngine) -> list[str]:
+    return [id for id, one in world.reconciler.drains.kept().items() if one.warm]
+
+
+def test_one_that_somebody_continues_works_and_counts(stopping: SimulatedEngine) -> None:
+    real = warm(stopping)[0]
+    real.paused, real.frozen, real.told = False, False, True  # a signal is no event
+    stopping.tasks.get_task("b").demand = 3
+    stopping.list()
+    stopping.run(0.5)
+    live(stopping, 10)
+    assert real in told(stopping), "no other one is let go on in its place"
+    assert (len(told(stopping)), len(warm(stopping))) == (3, 3)
+    stopping.decide({"b": 0})
+    live(stopping, 10)
+    assert (len(of(stopping, "b")), len(warm(stopping))) == (0, 3)
+    assert not stopping.wrong
+
+
+def test_one_that_somebody_continues_before_it_is_frozen() -> None:
+    world = make(STOPS)
+    world.faults.broken = {"b": "freeze"}
+    world.decide({"b": 0})
+    live(world, LOAD_S + 0.5)
+    container = next(c for c in world.reconciler.containers["b"] if c.handshake.ready)
+    world.real[container.id].told = True
+    world.faults.broken = {}
+    world.list()
+    world.run(0.25)
+    assert (container.warm, container.handshake.may_work) == (False, True)
+    live(world, 20)
+    assert not world.wrong
+
+
+@pytest.mark.parametrize("has_file", [True, False])
+def test_the_next_agent_of_programs_that_stop_themselves(stopping: SimulatedEngine, has_file: bool) -> None:
+    stopping.decide({"b": 3})
+    stopping.run(LOAD_S + 0.2)  # one of the pool loads, or has just stopped itself
+    frozen, works = {real.id for real in warm(stopping)}, {real.id for real in told(stopping)}
+    kept = stopping.reconciler.drains.kept()
+    following = successor(stopping, kept if has_file else None)
+    following.decide({"b": 3})
+    live(following, 5)
+    assert works <= {real.id for real in told(following)}
+    assert not has_file or frozen <= {real.id for real in warm(following)}
+    assert not any(c.paused for c in following.reconciler.containers["b"])
+    following.decide({"b": 0})
+    live(following, 90)
+    assert (len(of(following, "b")), len(warm(following))) == (0, 3)
+    assert not following.wrong
+
+
+def test_one_that_waited_for_its_freeze_is_told_go_by_the_next_agent() -> None:
+    world = make(STOPS, Faults(effect_s=0.05, load_s=LOAD_S, broken={"b": "freeze"}))
+    world.decide({"b": 0})
+    live(world, LOAD_S + 0.5)
+    waiting = [c for c in world.reconciler.containers["b"] if c.handshake.ready]
+    assert {c.phase for c in waiting} == {Phase.RUNNING}
+    following = successor(world, world.reconciler.drains.kept())
+    following.decide({"b": 3})
+    live(following, 3)
+    assert {c.id for c in waiting} <= {real.id for real in told(following)}
+
+
+def test_one_that_waits_for_go_and_is_to_end_is_not_paused_by_others(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world = make(STOPS, Faults(effect_s=0.05, load_s=LOAD_S, broken={"b": "freeze"}))
+    world.decide({"b": 0})
+    live(world, LOAD_S + 0.5)
+    following = successor(world, world.reconciler.drains.kept())
+    following.faults.grace_s = 5.0
+    following.decide({"b": 0})
+    live(following, 1)
+    assert Phase.STOPPING in {c.phase for c in following.reconciler.containers["b"]}
+    following.list()
+    live(following, 1)
+    assert "paused from outside" not in caplog.text
+
+
+def test_one_of_an_earlier_agent_that_is_not_stopped_is_looked_at_ever_more_rarely(
+    stopping: SimulatedEngine, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    following = successor(stopping, stopping.reconciler.drains.kept())
+    following.decide({"b": 2})
+    live(following, 540)
+    looks, carry_out = [], following.carry_out
+    monkeypatch.setattr(following, "carry_out", lambda *of: (looks.append(of[0].work), carry_out(*of)))
+    live(following, 60)
+    assert 2 <= looks.count(Work.READY) <= 6, "of two of them"
+    assert "is not ready" not in caplog.text
+    # It may still load.
+    for real in told(following):
+        real.told = False
+    live(following, 60)
+    assert len(told(following)) == 2
+
+
 def test_one_at_work_that_somebody_pauses_is_theirs(world: SimulatedEngine) -> None:
     real = told(world)[0]
     world.pause(real)
@@ -298,6 +521,39 @@ def test_calls_that_are_refused(world: SimulatedEngine, what: str) -> None:
     assert (len(told(world)), len(warm(world))) == (4, 3)
     assert not world.excess
     assert not world.wrong
+
+
+@pytest.mark.parametrize("load_s", [0.5, 15.0])
+@pytest.mark.parametrize("warm", [FILES, STOPS], ids=["files", "stops"])
+def test_those_that_fail_once_they_are_told_go_are_failed_starts(warm: Warm, load_s: float) -> None:
+    """However long they load, and however long they were warm."""
+    world = make(warm, Faults(effect_s=0.05, load_s=load_s))
+    seen = Heard([])
+    world.listeners.append(seen)
+    world.decide({"b": 2})
+    for _ in range(480):
+        for real in told(world):
+            world.kill(real, 1)
+        world.decide({"b": 2})
+        world.run(0.25)
+    assert world.tasks.get_task("b").backing_off
+    assert seen.to.count("start") < 20
+
+
+@pytest.mark.parametrize("signalled", [True, False])
+def test_what_ends_in_the_pool_is_replaced_once_a_minute(world: SimulatedEngine, signalled: bool) -> None:
+    """As by the kernel, where there is too little memory; what a person has ended is replaced at once."""
+    seen = Heard([])
+    world.listeners.append(seen)
+    for _ in range(240):
+        for real in warm(world):
+            world.reconciler.by_id[real.id].signalled = signalled
+            world.kill(real)
+        world.decide({"b": 2})
+        world.run(0.25)
+    assert (seen.to.count("start") > 30) == signalled
+    live(world, 70)
+    assert (len(told(world)), len(warm(world))) == (2, 3)
 
 
 def test_where_starts_fail_the_pool_waits_too() -> None:
@@ -359,6 +615,9 @@ def replace_agent(world: SimulatedEngine) -> None:
     """The agent is killed, with calls under way, and another one is started."""
     kept = world.reconciler.drains.kept()
     world.reconciler = ContainerReconciler(world.tasks)
+    if world.stops:  # local processes
+        world.reconciler.thaw_is_go = True
+        world.forget_calls()
     world.listing = Listing(world.reconciler)
     world.reconciler.kept, world.reconciler.knows_frozen = dict(kept), True
     world.run(world.rng.choice([0.0, 0.5]))
@@ -366,15 +625,19 @@ def replace_agent(world: SimulatedEngine) -> None:
     world.run(0.5)
 
 
+@pytest.mark.parametrize("stops", [False, True])
 @pytest.mark.parametrize("seed", range(5))
-def test_agents_that_are_killed_at_any_moment(seed: int) -> None:
-    check_kills(seed)
+def test_agents_that_are_killed_at_any_moment(seed: int, stops: bool) -> None:
+    check_kills(seed, stops)
 
 
-def check_kills(seed: int) -> None:
+def check_kills(seed: int, stops: bool = False) -> None:
     rng = random.Random(seed)
     faults = Faults(effect_s=rng.choice([0.05, 0.5]), load_s=rng.choice([0.0, 2.0]), dies=0.02)
-    world = make(Warm(rng.choice([1, 4]), "/r", file="/go"), faults, seed)
+    count = rng.choice([1, 4])
+    world = make(
+        Warm(count, signal="CONT", stops=True) if stops else Warm(count, "/r", file="/go"), faults, seed
+    )
     for _ in range(40):
         wants = {"b": rng.randint(0, CAP)}
         wants["a"] = rng.randint(0, CAP - wants["b"])
@@ -388,9 +651,11 @@ def check_kills(seed: int) -> None:
         world.decide({"a": 2, "b": 3, "c": 0})
     live(world, 90)
     calm(world)
-    assert (len(of(world, "a")), len(told(world)), len(of(world, "b"))) == (2, 3, 3)
+    # One that was about to be frozen when its agent was killed has stopped itself.
+    still = {real.id for real in of(world, "b") if world.waits_stopped(real)}
+    assert (len(of(world, "a")), len(told(world)), len(of(world, "b")) - len(still)) == (2, 3, 3)
     pool = [c for c in world.reconciler.containers["b"] if c.warm]
-    assert {c.id for c in pool} == {real.id for real in warm(world)}
+    assert {c.id for c in pool} == {real.id for real in warm(world)} | still
     task = world.tasks.get_task("b")
     assert len(pool) == (task.warm.count if task.warm else 0)
     assert len(world.real) == 5 + len(pool)
@@ -422,6 +687,20 @@ def test_before_the_first_is_weighed_they_are_made_one_at_a_time(caplog: pytest.
     with caplog.at_level(logging.INFO):
         live(world, 30)
     assert len(warm(world)) == 3
+
+
+def test_memory_that_the_engine_does_not_tell(caplog: pytest.LogCaptureFixture) -> None:
+    world = make()
+    world.memory, world.reconciler.pool.max_bytes = None, 250e6
+    world.decide({"b": 2})
+    live(world, 20)
+    assert len(warm(world)) == 3
+    assert not world.reconciler.away
+    [line] = [each for each in caplog.messages if "MSS_WARM_MEMORY" in each]
+    assert line == (
+        "b: the memory of a warm container is not known, and not counted for MSS_WARM_MEMORY: "
+        "GET /containers/ID/stats is refused"
+    )
 
 
 def test_the_whole_pool_is_said_once(caplog: pytest.LogCaptureFixture) -> None:

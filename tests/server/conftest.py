@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.server.running import Running
+from tests.services.patience import time_for_answers  # noqa: F401
 
 Start = Callable[..., Running]
 TOKEN = "correct-horse-battery-staple"

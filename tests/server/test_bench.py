@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 
-from tests.server.running import ROOT
+from tests.server.running import BUSY, ROOT
 
 
 def test_nothing_is_lost() -> None:
@@ -23,4 +23,6 @@ def test_nothing_is_lost() -> None:
     sent, counted, unseen = map(int, found.groups())
     assert counted == sent > 300
     assert unseen == 0
-    assert "the server has said" not in done.stdout
+    said = re.search(r"the server has said: (.*)", done.stdout)
+    # How busy it is depends on the machine.
+    assert not said or all(BUSY in line for line in said[1].split(" | ")), done.stdout

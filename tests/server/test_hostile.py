@@ -7,7 +7,6 @@ import json
 import os
 import socket
 import struct
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -273,17 +272,19 @@ def test_markup_in_every_name_stays_text(server: Running) -> None:
     assert answer.headers["Content-Security-Policy"].startswith("default-src 'self';")
 
 
+FLOOD = 200
+"""Messages, for some seconds: a busy machine has the other agent's before the last of them."""
+
+
 @pytest.mark.usefixtures("bystander")
 def test_a_flood_is_slowed_and_nothing_of_it_lost(server: Running) -> None:
     with server.agent("flood") as agent, server.agent("calm") as calm:
-        for _ in range(100):
+        for _ in range(FLOOD):
             agent.report(a=(1, 1, 1))
         calm.report(a=(1, 1, 1))
-        began = time.monotonic()
         until(lambda: server.get("/api/users/calm")["agents"]["connected"])
-        assert server.get("/api/users/flood")["agents"]["shown"][0]["received"] < 100
-        assert time.monotonic() - began < 5
-        until(lambda: server.get("/api/users/flood")["agents"]["shown"][0]["received"] == 100)
+        assert server.get("/api/users/flood")["agents"]["shown"][0]["received"] < FLOOD
+        until(lambda: server.get("/api/users/flood")["agents"]["shown"][0]["received"] == FLOOD)
     assert sum("slowed down" in line for line in server.warnings) == 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import sys
@@ -116,7 +117,8 @@ def test_an_old_number_is_no_reading(server: Running, measure: Any) -> None:
             return str(error)
         return ""
 
-    assert "was pushed 0 s ago, and counts for 0.2 s (maxAgeSeconds)" in until(problem)
+    # As a rule 0 s, but a busy machine may look at it later.
+    assert re.search(r"was pushed \d+ s ago, and counts for 0\.2 s \(maxAgeSeconds\)", until(problem))
     assert measure("old", max_age_s=3600) == Measurement(7)
     metric.source.close()  # type: ignore[union-attr]
 
@@ -194,7 +196,7 @@ def test_the_server_decides_by_it_for_agents_that_measure_nothing(server: Runnin
 
         until(lambda: pushed(59, 6))
         until(lambda: pushed(9, 1))
-        until(lambda: "was pushed 1 s ago" in task()["held"]), "and then no more was"
+        until(lambda: " s ago, and counts for 1 s" in task()["held"], "no more was pushed")
         assert task()["demand"] >= 1
 
 

@@ -26,7 +26,7 @@ class BeanstalkdClient:
     """One connection; jobs that it has reserved are given back when it is closed."""
 
     def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
         self.lines = self.socket.makefile("rb")
 
     def __enter__(self) -> BeanstalkdClient:

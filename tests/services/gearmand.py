@@ -32,7 +32,7 @@ class GearmanClient:
     """One connection, of a client or a worker; the jobs of a worker are given back when it is closed."""
 
     def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
         self.stream = self.socket.makefile("rb")
         self.count = 0
 

@@ -52,7 +52,7 @@ class NATS(Service):
 
     @contextmanager
     def _connected(self) -> Iterator[socket.socket]:
-        with socket.create_connection(("127.0.0.1", self.client_port), timeout=20) as sock:
+        with socket.create_connection(("127.0.0.1", self.client_port), timeout=60) as sock:
             sock.sendall(b'CONNECT {"verbose":false}\r\n')
             yield sock
 

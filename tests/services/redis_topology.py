@@ -45,7 +45,7 @@ class Sentinel(Service):
             f"dir {self.folder}",
             f"sentinel monitor {NAME} 127.0.0.1 {self.master.port} 1",
             f'sentinel auth-pass {NAME} "{PASSWORD}"',
-            f"sentinel down-after-milliseconds {NAME} 1000",
+            f"sentinel down-after-milliseconds {NAME} 3000",
         ]
         (config := self.folder / "sentinel.conf").write_text("\n".join(lines))
         return [OTHER or find("redis-server"), str(config), "--sentinel"]
@@ -60,11 +60,14 @@ class Sentinel(Service):
 def cluster(folder: Path) -> Iterator[tuple[list[Node], str]]:
     """The nodes, each with half of the slots, and their URL."""
     with ExitStack() as stack:
-        nodes = [stack.enter_context(Node(folder / name, "--cluster-enabled", "yes")) for name in ("a", "b")]
+        # Else a node's bus is 10,000 above its port, which any connection may have been given.
+        buses = {"a": str(free_port()), "b": str(free_port())}
+        options = ("--cluster-enabled", "yes", "--cluster-port")
+        nodes = [stack.enter_context(Node(folder / name, *options, bus)) for name, bus in buses.items()]
         clients = [stack.enter_context(node.client()) for node in nodes]
         for client, first, last in zip(clients, (0, 8192), (8191, 16383), strict=True):
             client.execute_command("CLUSTER ADDSLOTSRANGE", first, last)
-        clients[0].execute_command("CLUSTER MEET", "127.0.0.1", nodes[1].port)
+        clients[0].execute_command("CLUSTER MEET", "127.0.0.1", nodes[1].port, buses["b"])
         for client in clients:
             wait_for(lambda client=client: client.cluster("INFO")["cluster_state"] == "ok")
         yield nodes, f"redis+cluster://:{QUOTED}@{nodes[0].host},{nodes[1].host}"

@@ -70,7 +70,7 @@ def ask(url: str, data: bytes | None = None, method: str | None = None, **header
     """What a service answers. With urllib, so that what is tested does not test itself, and without
     a proxy, for what runs here."""
     question = Request(url, data, headers, method=method)
-    with build_opener(ProxyHandler({})).open(question, timeout=30) as answer:
+    with build_opener(ProxyHandler({})).open(question, timeout=60) as answer:
         return bytes(answer.read())
 
 

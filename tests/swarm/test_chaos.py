@@ -145,11 +145,14 @@ def engine(tmp_path: Path) -> Iterator[Path]:
 
     def serve() -> None:
         connection, _ = listening.accept()
+        asked = b""  # it may come in parts
         with connection:
             while data := connection.recv(65536):
-                status = b"500 No" if b"/configs/b/" in data else b"200 OK"
-                if data.endswith((b"}", b"\r\n\r\n")):
+                asked += data
+                if asked.endswith((b"}", b"\r\n\r\n")):
+                    status = b"500 No" if b"/configs/b/" in asked else b"200 OK"
                     connection.sendall(b"HTTP/1.1 " + status + b"\r\nContent-Length: 2\r\n\r\n{}")
+                    asked = b""
 
     thread = threading.Thread(target=serve)
     thread.start()

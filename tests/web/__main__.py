@@ -13,6 +13,7 @@ import threading
 import time
 from pathlib import Path
 
+from tests.integration.agents import wait_for
 from tests.integration.composes import USUAL, project_on
 from tests.integration.engines import host_of_the_machine
 from tests.web.load import Load, Outcome
@@ -33,6 +34,7 @@ def rounds(proxy: str, mode: str, web: bool, count: int, most: int, rate: float,
         stage = Stage(project, proxy, mode, web, wish, most)
         with stage.running() as agent:
             stage.reaches(1)
+            wait_for(stage.answers, "for the first answer")
             with Load(stage.address, 80, rate) as load:
                 for number in range(count):
                     began = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import http.server
 import itertools
 import json
@@ -115,6 +116,14 @@ class Stage:
 
     def address_of(self, inspected: dict[str, Any], network: str = "front") -> str:
         return str(inspected["NetworkSettings"]["Networks"][f"{self.project.name}_{network}"]["IPAddress"])
+
+    def answers(self) -> bool:
+        """Whether a request gets through to a server: the proxy may listen before the first one does."""
+        connection = http.client.HTTPConnection(self.address, 80, timeout=30)
+        with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
+            connection.request("GET", "/fast")
+            return connection.getresponse().status == http.HTTPStatus.OK
+        return False
 
     def webs(self) -> list[dict[str, Any]]:
         """The containers of the service that run."""

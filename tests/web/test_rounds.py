@@ -26,10 +26,12 @@ def test_no_request_is_lost_while_copies_come_and_go(project: Project, mode: str
         stage = Stage(project, "nginx", mode, True, wish, most=4)
         with stage.running() as agent:
             stage.reaches(1)
+            wait_for(stage.answers, "for the first answer")
             with Load(stage.address, 80, 10.0) as load:
                 for _ in range(2):
                     wish.count = 4
                     stage.reaches(4)
+                    wait_for(lambda: len(load.outcome.by) > 1, "for a copy to answer")
                     wish.count = 1
                     stage.reaches(1)
             assert agent.stop() == 0
@@ -57,6 +59,7 @@ def test_a_proxy_that_names_it_once_is_said_and_can_be_told_of_changes(
         with stage.running() as agent:
             assert said not in checked(project)
             stage.reaches(1)
+            wait_for(stage.answers, "for the first answer")
             with Load(stage.address, 80, 10.0) as load:
                 wish.count = 3
                 stage.reaches(3)

@@ -1,6 +1,7 @@
 """A consumer of NSQ that works on one message at a time, with the standard library only.
 
-python3 nsq_worker.py HOST:PORT TOPIC CHANNEL LOG    the message is a number, and the seconds that it takes
+python3 nsq_worker.py HOST:PORT TOPIC CHANNEL LOG    the message is a number, and the seconds that it takes,
+                                                     at most: all end once there is a file LOG.done
 
 As clients do, it sends its host name (NSQ, "TCP Protocol Spec"). At SIGTERM it finishes its message.
 """
@@ -8,6 +9,7 @@ As clients do, it sends its host name (NSQ, "TCP Protocol Spec"). At SIGTERM it 
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import struct
@@ -65,7 +67,7 @@ def main(address: str, topic: str, channel: str, path: str) -> None:
             id, body = data[10:26].decode(), data[26:].decode()
             note(path, f"start {body}")
             until = time.monotonic() + float(body.split("-")[1])
-            while time.monotonic() < until:
+            while time.monotonic() < until and not os.path.exists(f"{path}.done"):
                 time.sleep(0.05)
             note(path, f"end {body}")
             say(sock, f"FIN {id}")

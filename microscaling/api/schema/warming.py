@@ -12,9 +12,11 @@ from microscaling.demand.warm import Warm
 
 MAX_WARM = 100_000
 HEALTHY = "healthy"
-SIGNALS = ("CONT", "URG", "WINCH")
+STOP, CONT = "STOP", "CONT"
+SIGNALS = (CONT, "URG", "WINCH")
 """Signals that do nothing to a program without a handler: one may be told twice."""
 FILE = {"type": "string", "pattern": "^/"}
+STOPS = {"type": "string", "enum": [STOP]}
 WARM = Key(
     "warm",
     "Warm",
@@ -29,8 +31,8 @@ AFTER = Key(
     "Ready by",
     kind="shape",
     default_in_words="none",
-    meaning="with `warm`: how a container shows that it has loaded, and waits: `{file: /tmp/ready}`, or "
-    "`healthy`",
+    meaning="with `warm`: how a container shows that it has loaded, and waits: `{file: /tmp/ready}`, "
+    "`{signal: STOP}` (it stops itself), or `healthy`",
     shape={
         "oneOf": [
             {"enum": [HEALTHY]},
@@ -40,8 +42,14 @@ AFTER = Key(
                 "required": ["file"],
                 "additionalProperties": False,
             },
+            {
+                "type": "object",
+                "properties": {"signal": STOPS},
+                "required": ["signal"],
+                "additionalProperties": False,
+            },
         ],
-        "properties": {"file": FILE},
+        "properties": {"file": FILE, "signal": STOPS},
     },
 )
 GO = Key(
@@ -66,8 +74,10 @@ SHARED = "is below {}, which all its containers share, so it would be that of al
 
 def read_warm(config: Section, task: Task) -> Warm | None:
     """Reads these keys of a task, all others of which are read; None without them."""
+    before = len(config.notes.problems)
     count = config.whole(WARM.key, least=0, most=MAX_WARM)
-    after, signal, file = _after(config, task), *_go(config, task)
+    after, stops = _after(config, task)
+    signal, file = _go_of_stopped(config) if stops else _go(config, task)
     if config.take(WARM.key) is None:
         for key in (AFTER, GO):
             if config.take(key.key) is not None:
@@ -75,20 +85,29 @@ def read_warm(config: Section, task: Task) -> Warm | None:
                     config.at(key.key), f"means nothing without {WARM.key}, such as {WARM.key}: 2"
                 )
         return None
+    if len(config.notes.problems) > before:
+        return None  # a default in their place may cause another problem
     has_after, has_go = (config.take(key.key) is not None for key in (AFTER, GO))
     if not has_after:
         if count or has_go:
             config.notes.problem(
                 config.at(WARM.key),
-                f"needs {AFTER.key}, {{file: /tmp/ready}} or {HEALTHY}: a container is frozen only once it "
-                "has loaded; docs/warm.md",
+                f"needs {AFTER.key}, {{file: /tmp/ready}}, {{signal: {STOP}}} or {HEALTHY}: a container "
+                "is frozen only once it has loaded; docs/warm.md",
             )
         return None
-    if not has_go:
+    if not (has_go or stops):
         _check_without_go(config, task, after)
     if after and after == file:
         config.notes.problem(config.at(f"{GO.key}.file"), f"is the file of {AFTER.key}: give another one")
-    return Warm(count, after, signal, file)
+    ports, needed = task.container.ports_for, task.max_containers + count
+    if task.max_containers <= ports < needed:
+        config.notes.warn(
+            config.at(WARM.key),
+            f"a frozen container keeps its port of the host: for maxContainers and {WARM.key} together ports "
+            f"needs a range of {needed}, and has {ports}",
+        )
+    return Warm(count, after, signal, file, stops)
 
 
 def _check_without_go(config: Section, task: Task, after: str) -> None:
@@ -107,24 +126,46 @@ def _check_without_go(config: Section, task: Task, after: str) -> None:
         )
 
 
-def _after(config: Section, task: Task) -> str:
-    """Returns the file by which a container is ready; "" for `healthy`, or if it is wrong."""
+def _after(config: Section, task: Task) -> tuple[str, bool]:
+    """Returns the file by which a container is ready, and whether it stops itself; "" and False for
+    `healthy`, or if it is wrong."""
     given = config.take(AFTER.key)
     if given is None or given == HEALTHY:
-        return ""
+        return "", False
     if not isinstance(given, dict):
-        config.wrong(AFTER.key, f"{{file: /tmp/ready}} or {HEALTHY}", given)
-        return ""
+        config.wrong(AFTER.key, f"{{file: /tmp/ready}}, {{signal: {STOP}}} or {HEALTHY}", given)
+        return "", False
     inner = config.section(AFTER.key)
-    if inner.take("signal") is not None:
-        inner.notes.problem(
-            inner.at("signal"),
-            "PID 1 of a container cannot stop itself, so no signal shows that one is ready: use file",
+    has_signal, has_file = (inner.take(key) is not None for key in ("signal", "file"))
+    inner.no_others("signal", "file")
+    if not has_signal:
+        return _file(inner, task), False
+    if has_file:
+        inner.notes.problem(inner.place, "has signal and file: leave one out")
+    elif not isinstance(name := inner.take("signal"), str) or _name(name) != STOP:
+        inner.wrong("signal", f"{STOP}, by which a program stops itself", name)
+    else:
+        return "", True
+    return "", False
+
+
+def _go_of_stopped(config: Section) -> tuple[str, str]:
+    """Returns the signal and the file of `go`, of a program that stops itself."""
+    given = config.take(GO.key)
+    inner = config.section(GO.key) if isinstance(given, dict) else None
+    name = inner.take("signal") if inner is not None and inner.take("file") is None else None
+    if not isinstance(name, str) or _name(name) != CONT:
+        config.notes.problem(
+            config.at(GO.key),
+            f"a program that has stopped itself goes on by {{signal: {CONT}}} alone: give that",
         )
-        return ""
-    path = _file(inner, task)
-    inner.no_others("file")
-    return path
+    elif inner is not None:
+        inner.no_others("signal")
+    return CONT, ""
+
+
+def _name(signal: str) -> str:
+    return signal.strip().upper().removeprefix("SIG")
 
 
 def _go(config: Section, task: Task) -> tuple[str, str]:
@@ -144,12 +185,13 @@ def _go(config: Section, task: Task) -> tuple[str, str]:
         return "", ""
     if has_file:
         return "", _file(inner, task)
-    name = inner.text("signal").upper().removeprefix("SIG")
+    given = inner.take("signal")
+    name = _name(given) if isinstance(given, str) else ""
     if name not in SIGNALS:
         inner.notes.problem(
             inner.at("signal"),
             f"expected one of {', '.join(SIGNALS)}, which do nothing to a program without a handler, as it "
-            f"may come twice, got {shown(inner.take('signal'))}",
+            f"may come twice, got {shown(given)}",
         )
         return "", ""
     return name, ""

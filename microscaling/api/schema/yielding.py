@@ -40,11 +40,11 @@ LEASE = Key(
     "leaseSeconds",
     "Lease of a job",
     kind="number",
+    least=1,
     most=MAX_S,
     default_in_words="none",
     meaning="with `yield: pause` and a queue: seconds after which the queue gives a job without a sign of "
     "life to another worker; `yieldSeconds` must be below it",
-    shape={"exclusiveMinimum": 0},
 )
 KEYS = (YIELD, PAUSED, SECONDS, LEASE)
 """Keys of `config` for the way in which a task gives way."""
@@ -52,13 +52,15 @@ KEYS = (YIELD, PAUSED, SECONDS, LEASE)
 
 def read_yielding(config: Section, task: Task) -> Yielding | None:
     """Reads these keys of a task, all others of which are read; None if its containers are stopped."""
+    before = len(config.notes.problems)
     way = config.text(YIELD.key) or STOP
     paused = config.whole(PAUSED.key, least=1, most=MAX_PAUSED)
     seconds = config.number(SECONDS.key, YIELD_S, MAX_S, "a number of seconds", 1.0)
-    lease_s = config.number(LEASE.key, 0.0, MAX_S, "a number of seconds")
+    lease_s = config.number(LEASE.key, 0.0, MAX_S, "a number of seconds", 1.0)
     if way not in (PAUSE, STOP):
         config.wrong(YIELD.key, f"{PAUSE} or {STOP}", way)
-        return None
+    if len(config.notes.problems) > before:
+        return None  # a default in their place may cause another problem
     if way == STOP:
         for key in KEYS[1:]:
             if config.take(key.key) is not None:

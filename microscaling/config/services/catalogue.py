@@ -28,7 +28,8 @@ class Entry:
     service: Service
     task: Task | None = None
     """None: it is switched off, or its labels have mistakes."""
-    wrong: bool = False
+    mistake: str = ""
+    """What is wrong with its labels; empty: nothing."""
 
     def says_the_same(self, service: Service) -> bool:
         """True if the labels of the service, and the number of its containers that can run, are the same."""
@@ -75,7 +76,7 @@ class Catalogue:
             log.info("service %s has gone", one_line(name))
         tasks = self._tasks()
         ended = self._taken.keys() - tasks.keys()
-        left = {name for name in ended if name in self._entries and self._entries[name].wrong}
+        left = {name for name in ended if name in self._entries and self._entries[name].mistake}
         changed = [task for name, task in tasks.items() if self._taken.get(name) is not task]
         return Change(tuple(changed), frozenset(ended - left), frozenset(left))
 
@@ -83,6 +84,11 @@ class Catalogue:
         """Notes that the agent has what was read last; returns its tasks."""
         self._taken = self._tasks()
         return list(self._taken.values())
+
+    def left_alone(self) -> dict[str, str]:
+        """Returns the mistakes in the labels of those that cannot be tasks, by the names of the services."""
+        found = sorted(self._entries.items())
+        return {name: entry.mistake for name, entry in found if entry.mistake}
 
     def _tasks(self) -> dict[str, Task]:
         return {name: entry.task for name, entry in self._entries.items() if entry.task is not None}
@@ -101,7 +107,7 @@ class Catalogue:
             for problem in error.problems:
                 log.error("service %s: %s", shown, problem)
             log.error("service %s is left alone until its labels are right", shown)
-            return Entry(service, wrong=True)
+            return Entry(service, mistake=one_line("; ".join(error.problems)))
         if task is None:
             if old is not None and old.task is not None:
                 log.info("service %s is switched off: it is not scaled any more", shown)

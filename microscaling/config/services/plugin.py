@@ -77,6 +77,7 @@ class ServicesConfig(Config):
         self._patience = Patience(log, MAX_RETRY_S)
         self._discovery: Discovery | SwarmDiscovery | None = None
         self._advice: frozenset[str] = frozenset()
+        self._tasks: Tasks | None = None
 
     def get_apps(self, user_id: str) -> tuple[list[Task], int]:
         self.catalogue.read(self._patience.run(self._discovered))
@@ -92,6 +93,8 @@ class ServicesConfig(Config):
         return [replace(task) for task in tasks], self.cap
 
     def follow(self, tasks: Tasks, take: Callable[[Change], None]) -> StoppableThread:
+        self._tasks = tasks
+        self._tell()
         return Follower(self, tasks.stale, take)
 
     def look(self, take: Callable[[Change], None]) -> None:
@@ -100,6 +103,7 @@ class ServicesConfig(Config):
         # Before the look, as this sets the cap along with the services.
         before = self.cap
         change = self.catalogue.read(self._discovered())
+        self._tell()
         if self.cap != before:
             change = replace(change, cap=self.cap)
         if change:
@@ -127,6 +131,13 @@ class ServicesConfig(Config):
         """Closes the connection to the engine."""
         if self._discovery is not None:
             self._discovery.close()
+
+    def _tell(self) -> None:
+        """Notes those that are left alone for people who ask for them."""
+        if self._tasks is not None:
+            left_alone = self.catalogue.left_alone()
+            with self._tasks as tasks:
+                tasks.left_alone = left_alone
 
     def _advise(self, tasks: list[Task]) -> None:
         """Logs what may not be meant so, each sentence once as long as it holds."""

@@ -16,6 +16,8 @@ CAUSES = {
     "thaw": ("unpause",),
 }
 """By call, the events that it causes."""
+QUICK = ("freeze", "thaw")
+"""Calls after which another one may follow before their events."""
 
 
 @dataclass(slots=True)
@@ -27,8 +29,9 @@ class Calls:
 
     def begins(self, id: str, call: str) -> None:
         """Takes the beginning of a call."""
-        # An event that is late by now would be that of the call before.
-        self.under_way = {of: end for of, end in self.under_way.items() if of[0] != id}
+        # An event that is late by now would be that of the call before. But a thaw comes right before a stop,
+        # and Podman tells of both up to 0.3 s later.
+        self.under_way = {of: end for of, end in self.under_way.items() if of[0] != id or of[1] in QUICK}
         self.under_way[id, call] = float("inf")
 
     def ends(self, id: str, call: str, now: float) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import docker
+from docker.errors import NotFound
 
 from microscaling.clients.docker.compose import SERVICE, project_of, scope_of
 from microscaling.demand.tasks import Tasks
 from microscaling.scheduler.compose.proxies import static_names
 from microscaling.scheduler.docker.examine import count, on_engine
 from microscaling.settings import Settings
-from microscaling.utils.finding import Finding, warning
+from microscaling.utils.finding import Finding, error, warning
 
 
 def examine(settings: Settings, environ: Mapping[str, str], tasks: Tasks) -> Iterator[Finding]:
@@ -30,5 +31,20 @@ def examine(settings: Settings, environ: Mapping[str, str], tasks: Tasks) -> Ite
         for project in sorted({project for project, _ in found}):
             for what in static_names(client, project, [name for of, name in found if of == project]):
                 yield warning(what)
+        stops = {task.name for task in tasks.tasks if task.warm is not None and task.warm.stops}
+        for one in listed:
+            name = scope.task_of(one.get("Labels"))
+            if name in stops and not _has_init(client, one["Id"]):
+                stops.remove(name)
+                yield error(f"{name}: warmAfter.signal: PID 1 of a container cannot stop itself: its service "
+                            "needs init: true")  # fmt: skip
 
     return on_engine(settings, look)
+
+
+def _has_init(client: docker.APIClient, id: str) -> bool:
+    """True also for a container that has gone since the listing, as an agent may run beside the check."""
+    try:
+        return bool(client.inspect_container(id)["HostConfig"].get("Init"))
+    except NotFound:
+        return True

@@ -118,6 +118,8 @@ class Backend(ABC):
     """Of each task never more than its maximum run, those that are being stopped included, so that a number
     up to it is enough for each."""
 
+    thaw_is_go = False
+    """It thaws by SIGCONT, by which a program that has stopped itself goes on to its work."""
     others_create = False
     """Others create and start containers of the tasks, too, and these are adopted at any time."""
 

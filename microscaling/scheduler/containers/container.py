@@ -86,9 +86,9 @@ class Container:
     touched: int = 0
     """Serial number of the last event or operation that concerned it."""
     started: float | None = None
-    """Time of its start (monotonic seconds); None if it was running before this agent."""
+    """Time of its start, or of its go (monotonic seconds); None if it was running before this agent."""
     stable: bool = True
-    """It has run for 5 s, or was there before this agent."""
+    """It has run for 5 s, or was there before this agent; with a handshake, since its go."""
     unexpected_exit: bool = False
     """It ended by itself, so its last log lines are worth logging."""
     signalled: bool = False
@@ -184,6 +184,12 @@ class Container:
     def is_fresh(self) -> bool:
         """It was never told go, so it has done no work, and may end without a grace."""
         return self.warm or (self.task.warm is not None and not self.handshake.may_work)
+
+    def begins_work(self, now: float) -> None:
+        """Takes the moment from which it may be at work, having loaded: only now it can prove itself."""
+        shake = self.handshake
+        if not shake.may_work:
+            shake.may_work, self.started, self.stable = True, now, False
 
     @property
     def is_parked(self) -> bool:

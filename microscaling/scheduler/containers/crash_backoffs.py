@@ -79,6 +79,8 @@ class CrashBackoffs:
         for name in self.inventory.books.with_resting():
             self._by_name[name].ran = True
         for container in self.inventory.restless():
+            if container.is_fresh:  # what only loads proves nothing
+                continue
             if not container.stable and container.is_up and container.started is not None:
                 container.stable = self.inventory.alive_at(container, now) - container.started >= HOLDS_S
                 if container.stable:
@@ -127,7 +129,7 @@ class CrashBackoffs:
         return not backoff.task.backing_off and any(
             self.inventory.alive_at(c, now) - _steady_since(c, backoff) >= backoff.stable_s
             for c in self.inventory.containers[backoff.task.name]
-            if c.is_up
+            if c.is_up and not c.is_fresh
         )
 
     def _try_again(self, backoff: CrashLoopBackoff) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -77,6 +78,11 @@ class DrainFile:
             os.replace(new, self.path)
             self._written, self.found = dict(kept), True
         except OSError as error:
+            # By an old one the next agent would take what is frozen from now on for paused by others, for
+            # ever. On a full disk it can be removed all the same.
+            with contextlib.suppress(OSError):
+                os.unlink(self.path)
+                self.found = False
             if not self._said:
                 self._said = True
                 why = error.strerror or error

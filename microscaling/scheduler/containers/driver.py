@@ -152,10 +152,10 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
             self._stoppers.size = max(1, min(tasks.max_containers, MAX_STOPPERS))
             self.reconciler.roster.take(change, lambda container: self.backend.is_others(container.id))
             self.reconciler.roster.renew(versions)
+            # Before anything is planned: those that are left behind keep their places under the cap.
+            self.orphans.apply(orphans, False, now, self.reconciler.by_id)
             self._taken_over(change, now)
             self.listing.apply(asked, seen, now)
-            # With the change, under one lock: those that are left behind keep their places under the cap.
-            self.orphans.apply(orphans, False, now)
             self._listed = float("-inf")  # it may be older than the stream, which told nothing of new tasks
 
     def restart(self, tasks: Tasks, name: str) -> int:
@@ -230,8 +230,8 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
             self._ended = now
 
     def _make(self, tasks: Tasks) -> ContainerReconciler:
-        reconciler = ContainerReconciler(tasks)
-        reconciler.limits_tasks = self.backend.limits_tasks
+        reconciler, backend = ContainerReconciler(tasks), self.backend
+        reconciler.limits_tasks, reconciler.thaw_is_go = backend.limits_tasks, backend.thaw_is_go
         reconciler.pool.max_bytes = self.max_warm_bytes
         reconciler.refreshed_by = self._supplies.refreshed_by
         reconciler.unmanaged.adopts = reconciler.ends.shared = self.backend.others_create
@@ -285,7 +285,7 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
         with self._change() as now:
             self._before_listing(now)
             if epoch == self._epoch:
-                self.orphans.apply(orphans, self._replaces(now), now)
+                self.orphans.apply(orphans, self._replaces(now), now, self.reconciler.by_id)
             self.listing.apply(asked, seen, now)
             self._listed = now
             # An empty file means, for the next agent, that a paused container was paused by others.
@@ -313,10 +313,10 @@ class ContainerScheduler(Driver[ContainerReconciler, Operation]):
             self._looker.submit(looks)
 
     def _planned(self) -> None:
-        # Before a container is quieted: the agent may be killed in between.
-        if not self._is_news:
-            return
+        # Before a container is quieted: the agent may be killed in between. Another thread may be writing it.
         with self._keeping:
+            if not self._is_news:
+                return
             self._is_news = False  # before the look: a change meanwhile is written by the next call
             assert self.tasks is not None
             with self.tasks:

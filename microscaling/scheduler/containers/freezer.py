@@ -111,8 +111,9 @@ class Freezer:
                 container.phase = Phase.REMOVING
                 yield container
                 continue
-            # Each use of a place comes after those of the tasks that wait for one.
-            if room > 0 and container.tries < TRIES and self.inventory.has_room(container.task):
+            # Each use of a place comes after those of the tasks that wait for one. The maximum of its task
+            # may be another one by now, and does not count: its number and its ports it has had all the time.
+            if room > 0 and container.tries < TRIES:
                 room -= 1
                 container.phase = Phase.THAWING
                 yield container
@@ -139,6 +140,9 @@ class Freezer:
         container.phase, container.may_run, container.unknown = Phase.RUNNING, True, False
         container.frozen_since, container.tries, container.thaw_unconfirmed = None, 0, False
         container.warm = False
+        if self._thaw_tells(container):
+            container.begins_work(self._now)
+            container.handshake.ready = container.handshake.told = True
         # What has been seen of it was before.
         container.watch.idle_since = None
         log.debug("%s: %s goes on", container.task.name, container.short_id)
@@ -150,6 +154,11 @@ class Freezer:
             self._cold[container] = None
         elif container.phase is Phase.THAWING:
             container.thaw_owed = container.may_run = True
+
+    def is_made(self, operation: Operation, now: float) -> None:
+        """Takes the last moment before a call: from now on the container may be at work."""
+        if operation.work is Work.THAW and self._thaw_tells(operation.container):
+            operation.container.begins_work(now)
 
     def done(self, work: Work, container: Container) -> None:
         """Takes a success."""
@@ -206,12 +215,12 @@ class Freezer:
         if paused and self._is_late(container, now):
             self.frozen(container)
         elif paused and container.pause_owed:
+            # No news of a freeze that is under way: this may be the event of an earlier one, and it still
+            # runs. Only the answer shows, or a listing, that it has stopped.
             container.pause_owed = False
-            if container.phase is Phase.FREEZING:
-                self.frozen(container)
         elif not paused and container.thaw_owed:
             container.thaw_owed = False
-            if container.phase is Phase.THAWING:
+            if container.phase is Phase.THAWING and not container.busy:
                 self.thawed(container)
         elif container.phase not in COLD:
             self.paused.note(container, paused)
@@ -222,6 +231,11 @@ class Freezer:
         """Takes the state of a container in a listing, with no operation under way."""
         if paused and self._is_late(container, now):
             self.frozen(container)
+        elif self._waits_stopped(container):
+            self.paused.note(container, False)
+            if not paused and container.handshake.ready and container.phase is Phase.RUNNING:
+                self._thawed_by_others(container)
+            return
         elif container.phase not in COLD:
             self.paused.note(container, paused)
             return
@@ -248,6 +262,8 @@ class Freezer:
         """Takes over a paused container. `kept`: what the file of an earlier agent has of it."""
         task, known = container.task, self.inventory.knows_frozen
         since = kept.frozen if kept is not None else None
+        if since is None and self._waits_stopped(container):
+            return
         # No label shows it, as labels cannot change. Without the file, one of a task that freezes was most
         # likely frozen by the agent.
         if since is None and (known or not task.freezes or self.inventory.is_others(container.id)):
@@ -314,6 +330,16 @@ class Freezer:
             container.frozen_since, container.late_pause_until = now, 0.0
             self._cold[container] = None
         return late
+
+    def _thaw_tells(self, container: Container) -> bool:
+        """True if a container is told go by its thaw."""
+        warm = container.task.warm
+        return self.inventory.thaw_is_go and warm is not None and warm.stops
+
+    def _waits_stopped(self, container: Container) -> bool:
+        """True for one that runs, and whose stop is its own sign that it waits for go, not a pause."""
+        runs = container.phase in (Phase.RUNNING, Phase.STOPPING)
+        return runs and not container.handshake.told and self._thaw_tells(container)
 
     def _thawed_by_others(self, container: Container) -> None:
         log.info("%s: frozen %s %s is unpaused from outside: it runs, and counts again", container.task.name,

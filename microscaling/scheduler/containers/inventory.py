@@ -61,6 +61,8 @@ class Inventory:
         """As in Backend."""
         self.limits_tasks = False
         """As in Backend."""
+        self.thaw_is_go = False
+        """As in Backend."""
         self.keeps_outdated = False
         """While the new containers of a task fail, the old ones stay."""
         self.kept: dict[str, Kept] = {}
@@ -131,8 +133,10 @@ class Inventory:
         return now < self.quiet.get(container.task.name, now) and not (self.draining or self.leaving)
 
     def keep_outdated(self, task: Task) -> None:
-        """Keeps the containers of an earlier configuration of a task while its new ones fail."""
-        if task.backing_off and self.keeps_outdated:  # at once, as the back-off counts those that stay
+        """Keeps the containers of an earlier configuration of a task while its new ones fail. At the end of
+        the agent they are like all others, and end with them."""
+        # At once in a back-off, as that counts those that stay.
+        if self.draining or (task.backing_off and self.keeps_outdated):
             for container in self.books.restless(task.name):
                 container.outdated = container.outdated and container.unwanted
 
@@ -191,6 +195,8 @@ class Inventory:
         """Adds a container that is to be created, or (with its nonce) one that was found."""
         number = next(self._numbers)
         container = Container(task, nonce or f"{self.instance}-{number}", number, serial=number)
+        # It waits for no go, also if its task is given one later.
+        container.handshake.may_work = task.warm is None
         self.containers[task.name].append(container)
         self.books.add(container)
         self.by_nonce[container.nonce] = container

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from microscaling.demand.tasks import Tasks
@@ -83,9 +83,16 @@ class Orphans:
             Group(task, origin, tuple(seen)) for (task, origin), seen in sorted(groups.items(), key=_first)
         ]
 
-    def apply(self, groups: Sequence[Group], may_stop: bool, now: float) -> None:
-        """Takes over the result of `look`: logs new groups, counts, and stops containers if allowed."""
-        self._groups = [self._judged(group) for group in groups]
+    def apply(self, groups: Sequence[Group], may_stop: bool, now: float, known: Container[str] = ()) -> None:
+        """Takes over the result of `look`: logs new groups, counts, and stops containers if allowed.
+        `known`: ids of containers of a task that is just gone which are still to be ended, such as frozen
+        ones: none of them counts here."""
+        # Else it would have two places while it ends, and a frozen one, which has none, would have one.
+        groups = [
+            Group(group.task, group.origin, tuple(seen for seen in group.seen if seen.id not in known))
+            for group in groups
+        ]
+        self._groups = [self._judged(group) for group in groups if group.seen]
         present = {seen.id for group in groups for seen in group.seen}
         self._since = {id: self._since.get(id, now) for id in present}
         self._due = {id: due for id, due in self._due.items() if id in present}

@@ -248,6 +248,7 @@ class ContainerReconciler(Inventory):
         # It is thawed to be stopped, or may have been thawed already.
         ends = operation.work is Work.THAW and (container.spent or container.thaw_unconfirmed)
         if ends or not operation.is_needless:
+            self.freezer.is_made(operation, now)
             return False
         container.busy = False
         if operation.work is Work.START and container.phase is Phase.STARTING:

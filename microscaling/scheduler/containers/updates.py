@@ -127,8 +127,9 @@ class Updates:
             since = now
         elif now - since >= SAID_S:
             since = now
-            log.warning("%s: %s; the next one waits for a new one to be healthy, or up for 5 s",
-                        task.name, task.rolling)  # fmt: skip
+            ready = "" if task.warm is None else "show that it is ready, as warmAfter has it, and then "
+            log.warning("%s: %s; the next one waits for a new one to %sbe healthy, or up for 5 s",
+                        task.name, task.rolling, ready)  # fmt: skip
         self._moved[task.name] = since, left
 
     def _replace(self, task: Task, old: list[Container], now: float) -> None:

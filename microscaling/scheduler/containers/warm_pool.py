@@ -21,11 +21,12 @@ log = logging.getLogger("mssscheduler")
 
 POLL_S = 0.1
 """Interval of the looks whether a container is ready."""
+MAX_POLL_S = 30.0
 MAX_RETRY_S = 5.0
 LATE_S = 60.0
 """Without a sign that it is ready for so long, a container is logged."""
 REST_S = 60.0
-"""After one that could not be frozen, none is made for so long."""
+"""After one that could not be frozen, or that has ended in the pool, none is made for so long."""
 
 
 class WarmPool:
@@ -47,6 +48,10 @@ class WarmPool:
         """By task, the memory of one that was warm, bytes."""
         self._said: set[tuple[str, bool]] = set()
         """Tasks whose full pool is logged, with False, or that there is no memory for one, with True."""
+        self._unknown: set[str] = set()
+        """Tasks of which it is logged that the memory of one is not known."""
+        self._goes: dict[str, tuple[str, str]] = {}
+        """By task, the signal and the file that are go, at the last `observe`."""
         self._rests: dict[str, float] = {}
         """By task, the time before which nothing is added to its pool."""
 
@@ -57,6 +62,15 @@ class WarmPool:
             return
         tasks = (task for task in self.inventory.by_name.values() if task.warm is not None)
         self._tasks = sorted(tasks, key=lambda task: task.priority)
+        self._give_go_anew()
+        for container in [c for c in self.inventory.restless() if c.warm and c.phase is Phase.EXITED]:
+            container.warm = False
+            # Where there is too little memory, the kernel would end the next one, too, or one at work.
+            if not (container.signalled or container.outage):
+                self._rests[container.task.name] = now + REST_S
+        for container in self.inventory.restless():
+            # One that was to work, and is not needed any more before it had a place, is of the pool again.
+            container.warm = container.warm or (container.phase is Phase.FROZEN and container.is_fresh)
         mine = [c for c in self.inventory.restless() if c.warm and not c.unwanted]
         self._trim(mine)
         # Those that are ready stay before those that are not.
@@ -132,7 +146,8 @@ class WarmPool:
             container.unwanted, container.spent = True, False
             return None
         if not container.warm and not warm.has_go:
-            shake.told = shake.may_work = True
+            shake.told = True
+            container.begins_work(now)
         if shake.told or now < max(shake.retry_at, container.not_before):
             return None
         if not shake.ready:
@@ -141,13 +156,15 @@ class WarmPool:
         if container.warm:
             container.phase = Phase.FREEZING
             return Work.FREEZE
-        shake.may_work = True
+        container.begins_work(now)
         return Work.GO
 
     def on_done(self, operation: Operation, error: Exception | None, now: float, found: str) -> None:
         """Takes the result of a look whether a container is ready, of the call that tells it go, or of the
         question for its memory, which is `found`."""
         if operation.work is Work.WEIGH:
+            if error is not None:
+                self._not_weighed(operation.container.task, error)
             self._weighed(operation.container, 0 if error is not None else int(found))
             return
         container, shake = operation.container, operation.container.handshake
@@ -158,9 +175,11 @@ class WarmPool:
             shake.since = shake.since if looks else now
             return
         if isinstance(error, NotReady):
-            shake.retry_at = now + POLL_S
-            since = now if shake.since is None else shake.since
-            if now - since >= LATE_S and not shake.said:
+            since, warm = now if shake.since is None else shake.since, container.task.warm
+            # One that an earlier agent has started is at work most likely, but may be loading.
+            doubtful = shake.may_work and warm is not None and warm.stops
+            shake.retry_at = now + max(POLL_S, min(MAX_POLL_S, (now - since) / 10) if doubtful else 0.0)
+            if now - since >= LATE_S and not (shake.said or doubtful):
                 shake.said = True
                 log.warning("%s: %s %s is not ready after %s: %s", container.task.name, noun,
                             container.short_id, span(now - since), error)  # fmt: skip
@@ -188,6 +207,19 @@ class WarmPool:
             if container.task.warm is not None and container.is_up and not container.handshake.told:
                 yield container.handshake.retry_at
 
+    def _give_go_anew(self) -> None:
+        """Gives go once more after a change of its signal or file: the earlier one may have been wrong, and
+        no sign for any of them."""
+        before, self._goes = self._goes, {}
+        for task in self._tasks:
+            assert task.warm is not None
+            go = self._goes[task.name] = task.warm.signal, task.warm.file
+            if before.get(task.name, go) != go:
+                mine = self.inventory.containers[task.name]
+                for container in mine:
+                    container.handshake.told = False
+                self.inventory.books.anew(mine)
+
     def _weighed(self, container: Container, size: int) -> None:
         task = container.task
         container.memory = size
@@ -198,6 +230,13 @@ class WarmPool:
             self._said.add((task.name, False))
             log.info("%s: %d are warm, with %s of memory", task.name, len(mine),
                      in_bytes(sum(c.memory or 0 for c in mine)))  # fmt: skip
+
+    def _not_weighed(self, task: Task, error: Exception) -> None:
+        is_news = self.max_bytes < float("inf") and task.name not in self._unknown
+        self._unknown.add(task.name)
+        words = "%s: the memory of a warm %s is not known, and not counted for MSS_WARM_MEMORY: %s"
+        level = logging.WARNING if is_news else logging.DEBUG
+        log.log(level, words, task.name, self.inventory.tasks.noun, error)
 
     def _trim(self, mine: list[Container]) -> None:
         """Ends those that need more memory than there may be, the least important first."""
@@ -260,7 +299,7 @@ class WarmPool:
         return not ports or len(self.inventory.containers[task.name]) < ports
 
     def _ends_all(self, task: Task) -> bool:
-        return self.inventory.draining or task.name in self.inventory.departing
+        return self.inventory.draining or not self.inventory.has(task.name)
 
 
 def _is_stale(container: Container) -> bool:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
+from ipaddress import ip_address
 from typing import Any
 
 import docker
@@ -17,10 +18,11 @@ from docker.errors import APIError, DockerException, NotFound
 from microscaling.clients.docker.client import connect
 from microscaling.clients.docker.errors import said
 from microscaling.clients.docker.images import has, is_id
+from microscaling.clients.docker.unreachable import is_hopeless
 from microscaling.demand import limits
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
-from microscaling.errors import UNEXPECTED
+from microscaling.errors import UNEXPECTED, ConfigError
 from microscaling.scheduler.docker.body import LABEL
 from microscaling.settings import Settings
 from microscaling.utils.finding import Finding, error, ok, warning
@@ -40,14 +42,18 @@ def examine(settings: Settings, environ: Mapping[str, str], tasks: Tasks) -> Ite
 
 
 def on_engine(settings: Settings, look: Callable[[docker.APIClient], Iterator[Finding]]) -> Iterator[Finding]:
-    """Yields the findings about the engine itself, and then those of `look`."""
+    """Yields the findings about the engine itself, and then those of `look`. Raises ConfigError if no agent
+    can use it."""
     s = settings
     try:
         client = connect(
             s.docker_host, s.docker_tls_verify, s.docker_cert_path, TIMEOUT_S, chosen=s.docker_chosen
         )
     except FAILURES as failure:
-        yield error(f"Docker engine {s.docker_host}: {said(failure)}")
+        about = f"Docker engine {s.docker_host}: {said(failure)}"
+        if is_hopeless(failure):
+            raise ConfigError(about) from None
+        yield error(about)
         return
     try:
         yield from _of_engine(client, s.docker_host)
@@ -72,11 +78,13 @@ def _look(settings: Settings, tasks: Tasks, client: docker.APIClient) -> Iterato
 def _of_engine(client: docker.APIClient, host: str) -> Iterator[Finding]:
     version = client.version()
     yield ok(f"Docker engine {host}: version {version.get('Version')}, API {client.api_version}")
+    asked = time.time()
     try:
         now = datetime.fromisoformat(client.info()["SystemTime"][:19] + "+00:00").timestamp()
     except FAILURES:
         return  # a proxy may forbid it, and Podman has no such field
-    skew = now - time.time()
+    # It has looked at its clock between the two: a busy engine takes some seconds for this answer.
+    skew = now - min(max(now, asked), time.time())
     if abs(skew) > MAX_SKEW_S:
         ahead = "ahead of" if skew > 0 else "behind"
         yield warning(
@@ -149,22 +157,44 @@ def _is_there(inspect: Callable[[str], object], name: str) -> bool:
 
 def _ports(tasks: list[Task], listed: list[dict[str, Any]]) -> Iterator[Finding]:
     """Yields a finding for each fixed port of the host that another task wants, or another container has."""
-    wanted: dict[tuple[str, str], str] = {}
-    taken = {
-        (str(port["PublicPort"]), str(port.get("Type"))): (one.get("Labels") or {}).get(LABEL, "")
-        or f"container {str((one.get('Names') or ['?'])[0]).lstrip('/')}"
+    taken = [
+        (port["PublicPort"], port.get("Type"), port.get("IP") or "", _owner(one))
         for one in listed
         for port in one.get("Ports") or ()
         if port.get("PublicPort")
-    }
+    ]
+    wanted: list[tuple[int, str, str, str]] = []
     for task in tasks:
-        for port in task.container.ports if task.max_containers else ():
-            if not port.host or "-" in port.host:
-                continue
-            key, place = (port.host, port.protocol), f"{task.name}: config.ports: the host's port {port.host}"
+        fixed = [port for port in task.container.ports if port.host and "-" not in port.host]
+        for port in fixed if task.max_containers else ():
+            number, kind, ip = int(port.host), port.protocol, port.host_ip
+            place = f"{task.name}: config.ports: the host's port {port.host}"
             # The ports of this task's own containers are no obstacle: these are counted, or replaced.
-            first = wanted.setdefault(key, task.name)
-            if first != task.name:
-                yield error(f"{place} is that of {first}, too: change one")
-            elif taken.get(key, task.name) != task.name:
-                yield error(f"{place} is taken by {taken[key]}")
+            others = [
+                [who for n, k, at, who in have if (n, k) == (number, kind) and who != task.name
+                 and _collide(at, ip)]
+                for have in (wanted, taken)
+            ]  # fmt: skip
+            wanted.append((number, kind, ip, task.name))
+            if others[0]:
+                yield error(f"{place} is that of {others[0][0]}, too: change one")
+            elif others[1]:
+                yield error(f"{place} is taken by {others[1][0]}: change it, or stop that")
+
+
+def _owner(one: dict[str, Any]) -> str:
+    """Returns the task of a listed container, or its own name."""
+    name = str((one.get("Names") or ["?"])[0]).lstrip("/")
+    return (one.get("Labels") or {}).get(LABEL, "") or f"container {name}"
+
+
+def _collide(one: str, other: str) -> bool:
+    """Returns whether one port cannot be listened at on both addresses of the host; "" is all of them."""
+    if not (one and other):
+        return True
+    try:
+        first, second = ip_address(one), ip_address(other)
+    except ValueError:  # an engine of another kind may say it in its own words
+        return True
+    everywhere = first.is_unspecified or second.is_unspecified
+    return first.version == second.version and (first == second or everywhere)

@@ -15,7 +15,7 @@ from typing import Any
 
 import docker
 import requests
-from docker.errors import create_api_error_from_http_exception
+from docker.errors import APIError, create_api_error_from_http_exception
 
 from microscaling.clients.docker.stat import LINK, PATH_STAT, memory_of, seconds_of
 from microscaling.demand.drain import Activity, Busy, Call, Way
@@ -26,7 +26,7 @@ from microscaling.scheduler.containers import http_call
 from microscaling.scheduler.containers.busy_file import MAX_BYTES, activity_of, until_in
 from microscaling.scheduler.docker.calls import asking, errors
 from microscaling.scheduler.docker.hosts import Hosts
-from microscaling.scheduler.docker.readiness import is_ready
+from microscaling.scheduler.docker.readiness import is_ready, states_of_programs
 
 LOOK_S = 5.0
 """Deadline of a request that only looks."""
@@ -36,6 +36,8 @@ POLL_S = (0.02, 0.3)
 """Shortest and longest interval at which its end is looked for."""
 IDLE, BUSY = 0, 1
 """Exit codes of a probe."""
+ENDED = (404, 409)
+"""Answers for a container that is gone, or does not run any more."""
 FOLDER = 1 << 31
 """The bit of a folder in the mode of a file, as Go has it."""
 NO_CONTAINER = '{{"message":"No such container: {}"}}\n'
@@ -78,11 +80,14 @@ class DockerLooks:
 
     def check_ready(self, warm: Warm, id: str) -> None:
         """Returns if a container is ready. Raises NotReady."""
-        with asking():
-            if not warm.after and not is_ready(self._inspect(id), 0.0, math.inf):
-                raise NotReady("it is not healthy, or has no health check and no open port")
-            if warm.after and not self._has_written(warm.after, id):
-                raise NotReady(f"there is no {warm.after} in it")
+        # Not `asking`: a filter may refuse just this, and the engine is not away for it.
+        with errors():
+            try:
+                self._check_ready(warm, id)
+            except APIError as error:
+                if error.status_code not in ENDED:
+                    raise
+                raise NotReady("it does not run") from error
 
     def put_file(self, path: str, id: str) -> None:
         """Puts an empty file into a container."""
@@ -94,12 +99,35 @@ class DockerLooks:
 
     def memory(self, id: str) -> int:
         """Returns the memory of a container in use, bytes; 0 if the engine does not know it."""
-        with asking():
+        # Not `asking`, as above.
+        with errors():
             # Without `one-shot` the engine would wait for a second measurement.
             options = {"stream": "false", "one-shot": "true"}
             answer = self._ask("get", f"containers/{id}/stats", params=options)
             self._check(answer)
             return memory_of(answer.json()) or 0
+
+    def _check_ready(self, warm: Warm, id: str) -> None:
+        if warm.stops:
+            self._check_stopped(id)
+        elif warm.after and not self._has_written(warm.after, id):
+            raise NotReady(f"there is no {warm.after} in it")
+        elif not warm.after and not is_ready(self._inspect(id), 0.0, math.inf):
+            raise NotReady("it is not healthy, or has no health check and no open port")
+
+    def _check_stopped(self, id: str) -> None:
+        """Returns if the program of a container, a child of its init, has stopped itself. Raises NotReady."""
+        answer = self._ask("get", f"containers/{id}/top", params={"ps_args": "-o pid,ppid,stat"})
+        self._check(answer)
+        if not answer.content:  # Podman says no more of one that has ended
+            raise NotReady("it does not run")
+        # Without an init the signal that is its go would not reach a child of PID 1 either.
+        if not self._inspect(id)["HostConfig"].get("Init"):
+            raise PermanentError("PID 1 of a container cannot stop itself: its service needs init: true")
+        # T: stopped by a signal; t: by a debugger.
+        states = states_of_programs(answer.json()["Processes"] or ())
+        if not any(state.startswith("T") for state in states):
+            raise NotReady("its program, the child of its init, has not stopped itself")
 
     def _has_written(self, path: str, id: str) -> bool:
         """True if a container has written a file, and not in an earlier life."""

@@ -86,6 +86,12 @@ def check(tasks: Iterable[Task]) -> None:
         for name in (task.web.networks if task.web is not None else ())
         if name not in task.container.networks
     ]
+    problems += [
+        f"{task.name}: config.warmAfter.signal: PID 1 of a container cannot stop itself: add init: true, or "
+        "use {file: /tmp/ready}"
+        for task in tasks
+        if task.warm is not None and task.warm.stops and not task.container.request.get("HostConfig.Init")
+    ]
     if problems:
         raise ConfigError(*problems)
 

@@ -1,10 +1,10 @@
-"""Whether a container takes requests, as far as an engine and its ports show it."""
+"""Whether a container takes requests, or waits, as far as an engine and its ports show it."""
 
 from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 CONNECT_S = 0.3
@@ -12,6 +12,7 @@ LIST_AFTER_S = 30.0
 """Seconds after its start at which a container counts as ready, if it has a health check or a port."""
 BLIND_S = 1.0
 """The same if nothing shows that it is ready."""
+NO_CHECK = (None, "", "none")
 TCP = re.compile(r"([0-9]{1,5})(?:/tcp)?")
 
 
@@ -29,9 +30,21 @@ def is_ready(inspected: Mapping[str, Any], up_s: float, after_s: float | None) -
     return listens
 
 
+def states_of_programs(rows: Iterable[Sequence[str]]) -> list[str]:
+    """Returns the states of the children of a container's first process, as `ps` has them. `rows`: of each
+    process its pid, that of its parent, and its state."""
+    # Podman may have them all in one field.
+    fields = [" ".join(row).split() for row in rows]
+    state_of = {row[0]: (row[1], row[2]) for row in fields if len(row) > 2}
+    # The pids may be the host's. Commands of a health check, or of an exec, have theirs elsewhere, too.
+    firsts = {pid for pid, (parent, _) in state_of.items() if parent not in state_of}
+    return [state for parent, state in state_of.values() if parent in firsts]
+
+
 def _healthy(inspected: Mapping[str, Any]) -> bool | None:
-    health = (inspected.get("State") or {}).get("Health")
-    return None if not health else health.get("Status") == "healthy"
+    status = ((inspected.get("State") or {}).get("Health") or {}).get("Status")
+    # Podman before version 5 has this entry without a health check, too.
+    return None if status in NO_CHECK else status == "healthy"
 
 
 def _listens(inspected: Mapping[str, Any]) -> bool | None:

@@ -54,7 +54,7 @@ class ProcessBackend(Backend):
     """
 
     name = "local processes"
-    limits_tasks = True
+    limits_tasks = thaw_is_go = True
 
     def __init__(
         self, folder: str = "", environ: Mapping[str, str] = os.environ, alone: bool = False
@@ -131,9 +131,7 @@ class ProcessBackend(Backend):
                 return
             deadline = time.monotonic() + grace_s
             family.kill_at = min(family.kill_at, deadline)
-            before = len(family.asked)
-            family.ask(stop_signal(self._tasks.get(process.task, UNKNOWN)))
-            news = len(family.asked) > before
+            news = process.ask(stop_signal(self._tasks.get(process.task, UNKNOWN)), grace_s > 0.0)
         if news and grace_s > 0.0:
             self._save_or_warn()  # an agent that is started meanwhile must not send a second SIGTERM
         if self._wait_end(process, deadline):
@@ -151,7 +149,8 @@ class ProcessBackend(Backend):
             if process.family is None:
                 process.ended.set()  # prevents a start meanwhile
         if not process.over:
-            self.stop(id, 0.0)
+            grace_s = self._tasks.get(process.task, UNKNOWN).container.stop_grace_s
+            self.stop(id, grace_s if process.went_on() else 0.0)
         with self._lock:
             if self._processes.pop(id, None) is None:
                 return
@@ -195,10 +194,10 @@ class ProcessBackend(Backend):
 
     def say_go(self, task: Task, id: str) -> None:
         unit, warm = self._get(id), task.warm
-        if warm is not None and warm.signal:
+        if warm is not None and warm.signal and not warm.stops:
             self.signal(id, warm.signal)
         elif unit is not None and not unit.over and warm is not None:
-            looks.put_file(warm.file, unit)
+            unit.thaw() if warm.stops else looks.put_file(warm.file, unit)
 
     def memory(self, id: str) -> int:
         return looks.memory(self._get(id))
@@ -216,15 +215,17 @@ class ProcessBackend(Backend):
     def list(self) -> builtins.list[ListedContainer]:
         self._opened()
         self._look_at_all()
-        # Of other tasks a stop is none of the agent's business.
+        # Of other tasks a stop is none of the agent's business, but for what it has frozen for them.
         return [p.seen(self._tasks.get(p.task, UNKNOWN).freezes) for p in self._all()]
 
     def end_command(self, task: str, seen: Sequence[ListedContainer]) -> str:
         """Returns the command to kill these processes. All of them are ours: the last owner of the folder has
         ended."""
         found = [self._get(one.id) for one in seen]
-        pids = [process.handle.pid for process in found if process and process.handle and not process.over]
-        return f"kill {' '.join(map(str, pids))}"
+        alive = [(p.handle.pid, p.is_stopped()) for p in found if p and p.handle and not p.over]
+        # The signal waits until a frozen one goes on, with all of its group.
+        frozen = "".join(f" -{pid}" for pid, is_stopped in alive if is_stopped)
+        return "kill" + "".join(f" {pid}" for pid, _ in alive) + (frozen and f"; kill -CONT{frozen}")
 
     def watch(self, ready: Callable[[], None], on_event: Callable[[Event], None]) -> None:
         self._opened()

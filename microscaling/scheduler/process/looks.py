@@ -51,7 +51,13 @@ def call(call: Call, unit: Unit, program: Program) -> None:
 
 
 def check_ready(warm: Warm, unit: Unit) -> None:
-    """Returns if a process has written its file. Raises NotReady."""
+    """Returns if a process has written its file, or has stopped itself. Raises NotReady."""
+    if warm.stops:
+        if not has_proc():
+            raise PermanentError("warmAfter: this system does not show that a process is stopped")
+        if not unit.look_if_stopped():
+            raise NotReady("its first process has not stopped itself")
+        return
     path = _own(warm.after, unit)
     if not os.path.lexists(path):
         raise NotReady(f"there is no {path}")

@@ -62,7 +62,11 @@ def version(task: Task) -> str:
     """Returns the version of a task: a hash of all that its processes are made from."""
     options, busy = task.container, task.busy.path if task.busy is not None else ""
     parts = [task.command, options.user, options.directory, options.output, busy, sorted(task.env)]
-    return hashlib.sha256(json.dumps([*parts, dict(options.request)]).encode()).hexdigest()[:16]
+    # One that waits for go would wait for ever after a change of its handshake; one that has stopped itself
+    # would work after a thaw.
+    warm = task.warm
+    shake = ["stops" if warm.stops else [warm.after, warm.file]] if warm is not None else []
+    return hashlib.sha256(json.dumps([*parts, dict(options.request), *shake]).encode()).hexdigest()[:16]
 
 
 def takes(word: str) -> bool:

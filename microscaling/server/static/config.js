@@ -22,10 +22,13 @@ export class Configuration {
     this.tell = tell;
     this.failed = failed;
     this.user = "";
-    this.version = -1;
+    this.owner = ""; // the user whose configuration is shown: another one's may still be on its way
+    this.version = -1; // of the configuration that is shown: what is saved is a change of it
+    this.asked = -1; // of the one that is read, or being read
     this.config = null;
+    this.reading = Promise.resolve();
     this.form = new AppForm(
-      (app, index) => this.put(app, index),
+      (app) => this.put(app),
       () => ask("GET", "/api/schema"),
     );
     byId("add-app").addEventListener("click", () => this.add());
@@ -40,17 +43,23 @@ export class Configuration {
 
   /** Reads the configuration again for another user, or after a change. */
   async follow(user, version, changed) {
-    if (user === this.user && version === this.version && !changed) return;
+    if (user === this.user && version === this.asked && !changed) return;
     this.user = user;
-    this.version = version;
+    this.asked = version;
+    this.reading = this.read(user);
+    await this.reading;
+  }
+
+  async read(user) {
     try {
       const { version: read, config } = await ask("GET", pathOf(user, "config"));
       if (user !== this.user) return;
-      this.version = read;
+      this.version = this.asked = read;
+      this.owner = user;
       this.config = config;
       this.draw();
     } catch {
-      this.version = -1; // so that the next state leads to another read
+      this.asked = -1; // so that the next state leads to another read
     }
   }
 
@@ -66,11 +75,10 @@ export class Configuration {
     const there = this.config !== null;
     show(byId("config-some"), there);
     show(byId("config-none"), !there);
-    byId("config-json").href = pathOf(this.user, "config.json");
-    byId("config-yaml").href = pathOf(this.user, "config.yaml");
+    byId("config-json").href = pathOf(this.owner, "config.json");
+    byId("config-yaml").href = pathOf(this.owner, "config.yaml");
     if (!there) return;
-    byId("cap-input").value = this.cap ?? "";
-    this.capProblem("");
+    this.drawCap();
     const rows = this.apps.map((app, index) => ({ app, index }));
     keyed(
       byId("apps"),
@@ -79,6 +87,16 @@ export class Configuration {
       () => this.row(),
       (row, { app, index }) => this.update(row.parts, app, index),
     );
+  }
+
+  /** Shows the cap. What a person is typing stays, until it is saved. */
+  drawCap(saved = false) {
+    const input = byId("cap-input");
+    const typing = !saved && input === document.activeElement && input.value !== input.defaultValue;
+    input.defaultValue = this.cap ?? "";
+    if (typing) return;
+    input.value = input.defaultValue;
+    this.capProblem("");
   }
 
   row() {
@@ -109,12 +127,14 @@ export class Configuration {
   }
 
   add() {
-    this.form.open(structuredClone(NEW), this.apps.length, true);
+    this.form.open(structuredClone(NEW), true);
   }
 
-  edit(name) {
-    const index = this.apps.findIndex((app) => app.name === name);
-    if (index >= 0) this.form.open(this.apps[index], index, false);
+  async edit(name) {
+    await this.reading; // the cards of the tasks may be there before the configuration
+    const app = this.apps.find((one) => one.name === name);
+    if (app) await this.form.open(app, false);
+    else this.failed(`${name} cannot be edited: the configuration has not come. Try again.`);
   }
 
   async remove({ app }) {
@@ -129,7 +149,7 @@ export class Configuration {
     const sure = await this.confirm("Forget this configuration?", "The demand mode is forgotten with it.", "Forget");
     if (!sure) return;
     try {
-      await ask("DELETE", pathOf(this.user, "config"));
+      await ask("DELETE", pathOf(this.owner, "config"));
       this.warnings([]);
       await this.follow(this.user, 0, true);
       this.tell("The configuration is forgotten.");
@@ -144,6 +164,7 @@ export class Configuration {
     const cap = /^-?\d{1,15}$/.test(text) ? Number(text) : text;
     try {
       await this.write({ ...this.config, maxContainers: cap }, "Saved.");
+      this.drawCap(true);
     } catch (refusal) {
       const found = refusal.problems?.find((problem) => problem.startsWith("maxContainers: "));
       this.capProblem(found ? found.slice("maxContainers: ".length) : refusal.problems?.[0] ?? refusal.message);
@@ -159,17 +180,25 @@ export class Configuration {
     else byId("cap-input").removeAttribute("aria-invalid");
   }
 
-  /** Saves one app. Throws the server's refusal. */
-  async put(app, index) {
+  /** Saves the app of the form. Throws the server's refusal, and one if somebody else has changed that app since. */
+  async put(app) {
+    const { app: was, isNew } = this.form;
     const apps = [...this.apps];
+    const index = isNew ? apps.length : apps.findIndex((one) => one.name === was.name);
+    if (index < 0) throw new Error(`somebody else has removed ${was.name}`);
+    if (!isNew && JSON.stringify(apps[index]) !== JSON.stringify(was)) {
+      this.form.app = apps[index];
+      throw new Error(`somebody else has changed ${was.name}: save again to have it as it is here`);
+    }
+    this.form.index = index;
     apps[index] = app;
     await this.write({ maxContainers: CAP, ...this.config, apps }, `${app.name} is saved.`);
   }
 
   async write(config, done) {
     try {
-      const { version, warnings } = await ask("PUT", pathOf(this.user, "config"), { version: Math.max(0, this.version), config });
-      this.version = version;
+      const { version, warnings } = await ask("PUT", pathOf(this.owner, "config"), { version: Math.max(0, this.version), config });
+      this.version = this.asked = version;
       this.config = config;
       this.draw();
       this.warnings(warnings);

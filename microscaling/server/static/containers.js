@@ -22,11 +22,11 @@ export class Containers {
   }
 
   /** Follows a state; `agent` is the number of the one that is shown, or 0 for all. */
-  follow(user, { app, reported, running, requested }, agent) {
+  follow(user, { app, reported, running, requested, frozen }, agent) {
     this.user = user;
     this.app = app;
     this.agent = agent;
-    show(this.element, reported && running + requested > 0);
+    show(this.element, reported && running + requested + frozen > 0);
     say(this.caption, `Containers of ${app}`);
   }
 

@@ -9,7 +9,10 @@ const idOf = (id) => `field-${id.replaceAll(".", "-")}`;
 const MODES = { whole: "numeric", number: "decimal" };
 
 export class AppForm {
-  /** `save(app, index)` writes it; a refusal is shown here. `declarations()` gives those of rules, metrics and keys. */
+  /**
+   * `save(app)` writes it, and sets `index`, its place in what is written; a refusal is shown here. `declarations()`
+   * gives those of rules, metrics and keys.
+   */
   constructor(save, declarations) {
     this.dialog = byId("app-dialog");
     this.form = byId("app-form");
@@ -17,6 +20,7 @@ export class AppForm {
     this.save = save;
     this.declarations = declarations;
     this.declared = false;
+    this.index = 0;
     this.preparing = this.prepare();
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -64,14 +68,14 @@ export class AppForm {
     return { field, row, input, problem };
   }
 
-  /** Opens the form for the app at this place of the configuration; the focus returns at its end. */
-  async open(app, index, isNew) {
+  /** Opens the form for an app; the focus returns at its end. */
+  async open(app, isNew) {
     const back = document.activeElement;
     await this.preparing;
     if (!this.declared) await (this.preparing = this.prepare());
     if (this.dialog.open) return; // of two clicks before the fields were loaded, the first counts
     this.app = app;
-    this.index = index;
+    this.isNew = isNew;
     this.back = back;
     say(byId("app-title"), isNew ? "Add an app" : `Edit ${app.name}`);
     for (const { field, input } of this.rows) input.value = textOf(app, field, this.fields);
@@ -112,7 +116,7 @@ export class AppForm {
     const button = byId("app-save");
     button.disabled = true;
     try {
-      await this.save(app, this.index);
+      await this.save(app);
       this.dialog.close();
     } catch (refusal) {
       this.problems(refusal.problems ?? [], refusal.message);

@@ -8,6 +8,14 @@ export const number = (value) => whole.format(value);
 /** "1 container", "2 containers" */
 export const count = (value, noun) => `${number(value)} ${noun}${value === 1 ? "" : "s"}`;
 
+const SIZES = [[1e9, "GB"], [1e6, "MB"], [1e3, "kB"]];
+
+/** "240 MB", "1.5 GB" */
+export function size(bytes) {
+  const [one, unit] = SIZES.find(([least]) => bytes >= least) ?? SIZES.at(-1);
+  return `${Number((bytes / one).toPrecision(3))} ${unit}`;
+}
+
 /** A time of day, from Unix milliseconds. */
 export const time = (ms) => clock.format(new Date(ms));
 

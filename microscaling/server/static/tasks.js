@@ -4,7 +4,7 @@ import { ask, pathOf } from "./api.js";
 import { colourOf, Queue } from "./charts.js";
 import { Containers, Failure } from "./containers.js";
 import { byId, el, keyed, say, show, throttled } from "./dom.js";
-import { count, duration, jobsInWords, list, minute, number, perTime, readingOf, time, wait } from "./format.js";
+import { count, duration, jobsInWords, list, minute, number, perTime, readingOf, size, time, wait } from "./format.js";
 import { Orders } from "./orders.js";
 
 const MOST_CELLS = 80;
@@ -247,7 +247,7 @@ export class Tasks {
     drawCells(parts.cells, [...drawn, ...repeat(free, ["free", ""])].slice(0, MOST_CELLS));
     const hidden = most - MOST_CELLS;
     const beside = [hidden > 0 && `and room for ${number(hidden)} more`, task.frozen && `${number(task.frozen)} frozen`,
-      task.warmBytes && `${number(Math.round(task.warmBytes / 1e6))} MB in warm ones`];
+      task.warmBytes && `${size(task.warmBytes)} in warm ones`];
     say(parts.more, beside.filter(Boolean).join(", "));
     const label = task.reported ? inWords(counts) : "not known";
     const limit = task.max === null ? "" : `, at most ${number(most)}`;

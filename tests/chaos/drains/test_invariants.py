@@ -133,7 +133,7 @@ def test_the_listener_reads_workers_and_the_agents_file(tmp_path: Path) -> None:
         with (words / A[:12]).open("w") as file:
             file.write(f"{uptime} up\n{uptime:.2f} bu")
             file.flush()
-            until(lambda: [*heard.of("said")])
+            until(lambda: [*heard.of("said")] and [*heard.of("drains")])
             file.write("sy\n")
         entries = {A: {"since": 1.0, "quieted": True}, R: {"since": None, "quieted": True}}
         (state / "agents").mkdir()

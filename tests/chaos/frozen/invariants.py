@@ -21,12 +21,16 @@ from tests.chaos.excuses import (
 from tests.chaos.frozen.scene import GO, Yielding
 from tests.chaos.history import Happening, History, states
 from tests.chaos.invariants import Violation
-from tests.chaos.readings import stopped
+from tests.chaos.readings import TOO_MANY, stopped
 
 NOTICED_S = 5.0
 """Until the cap holds again for one that somebody has unpaused: an event, a decision, and a slow stop."""
 GRACE_S = 3.0
 """One that ended a moment after it was thawed was thawed for that."""
+SAME_MOMENT_S = 0.5
+"""Between a decision and its freeze, and that of somebody else."""
+ONE_MORE = ("above its maximum", TOO_MANY)
+"""Why one is given back after somebody has unpaused one."""
 EARLY_S = 1.0
 """The agent may have counted a freeze from the moment at which it asked for it."""
 
@@ -59,16 +63,35 @@ def freezes(history: History) -> list[Freeze]:
 
 
 def cap_holds(history: History) -> list[Violation]:
-    """Never do more run than the cap; one that somebody else unpauses may be too many for a moment."""
+    """Never do more run than the cap; one that somebody else unpauses may be too many for a moment, and one
+    that somebody pauses just when the agent freezes it holds no place."""
     over = {violation.t: violation for violation in invariants.cap_holds(history)}
     unpaused = [h for h in history.of("by hand") if h.detail == "unpause"]
+    both = _frozen_by_both(history)
     found = []
     for state in states(history):
         if state.t not in over:
             continue
         recent = {h.id for h in unpaused if h.t <= state.until <= h.t + _noticed_s(history, h.t)}
+        recent |= {id for id, begin, end in both if begin <= state.t < end}
         if len(state.running) - len(recent & state.running.keys()) > history.scene.cap:
             found.append(over[state.t])
+    return found
+
+
+def _frozen_by_both(history: History) -> list[tuple[str, float, float]]:
+    """What somebody has paused in the moment in which the agent took a container from its task, until it is
+    unpaused: of two that pause one, the engine tells neither who was first."""
+    lowered = [(h.task, h.t) for h in history.of("decided") if h.detail[1] < h.detail[0]]
+    yields = {part.name for part in history.scene.parts if isinstance(part, Yielding)} - _warm(history)
+    hands = [(h.id, h.t) for h in history.of("by hand") if h.detail == "pause"]
+    found = []
+    for pause in history.of("pause"):
+        by_hand = any(id == pause.id and 0 <= pause.t - t <= SAME_MOMENT_S for id, t in hands)
+        gives = any(task == pause.task and abs(t - pause.t) <= SAME_MOMENT_S for task, t in lowered)
+        if pause.task in yields and by_hand and gives:
+            ends = (h.t for h in history.of("unpause") if h.id == pause.id and h.t > pause.t)
+            found.append((pause.id, pause.t, next(ends, history.last)))
     return found
 
 
@@ -111,7 +134,7 @@ def nothing_goes_without_a_reading(history: History) -> list[Violation]:
         violation
         for violation in unread
         if "paused from outside" not in violation.what
-        and not ("above its maximum" in violation.what and _within(theirs, violation.t))
+        and not (any(words in violation.what for words in ONE_MORE) and _within(theirs, violation.t))
     ]
     return unread + [
         Violation("reading", t, f"without a reading {what}")

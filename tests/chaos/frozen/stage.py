@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from pathlib import Path
 
 from docker import APIClient
+from docker.errors import APIError
 
 from tests.chaos.frozen import scene
 from tests.chaos.history import History
 from tests.chaos.stage import Stage
 from tests.chaos.witness import AWAY
+
+COMES_BACK_S = 60.0
 
 
 class FrozenStage(Stage):
@@ -42,10 +44,19 @@ class FrozenStage(Stage):
         self.history.add("by hand", id=id, detail="pause", t=began)
 
     def unpause(self, id: str) -> None:
-        """Does it as somebody else; the container runs from then on."""
-        self.history.add("by hand", id=id, detail="unpause")
-        with contextlib.suppress(*AWAY), self.client() as client:
-            client.unpause(id)
+        """Does it as somebody else; the container runs from then on. An engine that is away is waited for:
+        else it would stay paused, and hold its place, for the rest of the run."""
+        deadline, done = time.monotonic() + COMES_BACK_S, False
+        while not done and time.monotonic() < deadline:
+            self.history.add("by hand", id=id, detail="unpause")
+            try:
+                with self.client() as client:
+                    client.unpause(id)
+                done = True
+            except APIError as error:
+                done = error.status_code in (404, 409) or "not paused" in str(error)
+            except AWAY:
+                time.sleep(0.2)
         self.witness.held.discard(id)
 
     def _apps(self) -> list[dict[str, object]]:

@@ -54,6 +54,11 @@ def test_the_cap() -> None:
     in_time = at(28, "die", "alpha", "alpha-0")
     assert not cap_holds(history(PAUSE, ANOTHER, BY_HAND, UNPAUSE, in_time))
     assert cap_holds(history(PAUSE, ANOTHER, BY_HAND, UNPAUSE))
+    theirs = at(19.9, "by hand", id=B, detail="pause")
+    gives = at(19.8, "decided", "beta", detail=[2, 1, "gives 1 to alpha, which comes first"])
+    assert cap_holds(history(theirs, PAUSE, ANOTHER))
+    assert not cap_holds(history(gives, theirs, PAUSE, ANOTHER))
+    assert cap_holds(history(gives, theirs, PAUSE, ANOTHER, UNPAUSE))
 
 
 def test_a_freeze_needs_a_reading() -> None:
@@ -73,9 +78,10 @@ def test_what_others_pause_takes_a_place_and_what_they_unpause() -> None:
     lowered = at(20, "decided", "rest", detail=[3, 2, reason])
     assert not nothing_goes_without_a_reading(history(PAUSE, lowered, faults=theirs))
     assert nothing_goes_without_a_reading(history(of_b(40, "pause"), lowered, faults=theirs))
-    above = at(23, "decided", "rest", detail=[8, 6, "above its maximum: gives back 2"])
-    assert not nothing_goes_without_a_reading(history(above, faults=theirs))
-    assert nothing_goes_without_a_reading(history(above))
+    for reason in ("above its maximum: gives back 2", "2 too many for the cap of 12: gives back 2"):
+        above = at(23, "decided", "rest", detail=[8, 6, reason])
+        assert not nothing_goes_without_a_reading(history(above, faults=theirs))
+        assert nothing_goes_without_a_reading(history(above))
 
 
 BROKEN = [
