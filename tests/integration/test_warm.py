@@ -78,6 +78,21 @@ def test_warm_ones_go_first_and_the_cap_holds(
     assert not witness.left()
 
 
+def test_a_program_that_fails_at_its_go_is_not_started_again_and_again(
+    tmp_path: Path, prefix: str, engine: APIClient, witness: Witness
+) -> None:
+    """The engine reports the signal that is its go as it does that of `docker stop`."""
+    fails = f"mkdir -p /tmp; trap 'go=1' CONT; {ON_SIGNAL}; exit 3"
+    config = {**BY_SIGNAL, "warm": 2, "command": ["sh", "-c", fails]}
+    work = app(f"{prefix}work", 1, minContainers=1, maxContainers=1, config=config)
+    with AgentProcess(tmp_path, [work], cap=4) as agent:
+        agent.says("exited with code 3 (1 of 3 before it backs off)")
+        agent.says("exited with code 3 (2 of 3 before it backs off)")
+        agent.says("exited with code 3; backing off, next try in 1 s")
+        assert agent.stop() == 0
+    assert not witness.left()
+
+
 WORKER = """
 import signal, socket, sys, time
 ends = []

@@ -51,7 +51,8 @@ class Faults:
     load_s: float = 0.0
     """What a container takes from its start until it is ready for go."""
     broken: dict[str, str] = field(default_factory=dict)
-    """Tasks whose containers `crash` within 3 s, cannot `start`, or cannot be `create`d."""
+    """Tasks whose containers `crash` within 3 s, or `at work` as soon as they are told go, cannot `start`, or
+    cannot be `create`d."""
 
 
 @dataclass(slots=True)
@@ -255,7 +256,7 @@ class VirtualEngine:
         elif operation.work in (Work.FREEZE, Work.THAW):
             self._freeze(real, operation.work is Work.FREEZE, by)
         elif operation.work in (Work.READY, Work.GO):
-            error = self._shake_hands(real, operation.work)
+            error = self._shake_hands(real, operation)
         elif operation.work is Work.WEIGH and self.memory is None:
             error = PermanentError("GET /containers/ID/stats is refused")
         elif operation.work in (Work.WEIGH, Work.LIST, Work.UNLIST):
@@ -294,7 +295,8 @@ class VirtualEngine:
                 self.at(self.rng.uniform(0, 3) if crashes else self.rng.expovariate(0.2), self._die, real)
         return None
 
-    def _shake_hands(self, real: Real | None, work: Work) -> Exception | None:
+    def _shake_hands(self, real: Real | None, operation: Operation) -> Exception | None:
+        work, warm = operation.work, operation.container.task.warm
         if real is None or real.state is not State.RUNNING:
             return None
         if work is Work.READY and real.task in self.stops and not self.waits_stopped(real):
@@ -304,8 +306,15 @@ class VirtualEngine:
         if work is Work.GO:
             if self.now < real.up_since + self.faults.load_s:
                 self.wrong.append(f"{self.now:.2f} s: {real.id} is told go before it is ready")
-            real.told = True
+            if warm is not None and warm.signal:
+                self._tell("kill", real, signal=warm.signal)
+            self._is_told(real)
         return None
+
+    def _is_told(self, real: Real) -> None:
+        real.told = True
+        if self.faults.broken.get(real.task) == "at work":
+            self.at(0.1, self.kill, real, 1)
 
     def _freeze(self, real: Real | None, frozen: bool, by: object) -> None:
         if real is None or real.state is not State.RUNNING or real.paused == frozen:
@@ -313,8 +322,9 @@ class VirtualEngine:
         if frozen and real.told and real.task not in self.may_freeze:
             self.wrong.append(f"{self.now:.2f} s: {real.id} is frozen though it was told go")
         real.paused = real.frozen = frozen
-        real.told = real.told or (not frozen and real.task in self.stops)
         if not frozen:
+            if real.task in self.stops and not real.told:
+                self._is_told(real)
             self.started(real, by)
         self._tell("pause" if frozen else "unpause", real)
 
@@ -325,9 +335,9 @@ class VirtualEngine:
     def started(self, real: Real, by: object) -> None:
         """Called at every start, with who has asked for it: the only moment at which a cap can be broken."""
 
-    def _tell(self, kind: str, real: Real, restarts: bool = False) -> None:
+    def _tell(self, kind: str, real: Real, restarts: bool = False, signal: str = "") -> None:
         code = real.exit_code if kind == "die" else None
-        event = Event(kind, real.id, real.task, real.nonce, code, restarts=restarts)
+        event = Event(kind, real.id, real.task, real.nonce, code, restarts=restarts, signal=signal)
         for listener in self.listeners:
             listener.tell(event)
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from microscaling.demand.task import Task
+from microscaling.demand.warm import Warm
 from microscaling.scheduler.containers.backend import Event, ListedContainer, State
 from microscaling.scheduler.docker.body import LABEL, NONCE_LABEL
 from microscaling.scheduler.docker.entries import Entries, healthy_of
@@ -88,6 +90,26 @@ def test_an_event() -> None:
 def test_an_exit_code_that_cannot_be_read_is_not_known(code: Any) -> None:
     event = {"Action": "die", "Actor": {"ID": "c1", "Attributes": {LABEL: "web", "exitCode": code}}}
     assert Entries().event(event) == Event("die", "c1", "web", "", None)
+
+
+@pytest.mark.parametrize(
+    ("given", "signal", "ends"),
+    [("15", "TERM", True), ("9", "KILL", True), ("SIGQUIT", "QUIT", True), ("1", "HUP", True),
+     ("38", "38", True), ("", "", True), (None, "", True), ("10", "USR1", True),
+     ("18", "CONT", False), ("SIGCONT", "CONT", False), ("20", "TSTP", False), ("28", "WINCH", False)],
+)  # fmt: skip
+def test_the_end_after_a_signal_is_no_failure_unless_it_goes_on_with_it(
+    given: str | None, signal: str, ends: bool
+) -> None:
+    """WINCH stops some servers, but is the go of this task."""
+    attributes = {LABEL: "web", "signal": given}
+    event = Entries().event({"Action": "kill", "Actor": {"ID": "c1", "Attributes": attributes}})
+    assert event == Event("kill", "c1", "web", signal=signal)
+    task = Task("web")
+    task.warm = Warm(1, "/tmp/ready", signal="WINCH")
+    assert event.asks_to_end(task) is ends
+    task.warm = None
+    assert event.asks_to_end(task) is (ends or signal == "WINCH")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from microscaling.demand.change import Change
 from microscaling.demand.frozen import Yielding
 from microscaling.demand.warm import Warm
 from microscaling.demand.web import Web
+from microscaling.scheduler.containers.backend import Event
 from microscaling.scheduler.containers.container import Phase, Work
 from microscaling.scheduler.containers.drain_file import Kept
 from microscaling.scheduler.containers.listing import Listing
@@ -24,6 +25,7 @@ from tests.scheduler.test_freezer import Heard, calm, live, of
 CAP = 8
 LOAD_S = 3.0
 FILES = Warm(3, "/tmp/ready", file="/tmp/go")
+SIGNAL = Warm(3, "/tmp/ready", signal="URG")
 STOPS = Warm(3, signal="CONT", stops=True)
 """By local processes, whose thaw is their go."""
 
@@ -39,6 +41,15 @@ def make(warm: Warm | None = FILES, faults: Faults | None = None, seed: int = 1)
     world.list()
     world.run(1.0)
     return world
+
+
+class Made:
+    """Counts the containers that are created."""
+
+    count = 0
+
+    def tell(self, event: Event) -> None:
+        self.count += event.kind == "create"
 
 
 @pytest.fixture
@@ -67,6 +78,20 @@ def test_the_pool_is_filled_and_takes_no_places(world: SimulatedEngine) -> None:
     states = sorted(view.state for view in views(world.reconciler, "b", world.now))
     assert states == ["running"] * 2 + ["warm"] * 3
     assert world.reconciler.idle
+
+
+@pytest.mark.parametrize("warm", [FILES, SIGNAL, STOPS], ids=["file", "signal", "stop"])
+def test_a_program_that_fails_at_its_go_is_not_started_again_and_again(warm: Warm) -> None:
+    """An engine reports the signal that is its go as it does that of a `docker stop`."""
+    world = make(warm, Faults(effect_s=0.05, load_s=0.5, broken={"b": "at work"}))
+    made = Made()
+    world.listeners.append(made)
+    world.decide({"b": 2})
+    live(world, 60)
+    failure = world.tasks.get_task("b").failure
+    assert failure is not None
+    assert failure.exit_code == 1
+    assert made.count < 20, "three, and the tries after 1, 2, 4 s and so on"
 
 
 def test_warm_ones_come_first_and_are_told_go_after_their_thaw(world: SimulatedEngine) -> None:

@@ -19,6 +19,7 @@ from microscaling.scheduler.docker.entries import (
     address_in,
     exit_code_of,
     healthy_of,
+    signal_of,
     text_of,
 )
 
@@ -144,7 +145,10 @@ class ComposeEntries(Entries):
         if kind in ("start", "die"):
             self.changed(project_of(attributes))
         kind = "die" if effect.ends else kind
-        return Event(kind, id, task, nonce, exit_code, effect.foreign, effect.restarts, effect.returns)
+        signal = signal_of(attributes)
+        return Event(
+            kind, id, task, nonce, exit_code, effect.foreign, effect.restarts, effect.returns, signal
+        )
 
     def _is_end_of_a_stop(self, id: str, kind: str, code: str) -> bool:
         """True for the end of a container that Podman may have been asked to stop."""

@@ -87,6 +87,10 @@ class ListedContainer:
     """That of its task when it was made; empty if it is not known."""
 
 
+GOES_ON = frozenset({"CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG"})
+"""Signals that end no program, without SIG."""
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """A change of a container of ours, as reported by an engine."""
@@ -103,6 +107,13 @@ class Event:
     """Of `die`: the engine itself is expected to start the container again."""
     returns: bool = False
     """Of `die`: the one that has stopped the container may be about to start it again."""
+    signal: str = ""
+    """Of `kill`: the signal, without SIG; empty if it is not known."""
+
+    def asks_to_end(self, task: Task) -> bool:
+        """True for a signal after which the end of a container of this task is no failure."""
+        go = task.warm.signal if task.warm is not None else ""  # from the agent itself
+        return not self.signal or (self.signal not in GOES_ON and self.signal != go)
 
 
 class Backend(ABC):

@@ -92,7 +92,7 @@ class Container:
     unexpected_exit: bool = False
     """It ended by itself, so its last log lines are worth logging."""
     signalled: bool = False
-    """It got a signal from outside, so its exit is no failure."""
+    """It got a signal from outside that asks it to end, so its exit is no failure."""
     outage: bool = False
     """It lived through an outage of the engine, so its exit is no failure."""
     paused: bool = False

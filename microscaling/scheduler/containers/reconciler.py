@@ -178,8 +178,8 @@ class ContainerReconciler(Inventory):
                 self.unmanaged.on_event(event, now)
             return
         if event.kind == "kill":
-            if container is not None:
-                container.signalled = True  # from outside, so the end that follows is no failure
+            if container is not None and event.asks_to_end(container.task):
+                container.signalled = True
             return
         if event.kind in ("pause", "unpause") and container is None:
             return

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import re
+from signal import Signals
 from typing import Any
 
 from microscaling.scheduler.containers.backend import Event, ListedContainer, State
@@ -63,6 +64,7 @@ class Entries:
                 exit_code=int(code)
                 if isinstance(code, str) and code.isdecimal() and len(code) < 10
                 else None,
+                signal=signal_of(attributes),
             )
         except (LookupError, TypeError, AttributeError) as error:
             self._name("event", f"an event of the engine cannot be read ({_of(error)}): it is skipped")
@@ -123,6 +125,17 @@ def exit_code_of(status: str) -> int | None:
     """Parses "Exited (137) 4 seconds ago", the only place of the exit code in a listing."""
     found = EXITED.match(status)
     return int(found[1]) if found else None
+
+
+def signal_of(attributes: Any) -> str:
+    """Returns the signal of a `kill`, without SIG; empty if there is none."""
+    given = str(attributes.get("signal") or "").upper()
+    if not NUMBER.fullmatch(given):
+        return given.removeprefix("SIG")
+    try:
+        return Signals(int(given)).name.removeprefix("SIG")
+    except ValueError:  # a real-time signal
+        return given
 
 
 def healthy_of(status: str) -> bool | None:
