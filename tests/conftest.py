@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     config.option.loadscopereorder = False
     return Lanes(config, log)
+
+
+def pytest_configure() -> None:
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        # As with nohup: the agents of the tests get it all the same, and these processes outlive a terminal.
+        signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
