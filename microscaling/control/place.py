@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 
 from microscaling.supervision import health
-from microscaling.utils.process import start_time
+from microscaling.utils.process import may_live
 
 MAX_PATH = 107
 """Most bytes of a socket's path: see unix(7)."""
@@ -17,7 +17,7 @@ def own_socket(environ: Mapping[str, str]) -> str:
     """Returns the path for this process, which no other one has; "" if there is no place for one. Removes the
     sockets of processes that have ended."""
     for path in found_sockets(environ):
-        if start_time(int(path.rpartition("-")[2].removesuffix(".sock"))) is None:
+        if not may_live(int(path.rpartition("-")[2].removesuffix(".sock"))):
             with contextlib.suppress(OSError):
                 os.unlink(path)
     name = health.own_name("control", "sock", str(os.getpid()))

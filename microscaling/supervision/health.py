@@ -10,7 +10,7 @@ import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 
-from microscaling.utils.process import start_time
+from microscaling.utils.process import may_live
 from microscaling.utils.text import one_line
 
 log = logging.getLogger("mssagent")
@@ -37,7 +37,7 @@ class Report:
 
     pid: int
     started: str
-    """Start of the process, as by `start_time`."""
+    """Start of the process, as by `start_time`; empty if it could not be seen."""
     state: str
     says: str
     """The state in a few words, for people."""
@@ -48,8 +48,8 @@ class Report:
     """A line for each task, and the time of its reading."""
 
     def lives(self) -> bool:
-        """Whether the process still runs, healthy or not."""
-        return start_time(self.pid) == self.started
+        """Whether the process still runs, healthy or not; True also if that cannot be seen."""
+        return may_live(self.pid, self.started)
 
     def problem(self, now: float) -> str:
         """Describes the agent's problem; "" if it is healthy."""

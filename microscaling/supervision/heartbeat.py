@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from microscaling.errors import TemporaryError
 from microscaling.supervision.health import HealthFile, Report, stalled
 from microscaling.supervision.systemd import SystemdNotifier
 from microscaling.utils.process import start_time
@@ -26,7 +28,9 @@ class Heartbeat:
         self.notifier = notifier or SystemdNotifier()
         self._every_s = min(TELL_EVERY_S, (self.notifier.watchdog_s or TELL_EVERY_S * PINGS) / PINGS)
         self._pid = os.getpid()
-        self._started = start_time(self._pid) or ""
+        self._started = ""
+        with contextlib.suppress(TemporaryError):
+            self._started = start_time(self._pid) or ""
         self._told = float("-inf")
         self._state = self._says = ""
 

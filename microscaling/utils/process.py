@@ -6,6 +6,8 @@ import os
 import time
 from dataclasses import dataclass
 
+from microscaling.errors import TemporaryError
+
 PROC = "/proc"
 STILL = (b"T", b"t", b"D", b"Z", b"X")
 """The states of threads that run nothing of their programs, see proc(5)."""
@@ -14,6 +16,8 @@ KERNEL_THREAD = 0x00200000
 EXEC_S = 1.0
 """Longest wait for the begin of a program: on a busy machine it takes up to a tenth of that."""
 POLL_S = 0.001
+PS_S = 5.0
+"""Deadline of `ps`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,8 @@ def start_time(pid: int) -> str | None:
     """Returns the start time of a process, in the system's own format; None if it has ended or never was.
 
     On Linux it is field 22 of /proc/PID/stat, see proc(5), in ticks since the boot; elsewhere the
-    column `lstart` of `ps`. Only for comparison with a later call.
+    column `lstart` of `ps`. Only for comparison with a later call. Raises TemporaryError if `ps` fails, which
+    is no sign of an end.
     """
     if has_proc():
         row = _row(pid)
@@ -47,8 +52,18 @@ def start_time(pid: int) -> str | None:
     return None if row is None or row.zombie else row.started
 
 
+def may_live(pid: int, started: str = "") -> bool:
+    """False if the process with that start time, or any with that pid, has ended; True also if that cannot be
+    seen now."""
+    try:
+        now = start_time(pid)
+    except TemporaryError:
+        return True
+    return now is not None and started in ("", now)
+
+
 def snapshot() -> dict[int, Row]:
-    """Returns all processes by their pid."""
+    """Returns all processes by their pid. Raises TemporaryError if `ps` fails."""
     if not has_proc():
         return _rows_by_ps("-A")
     rows = (_row(int(entry)) for entry in os.listdir(PROC) if entry.isdigit())
@@ -154,7 +169,14 @@ def _rows_by_ps(*which: str) -> dict[int, Row]:
 
     ps = ["ps", "-o", "pid=,ppid=,pgid=,stat=,lstart=", *which]
     env = {**os.environ, "LC_ALL": "C", "TZ": "UTC"}  # the same words, whatever the user's settings
-    done = subprocess.run(ps, capture_output=True, text=True, timeout=5, env=env)  # nosec B603  # all ours
+    try:
+        done = subprocess.run(ps, capture_output=True, text=True, timeout=PS_S, env=env)  # nosec B603  # all ours
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise TemporaryError(f"cannot see which processes run: {error}") from error
+    # If the process that is asked for has ended, it ends with 1, too, but says nothing.
+    if done.returncode and (done.stderr or not which[1:]):
+        why = " ".join(done.stderr.split())[:80] or f"exit code {done.returncode}"
+        raise TemporaryError(f"cannot see which processes run: ps: {why}")
     rows = {}
     for line in done.stdout.splitlines():
         pid, parent, group, state, started = line.split(None, 4)

@@ -114,9 +114,9 @@ class ProcessBackend(Backend):
             try:
                 process.clear_files()
                 leader = Handle.spawn(process.program, {MARK: id, **process.variables()}, output)
-            except OSError as error:
+            except (PermanentError, TemporaryError):
                 process.intended, process.number = False, 0
-                raise PermanentError(f"cannot run {process.program.argv[0]}: {error.strerror}") from None
+                raise
             process.family = Family(leader, (MARK, id), self._reparented)
             self._emit(process.event("start"))
         self._save_or_warn()
@@ -129,9 +129,9 @@ class ProcessBackend(Backend):
             family = process.family
             if family is None or process.over:
                 return
-            deadline = time.monotonic() + grace_s
-            family.kill_at = min(family.kill_at, deadline)
             news = process.ask(stop_signal(self._tasks.get(process.task, UNKNOWN)), grace_s > 0.0)
+            deadline = time.monotonic() + grace_s  # only now: without /proc the call may take long, or fail
+            family.kill_at = min(family.kill_at, deadline)
         if news and grace_s > 0.0:
             self._save_or_warn()  # an agent that is started meanwhile must not send a second SIGTERM
         if self._wait_end(process, deadline):

@@ -10,6 +10,7 @@ import signal
 import threading
 from collections.abc import Callable, Mapping
 
+from microscaling.errors import PermanentError, TemporaryError
 from microscaling.scheduler.process.program import Program
 from microscaling.utils.process import start_time
 
@@ -38,9 +39,20 @@ class Handle:
 
     @classmethod
     def spawn(cls, program: Program, more: Mapping[str, str], log_file: str) -> Handle:
-        """Starts a program as its `start` does; raises OSError."""
-        pid = program.start(more, log_file)
-        return cls(pid, start_time(pid) or "ended", child=True)
+        """Starts a program as its `start` does. Raises PermanentError if that fails, and TemporaryError, with
+        nothing left, if its start time cannot be seen."""
+        try:
+            pid = program.start(more, log_file)
+        except OSError as error:
+            raise PermanentError(f"cannot run {program.argv[0]}: {error.strerror}") from None
+        try:
+            return cls(pid, start_time(pid) or "ended", child=True)
+        except TemporaryError:
+            # Without that time neither this agent nor the next one could tell it from another process.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+            raise
 
     @classmethod
     def adopt(cls, pid: int, started: str) -> Handle | None:
