@@ -19,6 +19,16 @@ class PortTaken(ConfigError):
 def listen(text: str) -> socket.socket:
     """Returns a socket that listens at this address, as the settings have checked it. Raises ConfigError,
     and PortTaken."""
+    return _made(text, listens=True)
+
+
+def check_free(text: str) -> None:
+    """Returns if an agent could listen at this address. Raises ConfigError, and PortTaken."""
+    # A socket that only has the address is in the way of no agent that is started just then (on Linux).
+    _made(text, listens=False).close()
+
+
+def _made(text: str, listens: bool) -> socket.socket:
     host, port = address_of(text)
     try:
         # The first answer, as for every server: with `localhost` that is one of the loopback addresses.
@@ -32,7 +42,8 @@ def listen(text: str) -> socket.socket:
         # Otherwise an agent that is started again has to wait for a minute.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
-        listening.listen(BACKLOG)
+        if listens:
+            listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
         why = error.strerror or str(error)

@@ -15,7 +15,7 @@ from microscaling.demand.tasks import Tasks
 from microscaling.engine.base import Engine
 from microscaling.errors import ConfigError
 from microscaling.settings import Settings
-from microscaling.telemetry.address import VARIABLE, PortTaken, is_loopback, listen, shown
+from microscaling.telemetry.address import VARIABLE, PortTaken, check_free, is_loopback, listen, shown
 from microscaling.utils.failure_log import FailureLog
 from microscaling.utils.finding import Finding, ok, warning
 from microscaling.utils.listener import Listener, Reply, Request
@@ -80,7 +80,7 @@ def examine(settings: Settings) -> Finding:
     """Returns the finding about the address of the metrics. Raises ConfigError if no agent can have it."""
     _collector()
     try:
-        listen(settings.metrics_address).close()
+        check_free(settings.metrics_address)
     except PortTaken as taken:
         # An agent may run beside the check.
         return warning(f"{taken.problems[0]}, unless it is this agent that runs already")

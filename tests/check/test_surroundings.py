@@ -22,6 +22,8 @@ from microscaling.demand.task import Task
 from microscaling.scheduler.compose import examine as compose_examine
 from microscaling.scheduler.docker import examine
 from microscaling.scheduler.docker.body import LABEL
+from microscaling.settings import Settings
+from microscaling.telemetry import server as metrics
 from tests.services.service import free_port
 from tests.test_engine_choice import AS_SOMEBODY_ELSE, NOBODY, needs_root
 from tests.test_main import ROOT, TOY, run
@@ -78,6 +80,23 @@ def test_a_port_of_the_metrics_that_is_taken() -> None:
         "another port, unless it is this agent that runs already"
     ]
     assert check(MSS_METRICS_ADDRESS=address) == (0, []), "and it is free again"
+
+
+def test_an_agent_that_starts_beside_the_look_has_its_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    address = ("127.0.0.1", free_port())
+    real, began = socket.socket.close, []
+
+    def close(taken: socket.socket) -> None:
+        """An agent takes the port right before the check lets go of it."""
+        if not began:
+            began.append(socket.create_server(address))
+        real(taken)
+
+    monkeypatch.setattr(socket.socket, "close", close)
+    found = metrics.examine(Settings(metrics_address=f"127.0.0.1:{address[1]}"))
+    monkeypatch.undo()
+    began[0].close()
+    assert found.text == f"MSS_METRICS_ADDRESS: 127.0.0.1:{address[1]} is free"
 
 
 def test_a_server_that_is_away_is_waited_for_only_a_while() -> None:
