@@ -66,6 +66,8 @@ class Wishes:
             over = {name: o for name, o in tasks.overrides.items() if o.until is not None and o.until <= now}
             for name in over:
                 del tasks.overrides[name]
+            if over:
+                tasks.obey()
         for name, override in over.items():
             log.info("%s: is no longer %s", name, override.words())
         if over:
@@ -128,6 +130,7 @@ class Wishes:
         with self.tasks as tasks:
             names = [query["task"]] if query.get("task") else list(tasks.overrides)
             ended = [name for name in names if tasks.overrides.pop(name, None) is not None]
+            tasks.obey()
         if not ended:
             raise Refused(f"{few(names) or 'no task'}: is neither paused nor pinned")
         return f"{few(ended)}: follows its rule again"
@@ -155,6 +158,7 @@ class Wishes:
     def _put(self, overrides: Mapping[str, Override]) -> None:
         with self.tasks as tasks:
             tasks.overrides.update(overrides)
+            tasks.obey()  # not only at the next beat: who asks for the status has had the answer by then
 
     def _keep(self) -> None:
         # Two threads have orders: that of the control socket, and that of the connection to a server.

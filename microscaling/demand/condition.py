@@ -34,7 +34,10 @@ def state(task: Task, tasks: Tasks) -> str:
 
 
 def wanted(task: Task) -> int:
-    """Returns the containers that its rule asks for, within its minimum and its maximum."""
+    """Returns the containers that its rule asks for, within its minimum and its maximum; those that it is
+    pinned to."""
+    if task.override and task.is_scalable:
+        return task.max_containers
     if task.is_remainder() or task.held:
         return task.demand
     return min(max(task.demand + shortage(task), task.min_containers), task.max_containers)

@@ -117,6 +117,11 @@ class Tasks:
         self.tasks = sorted(tasks.values(), key=lambda task: place.get(task.name, len(place)))
         self.changed.set()
 
+    def obey(self) -> None:
+        """Puts the overrides into force, and ends those that are no more. The caller holds the lock."""
+        for task in self.tasks:
+            task.overrule(self.overrides.get(task.name))
+
     def check_capacity(self) -> int:
         """Returns the free places under the cap; negative if more containers are requested than it allows."""
         return self.places() - sum([task.requested for task in self.tasks])

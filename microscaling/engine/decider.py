@@ -58,6 +58,7 @@ class Decider:
         self.steps.follow(self.tasks.tasks)
         self.status.follow(since)
         self.schedules.follow()
+        self.tasks.obey()  # the next beat may have to wait for readings
 
     def beat(self, now: float) -> bool:
         """Measures at `now` (seconds), and shares the cap anew."""

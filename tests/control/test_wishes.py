@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from microscaling.control import overrides_file
+from microscaling.control import overrides_file, views
 from microscaling.control.wishes import Wishes, file_of
 from microscaling.demand.override import Override
 from microscaling.demand.task import Task
@@ -57,6 +57,26 @@ def test_their_end_comes(wishes: Wishes, caplog: pytest.LogCaptureFixture) -> No
     wishes.expire()
     assert wishes.tasks.overrides == {}
     assert "a: is no longer paused by hand until" in caplog.text
+
+
+def test_the_status_right_after_an_order_shows_it(wishes: Wishes) -> None:
+    """There is no beat between."""
+
+    def seen() -> list[tuple[str, int]]:
+        return [(task["state"], task["wanted"]) for task in views.status(wishes.tasks, "TOY")["tasks"]]
+
+    ask(wishes, "pause", task="a", seconds="60")
+    ask(wishes, "pin", task="b", containers="3")
+    assert seen() == [("paused", 0), ("pinned", 3)]
+    ask(wishes, "resume", task="b")
+    assert seen() == [("paused", 0), ("ok", 0)]
+    wishes.clock = lambda: NOW + 61
+    wishes.expire()
+    assert seen() == [("ok", 0)] * 2
+    ask(wishes, "pause", down="true")
+    assert seen() == [("paused", 0)] * 2
+    ask(wishes, "resume")
+    assert [(task.min_containers, task.max_containers) for task in wishes.tasks.tasks] == [(0, 8), (0, 4)]
 
 
 REFUSED = [

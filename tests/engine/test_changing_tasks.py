@@ -9,6 +9,7 @@ import pytest
 
 from microscaling.demand import limits
 from microscaling.demand.change import Change
+from microscaling.demand.override import Override
 from microscaling.demand.task import NOT_YET, Task
 from microscaling.engine.meter import MeterThread
 from microscaling.engine.server import DemandThread, ServerEngine
@@ -61,6 +62,15 @@ def test_nothing_of_the_others_is_lost() -> None:
         assert run.beat(a=0, b=50)[0] == 6, "its window goes on"
         run.change(gone="b")
     assert primed(run.find("a")) == resets + 1, "once, after its failures"
+
+
+def test_a_task_that_is_paused_stays_so_for_all_who_look() -> None:
+    """The next beat may have to wait for the readings of those that have come."""
+    run = Changing(queue_task("a", 2))
+    run.tasks.overrides["a"] = Override()
+    run.beat(a=50)
+    run.change(queue_task("b", 0))
+    assert (run.find("a").override, run.find("b").override) == ("paused by hand", "")
 
 
 def test_idle_time_goes_on() -> None:

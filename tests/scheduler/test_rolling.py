@@ -147,6 +147,7 @@ def test_a_restart_replaces_all_and_tries_again_what_has_failed(caplog: pytest.L
     world = World()
     before = {c.id for c in world.reconciler.containers["web"]}
     assert world.updates.restart("web") == 8
+    assert world.task.rolling == "0 of 8 of an earlier configuration are replaced", "at once, for `status`"
     world.run(120)
     assert not before & {c.id for c in world.reconciler.containers["web"]}
     assert world.versions() == ["1"] * 8

@@ -18,6 +18,7 @@ log = logging.getLogger("mssscheduler")
 
 RESTART = "restart"
 """In place of the version of a container that a person wants to have replaced."""
+PROGRESS = "{} of {} of an earlier configuration are replaced"
 SAID_S = 60.0
 """Seconds without progress until it is logged."""
 
@@ -93,6 +94,8 @@ class Updates:
         mine = [c for c in self.inventory.containers[name] if c.id and not c.unwanted]
         for container in mine:
             container.version = RESTART
+        if mine:
+            task.rolling = PROGRESS.format(0, len(mine))
         return len(mine)
 
     def _stays(self, task: Task, old: Collection[Container]) -> None:
@@ -121,7 +124,7 @@ class Updates:
 
     def _say(self, task: Task, left: int, count: int, now: float) -> None:
         """Notes the progress, and after a while logs that there is none."""
-        task.rolling = f"{count - left} of {count} of an earlier configuration are replaced"
+        task.rolling = PROGRESS.format(count - left, count)
         since, before = self._moved.get(task.name, (now, left))
         if left != before:
             since = now
