@@ -21,6 +21,7 @@ from microscaling.utils.values import (
     gain,
     memory,
     one_of,
+    path,
     raw,
     samples,
     seconds,
@@ -77,7 +78,7 @@ class Settings:
     config_file: str = _setting(
         "",
         "with `FILE`: path of the configuration; YAML if it ends in .yml or .yaml, else JSON",
-        read=raw,
+        read=path,
     )
     config_data: str = _setting(
         "", "with `ENVVAR`: the configuration itself, as JSON", read=raw, may_hold_secret=True
@@ -135,7 +136,7 @@ class Settings:
         "`COMPOSE` has stopped, and for the lock and state of `PROCESS`. Empty: in the image "
         "/var/lib/microscaling, which should be a volume; else a folder of your own under XDG_RUNTIME_DIR or "
         "the temporary folder",
-        read=raw,
+        read=path,
     )
     orphans: str = _setting(
         "keep",
@@ -154,7 +155,7 @@ class Settings:
         "file that the agent writes for `microscaling --health`. Empty: each agent has its own, in a "
         "folder of your own under XDG_RUNTIME_DIR, /dev/shm or the temporary folder, and `--health` "
         "asks about all that run as this user",
-        read=raw,
+        read=path,
     )
     warn_after_s: float = _setting(
         600.0,
@@ -196,7 +197,7 @@ class Settings:
         "",
         "file in which the server keeps configurations and history. Empty: microscaling/server.db "
         "under XDG_STATE_HOME or ~/.local/state",
-        read=raw,
+        read=path,
     )
     log_format: str = _setting(
         "plain", "`plain`, or `json` for one object a line", read=one_of("plain", "json")
@@ -226,7 +227,7 @@ class Settings:
         "folder of ca.pem, cert.pem and key.pem for the engine; with `DOCKER_TLS_VERIFY` and empty: "
         "`DOCKER_CONFIG`, else `~/.docker`",
         variable="DOCKER_CERT_PATH",
-        read=raw,
+        read=path,
     )
     docker_chosen: str = ""
     """How the engine was chosen, in words; no variable: the scheduler finds it out."""
@@ -273,7 +274,7 @@ class Settings:
         "",
         "with `KUBERNETES`: path of a kubeconfig; empty: the service account of the pod that the "
         "agent runs in",
-        read=raw,
+        read=path,
     )
     kube_namespace: str = _setting("default", "with `KUBERNETES`: namespace of the deployments")
     aws_region: str = _setting("", "region of the SQS queues; needed for them", variable="AWS_REGION")

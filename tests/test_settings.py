@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+import pwd
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -197,6 +198,24 @@ def test_every_bad_variable_at_once() -> None:
     ]
 
 
+PATHS = ["MSS_CONFIG_FILE", "MSS_STATE_DIR", "MSS_HEALTH_FILE", "MSS_SERVER_STORE", "MSS_KUBE_CONFIG"]
+
+
+@pytest.mark.parametrize("variable", [*PATHS, "DOCKER_CERT_PATH"])
+def test_a_path_may_begin_with_the_home_folder(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a unit, a Compose file or a file of variables has it, which no shell expands."""
+
+    def read(value: str) -> str:
+        return str(getattr(Settings.from_env({variable: value}), variable.removeprefix("MSS_").lower()))
+
+    monkeypatch.setenv("HOME", "/home/of")
+    assert [read(text) for text in ("~/x", "~", "./~", "a~/b")] == ["/home/of/x", "/home/of", "./~", "a~/b"]
+    assert read("~root/x") == f"{pwd.getpwuid(0).pw_dir}/x"
+    assert read("~backup.yml") == "~backup.yml", "a file with such a name"
+    with pytest.raises(ConfigError, match=f'^{variable}: there is no such home folder, got "~no-such/x"$'):
+        read("~no-such/x")
+
+
 def test_bytes_that_are_no_text_are_only_in_paths() -> None:
     """The environment of a process may have any bytes but zero."""
     with pytest.raises(ConfigError) as caught:
@@ -241,6 +260,16 @@ def test_a_secret_may_be_in_a_file(variable: str, data: bytes, tmp_path: Path) -
     (tmp_path / "secret").symlink_to("target")
     environ = {variable: "", f"{variable}_FILE": str(tmp_path / "secret")}
     assert Settings.from_env(environ) == Settings.from_env({variable: "s3cr3t"})
+
+
+def test_the_file_of_a_secret_may_be_in_the_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "token").write_text("s3cr3t")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert Settings.from_env({"MSS_API_TOKEN_FILE": "~/token"}).api_token == "s3cr3t"
+    with pytest.raises(ConfigError, match=r"^MSS_API_TOKEN_FILE: ~no-such/x: there is no such home folder$"):
+        Settings.from_env({"MSS_API_TOKEN_FILE": "~no-such/x"})
 
 
 def test_these_may_be_in_files() -> None:

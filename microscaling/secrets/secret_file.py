@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from microscaling.errors import ConfigError
 from microscaling.utils.small_file import read_small
 from microscaling.utils.text import one_line
+from microscaling.utils.values import path as home_path
 
 SUFFIX = "_FILE"
 MAX_BYTES = 1 << 20
@@ -25,7 +26,7 @@ def read_secret(variable: str, environ: Mapping[str, str]) -> str:
         return ""
     place = place_of(variable, environ)
     try:
-        text = read_small(path, MAX_BYTES).decode("utf-8-sig")
+        text = read_small(home_path(path), MAX_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ConfigError(f"{place}: is not text in UTF-8") from None
     except ValueError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Callable
 
@@ -25,8 +26,18 @@ def text(value: str) -> str:
 
 
 def raw(value: str) -> str:
-    """Returns the value as it is: a path may be any bytes."""
+    """Returns the value as it is, whatever bytes are in it."""
     return value
+
+
+def path(value: str) -> str:
+    """Returns a path, which may be any bytes; ~ and ~NAME at its begin are home folders, as in a shell."""
+    # Shells expand that only where they assign, but not in a file of variables, a unit or a Compose file: a
+    # folder named ~ in the present one would be a surprise.
+    found = os.path.expanduser(value)
+    if found == value and re.match("~([^/]*/|$)", value):
+        raise ValueError("there is no such home folder")
+    return found
 
 
 def boolean(value: str) -> bool:
