@@ -146,6 +146,18 @@ def test_a_channel_that_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         consumers_of(RabbitMQMetric("http://rabbitmq:15672", "jobs")).ask()
 
 
+def test_a_consumer_that_ends_between_two_requests_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def consumer(number: int) -> dict[str, Any]:
+        details = {"name": f"channel {number}", "peer_host": f"172.18.0.{number}"}
+        return {"queue": {"name": "jobs"}, "ack_required": True, "channel_details": details}
+
+    channel = {"name": "channel 2", "vhost": "/", "connection_details": {"peer_host": "172.18.0.2"}}
+    answers: list[Any] = [[consumer(2), consumer(3)], [channel], [consumer(2), consumer(4)]]
+    monkeypatch.setattr(of_rabbitmq.Client, "fetch", lambda client, url: json.dumps(answers.pop(0)).encode())
+    found = consumers_of(RabbitMQMetric("http://rabbitmq:15672", "jobs")).ask()
+    assert found == [Consumer("", True, "172.18.0.2")]
+
+
 @pytest.mark.parametrize("answer", [b"{}", b"[7]", b'[{"queue": 5}]', b"<html>"])
 def test_another_answer(answer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(of_rabbitmq.Client, "fetch", lambda client, url: answer)

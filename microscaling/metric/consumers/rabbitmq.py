@@ -38,14 +38,11 @@ class RabbitMQConsumers(Consumers):
     def fetch(self) -> Sequence[Consumer]:
         until = time.monotonic() + DEADLINE_S
         try:
-            found = self._ask(f"consumers/{quote(self.vhost, safe='')}", until)
-            # Of a channel that has just gone RabbitMQ says [].
-            consumers = [one for one in found if one["channel_details"]]
+            consumers = self._consumers(until)
             mine = list(self._of_queue(consumers))
-            ours = {_address(one) for one in mine}
-            self._check_celery(consumers, ours)
+            self._check_celery(consumers, {_address(one) for one in mine})
             channels = self._ask(CHANNELS, until)
-            self._check_shown(mine, channels)
+            ours = {_address(one) for one in self._shown(mine, channels, until)}
             there = [one for one in channels if one["connection_details"]]
             busy = {peer(one["connection_details"]) for one in there if self._has_message(one)}
             return [Consumer("", address in busy, address) for address in sorted(ours)]
@@ -66,6 +63,11 @@ class RabbitMQConsumers(Consumers):
             raise ValueError("it is no list")
         return answer
 
+    def _consumers(self, until: float) -> list[Mapping[str, Any]]:
+        # Of a channel that has just gone RabbitMQ says [].
+        asked = self._ask(f"consumers/{quote(self.vhost, safe='')}", until)
+        return [one for one in asked if one["channel_details"]]
+
     def _of_queue(self, consumers: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
         for one in consumers:
             if one["queue"]["name"] == self.queue:
@@ -85,16 +87,20 @@ class RabbitMQConsumers(Consumers):
                 "before they work on it, so they look idle: use busyFile or busyProbe"
             )
 
-    def _check_shown(
-        self, consumers: Sequence[Mapping[str, Any]], channels: Sequence[Mapping[str, Any]]
-    ) -> None:
-        # RabbitMQ leaves out what a user may not see, and then all would look idle.
+    def _shown(
+        self, mine: Sequence[Mapping[str, Any]], channels: Sequence[Mapping[str, Any]], until: float
+    ) -> list[Mapping[str, Any]]:
+        """Returns the consumers whose channels are shown. Raises MetricError if one is hidden."""
         names = {channel["name"] for channel in channels}
-        if any(one["channel_details"]["name"] not in names for one in consumers):
+        missing = {_channel(one) for one in mine} - names
+        # A consumer may have ended between the two requests: then it is in the list no more.
+        if missing and missing & {_channel(one) for one in self._of_queue(self._consumers(until))}:
+            # RabbitMQ leaves out what a user may not see, and then all would look idle.
             raise MetricError(
                 f"{self.name}: it does not show the channel of a consumer of {short(self.queue)}: the user "
                 "in the URL needs the tag monitoring"
             )
+        return [one for one in mine if _channel(one) in names]
 
     def _has_message(self, channel: Mapping[str, Any]) -> bool:
         # A channel that is younger than the last numbers has none yet: it may have a job.
@@ -103,6 +109,10 @@ class RabbitMQConsumers(Consumers):
 
 def _address(consumer: Mapping[str, Any]) -> str:
     return peer(consumer["channel_details"])
+
+
+def _channel(consumer: Mapping[str, Any]) -> str:
+    return str(consumer["channel_details"]["name"])
 
 
 def peer(details: Mapping[str, Any]) -> str:
