@@ -52,6 +52,7 @@ log = logging.getLogger("mssagent")
 
 FAILED = 1
 POLL_INTERVAL_S = 0.02
+MOMENT_S = 0.5
 LOCK_EVERY_S = 0.2
 """Seconds between two looks whether the lease is free."""
 OF_HEALTH = ("MSS_HEALTH_FILE", "MSS_SERVER_ADDRESS")
@@ -381,12 +382,13 @@ def _tasks(lock: LeaseLock | None, stopping: Flag, make: Callable[[], Tasks], he
 def _until(stopping: Flag, make: Callable[[], Tasks], heartbeat: Heartbeat) -> Tasks:
     """Waits for the tasks. Raises Stopped if `stopping` is set first."""
     thread = _Configuring(make)
-    # It is never joined after a stop: the wait inside may have no end, and the process is about to exit.
+    # After a stop it is joined for a moment only: the wait inside may have no end.
     thread.start()
     while thread.is_alive() and not stopping.is_set():
         thread.join(POLL_INTERVAL_S)
         report_unheeded()
         heartbeat.tell(STARTING, lambda: "starting: waiting for the configuration")
+    thread.join(MOMENT_S)
     if thread.error is not None:
         raise thread.error
     if thread.tasks is None:

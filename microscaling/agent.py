@@ -293,13 +293,25 @@ class _Begin(StoppableThread):
             for step in steps:
                 self.patience.run(step)
         except Stopped:
-            return
+            if self.agent.leave or not scheduler.sole or not self._made(steps):
+                return
         self.done = True
         with tasks:
             found = [f"{task.running} of {task.name}" for task in tasks.tasks if task.running]
         if found:
             log.info("adopted running %s: %s", tasks.nouns, ", ".join(found))
         self.stop()
+
+    def _made(self, steps: Iterable[Callable[[], None]]) -> bool:
+        """Makes each step once, after the request to stop: what an earlier agent has left would outlive this
+        one. Returns False if one fails."""
+        try:
+            for step in steps:
+                step()
+        except MicroscalingError as error:
+            log.warning("%s", error)
+            return False
+        return True
 
 
 class _Counter(StoppableThread):

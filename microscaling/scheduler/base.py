@@ -29,6 +29,8 @@ class Scheduler(ABC):
     """Tasks may come, change and go while it runs: `change_tasks` can be called."""
     prepares = True
     """False if there is nothing to prepare, such as an image to pull."""
+    sole = False
+    """No other agent can have the containers that it finds, so none but this one ends them."""
 
     @abstractmethod
     def init_scheduler(self, task: Task) -> None:

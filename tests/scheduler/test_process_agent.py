@@ -32,6 +32,17 @@ while not (asked and (folder / "finish").exists()):
 """
 
 
+STOPPED = """
+# An agent that is asked to stop before it has read its configuration.
+import os, sys
+from microscaling import __main__ as program
+from microscaling.utils.flag import Flag
+stopping = Flag()
+stopping.set()
+sys.exit(program.build(os.environ, stopping).run())
+"""
+
+
 class Stage:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -49,11 +60,10 @@ class Stage:
             "STAGE": str(folder),
         }
 
-    def agent(self, **more: str) -> subprocess.Popen[bytes]:
+    def agent(self, *program: str, **more: str) -> subprocess.Popen[bytes]:
+        argv = [sys.executable, *(program or ("-m", "microscaling"))]
         with (self.folder / "log").open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "microscaling"], env=self.environ | more, stderr=log, stdout=log
-            )
+            return subprocess.Popen(argv, env=self.environ | more, stderr=log, stdout=log)
 
     def there(self, what: str) -> list[str]:
         return sorted(path.stem for path in self.folder.glob(f"*.{what}"))
@@ -104,6 +114,28 @@ def test_killed_in_its_own_end_the_next_agent_goes_on(stage, end):
     third.send_signal(signal.SIGTERM)
     assert third.wait(60) == 0
     assert stage.running() == []
+
+
+@pytest.mark.parametrize("end", ["stop", "leave"])
+def test_asked_to_stop_before_its_start_is_over_it_ends_what_a_killed_agent_has_left(stage, end):
+    first = stage.agent()
+    wait_for(lambda: len(stage.there("up")) == 2, 60.0)
+    first.kill()
+    first.wait()
+    (stage.folder / "finish").touch()
+    assert stage.agent("-c", STOPPED, MSS_ON_EXIT=end).wait(60) == 0
+    assert len(stage.there("done")) == (2 if end == "stop" else 0)
+    assert bool(stage.running()) is (end == "leave")
+
+
+def test_a_second_agent_that_is_asked_to_stop_at_once_ends_nothing(stage):
+    first = stage.agent()
+    wait_for(lambda: len(stage.there("up")) == 2, 60.0)
+    assert stage.agent("-c", STOPPED).wait(60) == 0
+    assert stage.there("asked") == []
+    (stage.folder / "finish").touch()
+    first.terminate()
+    assert first.wait(60) == 0
 
 
 def test_the_end_of_the_agent_leaves_nothing_in_any_session(stage):

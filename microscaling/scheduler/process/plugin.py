@@ -32,6 +32,7 @@ def make(settings: Settings, environ: Mapping[str, str]) -> Scheduler:
     folder = settings.state_dir or default_folder(environ)
     backend = ProcessBackend(folder, own(environ), alone=True)
     scheduler = ContainerScheduler(backend, settings.orphans == "stop", settings.exit_timeout_s)
+    scheduler.sole = True  # by the lock of the folder
     scheduler.max_warm_bytes = float("inf") if settings.warm_memory is None else settings.warm_memory
     return scheduler
 
