@@ -284,3 +284,26 @@ def test_after_a_restart_of_the_engine_what_came_up_by_policy_is_adopted(
         assert ids(project) == before, "nothing was made"
         assert project.inspected("batch_2")["State"]["Status"] == "exited"
         assert agent.stop() == 0
+
+
+def test_what_it_stopped_and_an_engine_started_again_while_no_agent_ran_is_stopped_again(
+    own_project: Project, own_engine: engines.OwnEngine, numbers: Numbers
+) -> None:
+    """As Docker does under `on-failure` with each that was stopped and has not ended with 0."""
+    project = own_project
+    none = {"network_mode": "none", "restart": "on-failure", "stop_grace_period": "1s"}
+    none["image"] = "mss-test/stubborn"
+    project.web(labels=numbers.labels("web", 3), **none)
+    project.services["batch"] = batch() | none
+    project.run("up", "-d", "--scale", "batch=2")
+    with project.agent(cap=4) as agent:
+        until(project, "web_1", "web_2", "web_3", "batch_1")
+        wait_for(lambda: project.inspected("batch_2")["State"]["ExitCode"] == 137, "for its end")
+        assert agent.stop() == 0
+    own_engine.kill()
+    own_engine.start()
+    until(project, "web_1", "web_2", "web_3", "batch_1", "batch_2")
+    with project.agent(cap=4) as agent:
+        agent.says("adopted running containers: 2 of batch, 3 of web")
+        until(project, "web_1", "web_2", "web_3", "batch_1")
+        assert agent.stop() == 0
