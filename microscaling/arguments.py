@@ -155,7 +155,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         from microscaling.control.completion import complete
 
         complete(parser, COMMANDS, OPTIONS)
-    asked, unknown = parser.parse_known_args(given)
+    # Options may stand between a command and its words: pin mailer --for 2h 3.
+    asked, unknown = parser.parse_known_intermixed_args(given)
     if unknown:
         parser.error(_unknown(unknown[0], [*OPTIONS, "--version", "--help", *COMMANDS]))
     _check(parser, asked)

@@ -80,6 +80,26 @@ def test_durations(text: str, seconds: float) -> None:
     assert parse(["pause", "mailer", "--for", text]).seconds == seconds
 
 
+@pytest.mark.parametrize(
+    ("given", "command", "words", "file"),
+    [
+        ("explain --json mailer", "explain", ["mailer"], None),
+        ("pause --down --for 2h mailer", "pause", ["mailer"], None),
+        ("pin --for 2h mailer 3", "pin", ["mailer", "3"], None),
+        ("pin mailer --for 2h 3", "pin", ["mailer", "3"], None),
+        ("check --strict a.yml", "check", ["a.yml"], "a.yml"),
+        ("check --max 3 a.yml", "check", ["a.yml"], "a.yml"),
+        ("--max 3 check a.yml", "check", ["a.yml"], "a.yml"),
+        ("check -- -a.yml", "check", ["-a.yml"], "-a.yml"),
+    ],
+)
+def test_options_may_stand_between_a_command_and_its_words(
+    given: str, command: str, words: list[str], file: str | None
+) -> None:
+    asked = parse(given.split())
+    assert (asked.command, asked.words, asked.file) == (command, words, file)
+
+
 @pytest.mark.parametrize("words", [["explain"], ["pin"]])
 def test_a_command_for_a_task_needs_it(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
