@@ -84,8 +84,9 @@ def explain(tasks: Tasks, name: str) -> dict[str, Any] | None:
 
 def _taken_by(tasks: Tasks) -> str:
     """Describes the containers that take places under the cap, and are in no task's demand."""
-    outside = tasks.orphans or f"{tasks.outside} of no task" if tasks.outside else ""
-    return " and ".join(filter(None, (tasks.occupied_by, outside)))
+    # With the way out, if there is one.
+    words = (tasks.occupied_by, tasks.orphans) if tasks.outside and tasks.orphans else (tasks.taken_by,)
+    return " and ".join(filter(None, words))
 
 
 def _task(task: Task, tasks: Tasks) -> dict[str, Any]:

@@ -58,4 +58,4 @@ def obstacle(task: Task, tasks: Tasks) -> str:
         among = f", {draining} of which drain, {last}" if draining else ""
         return f"it waits for {stopping} that stop{among}"
     cap = f"the cap, {tasks.cap}, is used up"
-    return f"{cap} (less {tasks.occupied_by})" if tasks.occupied_by else cap
+    return f"{cap} (less {tasks.taken_by})" if tasks.taken_by else cap

@@ -126,6 +126,12 @@ class Tasks:
         """Returns the free places under the cap; negative if more containers are requested than it allows."""
         return self.places() - sum([task.requested for task in self.tasks])
 
+    @property
+    def taken_by(self) -> str:
+        """Those that take places under the cap and are in no task's demand, for a person to read."""
+        outside = f"{self.outside} {self.nouns} of no task" if self.outside else ""
+        return " and ".join(filter(None, (self.occupied_by, outside)))
+
     def places(self) -> int:
         """Returns the number of containers that can be shared out: the cap less the occupied places."""
         return max(0, self.max_containers - self.occupied)

@@ -80,6 +80,7 @@ class Decider:
                 changed = not tasks.hold and scaling.allocate(tasks)
                 changed = (not tasks.hold and scaling.guard(tasks)) or changed
                 changed = (not tasks.hold and self.rests.fill(tasks)) or changed
+            changed = (not tasks.hold and self.schedules.limit()) or changed
             changes = changes_since(before)
             count_changes(tasks, before, changes, now)
             lines = self.status.look(now)

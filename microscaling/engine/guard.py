@@ -82,8 +82,8 @@ def _lower(movable: list[Task], excess: int, tasks: Tasks) -> bool:
                 break
             gives = min(left, task.demand - floor(task))
             if gives > 0:
-                rule = OVER_PLACES if tasks.occupied else OVER_CAP
-                after, cap, by = task.demand - gives, tasks.max_containers, tasks.occupied_by
+                rule = OVER_PLACES if tasks.taken_by else OVER_CAP
+                after, cap, by = task.demand - gives, tasks.cap, tasks.taken_by
                 task.reason = Reason(rule, task.demand, after, excess, cap, by).on_top_of(task.reason)
                 task.demand -= gives
                 left -= gives

@@ -5,6 +5,7 @@ Pure but for the time of day from `Tasks.wall`; the caller holds the lock of `Ta
 
 from __future__ import annotations
 
+from microscaling.demand.reason import ABOVE_MAXIMUM, Reason
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.demand.windows import next_change
@@ -40,6 +41,21 @@ class Schedules:
             if now >= due:
                 self._due[task] = self._look(task, now, lines)
         return lines
+
+    def limit(self) -> bool:
+        """Lowers what is above the maximum of a window, or was adopted above equal limits; to be called after
+        all other rules. Returns True if any demand changed."""
+        # Not left to them: the largest change of one decision is 0 between equal limits, and a task without a
+        # reading is moved by none.
+        high = [task for task in self.tasks.tasks if task.demand > task.max_containers]
+        high = [task for task in high if task.schedule is not None or not task.max_delta]
+        # A paused one stays as it is, too, and one that backs off has its demand from the scheduler.
+        high = [task for task in high if task.is_scalable and not task.backing_off]
+        for task in high:
+            most = max(0, task.max_containers)
+            task.reason = Reason(ABOVE_MAXIMUM, task.demand, most)
+            task.demand = most
+        return bool(high)
 
     def _look(self, task: Task, now: float, lines: list[str]) -> float:
         assert task.schedule is not None

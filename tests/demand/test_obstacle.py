@@ -49,3 +49,11 @@ def test_one_that_has_asked_for_its_maximum_still_waits_for_places() -> None:
     task, tasks = of(2, 2, 60, parked=2)
     task.requested = task.demand = task.max_containers
     assert obstacle(task, tasks) == "it waits for 2 that drain, at most 60 s"
+
+
+def test_places_of_others_are_no_riddle() -> None:
+    web, tasks = of(0, 0, None)
+    tasks.outside = 3
+    assert obstacle(web, tasks) == "the cap, 8, is used up (less 3 containers of no task)"
+    tasks.occupied, tasks.occupied_by = 1, "1 of batch not stopping"
+    assert obstacle(web, tasks).endswith("(less 1 of batch not stopping and 3 containers of no task)")

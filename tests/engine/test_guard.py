@@ -108,6 +108,14 @@ def test_reasons() -> None:
     ]
 
 
+def test_a_reason_names_the_cap_as_it_is_configured() -> None:
+    a = task("a1", 4, 0)
+    tasks = Tasks([a], 5)
+    tasks.outside = 4
+    guard(tasks)
+    assert str(a.reason) == "3 too many for the cap of 5 (less 4 containers of no task): gives back 3"
+
+
 def test_reason_of_one_that_needs_nobody() -> None:
     a = task("a1", 0, 4)
     guard(Tasks([a], 3))

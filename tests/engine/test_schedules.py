@@ -57,6 +57,32 @@ def test_a_window_is_a_ceiling() -> None:
     assert run.for_s(10, a=5000)[0] > 3
 
 
+@pytest.mark.parametrize("limits", [{"most": 0}, {"least": 3, "most": 3}, {"least": 2, "most": 3}])
+@pytest.mark.parametrize("reading", [0, 5000, None])
+def test_a_ceiling_counts_at_once_also_between_equal_limits_and_without_a_reading(
+    limits: dict[str, int], reading: int | None
+) -> None:
+    run = Clocked(queue_task("a", 10, min_containers=10, schedule=office(**limits)))
+    assert run.for_s(1.5, a=5000)[0] >= 10
+    run.set("2026-11-30T08:00:00")
+    assert run.for_s(0.5, a=reading) == [limits["most"]]
+    assert run.for_s(1, a=5000) == [limits["most"]]
+
+
+def test_a_ceiling_waits_until_a_paused_task_is_resumed() -> None:
+    run = Clocked(queue_task("a", 10, schedule=office(most=3)))
+    run.tasks.overrides["a"] = Override(None)
+    assert run.for_s(4, a=0) == [10]
+    run.tasks.overrides.clear()
+    assert run.for_s(0.5, a=5000) == [3]
+
+
+@pytest.mark.parametrize("reading", [0, 5000, None])
+def test_what_was_adopted_above_equal_limits_is_lowered(reading: int | None) -> None:
+    run = Driven(queue_task("a", 5, min_containers=3, max_containers=3, max_delta=0))
+    assert run.for_s(0.5, a=reading) == [3]
+
+
 def test_a_window_raises_the_ceiling() -> None:
     run = Clocked(queue_task("a", 2, max_containers=2, max_delta=2, schedule=office(most=12)))
     assert run.for_s(2, a=5000) == [2]
