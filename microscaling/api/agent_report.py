@@ -94,7 +94,8 @@ def _outlook(task: Task) -> dict[str, Any]:
     return told
 
 
-def _failing(failure: Failure, now: float) -> dict[str, Any]:
+def failing_of(failure: Failure, now: float) -> dict[str, Any]:
+    """Returns the object "failing": the last failure of a task's containers, at `now` (monotonic seconds)."""
     told: dict[str, Any] = {"why": masked(failure.why)[:MAX_TEXT], "seconds": _seconds(now - failure.at)}
     if failure.exit_code is not None:
         told["exitCode"] = failure.exit_code
@@ -141,7 +142,7 @@ def agent_detail(
         for task, entry in zip(tasks.tasks, told, strict=True):
             entry.update(_outlook(task))
             if task.failure is not None:
-                entry["failing"] = _failing(task.failure, now)
+                entry["failing"] = failing_of(task.failure, now)
             if task.name in asked:
                 entry["containers"] = container_entries(tasks, task.name, now)
     if tasks.occupied:

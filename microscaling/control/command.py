@@ -295,6 +295,14 @@ def _rules(told: Mapping[str, Any]) -> Iterator[str]:
         yield f"  rule     {told['rule']}{_target(told)}"
 
 
+def _failing(failing: Mapping[str, Any]) -> Iterator[str]:
+    """Yields the last failure of its containers, and the time of the next try."""
+    retry = f"; next try in {span(failing['retrySeconds'])}" if "retrySeconds" in failing else ""
+    yield f"  failed   {one_line(failing['why'])}, {span(failing['seconds'])} ago{retry}"
+    for line in failing.get("lines", "").splitlines():
+        yield f"           | {one_line(line)}"
+
+
 def _learned(told: Mapping[str, Any]) -> Iterator[str]:
     """Yields what a rule has learned, and its promise against what was measured."""
     if told["rate"] is not None:
@@ -334,6 +342,8 @@ def _explained(told: Mapping[str, Any], noun: str) -> Iterator[str]:
         yield f"  reads    {_reading(told['reading'])} from {', '.join(told['sources'])}{age}"
     if told["problem"]:
         yield f"  problem  {told['problem']}"
+    if failing := told.get("failing"):  # missing in the answer of an agent of an earlier version
+        yield from _failing(failing)
     for warning in told.get("warnings", ()):
         yield f"  warning  {warning}"
     yield from _rules(told)

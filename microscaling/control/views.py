@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from microscaling import __version__
+from microscaling.api.agent_report import failing_of
 from microscaling.api.learned import learned_of
 from microscaling.api.members import members_of
 from microscaling.control.server import Answer, Handler
@@ -65,6 +66,7 @@ def explain(tasks: Tasks, name: str) -> dict[str, Any] | None:
             "sources": [source.name for source in task.metric.sources],
             "lacks": 0 if task.is_remainder() else shortage(task),
             "obstacle": "",
+            "failing": None if task.failure is None else failing_of(task.failure, time.monotonic()),
             "cap": tasks.cap,
             "has": {each.name: each.requested for each in tasks.by_priority() if each.requested},
             "decisions": [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import jsonschema
@@ -10,6 +11,7 @@ import pytest
 
 from microscaling.control import command, views
 from microscaling.control.client import AgentError
+from microscaling.demand.shown import Failure
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.scheduler.occupied import NOT_STOPPING, Occupied
@@ -62,6 +64,25 @@ def test_a_service_that_is_left_alone_says_why(monkeypatch: pytest.MonkeyPatch) 
     del answer["leftAlone"]  # as of an agent of an earlier version
     with pytest.raises(AgentError, match='no agent has a task "mail"; there are web'):
         command.explain({}, "mail", lines.append)
+
+
+def test_a_failure_is_explained_with_its_output_and_the_next_try() -> None:
+    tasks = Tasks([Task("a", max_containers=8, backing_off=True)], 8)
+    now = time.monotonic()
+    tasks.tasks[0].failure = Failure("container 3df2 exited with code 1", now - 3, 1, "no\nentry\x1b[1m", now + 5)
+    answer = json.loads(json.dumps(views.explain(tasks, "a")))
+    jsonschema.Draft202012Validator(SCHEMA).validate(answer)
+    assert (answer["failing"]["exitCode"], answer["failing"]["lines"]) == (1, "no\nentry\x1b[1m")
+    answer["failing"] |= {"seconds": 3, "retrySeconds": 5}
+    lines = [*command._explained(answer, "container")]
+    first = lines.index("  failed   container 3df2 exited with code 1, 3 s ago; next try in 5 s")
+    assert lines[first + 1 : first + 3] == ["           | no", "           | entry\\x1b[1m"]
+    tasks.tasks[0].failure = Failure("its image is missing", now - 3)
+    answer = json.loads(json.dumps(views.explain(tasks, "a")))
+    jsonschema.Draft202012Validator(SCHEMA).validate(answer)
+    assert any(line.startswith("  failed   its image is missing, ") for line in command._explained(answer, "container"))
+    del answer["failing"]  # as of an agent of an earlier version
+    assert not any("failed" in line for line in command._explained(answer, "container"))
 
 
 def test_frozen_ones_are_explained(monkeypatch: pytest.MonkeyPatch) -> None:
