@@ -132,8 +132,9 @@ class Wishes:
             ended = [name for name in names if tasks.overrides.pop(name, None) is not None]
             tasks.obey()
         if not ended:
-            raise Refused(f"{few(names) or 'no task'}: is neither paused nor pinned")
-        return f"{few(ended)}: follows its rule again"
+            task = query.get("task")
+            raise Refused(f"{task}: is neither paused nor pinned" if task else "no task is paused or pinned")
+        return f"{few(ended)}: {'follow their rules' if len(ended) > 1 else 'follows its rule'} again"
 
     def _names(self, query: Mapping[str, str]) -> list[str]:
         with self.tasks as tasks:

@@ -41,7 +41,7 @@ def test_they_are_kept_for_the_next_agent(wishes: Wishes, tmp_path: Path) -> Non
     after = made(tmp_path)
     after.load()
     assert after.tasks.overrides == {"a": Override(None, NOW + 3600), "b": Override(3)}
-    assert ask(after, "resume") == "a, b: follows its rule again"
+    assert ask(after, "resume") == "a, b: follow their rules again"
     last = made(tmp_path)
     last.load()
     assert last.tasks.overrides == {}
@@ -90,7 +90,7 @@ REFUSED = [
     ("pin", {"containers": "3"}, "pin: which task? one at a time"),
     ("resume", {"task": "a"}, "a: is neither paused nor pinned"),
     ("pause", {"task": "c", "down": "true"}, 'there is no task "c"'),
-    ("resume", {}, "no task: is neither paused nor pinned"),
+    ("resume", {}, "no task is paused or pinned"),
 ]
 
 

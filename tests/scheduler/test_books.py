@@ -18,9 +18,10 @@ from tests.scheduler import beats
 LIFE = 250
 INDIFFERENT = {
     "nonce", "order", "id", "by_others", "touched", "started", "unexpected_exit", "signalled", "outage",
-    "version", "relief", "heard", "seen", "asked", "watch", "naming", "healthy", "exit_code", "address",
-    "name", "failures", "serial", "changed", "frozen_since", "pause_owed", "thaw_owed", "late_pause_until",
-    "late_thaw_until", "thaw_unconfirmed", "tries", "spent", "freezes", "handshake", "memory",
+    "version", "renewed", "relief", "heard", "seen", "asked", "watch", "naming", "healthy", "exit_code",
+    "address", "name", "failures", "serial", "changed", "frozen_since", "pause_owed", "thaw_owed",
+    "late_pause_until", "late_thaw_until", "thaw_unconfirmed", "tries", "spent", "freezes",
+    "handshake", "memory",
 }  # fmt: skip
 """Fields that give nobody anything to do while a container runs and is wanted."""
 take = ContainerReconciler.take

@@ -36,6 +36,17 @@ IDLE, BUSY, UNKNOWN = Activity.IDLE, Activity.BUSY, Activity.UNKNOWN
         ),
         (Standing(1, activity=BUSY, since=9), Standing(2, activity=UNKNOWN, since=5), "and busy as unknown"),
         (Standing(2, activity=BUSY, since=5), Standing(1, activity=BUSY, since=5), "the same: the newest"),
+        (
+            Standing(1, activity=IDLE),
+            Standing(2, activity=IDLE, renewed=True),
+            "the one that is to be replaced anyway",
+        ),
+        (
+            Standing(2, activity=IDLE, renewed=True),
+            Standing(1, activity=BUSY),
+            "but not in the midst of a job",
+        ),
+        (Standing(1), Standing(2, renewed=True), "the same where nothing is known"),
         (Standing(2), Standing(1), "nothing is known: the newest, as without any of the keys"),
     ],
 )

@@ -10,6 +10,7 @@ import pytest
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.demand.warm import Warm
+from microscaling.demand.web import Web
 from microscaling.errors import PermanentError
 from microscaling.scheduler.containers.updates import Updates, is_ready, stale_in
 from tests.scheduler.simulated_engine import Faults, SimulatedEngine
@@ -71,6 +72,24 @@ def test_one_new_one_then_one_old_one(cap: int, fewest: int, most: int) -> None:
     assert world.fewest >= fewest
     assert world.most <= most + 1, "with one on its way out"
     assert (world.task.rolling, world.updates.rolling) == ("", False)
+
+
+@pytest.mark.parametrize("cap", [8, 12])
+@pytest.mark.parametrize("web", [None, Web()])
+def test_a_task_that_needs_fewer_meanwhile_gives_its_old_ones(cap: int, web: Web | None) -> None:
+    world = World(cap)
+    world.task.web = web
+    world.roll()
+    for _ in range(200):
+        world.run(0.5)
+        runs = [c for c in world.reconciler.all() if c.is_up and is_ready(world.reconciler, c.id)]
+        new = {c.id for c in runs if c.version == "2"}
+        if len(new) >= 3:
+            break
+    world.demand = 3
+    world.run(60)
+    assert {c.id for c in world.reconciler.all()} >= new, "none of the new ones went for an old one"
+    assert world.versions() == ["2"] * 3
 
 
 def test_at_the_end_of_the_agent_none_is_left_that_waits_for_a_new_one() -> None:

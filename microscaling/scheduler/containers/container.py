@@ -124,6 +124,8 @@ class Container:
     replaced."""
     outdated: bool = False
     """It is of an earlier configuration: another container takes its place, before or after it goes."""
+    renewed: bool = False
+    """It is of the present configuration and does its work; others of its task are still to be replaced."""
     version: str = ""
     """That of its task when it was made; empty if it is not known."""
     relief: bool = False

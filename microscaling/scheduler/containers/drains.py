@@ -64,9 +64,14 @@ class Drains:
     def choose(self, task: Task, wanted: list[Container], count: int) -> list[Container]:
         """Returns the containers of a task that go, of those that are wanted."""
         if task.drain is None:
-            # Those without work yet go first, then the newest. A back-off keeps running ones, even new ones.
+            # Those without work yet go first, then those to be replaced, then the newest. A back-off keeps
+            # running ones, even new ones.
             failing = task.backing_off
-            wanted.sort(key=lambda c: (failing and not c.is_up, c.phase in UNSTARTED or c.is_fresh, c.order))
+            wanted.sort(
+                key=lambda c: (
+                    failing and not c.is_up, c.phase in UNSTARTED or c.is_fresh, not c.renewed, c.order,
+                )
+            )  # fmt: skip
             return wanted[-count:]
         return sorted(wanted, key=self._order)[:count]
 
@@ -276,9 +281,9 @@ class Drains:
         watch, works = container.watch, container.is_up and container.healthy is not False
         works = works and not container.is_fresh
         draining = container.drain is not None
-        return Standing(container.order, works, watch.activity, watch.since, draining)
+        return Standing(container.order, works, watch.activity, watch.since, draining, container.renewed)
 
-    def _order(self, container: Container) -> tuple[int, float, int]:
+    def _order(self, container: Container) -> tuple[int, float, bool, int]:
         return goes_before(self.standing(container))
 
     def _is_at_work(self, container: Container) -> bool:

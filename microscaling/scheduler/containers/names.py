@@ -215,12 +215,12 @@ class Names:
         log.log(level, "%s: %s %s cannot be %s: %s", container.task.name,
                 self.inventory.tasks.noun, container.short_id, what, error)  # fmt: skip
 
-    def _order(self, container: Container) -> tuple[bool, int, bool, float, float]:
+    def _order(self, container: Container) -> tuple[bool, int, bool, float, bool, float]:
         standing = self.drains.standing(container)
         if container.naming.listed is False:  # nothing has reached it yet
             standing = standing.without_work()
-        kind, since, order = goes_before(standing)
+        kind, since, renewed, order = goes_before(standing)
         unsafe = container.naming.unsafe_until > self.drains.now
         # The highest address first, so that no hole opens below one that has still to go.
         place = -float(container.address) if container.address else float(order)
-        return self.inventory.is_others(container.id), kind, unsafe, since, place
+        return self.inventory.is_others(container.id), kind, unsafe, since, renewed, place

@@ -61,6 +61,9 @@ class Updates:
         }
         for name, task in here.items():
             mine = self.inventory.containers[name]
+            for container in mine:
+                if container.renewed:  # mostly none, and an assignment has its price
+                    container.renewed = False
             if name in self._halted:
                 continue
             for container in mine:
@@ -146,6 +149,9 @@ class Updates:
             self._say(task, len(old), count, now)
         if now < self.inventory.quiet.get(task.name, now) or task.name in self.inventory.resting:
             return
+        # If the task needs fewer meanwhile, the old ones go: they would be replaced anyway.
+        for container in self.inventory.containers[task.name]:
+            container.renewed = container.is_up and container not in old and self.is_ready(container.id)
         # One that does no work costs nothing, and may be the reason for the change.
         old.sort(key=lambda c: (not c.outdated, self.is_ready(c.id)))
         waiting, missing = sum(c.outdated for c in old), self._missing(task, {c.id for c in old})
