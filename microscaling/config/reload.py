@@ -204,8 +204,8 @@ def in_words(change: Change, had: dict[str, Task]) -> str:
         "new": new,
         "changed": [task.name for task in known if task.name not in rolled],
         "rolled": rolled,
-        "gone, its containers with it": sorted(change.gone),
-        "gone, its containers stay": sorted(change.left),
+        "gone, with what runs": sorted(change.gone),
+        "gone, but what runs stays": sorted(change.left),
     }
     words = [f"{what}: {few(names)}" for what, names in parts.items() if names]
     if change.cap is not None:

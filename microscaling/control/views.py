@@ -78,7 +78,7 @@ def explain(tasks: Tasks, name: str) -> dict[str, Any] | None:
         if told["lacks"] or task.held:
             told["obstacle"] = masked(obstacle(task, tasks))
         else:
-            told["obstacle"] = told["waits"]
+            told["obstacle"] = told["waits"] and f"it {told['waits']}"
         if not task.is_remainder() and (band := band_of(task.target, task.serving())):
             told["band"] = {"more": band.more, "back": band.back if band.back >= 0 else None}
         return told

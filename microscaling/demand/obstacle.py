@@ -19,7 +19,12 @@ def waits(task: Task, tasks: Tasks) -> str:
     """Returns for which containers those of a task wait that have no place yet, and for how long at the most;
     "" if they wait for none that drains. The caller holds the lock."""
     draining, last = _draining(tasks)
-    return f"waits for {min(task.parked, draining)} that drain, {last}" if task.parked and draining else ""
+    count = min(task.parked, draining)
+    return f"waits for {_that(count, 'drain')}, {last}" if count else ""
+
+
+def _that(count: int, act: str) -> str:
+    return f"{count} that {act}{'s' if count == 1 else ''}"
 
 
 def _draining(tasks: Tasks) -> tuple[int, str]:
@@ -54,8 +59,8 @@ def obstacle(task: Task, tasks: Tasks) -> str:
     if stopping:
         draining, last = _draining(tasks)
         if draining == stopping:
-            return f"it waits for {draining} that drain, {last}"
-        among = f", {draining} of which drain, {last}" if draining else ""
-        return f"it waits for {stopping} that stop{among}"
+            return f"it waits for {_that(draining, 'drain')}, {last}"
+        among = f", {draining} of which drain{'s' if draining == 1 else ''}, {last}" if draining else ""
+        return f"it waits for {_that(stopping, 'stop')}{among}"
     cap = f"the cap, {tasks.cap}, is used up"
     return f"{cap} (less {tasks.taken_by})" if tasks.taken_by else cap

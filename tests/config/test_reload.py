@@ -79,7 +79,7 @@ def running() -> Iterator[Callable[..., World]]:
 def test_tasks_come_change_and_go(running: Callable[..., World]) -> None:
     world = running(app("a"), app("b"))
     said = world.reload(app("a", maxContainers=6), app("c"), cap=12)
-    assert said == Outcome("new: c; changed: a; gone, its containers with it: b; maxContainers: 12")
+    assert said == Outcome("new: c; changed: a; gone, with what runs: b; maxContainers: 12")
     assert [task.name for task in world.tasks.tasks] == ["a", "c"]
     assert (world.tasks.get_task("a").max_containers, world.tasks.cap) == (6, 12)
     assert world.reload(app("a", maxContainers=6), app("c"), cap=12) == Outcome("nothing has changed")
@@ -135,7 +135,7 @@ def test_the_order_counts_for_equal_priorities(running: Callable[..., World]) ->
 
 def test_the_containers_of_a_task_that_goes_stay_or_go(running: Callable[..., World]) -> None:
     world = running(app("a"), app("b"), leaves=True)
-    assert world.reload(app("a")).said == "gone, its containers stay: b"
+    assert world.reload(app("a")).said == "gone, but what runs stays: b"
     assert (world.changes[0].gone, world.changes[0].left) == (frozenset(), frozenset({"b"}))
 
 
@@ -143,14 +143,14 @@ def test_a_task_goes_only_after_a_yes(
     running: Callable[..., World], caplog: pytest.LogCaptureFixture
 ) -> None:
     world = running(app("a"), app("b"), confirms=True)
-    waits = "waits for `microscaling reload --yes`, as a task goes: gone, its containers with it: b"
+    waits = "waits for `microscaling reload --yes`, as a task goes: gone, with what runs: b"
     assert world.reload(app("a")) == Outcome(problems=(waits,))
     assert world.reload() == Outcome(problems=(waits.replace(": b", ": a, b"),)), "nor if the list is empty"
     world.reload(app("a"))
     assert sum(waits in line for line in caplog.messages) == 2
     assert [task.name for task in world.tasks.tasks] == ["a", "b"]
     assert world.reload(app("a"), app("b", priority=3)).said == "changed: b", "all else is taken at once"
-    assert world.reload(app("a"), yes=True).said == "gone, its containers with it: b"
+    assert world.reload(app("a"), yes=True).said == "gone, with what runs: b"
 
 
 def test_with_an_orchestrator_what_is_in_a_container_is_refused(running: Callable[..., World]) -> None:

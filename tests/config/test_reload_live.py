@@ -93,7 +93,7 @@ def test_containers_of_a_task_that_goes_stay_and_keep_their_places(stage: Stage)
     wait_for(lambda: (stage.count("a"), stage.count("rest")) == (4, 2))
     before = stage.pids("a")
     stage.write(rest)
-    assert stage.reload()["said"] == "gone, its containers stay: a"
+    assert stage.reload()["said"] == "gone, but what runs stays: a"
     wait_for(lambda: [task["name"] for task in ask(stage.socket, "GET /status")["tasks"]] == ["rest"])
     stage.write(rest, cap=7)
     assert stage.reload()["said"] == "maxContainers: 7"
@@ -111,7 +111,7 @@ def test_they_go_if_the_user_says_so(stage: Stage) -> None:
     stage.run(MSS_ORPHANS="stop")
     wait_for(lambda: (stage.count("a"), stage.count("b")) == (2, 2))
     stage.write(fixed("b", 2))
-    assert stage.reload()["said"] == "gone, its containers with it: a"
+    assert stage.reload()["said"] == "gone, with what runs: a"
     before = stage.pids("b")
     wait_for(lambda: not stage.count("a"))
     assert stage.pids("b") == before
@@ -155,7 +155,7 @@ def test_the_file_is_watched_and_a_task_goes_only_after_a_yes(stage: Stage) -> N
     told = stage.reload()
     assert told["problems"][0].startswith("waits for `microscaling reload --yes`, as a task goes: ")
     assert (stage.count("a"), stage.count("b")) == (3, 1)
-    assert stage.reload(yes=True)["said"] == "changed: a; gone, its containers with it: b"
+    assert stage.reload(yes=True)["said"] == "changed: a; gone, with what runs: b"
     wait_for(lambda: (stage.count("a"), stage.count("b")) == (2, 0))
 
 

@@ -231,12 +231,12 @@ def test_a_task_that_waits_for_places_in_a_drain(tmp_path: Path) -> None:
         wait_for(lambda: re.search(rf"batch{mark} +2 +3 ", told()[0]))
         with closing(sqlite3.connect(tmp_path / "jobs.db")) as db, db:
             db.executemany("INSERT INTO jobs VALUES (?)", [(i,) for i in range(200)])
-        waits = r"waits for \d that drain, at most 4[01] min"
+        waits = r"waits for \d that drains?, at most 4[01] min"
         wait_for(lambda: re.search(rf"^mailer{mark} {waits}$", told()[0], re.MULTILINE))
         status, mailer, batch = told()
         assert re.search(rf"batch{mark} .* draining ", status)
         assert re.search(
-            r"  waits    (it )?waits for \d that drain, at most 4[01] min$", mailer, re.MULTILINE
+            r"  waits    (it )?waits for \d that drains?, at most 4[01] min$", mailer, re.MULTILINE
         )
         assert f"batch{mark}: draining: containers are to go" in batch
     finally:

@@ -107,3 +107,10 @@ def test_what_a_rule_has_learned_is_in_the_schema(monkeypatch: pytest.MonkeyPatc
         jsonschema.Draft202012Validator(SCHEMA).validate(answer)
     early = alone(WaitTarget(5), step(), World(1))
     told(early.tasks, monkeypatch)
+
+
+def test_what_it_waits_for_is_a_sentence() -> None:
+    a = Task("a", demand=1, requested=1, parked=1, max_containers=8)
+    tasks = Tasks([a, Task("b", running=8, stopping=1, draining=1, max_containers=8)], 8)
+    answer = json.loads(json.dumps(views.explain(tasks, "a")))
+    assert "  waits    it waits for 1 that drains, at most 0 s" in [*command._explained(answer, "container")]

@@ -24,7 +24,7 @@ def of(stopping: int, draining: int, left_s: float | None, parked: int = 0) -> t
         (0, 0, None, "the cap, 8, is used up"),
         (3, 0, None, "it waits for 3 that stop"),
         (2, 2, 41 * 60, "it waits for 2 that drain, at most 41 min"),
-        (3, 1, 12, "it waits for 3 that stop, 1 of which drain, at most 12 s"),
+        (3, 1, 12, "it waits for 3 that stop, 1 of which drains, at most 12 s"),
     ],
 )
 def test_obstacle(stopping: int, draining: int, left_s: float | None, said: str) -> None:
@@ -37,8 +37,8 @@ def test_obstacle(stopping: int, draining: int, left_s: float | None, said: str)
         (0, 2, 60, ""),
         (2, 0, None, ""),
         (2, 4, 2460, "waits for 2 that drain, at most 41 min"),
-        (3, 1, 7200, "waits for 1 that drain, at most 2 h"),
-        (1, 1, -5, "waits for 1 that drain, at most 0 s"),
+        (3, 1, 7200, "waits for 1 that drains, at most 2 h"),
+        (1, 1, -5, "waits for 1 that drains, at most 0 s"),
     ],
 )
 def test_waits(parked: int, draining: int, left_s: float | None, said: str) -> None:

@@ -39,6 +39,7 @@ def test_it_is_named_and_another_one_does_its_work(
     world: SimulatedEngine, heard: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
+    world.tasks.noun = "process"
     world.decide({"a": 3})
     world.run(2)
     world.faults.lost_event = 0.0 if heard else 1.0
@@ -49,7 +50,7 @@ def test_it_is_named_and_another_one_does_its_work(
     world.list()
     live(world, 3)
     task = world.tasks.get_task("a")
-    assert f"a: container {real.id} is paused from outside" in caplog.text
+    assert f"a: process {real.id} is paused from outside" in caplog.text
     assert caplog.text.count("paused from outside") == 1
     assert (task.requested, task.running, len(of(world, "a"))) == (3, 3, 4)
     world.pause(real, False)

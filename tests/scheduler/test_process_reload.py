@@ -115,7 +115,7 @@ def test_go_that_changes(tmp_path: Path) -> None:
     other = {**shake, "go": {"file": f"{tmp_path}/other-{{number}}"}}
     slow = "sleep 3; " + script
     with AgentProcess(tmp_path, [app("b", 1, slow, warm=1, **shake)], **environ(tmp_path)) as agent:
-        agent.says("1 are warm")
+        agent.says("1 is warm")
         wait_for(lambda: len(written(tmp_path, "works")) == 1)
         reload(agent, app("b", 3, slow, warm=1, **other))
         wait_for(lambda: len(set(written(tmp_path, "works"))) == 4)

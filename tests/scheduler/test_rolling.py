@@ -7,6 +7,7 @@ import random
 
 import pytest
 
+from microscaling.demand.drain import Drain
 from microscaling.demand.task import Task
 from microscaling.demand.tasks import Tasks
 from microscaling.demand.warm import Warm
@@ -90,6 +91,27 @@ def test_a_task_that_needs_fewer_meanwhile_gives_its_old_ones(cap: int, web: Web
     world.run(60)
     assert {c.id for c in world.reconciler.all()} >= new, "none of the new ones went for an old one"
     assert world.versions() == ["2"] * 3
+
+
+def test_one_that_drains_does_not_come_back_in_the_place_of_a_new_one(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world = World(8)
+    world.task.drain = Drain(seconds=20)
+    world.demand = 4
+    world.run(2)
+    going = {c.id: c.drain for c in world.reconciler.all() if c.unwanted}
+    assert len(going) == 4
+    with caplog.at_level(logging.DEBUG):
+        world.roll()
+        world.run(10)
+        world.demand = 6  # and not for more of them either
+        world.run(5)
+    now = {c.id: c.drain for c in world.reconciler.all() if c.unwanted}
+    assert all(now[id] is drain is not None for id, drain in going.items()), "none begins anew"
+    assert "its drain is called off" not in caplog.text
+    world.run(200)
+    assert world.versions() == ["2"] * 6
 
 
 def test_at_the_end_of_the_agent_none_is_left_that_waits_for_a_new_one() -> None:

@@ -694,7 +694,8 @@ def test_their_memory_is_said_and_limited(world: SimulatedEngine, caplog: pytest
     world.reconciler.pool.max_bytes = 250e6
     live(world, 20)
     assert (len(warm(world)), task.warm_bytes) == (2, 200_000_000)
-    assert "b: no more is made warm, as one needs 100 MB, and MSS_WARM_MEMORY is 250 MB" in caplog.text
+    line = "one needs 100 MB, those there are have 200 MB, and MSS_WARM_MEMORY is 250 MB"
+    assert f"b: no more is made warm, as {line}" in caplog.text
 
 
 def test_before_the_first_is_weighed_they_are_made_one_at_a_time(caplog: pytest.LogCaptureFixture) -> None:

@@ -110,7 +110,7 @@ class Drains:
     def call_off(self, container: Container) -> None:
         """Keeps a container that was to go."""
         if container.is_draining:
-            quieted = ", and is quieted to take jobs again" if container.quieted is not None else ""
+            quieted = ", and it is told to take jobs again" if container.quieted is not None else ""
             level = logging.INFO if container.drain and container.drain.said else logging.DEBUG
             log.log(level, "%s: %s %s is wanted again: its drain is called off%s", container.task.name,
                     self.inventory.tasks.noun, container.short_id, quieted)  # fmt: skip

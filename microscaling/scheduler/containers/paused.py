@@ -26,16 +26,15 @@ class Paused:
         if container.paused == paused or container.phase not in (Phase.RUNNING, Phase.STOPPING):
             return
         container.paused = paused
-        name, id = container.task.name, container.short_id
+        named = container.task.name, self.inventory.tasks.noun, container.short_id
         if paused:
             log.warning(
-                "%s: container %s is paused from outside: it keeps its place under the cap, and does not "
+                "%s: %s %s is paused from outside: it keeps its place under the cap, and does not "
                 "count as running",
-                name,
-                id,
+                *named,
             )
         else:
-            log.info("%s: container %s is no longer paused", name, id)
+            log.info("%s: %s %s is no longer paused", *named)
 
     def give(self, task: Task, wanted: int) -> None:
         """Stops the paused containers of a task that wants none. A back-off keeps them."""

@@ -67,7 +67,9 @@ class Updates:
             if name in self._halted:
                 continue
             for container in mine:
-                container.outdated = container.outdated and container.id in stale
+                # One that is on its way out does not come back in the place of a new one: it would have to go
+                # again, and a drain would begin anew each time.
+                container.outdated = (container.outdated or container.unwanted) and container.id in stale
             old = [c for c in mine if c.id in stale and not (c.unwanted or c.warm)]
             for container in [c for c in old if c.phase in (Phase.CREATING, Phase.CREATED)]:
                 container.unwanted = container.outdated = True  # it serves no request yet

@@ -228,7 +228,8 @@ class WarmPool:
         mine = [c for c in self.inventory.books.restless(task.name) if c.warm and c.memory is not None]
         if task.warm is not None and len(mine) == task.warm.count and (task.name, False) not in self._said:
             self._said.add((task.name, False))
-            log.info("%s: %d are warm, with %s of memory", task.name, len(mine),
+            count = "1 is" if len(mine) == 1 else f"{len(mine)} are"
+            log.info("%s: %s warm, with %s of memory", task.name, count,
                      in_bytes(sum(c.memory or 0 for c in mine)))  # fmt: skip
 
     def _not_weighed(self, task: Task, error: Exception) -> None:
@@ -260,8 +261,9 @@ class WarmPool:
         fits = used + self._sizes[task.name] <= self.max_bytes
         if not fits and (task.name, True) not in self._said:
             self._said.add((task.name, True))
-            log.warning("%s: no more is made warm, as one needs %s, and MSS_WARM_MEMORY is %s", task.name,
-                        in_bytes(self._sizes[task.name]), in_bytes(int(self.max_bytes)))  # fmt: skip
+            sizes = map(in_bytes, (self._sizes[task.name], used, int(self.max_bytes)))
+            log.warning("%s: no more is made warm, as one needs %s, those there are have %s, and "
+                        "MSS_WARM_MEMORY is %s", task.name, *sizes)  # fmt: skip
         return fits
 
     def _making_way(self, short: int) -> Iterator[Container]:
