@@ -278,6 +278,8 @@ def test_the_shell_completes(agent: Agent) -> None:
     assert completed(f"microscaling explain mailer{agent.mark[:6]}") == [f"mailer{agent.mark}"]
     assert completed(f"microscaling restart mailer{agent.mark[:6]}") == [f"mailer{agent.mark}"]
     assert not any(agent.mark in word for word in completed(f"microscaling pin mailer{agent.mark} "))
+    for options in ("pause --down", "pause --for 2h", "explain --json"):
+        assert completed(f"microscaling {options} mailer{agent.mark[:6]}") == [f"mailer{agent.mark}"]
     assert completed("microscaling pin --") == ["--for", "--help"]
     assert completed("microscaling simulate --lo") == ["--load"]
     assert "--json" not in completed("microscaling simulate --")
