@@ -64,6 +64,8 @@ def status(
             # Both are missing in the answer of an agent of an earlier version.
             if task.get("waits"):
                 write(f"{one_line(task['name'])} {task['waits']}\n")
+            if task.get("loading"):
+                write(f"{one_line(task['name'])}: {_loading(task)}\n")
             if task.get("frozen"):
                 write(f"{one_line(task['name'])}: {task['frozen']} frozen, {_beside(task)}\n")
             if task.get("rolling"):
@@ -271,6 +273,13 @@ def _beside(task: Mapping[str, Any]) -> str:
     return f"beside those that run{size}"
 
 
+def _loading(task: Mapping[str, Any]) -> str:
+    """Describes the containers that wait for go."""
+    one = task["loading"] == 1
+    words = "is not ready, and waits for go" if one else "are not ready, and wait for go"
+    return f"{task['loading']} of those that run {words} (warmAfter)"
+
+
 def _windows(schedule: Mapping[str, Any]) -> str:
     return f"{schedule['open'] or 'no window is open'}; {schedule['next']}"
 
@@ -331,6 +340,8 @@ def _explained(told: Mapping[str, Any], noun: str) -> Iterator[str]:
     yield f"{told['name']}: {told['state']}: {STATES.get(told['state'], '')}"
     limits = f"from {told['min']} to {told['max']}, priority {told['priority']}"
     yield f"  has      {told['running']} of {told['requested']} {nouns}; wants {told['wanted']} ({limits})"
+    if told.get("loading"):
+        yield f"  loading  {_loading(told)}"
     if told.get("frozen"):
         yield f"  frozen   {told['frozen']}, {_beside(told)}"
     if told.get("rolling"):

@@ -110,6 +110,7 @@ def _task(task: Task, tasks: Tasks) -> dict[str, Any]:
         "schedule": _schedule(task),
         "rolling": task.rolling,
         "frozen": task.frozen,
+        "loading": task.loading,
         "warmBytes": task.warm_bytes,
         "warnings": [masked(text) for text in task.warnings.values()],
         "problem": masked(

@@ -22,7 +22,7 @@ def conditions(task: Task, tasks: Tasks) -> dict[str, bool]:
         "draining": task.draining > 0,
         "stopping": task.stopping > 0,
         "waiting": bool(waits(task, tasks)),
-        "starting": task.requested > task.running - task.stopping,
+        "starting": task.requested > task.running - task.stopping - task.loading,
         "maximum": short and task.requested >= task.max_containers,
         "short": short,
     }

@@ -132,6 +132,8 @@ class Task:
     """Its containers load first, and wait for go, some of them frozen; None: they work from their start."""
     frozen: int = 0
     """Its frozen containers, which take no places under the cap. Only the scheduler writes it."""
+    loading: int = 0
+    """Its running containers that still wait for go, so they do no work. Only the scheduler writes it."""
     warm_bytes: int = 0
     """The memory of its warm containers, as far as it is known. Only the scheduler writes it."""
     generation: int = 0

@@ -98,6 +98,19 @@ def test_frozen_ones_are_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     assert f"a: 3 frozen, {line}\n" in told(run.tasks, monkeypatch)[1]
 
 
+def test_those_that_wait_for_go_are_no_workers_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Driven(queue_task("a", 2))
+    run.for_s(1, a=60)
+    a = run.tasks.tasks[0]
+    a.loading = a.running
+    answer, lines = told(run.tasks, monkeypatch)
+    assert (answer["tasks"][0]["state"], answer["tasks"][0]["loading"]) == ("starting", a.running)
+    said = f"{a.running} of those that run are not ready, and wait for go (warmAfter)"
+    assert f"a: {said}\n" in lines
+    explained = json.loads(json.dumps(views.explain(run.tasks, "a")))
+    assert f"  loading  {said}" in [*command._explained(explained, "container")]
+
+
 def test_what_a_rule_has_learned_is_in_the_schema(monkeypatch: pytest.MonkeyPatch) -> None:
     run = alone(WaitTarget(5), step(), World(300))
     answer, _ = told(run.tasks, monkeypatch)

@@ -20,7 +20,7 @@ STATE = {
     "name", "demand", "requested", "running", "ideal_containers", "held", "backing_off", "reason", "settled",
     "reallocated", "overdue", "stopping", "parked", "falling_back", "measured_at", "measured_s", "failure",
     "generation", "history", "override", "resting", "draining", "drains_until", "own", "window", "changes_at",
-    "version", "frozen", "warm_bytes", "measures", "decides", "rolling",
+    "version", "frozen", "loading", "warm_bytes", "measures", "decides", "rolling",
     "warnings", "overruled", "room", "unplaced",
 }  # fmt: skip
 

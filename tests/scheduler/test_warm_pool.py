@@ -94,6 +94,16 @@ def test_a_program_that_fails_at_its_go_is_not_started_again_and_again(warm: War
     assert made.count < 20, "three, and the tries after 1, 2, 4 s and so on"
 
 
+def test_those_at_work_that_still_load_are_counted_apart() -> None:
+    world = make(faults=Faults(effect_s=0.05, load_s=3.0))
+    task = world.tasks.get_task("b")
+    world.decide({"b": 2})
+    live(world, 1)
+    assert (task.requested, task.running, task.loading) == (2, 2, 2)
+    live(world, 10)
+    assert (task.running, task.loading, task.frozen) == (2, 0, 3)
+
+
 def test_warm_ones_come_first_and_are_told_go_after_their_thaw(world: SimulatedEngine) -> None:
     before = {real.id for real in warm(world)}
     heard: list[str] = []

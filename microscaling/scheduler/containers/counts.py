@@ -32,7 +32,7 @@ class Counts:
 
     def write(self, task: Task, now: float) -> None:
         """Counts one task, and signals the demand engine after a change."""
-        stopping = parked = stubborn = paused = frozen = warm_bytes = 0
+        stopping = parked = stubborn = paused = frozen = loading = warm_bytes = 0
         requested = running = self.inventory.books.resting(task.name)
         for container in self.inventory.books.restless(task.name):
             requested += container.wanted
@@ -46,6 +46,7 @@ class Counts:
             if container.phase in UP and not container.restarting:
                 running += 1
                 stopping += container.unwanted or container.outdated
+                loading += container.wanted and container.is_fresh
             elif container.phase in PARKED or container.relief or container.restarting:
                 parked += container.wanted
             stubborn += container.stubborn and container.unwanted and container.may_run
@@ -54,7 +55,7 @@ class Counts:
         news = (requested, running) != (task.requested, task.running)
         task.requested, task.running = requested, running
         task.stopping, task.parked, task.frozen = stopping, parked, frozen
-        task.warm_bytes = warm_bytes
+        task.loading, task.warm_bytes = loading, warm_bytes
         if self._settling[task.name].look(now) or news:
             self.inventory.tasks.changed.set()
         self.occupied.note(NOT_STOPPING, task.name, stubborn)
