@@ -43,12 +43,12 @@ class Schedules:
         return lines
 
     def limit(self) -> bool:
-        """Lowers what is above the maximum of a window, or was adopted above equal limits; to be called after
-        all other rules. Returns True if any demand changed."""
+        """Lowers what is above the maximum of a window, also without a reading, or was adopted above equal
+        limits; to be called after all other rules. Returns True if any demand changed."""
         # Not left to them: the largest change of one decision is 0 between equal limits, and a task without a
         # reading is moved by none.
         high = [task for task in self.tasks.tasks if task.demand > task.max_containers]
-        high = [task for task in high if task.schedule is not None or not task.max_delta]
+        high = [task for task in high if task.schedule is not None or not (task.max_delta or task.held)]
         # A paused one stays as it is, too, and one that backs off has its demand from the scheduler.
         high = [task for task in high if task.is_scalable and not task.backing_off]
         for task in high:

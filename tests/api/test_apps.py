@@ -196,8 +196,8 @@ def test_not_json(data: bytes, problem: str) -> None:
             one(ruleType="queue"),
             f'apps[0].ruleType: "queue" is not {alternatives(RULES.names())}',
         ),
-        (one(maxContainer=3), "apps[0].maxContainer: is not known here, and ignored"),
-        (one(config={"Memmory": 3}), "apps[0].config.Memmory: is not known here, and ignored"),
+        (one(maxContainer=3), "apps[0].maxContainer: is not known here, and ignored; did you mean maxCont"),
+        (one(config={"Memmory": 3}), "apps[0].config.Memmory: is not known here, and ignored; did you mea"),
         (
             '{"maxContainers":1,"maxContainers":2,"apps":[{"name":"a","maxContainers":1}]}',
             "maxContainers: is there more",

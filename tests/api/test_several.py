@@ -161,7 +161,8 @@ def test_an_unknown_key_in_yaml_and_in_json() -> None:
         apps_from_parsed(data, strict=True)
     warnings: list[str] = []
     apps_from_parsed(data, warn=warnings.append)
-    assert warnings == ["apps[0].metrics[0].targetPerContianer: is not known here, and ignored"]
+    hint = "did you mean targetPerContainer?"
+    assert warnings == [f"apps[0].metrics[0].targetPerContianer: is not known here, and ignored; {hint}"]
 
 
 def test_a_target_length_that_is_too_small_is_said() -> None:

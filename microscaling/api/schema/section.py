@@ -36,6 +36,11 @@ class Notes:
     elsewhere: bool = False
     """The tasks are for an agent elsewhere: files and variables of this process are not theirs."""
 
+    @property
+    def full(self) -> bool:
+        """True if no more problems, or warnings, are noted."""
+        return max(len(self.problems), len(self.warnings)) > MAX_NOTES
+
     def problem(self, place: str, what: str) -> None:
         """Notes an error: the configuration will be refused."""
         _note(self.problems, place, what)

@@ -17,14 +17,22 @@ def note_unknown(*sections: Section, of_plugins: bool = True) -> None:
     metric reads it; else a warning."""
     for section in sections:
         for key in section.left():
-            if section.notes.strict and not (of_plugins and key.casefold() in _of_some_plugin()):
-                other = OTHER_WORDS.get(key.casefold(), "")
-                other = other if other in section.known() else nearest(key, section.known())
-                hint = f"; did you mean {other}?" if other else "; a name that begins with x- is ignored"
+            of_another = of_plugins and key.casefold() in _of_some_plugin()
+            # Beyond the last that is shown it would be in vain, and there may be thousands in JSON.
+            other = "" if of_another or section.notes.full else _meant(key, section)
+            hint = f"; did you mean {other}?" if other else ""
+            if section.notes.strict and not of_another:
                 section.notes.misspelt(section.at(other))
+                hint = hint or "; a name that begins with x- is ignored"
                 section.notes.problem(section.at(key), f"is not known{hint}")
             else:
-                section.notes.warn(section.at(key), "is not known here, and ignored")
+                section.notes.warn(section.at(key), f"is not known here, and ignored{hint}")
+
+
+def _meant(key: str, section: Section) -> str:
+    """Returns the known key that is probably meant; "" if none is similar."""
+    other = OTHER_WORDS.get(key.casefold(), "")
+    return other if other in section.known() else nearest(key, section.known())
 
 
 def _of_some_plugin() -> set[str]:
