@@ -337,7 +337,8 @@ def _explained(told: Mapping[str, Any], noun: str) -> Iterator[str]:
     """Yields the lines for one task: its containers, its reading, its rule and the readings that would change
     its containers, the obstacle, the cap, the last decisions."""
     nouns = _plural(noun)
-    yield f"{told['name']}: {told['state']}: {STATES.get(told['state'], '')}"
+    meaning = STATES.get(told["state"], "").replace("containers", nouns)
+    yield f"{told['name']}: {told['state']}: {meaning}"
     limits = f"from {told['min']} to {told['max']}, priority {told['priority']}"
     yield f"  has      {told['running']} of {told['requested']} {nouns}; wants {told['wanted']} ({limits})"
     if told.get("loading"):

@@ -238,7 +238,7 @@ def test_a_task_that_waits_for_places_in_a_drain(tmp_path: Path) -> None:
         assert re.search(
             r"  waits    (it )?waits for \d that drains?, at most 4[01] min$", mailer, re.MULTILINE
         )
-        assert f"batch{mark}: draining: containers are to go" in batch
+        assert f"batch{mark}: draining: processes are to go" in batch
     finally:
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=60)

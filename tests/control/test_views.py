@@ -127,3 +127,11 @@ def test_what_it_waits_for_is_a_sentence() -> None:
     tasks = Tasks([a, Task("b", running=8, stopping=1, draining=1, max_containers=8)], 8)
     answer = json.loads(json.dumps(views.explain(tasks, "a")))
     assert "  waits    it waits for 1 that drains, at most 0 s" in [*command._explained(answer, "container")]
+
+
+@pytest.mark.parametrize(("noun", "nouns"), [("container", "containers"), ("process", "processes")])
+def test_a_state_is_explained_in_the_word_for_what_runs(noun: str, nouns: str) -> None:
+    tasks = Tasks([Task("a", max_containers=8, backing_off=True)], 8, noun)
+    answer = json.loads(json.dumps(views.explain(tasks, "a")))
+    first, *_ = command._explained(answer, noun)
+    assert first == f"a: backoff: its {nouns} keep failing, so the next try waits"
