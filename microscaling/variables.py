@@ -93,6 +93,9 @@ def _edits(one: str, other: str) -> int:
     return row[-1]
 
 
+NOTIFY = ("MSS_NOTIFY_EVENTS", "MSS_NOTIFY_TOKEN", "MSS_NOTIFY_TEMPLATE")
+
+
 def ignored(settings: Settings, environ: Mapping[str, str]) -> dict[str, list[str]]:
     """Maps the setting that makes others useless, as NAME=value, to those of them that are set."""
     s = settings
@@ -110,7 +113,9 @@ def ignored(settings: Settings, environ: Mapping[str, str]) -> dict[str, list[st
         (s.scheduler == "COMPOSE", by_scheduler, ("MSS_ORPHANS", "MSS_PASS_ENV")),
         (s.scheduler in ("MARATHON", "TOY"), by_scheduler, ("MSS_LEASE",)),
         (s.scheduler == "SWARM" and s.config == "SERVICES", by_scheduler, ("MSS_COMPOSE_PROJECT",)),
-        (not talks, "no server to talk to", ("MSS_API_ADDRESS", "MSS_API_TOKEN", "MSS_USER_ID")),
+        (not talks, "no server to talk to", ("MSS_API_ADDRESS", "MSS_API_TOKEN")),
+        (not (talks or s.notify_url), "no server to talk to", ("MSS_USER_ID",)),
+        (not s.notify_url, "no MSS_NOTIFY_URL", NOTIFY),
     ]
     found: dict[str, list[str]] = {}
     for holds, why, names in rules:

@@ -147,6 +147,15 @@ def test_both_need_to_be_chosen_from() -> None:
             {"MSS_SCHEDULER": "MARATHON", "MSS_KUBE_NAMESPACE": "web", "MSS_ORPHANS": "stop"},
             {"MSS_SCHEDULER=MARATHON": ["MSS_KUBE_NAMESPACE", "MSS_ORPHANS"]},
         ),
+        (
+            {"MSS_API_ADDRESS": "server:8000", "MSS_NOTIFY_EVENTS": "held", "MSS_NOTIFY_TOKEN": "x"},
+            {"no MSS_NOTIFY_URL": ["MSS_NOTIFY_EVENTS", "MSS_NOTIFY_TOKEN"]},
+        ),
+        # It is in the source of each message.
+        (
+            {"MSS_CONFIG_FILE": "a.yml", "MSS_MONITOR": "none", "MSS_USER_ID": "x", "MSS_NOTIFY_URL": "http://a"},
+            {},
+        ),
         ({"MSS_MARATHON_TOKEN": "x"}, {"MSS_SCHEDULER=DOCKER": ["MSS_MARATHON_TOKEN"]}),
         # What people have paused is kept there.
         ({"MSS_SCHEDULER": "KUBERNETES", "MSS_STATE_DIR": "/state"}, {}),
