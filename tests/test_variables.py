@@ -153,7 +153,12 @@ def test_both_need_to_be_chosen_from() -> None:
         ),
         # It is in the source of each message.
         (
-            {"MSS_CONFIG_FILE": "a.yml", "MSS_MONITOR": "none", "MSS_USER_ID": "x", "MSS_NOTIFY_URL": "http://a"},
+            {
+                "MSS_CONFIG_FILE": "a.yml",
+                "MSS_MONITOR": "none",
+                "MSS_USER_ID": "x",
+                "MSS_NOTIFY_URL": "http://a",
+            },
             {},
         ),
         ({"MSS_MARATHON_TOKEN": "x"}, {"MSS_SCHEDULER=DOCKER": ["MSS_MARATHON_TOKEN"]}),
