@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# RQ: if the worker that is stopped was the one with the scheduler, nothing that is due is run for up to ten minutes, by no other worker.
+# RQ: if the worker that is stopped was the one whose scheduler ran, nothing that is due is run for some ten minutes.
 #
 # One would assume that with `--with-scheduler` on every worker another one takes over at once from one that ends in good order: it
 # gives up its lock, and the others are idle. (Its page has them look every fifteen minutes, for the case that one dies.)
-# Only the first worker has a scheduler that runs; the others try for the lock again in their upkeep, once in ten minutes. So jobs put
-# off, retries with an interval and repeated jobs lie in rq:scheduled:QUEUE, overdue, beside idle workers, and none holds the lock. A
-# worker that starts takes it at once.
+# Only the first worker has a scheduler that runs; the others try for the lock again in their upkeep, once in ten minutes, and an idle
+# one comes to that only each 405 s. So jobs put off, retries with an interval and repeated jobs lie in rq:scheduled:QUEUE, overdue,
+# beside idle workers, and none holds the lock. A worker that starts takes it at once.
 # An autoscaler stops workers whenever it gets calm, and the oldest, or any: each time it hits that one, the schedule stands still for
-# up to ten minutes. By the length of the queue it sees nothing; by what is due it starts one more worker, and that helps, though all
-# are idle. Let one worker that is never scaled have the scheduler, or set --maintenance-interval to half a minute on all of them.
+# ten minutes or so. By the length of the queue it sees nothing; by what is due it starts one more worker, and that helps, though all
+# are idle. Let one worker that is never scaled have the scheduler, alone.
 # Seen with rq 3.0.0 (rq/worker/base.py: run_maintenance_tasks), redis 8.1.0, Redis 8.2.3.
 set -euo pipefail
 
