@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -197,6 +198,25 @@ def test_containers_that_hold_for_long_and_then_exit_are_no_failures(world: Simu
         world.tick()
         world.kill(next(iter(world.real.values())))
     assert not world.tasks.get_task("a").backing_off
+
+
+@pytest.mark.parametrize("removing", [False, True])
+def test_a_start_without_an_answer_keeps_a_place_until_the_removal_has_begun(
+    world: SimulatedEngine, removing: bool
+) -> None:
+    """An engine that fails to remove a container shows it for ever, and refuses to start it."""
+    world.decide({"a": 1})
+    world.run(5)
+    world.faults.refused = 1.0
+    world.decide({"a": 0})
+    (real,) = world.real.values()
+    world.kill(real)
+    listed(world)
+    (container,) = world.reconciler.containers["a"]
+    container.may_run = container.start_unconfirmed = True
+    (seen,) = world.snapshot()
+    world.listing.apply(world.listing.ask(), [replace(seen, removing=removing)], world.now)
+    assert world.reconciler.room() == (8 if removing else 7)
 
 
 def test_a_create_without_an_answer_is_found_by_its_nonce(world: SimulatedEngine) -> None:

@@ -69,6 +69,15 @@ def test_what_is_no_listing_at_all_is_no_empty_one(answer: Any) -> None:
         Entries().listed(answer)
 
 
+@pytest.mark.parametrize(
+    ("state", "removing"), [("running", False), ("exited", False), ("removing", True), ("dead", True)]
+)
+def test_one_whose_removal_has_begun(state: str, removing: bool) -> None:
+    seen = Entries().listed([{**GOOD, "State": state}])[0]
+    assert seen.removing is removing
+    assert (seen.state is State.EXITED) is (state != "running")
+
+
 @pytest.mark.parametrize("created", [None, "yesterday", float("nan"), float("inf"), [], True])
 def test_the_time_of_creation_only_orders(created: Any) -> None:
     seen = Entries().listed([{**GOOD, "Created": created}])[0]

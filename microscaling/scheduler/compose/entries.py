@@ -14,6 +14,7 @@ from microscaling.scheduler.compose.originals import Originals
 from microscaling.scheduler.containers.backend import Event, ListedContainer, State
 from microscaling.scheduler.docker.entries import (
     PODMAN_KINDS,
+    REMOVING,
     STATES,
     Entries,
     address_in,
@@ -187,6 +188,7 @@ class ComposeEntries(Entries):
             paused=one.get("State") == "paused",
             restarting=one.get("State") == "restarting",
             name=name,
+            removing=one.get("State") in REMOVING,
         )
 
 

@@ -85,6 +85,8 @@ class ListedContainer:
     """Its address in a network, as a number; 0 if it has none."""
     version: str = ""
     """That of its task when it was made; empty if it is not known."""
+    removing: bool = False
+    """It is EXITED, and its removal has begun: it cannot be started any more."""
 
 
 GOES_ON = frozenset({"CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG"})

@@ -111,6 +111,8 @@ class Listing:
             if phase not in (Phase.EXITED, Phase.REMOVING):
                 self._silent(container, "die", now)
                 container.exit_code = seen.exit_code
+            if seen.removing:
+                container.start_unconfirmed = False
             code = "" if seen.exit_code is None else f" with code {seen.exit_code}"
             reconciler.ended(container, f"had ended{code}", now, reconciler.alive_at(container, now))
         elif phase is Phase.CREATING and not container.busy:

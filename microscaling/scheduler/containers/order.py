@@ -32,8 +32,8 @@ def goes_before(standing: Standing) -> tuple[int, float, bool, int]:
     """Returns a key by which the first to go is the smallest.
 
     First those that do no work yet, then the idle ones, then those that are draining, then the one that has
-    been busy, or unknown, for the shortest time. Among equals those go that
-    would be replaced anyway, and then the newest.
+    been busy, or unknown, for the shortest time. Among equals those go that would be replaced anyway, and
+    then the newest.
     """
     # A container that has never worked has no job to lose.
     if not standing.works:

@@ -22,6 +22,8 @@ log = logging.getLogger("mssscheduler")
 # Podman before version 5 filters events by its own words only.
 STATES = {"created": State.CREATED, "exited": State.EXITED, "dead": State.EXITED, "removing": State.EXITED}
 """All other states count as running: running, paused, restarting."""
+REMOVING = ("dead", "removing")
+"""A container is in one of these for as long as its removal fails; the engine refuses to start it then."""
 PODMAN_KINDS = {"died": "die", "remove": "destroy"}
 """Podman's words for kinds of events."""
 EXITED = re.compile(r"Exited \((\d{1,9})\)")
@@ -108,6 +110,7 @@ class Entries:
             healthy=healthy_of(_text_or_none(entry.get("Status"))),
             address=address_in(entry),
             version=_text_or_none(labels.get(VERSION_LABEL)),
+            removing=state in REMOVING,
         )
 
     def _name(self, key: str, what: str) -> None:
