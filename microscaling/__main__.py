@@ -52,7 +52,7 @@ log = logging.getLogger("mssagent")
 
 FAILED = 1
 POLL_INTERVAL_S = 0.02
-MOMENT_S = 0.5
+MOMENT_S = 0.5  # for a configuration that is still being read at a request to stop
 LOCK_EVERY_S = 0.2
 """Seconds between two looks whether the lease is free."""
 OF_HEALTH = ("MSS_HEALTH_FILE", "MSS_SERVER_ADDRESS")

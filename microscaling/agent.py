@@ -303,8 +303,8 @@ class _Begin(StoppableThread):
         self.stop()
 
     def _made(self, steps: Iterable[Callable[[], None]]) -> bool:
-        """Makes each step once, after the request to stop: what an earlier agent has left would outlive this
-        one. Returns False if one fails."""
+        """Makes each step once, after the request to stop: the processes of an earlier agent would outlive
+        this one. Returns False if one fails."""
         try:
             for step in steps:
                 step()

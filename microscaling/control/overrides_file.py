@@ -1,4 +1,4 @@
-"""The file in which agents keep what people have asked for, for the next agent."""
+"""The file in which agents keep the pauses and pins of tasks, for the next agent."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def text(value: str) -> str:
 
 
 def raw(value: str) -> str:
-    """Returns the value as it is, whatever bytes are in it."""
+    """Returns the value as it is, with any bytes."""
     return value
 
 
